@@ -1,0 +1,44 @@
+# Each target sets up what it needs in .venv, once; Python >= 3.11 and a package index will do.
+#   make test ARGS="-k dcgan -x"    passes arguments on
+#   make test PYTHON=python3.13     chooses the Python of .venv
+PYTHON ?=
+JOBS ?= 2
+ARGS ?=
+DEMO ?= -m experiments.demo
+
+python := .venv/bin/python
+setup = PYTHON="$(PYTHON)" sh scripts/setup.sh
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-slow lint format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+
+demo: ## train a DCGAN on embedded photographs of clothes and draw new ones
+	@$(setup) test
+	@$(python) $(DEMO) $(ARGS)
+
+test: ## run the suite
+	@$(setup) test
+	@$(python) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-slow: ## run the tests that take minutes
+	@$(setup) test
+	@$(python) -m pytest -n $(JOBS) --dist worksteal -m slow $(ARGS)
+
+lint: ## check style, format and types
+	@$(setup) dev
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+	@$(python) -m pyright --pythonpath $(python)
+
+format: ## mend style and format
+	@$(setup) dev
+	@$(python) -m ruff check --fix .
+	@$(python) -m ruff format .
+
+clean: ## remove the environment and all caches, never the runs
+	rm -rf .venv .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

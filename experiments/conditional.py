@@ -1,0 +1,62 @@
+"""Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labelled images.
+
+    python -m experiments.conditional
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from experiments import game
+from jaxgan import run
+from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(game.Game):
+    """Class-conditional GAN."""
+
+    steps: int = 6000
+    architecture: Literal["convolutional", "perceptron"] = "convolutional"
+    """The DCGAN's networks joined with the label, or the perceptrons of 2014."""
+    width: int = 64
+    """Channels next to the image (convolutional)."""
+    kernel: int = 4
+    """Side of every convolution's kernel (convolutional)."""
+    shared_noise: bool = True
+
+
+PRESETS = {
+    # Mirza and Osindero 2014, section 4.1, but for the optimiser: SGD there.
+    "paper": {
+        "architecture": "perceptron",
+        "batch_size": 100,
+        "prior": "uniform",
+        "order": "simultaneous",
+        "shared_noise": False,
+        "steps": 300_000,
+        "ema_half_life": 0.0,
+    },
+    "smoke": {"steps": 4, "batch_size": 8, "width": 4, "log_every": 2, "checkpoint_every": 2},
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for images of the data's shape and classes; ValueError where they are not labelled."""
+    from jaxgan.models import conditional
+
+    return conditional.build(
+        shape=game.image_shape(spec),
+        classes=len(spec.classes),
+        architecture=config.architecture,
+        latent_size=config.latent_size,
+        prior=config.prior,
+        width=config.width,
+        kernel=config.kernel,
+        **game.options(config, axis_name=axis_name),
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)

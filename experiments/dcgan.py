@@ -1,0 +1,57 @@
+"""DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
+
+    python -m experiments.dcgan
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments import game
+from jaxgan import run
+from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(game.Game):
+    """Deep convolutional GAN."""
+
+    steps: int = 3000
+    width: int = 64
+    """Channels next to the image; they double with every halving."""
+    kernel: int = 4
+    """Side of every convolution's kernel."""
+    shared_noise: bool = True
+
+
+PRESETS = {
+    # Radford et al. 2016, section 4: batch 128, 5x5 kernels, 1024 channels at 4x4 for 64 px, uniform latents.
+    "paper": {
+        "steps": 50_000,
+        "batch_size": 128,
+        "width": 128,
+        "kernel": 5,
+        "prior": "uniform",
+        "shared_noise": False,
+        "ema_half_life": 0.0,
+    },
+    "smoke": {"steps": 4, "batch_size": 8, "width": 4, "log_every": 2, "checkpoint_every": 2},
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    from jaxgan.models import dcgan
+
+    return dcgan.build(
+        shape=game.image_shape(spec),
+        latent_size=config.latent_size,
+        prior=config.prior,
+        width=config.width,
+        kernel=config.kernel,
+        **game.options(config, axis_name=axis_name),
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)

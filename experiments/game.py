@@ -1,0 +1,90 @@
+"""The flags of every game between one generator and one discriminator, and what they mean to `two_player.build`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from jaxgan import run
+
+
+@dataclasses.dataclass(frozen=True)
+class Game(run.Common):
+    """Flags that all experiments of two players share."""
+
+    loss: str = "non_saturating"
+    """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
+    real_label: float = 1.0
+    """Target of real images; 0.9 is one-sided label smoothing (cross-entropy losses only)."""
+    label_flips: float = 0.0
+    """Probability that the discriminator is told the opposite of the truth."""
+    latent_size: int = 100
+    """Entries of a latent."""
+    prior: Literal["normal", "uniform"] = "normal"
+    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    generator_learning_rate: float = 2e-4
+    """Step size of the generator's Adam."""
+    discriminator_learning_rate: float = 2e-4
+    """Step size of the discriminator's Adam."""
+    beta1: float = 0.5
+    """Momentum of both Adams."""
+    n_critic: int = 1
+    """Discriminator steps in a round, each on a batch of its own."""
+    order: Literal["alternate", "simultaneous"] = "alternate"
+    """Whether the generator answers the moved discriminator, or both move from the same state."""
+    shared_noise: bool = False
+    """Let the generator meet the fakes of the last discriminator step: one forward pass less a round."""
+    ema_half_life: float = 10_000.0
+    """Half-life of the generator's average, in images; 0 keeps none and samples from the last weights."""
+    accumulate: int = 1
+    """Slices a batch's gradients are averaged over, to save memory."""
+
+    @property
+    def rows_per_step(self) -> int:
+        """A round takes one batch for each discriminator step."""
+        return self.batch_size * self.n_critic
+
+
+def image_shape(spec: run.DataSpec) -> tuple[int, int, int]:
+    """Height, width and channels of the data's images; ValueError where the data are points."""
+    if len(spec.shape) != 3:
+        raise ValueError(
+            f"the data are points of {spec.shape[0]} coordinates; this model needs images "
+            "(python -m experiments.vanilla takes points)"
+        )
+    height, width, channels = spec.shape
+    return height, width, channels
+
+
+def options(config: Game, *, axis_name: str | None) -> dict[str, Any]:
+    """The arguments of `two_player.build` that the flags ask for.
+
+    Raises ValueError on a loss that does not exist or does not take the flag, or on flags that contradict each other.
+    """
+    import functools
+
+    from jaxgan import losses, steps, two_player
+
+    chosen = {} if config.real_label == 1.0 else {"real_label": config.real_label}
+    if config.loss == "relativistic_average":
+        chosen["axis_name"] = axis_name
+    if config.order == "simultaneous" and (config.n_critic > 1 or config.shared_noise):
+        raise ValueError(
+            "simultaneous players move once a round, on one draw; "
+            "leave --n-critic at 1 and --shared-noise out"
+        )
+    alternating = functools.partial(steps.alternate, n_critic=config.n_critic)
+    flips = functools.partial(losses.flip_labels, probability=config.label_flips)
+    return {
+        "loss": losses.by_name(config.loss, **chosen),
+        "optimisers": {
+            "generator": two_player.adam(config.generator_learning_rate, config.beta1),
+            "discriminator": two_player.adam(config.discriminator_learning_rate, config.beta1),
+        },
+        "schedule": two_player.simultaneously if config.order == "simultaneous" else alternating,
+        "shared_noise": config.shared_noise,
+        "relabel": flips if config.label_flips else None,
+        "ema_half_life": config.ema_half_life or None,
+        "accumulate": config.accumulate,
+        "axis_name": axis_name,
+    }

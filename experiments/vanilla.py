@@ -1,0 +1,95 @@
+"""The GAN of Goodfellow et al. 2014: two perceptrons, on images or on a toy density that can be watched.
+
+    python -m experiments.vanilla
+    python -m experiments.vanilla --data ring
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from experiments import game
+from jaxgan import run
+from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(game.Game):
+    """Generator and discriminator are multilayer perceptrons."""
+
+    steps: int = 10_000
+    prior: Literal["normal", "uniform"] = "uniform"
+    generator_hidden: tuple[int, ...] = (256, 512, 1024)
+    """Widths of the generator's hidden layers (ReLU)."""
+    discriminator_hidden: tuple[int, ...] = (512, 256)
+    """Widths of the discriminator's hidden layers."""
+    pieces: int = 1
+    """Pieces of the discriminator's maxout units; 1: LeakyReLU instead."""
+    input_dropout: float = 0.0
+    """Share of the discriminator's inputs dropped."""
+    dropout: float = 0.3
+    """Share of the discriminator's hidden units dropped."""
+    weight_range: float | None = None
+    """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator; default: by fan-in."""
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Adam, or the decaying SGD with growing momentum of 2014."""
+
+
+PRESETS = {
+    # goodfeli/adversarial, mnist.yaml: 250 epochs of 50,000 images grow the momentum; training ended by eye.
+    "paper": {
+        "steps": 250 * 500,
+        "batch_size": 100,
+        "generator_hidden": (1200, 1200),
+        "discriminator_hidden": (240, 240),
+        "pieces": 5,
+        "input_dropout": 0.2,
+        "dropout": 0.5,
+        "weight_range": 0.05,
+        "optimiser": "sgd",
+        "generator_learning_rate": 0.1,
+        "discriminator_learning_rate": 0.1,
+        "order": "simultaneous",
+        "ema_half_life": 0.0,
+    },
+    "smoke": {
+        "steps": 4,
+        "batch_size": 8,
+        "generator_hidden": (16,),
+        "discriminator_hidden": (16,),
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for examples of the data's shape, images or points."""
+    from jaxgan.models import vanilla
+
+    generator_init, discriminator_init = vanilla.weights(config.weight_range)
+    options = game.options(config, axis_name=axis_name)
+    if config.optimiser == "sgd":
+        options["optimisers"] = {
+            "generator": vanilla.sgd_of_2014(config.generator_learning_rate),
+            "discriminator": vanilla.sgd_of_2014(config.discriminator_learning_rate),
+        }
+    return vanilla.build(
+        shape=spec.shape,
+        latent_size=config.latent_size,
+        prior=config.prior,
+        generator=vanilla.Generator(spec.shape, config.generator_hidden, generator_init),
+        discriminator=vanilla.Discriminator(
+            config.discriminator_hidden,
+            pieces=config.pieces,
+            input_dropout=config.input_dropout,
+            dropout=config.dropout,
+            kernel_init=discriminator_init,
+        ),
+        **options,
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)

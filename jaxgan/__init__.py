@@ -1,0 +1,22 @@
+"""Generative adversarial networks as pure functions in JAX."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxgan.trained import Trained
+
+__version__ = "0.1.0"
+
+
+def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Trained:
+    """The trained model in the run directory `run`; `load(run).sample(key, n)` draws from it.
+
+    `checkpoint` is 'latest', 'best' (by the metric that the run watched) or a number of steps.
+    Raises `RunError` where there is no such run or checkpoint. Needs no data.
+    """
+    from jaxgan import trained  # imports JAX, which `import jaxgan` must not
+
+    return trained.load(run, checkpoint=checkpoint)

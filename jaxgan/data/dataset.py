@@ -1,0 +1,158 @@
+"""Images as uint8 in memory, and batches of them as a pure function of (seed, step)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from jaxgan.data import counter, pixels
+from jaxgan.data.errors import DataError
+
+Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
+"""Which rows of a batch to build: a slice, row indices [R], or None for all of them."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images uint8 [N, H, W, C], with labels int32 [N] in [0, len(classes)) or None.
+
+    name:    what the user asked for, for messages.
+    classes: the name of each label; () where there are no labels.
+    flip:    whether batches mirror images left to right at random.
+
+    Raises DataError, with `name`, where the shapes, the types or the labels do not fit together.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
+            raise DataError(
+                f"{self.name}: the images are {self.images.dtype} of shape {self.images.shape}; "
+                "expected uint8 of shape [N, H, W, C] with nothing of size 0"
+            )
+        if self.labels is not None:
+            checked = check_labels(self.labels, len(self.images), self.classes, name=self.name)
+            object.__setattr__(self, "labels", checked)
+        elif self.classes:
+            raise DataError(
+                f"{self.name}: there are {len(self.classes)} class names but no labels; "
+                "give a label for each image or leave the names out"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape (H, W, C) of one image."""
+        return self.images.shape[1:]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The sha256, in hex, of the images, labels and class names: equal for equal data."""
+        described = f"{self.images.shape} {self.labels is not None} {self.classes}"
+        contents = hashlib.sha256(described.encode())
+        contents.update(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            contents.update(self.labels.astype("<i4").tobytes())
+        return contents.hexdigest()
+
+    def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
+        """The batch of step `step`: 'image' float32 [B, H, W, C] in [-1, 1], and 'label' int32 [B].
+
+        A pure function of its arguments. Row i of step s stands at position p = s * size + i; epoch
+        p // N visits every image once, in an order of its own, so a batch may straddle two epochs
+        and a resumed run goes on in the middle of one. `rows` builds only those rows of the batch
+        (B = R), as one process of several needs; they equal the same rows of the full batch.
+        """
+        at = positions(step, size, rows)
+        index = visited(seed, at, len(self))
+        chosen = self.images[index]
+        if self.flip:
+            mirrored = counter.bits(seed, "flip", at) >> np.uint64(63) == 1
+            chosen[mirrored] = chosen[mirrored, :, ::-1]
+        batch = {"image": pixels.to_float(chosen)}
+        if self.labels is not None:
+            batch["label"] = self.labels[index]
+        return batch
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
+        """The dataset of the images at `indices`, in that order, with the same classes."""
+        chosen = np.asarray(indices)
+        labels = None if self.labels is None else self.labels[chosen]
+        return dataclasses.replace(self, images=self.images[chosen], labels=labels)
+
+    def take(self, count: int) -> Dataset:
+        """The dataset of `count` images spread evenly over this one.
+
+        A set that is sorted by class stays balanced. Raises DataError where there are fewer.
+        """
+        if not 1 <= count <= len(self):
+            raise DataError(
+                f"{self.name}: {count} images were asked for; "
+                f"expected 1 to {len(self)}, as many as there are"
+            )
+        return self.subset(np.arange(count) * len(self) // count)
+
+    def float_images(self) -> np.ndarray:
+        """All images as float32 [N, H, W, C] in [-1, 1], in stored order and never mirrored."""
+        return pixels.to_float(self.images)
+
+
+def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
+    """The positions of the rows of batch `step` in the endless stream of examples: [size], or [R].
+
+    Raises ValueError on a negative step or a size below 1.
+    """
+    if step < 0 or size < 1:
+        raise ValueError(f"step is {step} and size {size}; expected step >= 0 and size >= 1")
+    every = np.arange(size, dtype=np.int64)
+    if rows is not None:
+        every = every[rows if isinstance(rows, slice) else np.asarray(rows, np.int64)]
+    return step * size + every
+
+
+def visited(seed: int, at: np.ndarray, count: int) -> np.ndarray:
+    """The examples [B] in [0, count) that a run with `seed` visits at the positions `at` [B]."""
+    epochs, places = np.divmod(at, count)
+    index = np.empty_like(places)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        index[here] = counter.permutation(seed, int(epoch), count)[places[here]]
+    return index
+
+
+def check_labels(
+    labels: np.ndarray, count: int, classes: Sequence[str], *, name: str
+) -> np.ndarray:
+    """The labels as int32 [count].
+
+    Raises DataError where they are not `count` integers in [0, len(classes)).
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{name}: the labels are {labels.dtype} of shape {labels.shape}; "
+            f"expected one integer for each of the {count} images"
+        )
+    if len(labels) != count:
+        raise DataError(
+            f"{name}: there are {len(labels)} labels for {count} images; give one for each image"
+        )
+    outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(outside):
+        raise DataError(
+            f"{name}: {len(outside)} labels lie out of range, the first being {labels[outside[0]]} "
+            f"for image {outside[0]}; expected 0 to {len(classes) - 1} for {len(classes)} classes"
+        )
+    return labels.astype(np.int32)

@@ -1,0 +1,51 @@
+"""The embedded excerpt of Fashion-MNIST (Xiao, Rasul and Vollgraf, arXiv 1708.07747)."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+import lzma
+
+import numpy as np
+
+from jaxgan.data import fitting
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.splits import Splits
+
+NAME = "fashion"
+FILE = "fashion_mnist.npy.xz"
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def load(fit: fitting.Fit | None = None) -> Splits:
+    """10,000 training images of the original training set and 2,000 held-out ones of its test set.
+
+    Greyscale, 28 x 28 x 1 unless `fit` says otherwise, equally many of each of the ten classes.
+    """
+    packed = importlib.resources.files("jaxgan.data.embedded").joinpath(FILE).read_bytes()
+    train_labels, train_images, test_labels, test_images = unpack(packed)
+    return Splits(
+        train=_dataset(train_images, train_labels, fit or fitting.Fit()),
+        held_out=_dataset(test_images, test_labels, fit or fitting.Fit()),
+    )
+
+
+def _dataset(images: np.ndarray, labels: np.ndarray, fit: fitting.Fit) -> Dataset:
+    return Dataset(NAME, fitting.fit_array(images[..., None], fit, name=NAME), labels, CLASSES)
+
+
+def unpack(packed: bytes) -> list[np.ndarray]:
+    """Training labels [N] and images [N, H, W], then the test set's, from the file's bytes."""
+    arrays = io.BytesIO(lzma.decompress(packed))
+    return [np.load(arrays, allow_pickle=False) for _ in range(4)]

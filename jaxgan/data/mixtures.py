@@ -1,0 +1,112 @@
+"""Gaussians in one and two dimensions: data whose density is known, to watch a GAN on a plane.
+
+The ring and the grid are those of VEEGAN (Srivastava et al., arXiv 1705.07761).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+
+from jaxgan.data import counter
+from jaxgan.data.dataset import Rows, positions
+from jaxgan.data.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mixture of K isotropic Gaussians of equal weight: `centres` float64 [K, D], one `std`.
+
+    Batches hold fresh draws, so there is no epoch and no length; `stream` names the stream of
+    draws, and the held-out data of a mixture is another stream of the same density. Nothing is
+    labelled: `classes` is ().
+
+    Raises DataError where the centres are not [K, D] or the standard deviation is not positive.
+    """
+
+    name: str
+    centres: np.ndarray
+    std: float
+    stream: str = "train"
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.centres.ndim != 2 or 0 in self.centres.shape or not self.std > 0.0:
+            raise DataError(
+                f"{self.name}: the centres have shape {self.centres.shape} and the standard "
+                f"deviation is {self.std}; expected centres of shape [K, D] and a positive "
+                "standard deviation"
+            )
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The shape (D,) of one point."""
+        return (self.centres.shape[1],)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The sha256, in hex, of the density and the stream: equal digests mean equal draws."""
+        described = f"{self.centres.shape} {self.centres.tolist()} {self.std} {self.stream}"
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
+        """The batch of step `step`: 'image' float32 [B, D], a pure function of the arguments.
+
+        `rows` builds only those rows of the batch (B = R); they equal the same rows of the full
+        batch.
+        """
+        at = positions(step, size, rows)
+        choice = counter.uniform(seed, f"{self.stream}/mode", at)
+        mode = (choice * len(self.centres)).astype(np.int64)
+        noise = [counter.normal(seed, f"{self.stream}/{axis}", at) for axis in range(*self.shape)]
+        points = self.centres[mode] + self.std * np.stack(noise, axis=1)
+        return {"image": points.astype(np.float32)}
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """The logarithm of the density, float64 [N], at `points` [N, D]; finite everywhere."""
+        offsets = np.asarray(points, np.float64)[:, None, :] - self.centres
+        exponents = -0.5 * np.square(offsets / self.std).sum(axis=2)
+        highest = exponents.max(axis=1)
+        total = np.log(np.exp(exponents - highest[:, None]).sum(axis=1))
+        modes, dimensions = self.centres.shape
+        normaliser = np.log(modes) + dimensions * np.log(self.std * np.sqrt(2.0 * np.pi))
+        return highest + total - normaliser
+
+    def density(self, points: np.ndarray) -> np.ndarray:
+        """The density, float64 [N], at `points` [N, D]."""
+        return np.exp(self.log_density(points))
+
+
+def ring() -> Mixture:
+    """Eight Gaussians of standard deviation 0.01, every 45 degrees on the unit circle."""
+    # Not by np.cos, whose last digit differs between machines, and with it the digest.
+    half = np.sqrt(0.5)
+    cosines = np.array([1.0, half, 0.0, -half, -1.0, -half, 0.0, half])
+    return Mixture("ring", np.stack([cosines, np.roll(cosines, 2)], axis=1), 0.01)
+
+
+def grid() -> Mixture:
+    """Twenty-five Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}^2."""
+    axis = np.arange(-4.0, 5.0, 2.0)
+    return Mixture("grid", np.stack(np.meshgrid(axis, axis), axis=-1).reshape(25, 2), 0.05)
+
+
+def gauss1d() -> Mixture:
+    """The normal distribution N(4, 0.5^2) on the line.
+
+    A fresh generator draws near 0, eight standard deviations away, so the first thing to be seen is
+    its density travelling to the data, and the next whether it keeps the data's width: a generator
+    that collapses does not.
+    """
+    return Mixture("gauss1d", np.array([[4.0]]), 0.5)
+
+
+MIXTURES = {"ring": ring, "grid": grid, "gauss1d": gauss1d}
+
+
+def held_out(mixture: Mixture) -> Mixture:
+    """The same density with draws of its own, independent of those that are trained on."""
+    return dataclasses.replace(mixture, stream="held out")

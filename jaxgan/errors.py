@@ -1,0 +1,29 @@
+"""What ends a run with one sentence for its user instead of a traceback."""
+
+from __future__ import annotations
+
+
+class RunError(Exception):
+    """A run that cannot start as asked: what was found, what was expected, what to do."""
+
+    code = 2
+
+
+class RunStopped(RunError):
+    """A run that had to stop after it had started: numbers that are not finite, a full disk."""
+
+    code = 1
+
+
+class NotFinite(RunStopped):
+    """Training that met a number that is not finite."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that was asked to stop (Ctrl-C, SIGTERM) and has saved; `code` is the exit code that
+    tells which.
+    """
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,202 @@
+"""Metrics on their way from the device to the logs: checked step by step, averaged over rows."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tensorboardX
+
+from jaxgan import rundir
+from jaxgan.errors import NotFinite, RunStopped
+from jaxgan.types import Array, Metrics
+
+Row = dict[str, Any]
+Sink = Callable[[Row], None]
+
+TIMES = ("images_per_second", "seconds")
+"""The entries of a row that depend on the machine; all others repeat exactly."""
+
+_LAG = 4  # calls the host may run ahead of the device
+
+
+class Recorder:
+    """Collects the metrics of train steps and gives their means, a row for every `every` steps, to
+    the sinks.
+
+    Metrics are fetched a few calls late, so that the device never waits for the host. What is not
+    yet in a row, and the training time so far, are in `notes`, with which a resumed run goes on:
+    its rows are those of a run that was never interrupted.
+    """
+
+    def __init__(
+        self,
+        *,
+        every: int,
+        rows_per_step: int,
+        sinks: Iterable[Sink],
+        notes: Mapping[str, Any],
+        tick: Callable[[int], None] = lambda step: None,
+    ) -> None:
+        self._every, self._rows_per_step, self._sinks = every, rows_per_step, tuple(sinks)
+        self._tick = tick
+        self._waiting: collections.deque[tuple[int, list[str], Array]] = collections.deque()
+        self._sums: dict[str, list[float]] = {k: list(v) for k, v in notes.get("sums", {}).items()}
+        self._logged = int(notes.get("logged", 0))
+        self._step = self._logged
+        self._before, self._since = float(notes.get("seconds", 0.0)), time.monotonic()
+        self._row_steps, self._timed_steps, self._timed_from = 0, 0, None
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What a checkpoint must hold of the log: the step of the last row, the sums since, and the
+        time.
+        """
+        return {"logged": self._logged, "sums": self._sums, "seconds": self._seconds()}
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        """Takes the metrics of one compiled call that began at `step`: scalars, or stacked [K] over
+        its steps.
+
+        Raises NotFinite where those of an earlier call turn out not to be finite.
+        """
+        packed = _pack(metrics)
+        packed.copy_to_host_async()
+        self._waiting.append((step, sorted(metrics), packed))
+        while len(self._waiting) > _LAG:
+            self._take(*self._waiting.popleft())
+
+    def settle(self) -> None:
+        """Waits for all metrics given so far. Raises NotFinite where they are not finite."""
+        while self._waiting:
+            self._take(*self._waiting.popleft())
+
+    def write_rest(self) -> None:
+        """Writes the steps since the last row as a shorter row; a continued run will replace it by
+        a whole one.
+        """
+        if self._row_steps:
+            self._write()
+
+    def _take(self, first: int, names: list[str], packed: Array) -> None:
+        values = np.asarray(packed, np.float64).reshape(-1, len(names), 2)
+        for offset, of_step in enumerate(values):
+            self._step = first + offset + 1
+            _require_finite(self._step, names, of_step)
+            for name, (total, count) in zip(names, of_step.tolist(), strict=True):
+                entry = self._sums.setdefault(name, [0.0, 0.0])
+                entry[0] += total
+                entry[1] += count
+            self._row_steps += 1
+            self._timed_steps += 1
+            if self._step % self._every == 0:
+                self._write()
+                self._sums, self._logged = {}, self._step
+        if (
+            self._timed_from is None
+        ):  # the first call compiled; what it took says nothing of the rate
+            self._timed_steps, self._timed_from = 0, time.monotonic()
+        self._tick(self._step)
+
+    def _write(self) -> None:
+        row: Row = {"step": self._step}
+        row |= {name: total / count for name, (total, count) in self._sums.items() if count}
+        row["images_per_second"] = round(self._rate(), 1)
+        row["seconds"] = round(self._seconds(), 3)
+        self._row_steps = 0
+        for sink in self._sinks:
+            sink(row)
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._since
+
+    def _rate(self) -> float:
+        """Images a second since the last time it was asked for; 0 while only the first call is
+        done.
+        """
+        if self._timed_from is None or not self._timed_steps:
+            return 0.0
+        now = time.monotonic()
+        rate = self._timed_steps * self._rows_per_step / max(now - self._timed_from, 1e-9)
+        self._timed_steps, self._timed_from = 0, now
+        return rate
+
+
+@jax.jit
+def _pack(metrics: Metrics) -> Array:
+    """Totals and counts as one array, [M, 2] or [K, M, 2], in the order of the sorted names: one
+    transfer, not 2 M.
+    """
+    pairs = [jnp.stack(metrics[name], axis=-1) for name in sorted(metrics)]
+    return jnp.stack(pairs, axis=-2)
+
+
+def _require_finite(step: int, names: list[str], values: np.ndarray) -> None:
+    broken = [
+        (name, total / count if count else total)
+        for name, (total, count) in zip(names, values, strict=True)
+        if not (math.isfinite(total) and math.isfinite(count))
+    ]
+    if broken:
+        name, value = min(broken, key=lambda term: not term[0].endswith("loss"))
+        others = ", ".join(other for other, _ in broken if other != name)
+        also = f" (and with it {others})" if others else ""
+        raise NotFinite(f"{name} is {value} at step {step}{also}")
+
+
+def json_lines(path: pathlib.Path) -> Sink:
+    """A sink that appends rows to a file of one JSON object a line, each written out at once.
+
+    It raises RunStopped where the disk refuses.
+    """
+
+    def write(row: Row) -> None:
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise RunStopped(f"{path} cannot be written to: {rundir.reason(error)}") from error
+
+    return write
+
+
+def cut(path: pathlib.Path, *, after: int) -> None:
+    """Deletes the rows of later steps than `after`, and what a crash left of a last line."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            step = json.loads(line)["step"]
+        except (ValueError, TypeError, KeyError):
+            break
+        if step > after:
+            break
+        kept.append(line + "\n")
+    rundir.write_whole(path, "".join(kept))
+
+
+class TensorBoard:
+    """Event files of the rows; those of steps from `start` on that an earlier process wrote are
+    marked as void.
+    """
+
+    def __init__(self, path: pathlib.Path, *, start: int) -> None:
+        purge = start + 1 if start else None
+        self._writer = tensorboardX.SummaryWriter(str(path), purge_step=purge, flush_secs=10)
+
+    def __call__(self, row: Row) -> None:
+        for name, value in row.items():
+            if name != "step":
+                self._writer.add_scalar(name, value, row["step"])
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,148 @@
+"""Deep convolutional GAN (Radford et al. 2016), for any image size that halves at least twice, square or not."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+
+from jaxgan import nn, random, two_player
+from jaxgan.nn import layers
+from jaxgan.random import Keys
+from jaxgan.types import GAN, Array
+
+_SMALLEST_BASE, _LARGEST_BASE = 4, 15
+
+weights = linen.initializers.normal(0.02)
+
+
+def stages(size: tuple[int, int]) -> int:
+    """How often an image of (height, width) halves on its way to the base, whose shorter side is 4 to 15 pixels.
+
+    28 halves twice (to 7), 32 three times (to 4), 64 four times. Raises ValueError on a size that does not halve twice
+    on both sides, with the nearest ones that do.
+    """
+    count = _halvings(size)
+    if count is None:
+        nearest = " or ".join("x".join(map(str, s)) for s in _nearest(size))
+        raise ValueError(
+            f"the network cannot make images of {size[0]}x{size[1]}: both sides must halve at least twice, "
+            f"to {_SMALLEST_BASE} to {_LARGEST_BASE} pixels on the shorter; the nearest sizes are {nearest}"
+        )
+    return count
+
+
+def _halvings(size: tuple[int, int]) -> int | None:
+    shorter, common, count = min(size), math.gcd(*size), 0
+    while common % 2 == 0 and shorter // 2 >= _SMALLEST_BASE:
+        shorter, common, count = shorter // 2, common // 2, count + 1
+    return count if count >= 2 and shorter <= _LARGEST_BASE else None
+
+
+def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """The nearest sizes below and above that the network makes, of nearly the same proportions."""
+    found = []
+    for direction in (-1, 1):
+        for distance in range(1, 4 * max(size)):
+            target = min(size) + direction * distance
+            if target < 4 * _SMALLEST_BASE and direction < 0:
+                break
+            scaled = tuple(4 * round(side * target / min(size) / 4) for side in size)
+            if _halvings(scaled) is not None:  # type: ignore[arg-type]
+                found.append(scaled)
+                break
+    return found
+
+
+def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
+    """Batch normalisation with gains N(1, 0.02); statistics of the batch in training, running ones otherwise."""
+    return linen.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        axis_name=axis_name,
+        scale_init=lambda key, shape, dtype=jnp.float32: 1.0 + weights(key, shape, dtype),
+    )
+
+
+class Generator(linen.Module):
+    """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a projection, then one stride-2 transposed convolution a doubling.
+
+    BatchNorm and ReLU everywhere but at the output, which is tanh. `width` is the number of channels before the last
+    layer; it doubles towards the base (128 and kernel 5 in the paper).
+    """
+
+    shape: tuple[int, int, int]
+    width: int = 64
+    kernel: int = 4
+    axis_name: str | None = None
+
+    @linen.compact
+    def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        height, width, channels = self.shape
+        count = stages((height, width))
+        base = (height >> count, width >> count, self.width << (count - 1))
+        x = linen.Dense(math.prod(base), use_bias=False, kernel_init=weights)(latents)
+        x = jax.nn.relu(batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
+        for features in [self.width << i for i in reversed(range(count - 1))]:
+            x = self._double(x, features, use_bias=False)
+            x = jax.nn.relu(batch_norm(train, self.axis_name)(x))
+        return jnp.tanh(self._double(x, channels, use_bias=True))
+
+    def _double(self, x: Array, features: int, *, use_bias: bool) -> Array:
+        taps = (self.kernel, self.kernel)
+        return nn.ConvTranspose(
+            features, taps, strides=(2, 2), use_bias=use_bias, kernel_init=weights
+        )(x)
+
+
+class Discriminator(linen.Module):
+    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, BatchNorm but on the first, no hidden dense."""
+
+    width: int = 64
+    kernel: int = 4
+    axis_name: str | None = None
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = images
+        for index in range(stages(images.shape[1:3])):
+            x = nn.Conv(
+                self.width << index,
+                (self.kernel, self.kernel),
+                strides=(2, 2),
+                use_bias=index == 0,
+                kernel_init=weights,
+            )(x)
+            if index > 0:
+                x = batch_norm(train, self.axis_name)(x)
+            x = layers.leaky_relu(x)
+        return linen.Dense(1, kernel_init=weights)(x.reshape(x.shape[0], -1))[:, 0]
+
+
+def build(
+    *,
+    shape: tuple[int, int, int],
+    latent_size: int = 100,
+    prior: str = "normal",
+    width: int = 64,
+    kernel: int = 4,
+    axis_name: str | None = None,
+    **game,
+) -> GAN:
+    """The convolutional game on images of `shape` (H, W, C); `game` is passed on to `two_player.build`.
+
+    Raises ValueError on a size that the networks cannot make (see `stages`) or an unknown prior.
+    """
+    stages(shape[:2])
+    return two_player.build(
+        Generator(shape, width, kernel, axis_name),
+        Discriminator(width, kernel, axis_name),
+        shape=shape,
+        latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
+        axis_name=axis_name,
+        **game,
+    )

@@ -1,0 +1,192 @@
+"""Devices: the only file that knows how many there are.
+
+A train step is one pure function. `compile_step` runs it under `jit` (the batch sharded by its sharding alone),
+under `shard_map`, or under `pmap`; inside the last two, what couples examples is reduced by the helpers here,
+which are the identity where `axis_name` is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgan.types import Array, PyTree, TrainStep
+
+AXIS = "data"
+MODES = ("jit", "shard_map", "pmap")
+
+
+def axis_for(mode: str) -> str | None:
+    """The axis name to build a model with, so that its step runs under `mode`.
+
+    Raises ValueError on an unknown mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"the mode is {mode!r}; expected one of {', '.join(MODES)}")
+    return None if mode == "jit" else AXIS
+
+
+# --- inside a step ----------------------------------------------------------------------------------------------------
+
+
+def varying_axes(x: Any) -> frozenset[str]:
+    """The mesh axes over whose shards `x` differs, as shard_map's types say; none outside of it."""
+    aval: Any = jax.typeof(x)
+    # jax renamed the attribute between 0.10 and its predecessors; there is no public accessor.
+    return aval.manual_axis_type.varying if hasattr(aval, "manual_axis_type") else aval.vma
+
+
+def vary(tree: PyTree, axis_name: str | None) -> PyTree:
+    """The tree, each leaf marked as differing between the shards of the axis (once; leaves so marked stay).
+
+    Under shard_map, the gradient of a loss by replicated params arrives already summed over the shards; by
+    params marked so, it arrives local, as under pmap, and one explicit mean reduces it.
+    """
+    if axis_name is None:
+        return tree
+
+    def mark(leaf: Any) -> Any:
+        leaf = jnp.asarray(leaf)
+        if axis_name in varying_axes(leaf):
+            return leaf
+        return lax.pcast(leaf, axis_name, to="varying")
+
+    return jax.tree.map(mark, tree)
+
+
+def all_mean(tree: PyTree, axis_name: str | None) -> PyTree:
+    """The mean of the tree over the axis; the tree itself without one. Non-float leaves are taken from any shard (max)."""
+    if axis_name is None:
+        return tree
+
+    def reduce(leaf: Array) -> Array:
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            return lax.pmean(leaf, axis_name)
+        return lax.pmax(leaf, axis_name)
+
+    return jax.tree.map(reduce, vary(tree, axis_name))
+
+
+def all_sum(tree: PyTree, axis_name: str | None) -> PyTree:
+    """The sum of the tree over the axis; the tree itself without one."""
+    return tree if axis_name is None else lax.psum(vary(tree, axis_name), axis_name)
+
+
+def batch_mean(x: Array, axis_name: str | None = None) -> Array:
+    """The mean of `x` [B, ...] over the examples of the whole batch, [...], wherever its shards lie."""
+    return all_mean(jnp.mean(x, axis=0), axis_name)
+
+
+def axis_size(axis_name: str | None) -> int:
+    """How many shards the axis has; 1 without one."""
+    return 1 if axis_name is None else lax.axis_size(axis_name)
+
+
+def global_rows(count: int, axis_name: str | None) -> Array:
+    """Rows [count] (int32) of the whole batch that this shard of `count` examples holds."""
+    rows = jnp.arange(count, dtype=jnp.int32)
+    return rows if axis_name is None else rows + count * lax.axis_index(axis_name).astype(jnp.int32)
+
+
+# --- around a step ----------------------------------------------------------------------------------------------------
+
+
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of one axis over the devices (all by default), along which batches are split."""
+    return Mesh(np.array(devices if devices is not None else jax.devices()), (AXIS,))
+
+
+def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
+    """The tree with a whole copy on each device of the mesh."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def shard(tree: PyTree, mesh: Mesh) -> PyTree:
+    """The tree with its leaves' first axis split over the mesh.
+
+    Raises ValueError where a leaf has a number of rows that the devices do not divide.
+    """
+    for leaf in jax.tree.leaves(tree):
+        if leaf.shape[0] % mesh.size:
+            raise ValueError(
+                f"a batch of {leaf.shape[0]} rows cannot be split over {mesh.size} devices; "
+                f"use a batch size that {mesh.size} divides"
+            )
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+def place_state(state: Any, mesh: Mesh) -> Any:
+    """The state on the mesh: its buffers split like a batch, all else replicated."""
+    placed = replicate(state.replace(buffers={}), mesh)
+    return placed.replace(buffers=shard(state.buffers, mesh))
+
+
+def compile_step(
+    step: TrainStep, *, mode: str = "jit", mesh: Mesh | None = None, donate: bool = True
+) -> TrainStep:
+    """The train step, compiled for the mesh (all devices by default); its state is donated.
+
+    `step` must come from a model built with `axis_name=axis_for(mode)`. Raises ValueError on an unknown mode.
+    """
+    mesh = mesh or data_mesh()
+    axis_for(mode)
+    donated = (0,) if donate else ()
+    if mode == "jit":
+        return jax.jit(step, donate_argnums=donated)
+    whole, split = PartitionSpec(), PartitionSpec(AXIS)
+
+    def specs(state: Any, leaf_spec: Callable[[Any], Any]) -> Any:
+        return jax.tree.map(lambda _: leaf_spec(whole), state.replace(buffers={})).replace(
+            buffers=jax.tree.map(lambda _: leaf_spec(split), state.buffers)
+        )
+
+    if mode == "shard_map":
+
+        def mapped(state: Any, batch: Any) -> Any:
+            state_specs = specs(state, lambda spec: spec)
+            run = jax.shard_map(
+                step, mesh=mesh, in_specs=(state_specs, split), out_specs=(state_specs, whole)
+            )
+            return run(state, batch)
+
+        return jax.jit(mapped, donate_argnums=donated)
+    return _pmapped(step, mesh, donated)
+
+
+def _pmapped(step: TrainStep, mesh: Mesh, donated: tuple[int, ...]) -> TrainStep:
+    """The step under pmap: state in and out without a device axis, the batch and the buffers split over the devices."""
+    devices = list(mesh.devices.flat)
+
+    def split(leaf: Any) -> Any:
+        return leaf.reshape(len(devices), leaf.shape[0] // len(devices), *leaf.shape[1:])
+
+    def join(leaf: Any) -> Any:
+        return leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])
+
+    def whole(state: Any, buffers: Any, batch: Any) -> Any:
+        state, metrics = step(state.replace(buffers=buffers), batch)
+        return state.replace(buffers={}), state.buffers, metrics
+
+    run = jax.pmap(
+        whole,
+        axis_name=AXIS,
+        in_axes=(None, 0, 0),
+        out_axes=(None, 0, None),
+        devices=devices,
+        donate_argnums=donated,
+    )
+
+    def call(state: Any, batch: Any) -> Any:
+        buffers = jax.tree.map(split, state.buffers)
+        state, buffers, metrics = run(
+            state.replace(buffers={}), buffers, jax.tree.map(split, batch)
+        )
+        return state.replace(buffers=jax.tree.map(join, buffers)), metrics
+
+    return call

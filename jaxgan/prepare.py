@@ -1,0 +1,193 @@
+"""What is settled before the first step: the settings, the data, the model and its state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from jaxgan import checkpoint, data, environment, parallel, rundir
+from jaxgan.errors import RunError
+from jaxgan.experiments import Experiment
+from jaxgan.run import MAY_CHANGE, Common, DataSpec
+from jaxgan.types import GAN
+
+_LEAST = {
+    "steps": 1,
+    "batch_size": 1,
+    "seed": 0,
+    "log_every": 1,
+    "sample_every": 0,
+    "checkpoint_every": 0,
+    "keep": 1,
+    "steps_per_call": 1,
+    "profile": 0,
+}
+
+
+class Task(NamedTuple):
+    """What is trained: the data, the model, and its state on the devices of the mesh; notes are for
+    the user.
+    """
+
+    splits: data.Splits
+    spec: DataSpec
+    gan: GAN
+    mesh: Mesh
+    state: Any
+    notes: tuple[str, ...]
+
+
+def check_numbers(config: Common) -> None:
+    """Raises RunError on numbers that make no run."""
+    for name, lowest in _LEAST.items():
+        value = getattr(config, name)
+        if value < lowest:
+            raise RunError(f"{flag(name)} is {value}; expected {lowest} or more")
+    per_call = config.steps_per_call
+    if config.steps % per_call:
+        below = config.steps // per_call * per_call
+        nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
+        raise RunError(
+            f"--steps is {config.steps}, no multiple of --steps-per-call {per_call}; use {nearest}"
+        )
+
+
+def check_same(
+    experiment: Experiment, config: Common, record: dict[str, Any], path: pathlib.Path
+) -> None:
+    """Raises RunError where the recorded run in `path` is of another experiment or has other
+    settings.
+    """
+    experiment.check_made(record, path)
+    recorded, asked = record["config"], plain(config)
+    for name, value in asked.items():
+        if name not in MAY_CHANGE and name in recorded and recorded[name] != value:
+            raise RunError(
+                f"{path} was made with {flag(name)} {recorded[name]} and cannot go on with "
+                f"{value}: leave it as it was, choose another --workdir, or start afresh "
+                "with --overwrite"
+            )
+
+
+def task(
+    experiment: Experiment,
+    config: Common,
+    *,
+    found: checkpoint.Saved | None,
+    report: Callable[[str], None],
+) -> Task:
+    """The data, the model and its state: that of the checkpoint, or a fresh one with the weights of
+    `init_from`.
+
+    Raises RunError where the data cannot be had, or where a size does not fit the model or the
+    devices.
+    """
+    mesh = parallel.data_mesh()
+    try:
+        splits = load_data(config)
+        spec = DataSpec(tuple(splits.train.shape), tuple(splits.train.classes))
+        gan = experiment.build(config, spec, axis_name=parallel.axis_for(config.parallel))
+        key = jax.random.key(config.seed)
+        notes = list(splits.notes)
+        if found is not None:
+            state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
+        else:
+            state = jax.jit(gan.init)(key)  # eagerly it takes seconds
+        if found is None and config.init_from is not None:
+            state, note = start_from(state, pathlib.Path(config.init_from), report=report)
+            notes.append(note)
+        state = parallel.place_state(state, mesh)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    return Task(splits, spec, gan, mesh, state, tuple(notes))
+
+
+def load_data(config: Common) -> data.Splits:
+    """The data that the configuration names. Raises DataError where they cannot be had or are less
+    than a batch.
+    """
+    splits = data.load(
+        config.data,
+        resolution=config.resolution,
+        resize=config.resize,
+        holdout=config.holdout,
+        flip=config.flip,
+        channels=config.channels,
+        data_dir=config.data_dir,
+    )
+    if isinstance(splits.train, data.Dataset):
+        data.require_batch(splits.train, config.rows_per_step)
+    return splits
+
+
+def start_from(state: Any, path: pathlib.Path, *, report: Callable[[str], None]) -> tuple[Any, str]:
+    """The fresh state with those weights, collections and averages of the run in `path` that fit,
+    and a note of them.
+
+    Optimisers, step and randomness stay fresh. Raises RunError where there is no such run or
+    nothing in it fits.
+    """
+    if rundir.read_record(path) is None:
+        raise RunError(f"--init-from {path}: there is no run in it")
+    saved = checkpoint.latest(path / "checkpoints", report=report)
+    if saved is None:
+        raise RunError(f"--init-from {path}: the run has no checkpoint yet")
+    weights = {
+        "players": {
+            name: {"params": player.params, "variables": player.variables}
+            for name, player in state.players.items()
+        },
+        "ema": state.ema,
+    }
+    weights, taken, left = checkpoint.transfer(weights, saved)
+    if not taken:
+        raise RunError(f"--init-from {path}: nothing in it has a name and shape of this model")
+    players = weights["players"]
+    state = state.with_params({name: player["params"] for name, player in players.items()})
+    state = state.with_variables({name: player["variables"] for name, player in players.items()})
+    note = f"started from step {saved.step} of {path}: took {len(taken)} arrays"
+    if left:
+        note += f", left {len(left)} fresh ({', '.join(left)})"
+    return state.replace(ema=weights["ema"]), note
+
+
+def record(
+    experiment: Experiment, config: Common, prepared: Task, *, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What config.json is to hold. Raises RunError where the data are not those of the record
+    before.
+    """
+    now = {
+        "shape": list(prepared.spec.shape),
+        "classes": list(prepared.spec.classes),
+        "digest": prepared.splits.train.digest,
+    }
+    if before is not None and before["data"] != now:
+        name = next(key for key, value in now.items() if before["data"].get(key) != value)
+        was = before["data"].get(name)
+        raise RunError(
+            f"the data have changed since the run began: their {name} was {was} and is "
+            f"{now[name]}; bring them back, or choose another --workdir"
+        )
+    return {
+        "experiment": experiment.record,
+        "config": plain(config),
+        "data": now,
+        "environment": environment.describe(experiment.file),
+    }
+
+
+def plain(config: Common) -> dict[str, Any]:
+    """The configuration as JSON would give it back."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def flag(name: str) -> str:
+    """The command line's name of a field."""
+    return "--" + name.replace("_", "-")

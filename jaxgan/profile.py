@@ -1,0 +1,57 @@
+"""A trace of some train steps, for TensorBoard or Perfetto."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from jaxgan.types import TrainStep
+
+_WARM_UP = 2  # calls: the first compiles, the second may still allocate
+
+
+@contextlib.contextmanager
+def traced(
+    step: TrainStep, *, calls: int, path: pathlib.Path, say: Callable[[str], None]
+) -> Iterator[TrainStep]:
+    """The step; inside the block its third and the following calls, `calls` in all, are traced to
+    `path`.
+    """
+    if calls == 0:
+        yield step
+        return
+    made, tracing = 0, False
+
+    def finish(output: Any) -> None:
+        nonlocal tracing
+        jax.block_until_ready(output)
+        jax.profiler.stop_trace()
+        tracing = False
+        say(f"traced {made - _WARM_UP} calls to {path}")
+
+    def call(state: Any, batch: Any) -> Any:
+        nonlocal made, tracing
+        if made == _WARM_UP:
+            jax.block_until_ready(state)
+            jax.profiler.start_trace(str(path), create_perfetto_trace=True)
+            tracing = True
+        output = step(state, batch)
+        made += 1
+        if tracing and made == _WARM_UP + calls:
+            finish(output)
+        return output
+
+    try:
+        yield call
+    finally:
+        if tracing:
+            finish(())
+        elif made <= _WARM_UP:
+            say(
+                f"nothing was traced: the run made {made} calls, and the trace begins "
+                f"after {_WARM_UP}"
+            )

@@ -1,0 +1,99 @@
+"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere, and a log file of
+what it said.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any
+
+import tqdm
+
+SIGNALS = {
+    "accuracy": ("real_accuracy", "fake_accuracy"),
+    "r": ("real_sign",),
+    "logit": ("real_logit", "fake_logit"),
+    "gradient": ("gradient_norm",),
+    "loss": ("loss",),
+}
+"""What the health of a game is read from, by the last part of a metric's name, in the order in
+which it is shown.
+"""
+
+
+class Progress:
+    """Shows a run of `total` steps, `start` of which are done, each of which takes `rows_per_step`
+    images.
+    """
+
+    def __init__(
+        self, *, title: str, start: int, total: int, rows_per_step: int, log: pathlib.Path
+    ) -> None:
+        self._log, self._total, self._rows_per_step = log, total, rows_per_step
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm.tqdm(
+                desc=title, initial=start, total=total, unit="step", dynamic_ncols=True
+            )
+
+    def say(self, text: str) -> None:
+        """Prints a line and keeps it in the log."""
+        if self._bar is not None:
+            self._bar.clear()
+        say(text, self._log)
+
+    def tick(self, step: int) -> None:
+        """Shows that `step` steps are done."""
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Shows a row of metrics."""
+        rate = row["images_per_second"]
+        speed = f"{rate:,.0f} images/s" if rate else "just compiled"
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{speed}, {signals(row)}")
+            return
+        if rate:
+            left = (self._total - row["step"]) * self._rows_per_step / rate
+            speed += f", {clock(left)} left"
+        print(f"step {row['step']}/{self._total}, {speed}, {signals(row)}", flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def say(text: str, log: pathlib.Path) -> None:
+    """Prints a line and appends it to the log."""
+    print(text, flush=True)
+    with log.open("a") as file:
+        file.write(text + "\n")
+
+
+def signals(row: dict[str, Any]) -> str:
+    """The entries of the row that the health of a game is read from, as 'accuracy 0.93/0.88, r
+    0.86, ...'.
+
+    Entries of one kind stand side by side: real before fake, and otherwise by the names of the
+    players.
+    """
+    shown = []
+    for label, endings in SIGNALS.items():
+        found = [
+            f"{value:.3g}"
+            for ending in endings
+            for name, value in row.items()
+            if name.rpartition("/")[2] == ending
+        ]
+        if found:
+            shown.append(f"{label} {'/'.join(found)}")
+    return ", ".join(shown)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as 1:02:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}"

@@ -1,0 +1,188 @@
+"""The command line of every experiment: its configuration, and the one runner. Imports no JAX, so
+`--help` is instant.
+
+An experiment is a module with a docstring (command, wall time, expected numbers), a frozen
+dataclass `Config(Common)`, a function `build(config, spec, *, axis_name=None) -> GAN`, and the line
+`run.main(__name__)` under `__main__`. It may have `PRESETS`, a dict of fields to replace by preset,
+and `picture(gan, splits)`, a picture of its own (see `visualise.picture_of`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Literal, NamedTuple
+
+from jaxgan import experiments, rundir
+from jaxgan.errors import Interrupted, RunError
+
+MAY_CHANGE = frozenset(
+    {
+        "steps",
+        "workdir",
+        "data_dir",
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+        "keep",
+        "overwrite",
+        "profile",
+        "cache",
+    }
+)
+"""Fields that may change when a run goes on, as no number of a step depends on them."""
+
+
+class DataSpec(NamedTuple):
+    """What a model must know of the data: the shape (H, W, C) or (D,) of an example, and the names
+    of the classes.
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """The flags of every experiment."""
+
+    steps: int = 2000
+    """Train steps in all; a larger number continues a finished run."""
+    batch_size: int = 64
+    """Examples in each update of a player."""
+    seed: int = 0
+    """Decides initial weights, order of the data and noise."""
+    workdir: str | None = None
+    """The run directory (default: runs/NAME-DATE). One that holds a run continues it, with its
+    recorded flags.
+    """
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
+    data_dir: str | None = None
+    """For tfds: the folder of prepared sets or of the original files."""
+    resolution: str | None = None
+    """Size of the images, like 64 or 64x96 (height x width); default: as they are."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """How images are brought to the resolution."""
+    holdout: float | str | None = None
+    """Share of the data never trained on, or a file that lists it; default: the set's own split, or
+    0.1.
+    """
+    flip: bool = False
+    """Mirror training images left to right at random."""
+    channels: int | None = None
+    """1 (greyscale), 3 (colour) or 4 (with transparency); default: as the images are."""
+    log_every: int = 50
+    """Steps a row of metrics is the mean of."""
+    sample_every: int = 500
+    """Steps between pictures of samples; 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; 0: only at the end."""
+    keep: int = 3
+    """How many of the latest checkpoints to keep."""
+    steps_per_call: int = 1
+    """Train steps in one compiled call; pictures and checkpoints fall on the next end of a call."""
+    parallel: Literal["jit", "shard_map", "pmap"] = "jit"
+    """How a step runs on several devices; the batch is split over all of them."""
+    preset: Literal["quick", "paper", "smoke"] = "quick"
+    """Defaults of the other flags: minutes on a CPU, as in the paper, or seconds."""
+    overwrite: bool = False
+    """Delete the run in the directory and start afresh."""
+    init_from: str | None = None
+    """A run whose latest weights to start from, with fresh optimisers (fine-tuning)."""
+    profile: int = 0
+    """Trace this many steps, once compiled, to profile/ for TensorBoard or Perfetto."""
+    cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is quick."""
+
+    @property
+    def rows_per_step(self) -> int:
+        """Examples one train step consumes; more than the batch size where a player takes several
+        updates a step.
+        """
+        return self.batch_size
+
+
+def main(name: str) -> None:
+    """Runs the experiment whose module is called `name` (pass `__name__`) by the command line, and
+    exits.
+    """
+    sys.exit(command(sys.modules[name], sys.argv[1:]))
+
+
+def command(module: ModuleType, arguments: Sequence[str]) -> int:
+    """The exit code of the experiment run with these arguments; what went wrong is one sentence on
+    stderr.
+    """
+    # Orbax logs what it raises, with a traceback, before the run can say it in a sentence.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    try:
+        experiment = experiments.of(module)
+        train(module, parse(experiment, arguments))
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    except Interrupted as interrupt:
+        print(interrupt, file=sys.stderr)
+        return interrupt.code
+    except KeyboardInterrupt:
+        print("interrupted before the first step: nothing to save", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(module: ModuleType, config: Common) -> pathlib.Path:
+    """Trains the experiment's model, or continues the run in `config.workdir`; returns the run
+    directory.
+
+    Raises `RunError` where it cannot start or go on as asked, and `Interrupted` where it was told
+    to stop.
+    """
+    from jaxgan import session  # imports JAX
+
+    return session.run(experiments.of(module), config)
+
+
+def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> Common:
+    """The configuration that the arguments ask for, as a `Config` of the experiment.
+
+    What they leave out is taken from the run in the directory, if it holds one and is not to be
+    overwritten, and else from the preset. Raises `RunError` on a preset the experiment does not
+    have; ends the process on an unknown flag.
+    """
+    import tyro
+
+    return tyro.cli(
+        experiment.config_class,
+        default=defaults(experiment, arguments),
+        args=list(arguments),
+        prog=experiment.command_line,
+        description=experiment.description,
+    )
+
+
+def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Common:
+    """What the flags replace: the configuration of the run to continue, or the preset's."""
+    workdir = _given(arguments, "--workdir")
+    if workdir is not None and "--overwrite" not in arguments:
+        record = rundir.read_record(pathlib.Path(workdir))
+        if record is not None:
+            experiment.check_made(record, workdir)
+            recorded = experiment.config_from(record["config"], source=workdir)
+            return dataclasses.replace(recorded, workdir=workdir, overwrite=False, profile=0)
+    return experiment.preset(_given(arguments, "--preset"))
+
+
+def _given(arguments: Sequence[str], flag: str) -> str | None:
+    """The value that the arguments give to the flag, the last one if there are several."""
+    value = None
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if argument == flag:
+            value = following
+        elif argument.startswith(flag + "="):
+            value = argument.partition("=")[2]
+    return value

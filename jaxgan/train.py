@@ -1,0 +1,106 @@
+"""The training loop. It knows steps, batches and when to do what; nothing of players, losses or
+pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgan import parallel, steps
+from jaxgan.types import Batch, TrainStep
+
+
+class Recorder(Protocol):
+    """What the loop needs of the log."""
+
+    def add(self, step: int, metrics: Any) -> None: ...
+    def settle(self) -> None: ...
+
+
+class Event(NamedTuple):
+    """Something to do with the state every so many steps and at the end: `act(step, state)`. Period
+    0: only at the end.
+    """
+
+    period: int
+    act: Callable[[int, Any], None]
+
+    def due(self, before: int, reached: int, last: int) -> bool:
+        """Whether a multiple of the period lies in (before, reached], or the end is reached."""
+        crossed = self.period > 0 and reached // self.period > before // self.period
+        return crossed or reached >= last
+
+
+def fit(
+    step: TrainStep,
+    state: Any,
+    batches: Callable[[int], Batch],
+    *,
+    span: range,
+    recorder: Recorder,
+    events: tuple[Event, ...] = (),
+    asked_to_stop: Callable[[], bool] = lambda: False,
+) -> tuple[int, Any]:
+    """The step reached and the state, after the steps of `span`, whose stride is the number of
+    steps in a call.
+
+    `batches(t)` is what the call that begins at step t trains on. Events see only states whose
+    metrics have been found finite; they follow one another in the order given. The loop ends early,
+    between two calls, when asked to.
+    """
+    reached = span.start
+    for at in span:
+        state, metrics = step(state, batches(at))
+        recorder.add(at, metrics)
+        reached = at + span.step
+        due = [event for event in events if event.due(at, reached, span.stop)]
+        if due:
+            recorder.settle()
+        for event in due:
+            event.act(reached, state)
+        if asked_to_stop():
+            break
+    recorder.settle()
+    return reached, state
+
+
+def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> TrainStep:
+    """`per_call` train steps as one compiled call; for more than one, batches and metrics are
+    stacked [K, ...].
+    """
+    if per_call == 1:
+        return parallel.compile_step(step, mode=mode, mesh=mesh)
+    single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)
+    return jax.jit(steps.repeat(single), donate_argnums=(0,))
+
+
+def batches_of(
+    dataset: Any, *, seed: int, rows: int, per_call: int, mesh: Mesh
+) -> Callable[[int], Batch]:
+    """The batches of the call that begins at a step, on the devices, as a pure function of the
+    step.
+
+    Raises ValueError where the rows of a step cannot be split over the devices.
+    """
+    if rows % mesh.size:
+        raise ValueError(
+            f"a step takes {rows} rows, which cannot be split over {mesh.size} devices; "
+            f"use a --batch-size that {mesh.size} divides"
+        )
+
+    def one(step: int) -> Mapping[str, np.ndarray]:
+        return dataset.batch(seed=seed, step=step, size=rows)
+
+    def stacked(step: int) -> Batch:
+        parts = [one(step + offset) for offset in range(per_call)]
+        together = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+        return jax.device_put(together, NamedSharding(mesh, PartitionSpec(None, parallel.AXIS)))
+
+    if per_call == 1:
+        return lambda step: parallel.shard(one(step), mesh)
+    return stacked

@@ -1,0 +1,141 @@
+"""A trained model, given back by its run directory in any process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan import checkpoint, experiments, random, rundir
+from jaxgan.errors import RunError
+from jaxgan.run import Common, DataSpec
+from jaxgan.types import GAN, Array
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model: its functions, its state after `step` steps, and what it was trained with
+    and on.
+    """
+
+    gan: GAN
+    state: Any
+    config: Common
+    spec: DataSpec
+    step: int
+
+    def sample(self, key: Array | int, n: int, **conditions: Any) -> Array:
+        """`n` samples [n, ...], images float32 in [-1, 1], drawn by the averaged players.
+
+        Sample i depends on the key (or seed), on i and on the i-th entry of each condition, never
+        on `n`: samples are drawn in compiled batches of one size. A condition is one value for all
+        or one for each sample, [n, ...]; one left out takes the model's default. Raises ValueError
+        where n is negative or a condition has another length.
+        """
+        if n < 0:
+            raise ValueError(f"{n} samples were asked for; expected 0 or more")
+        key = jax.random.key(key) if isinstance(key, int) else key
+        size = batch_size(len(self.spec.classes))
+        total = max(1, -(-n // size)) * size
+        given = {name: spread(value, n, total, name=name) for name, value in conditions.items()}
+        drawn = [
+            _draw(
+                self.state,
+                key,
+                start,
+                {name: values[start : start + size] for name, values in given.items()},
+                sample=self.gan.sample,
+                size=size,
+            )
+            for start in range(0, total, size)
+        ]
+        return jnp.concatenate(drawn)[:n]
+
+
+def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Trained:
+    """The trained model of the run directory; see `jaxgan.load`."""
+    path = pathlib.Path(run)
+    record = rundir.read_record(path)
+    if record is None:
+        raise RunError(f"{path} is no run directory: it has no config.json of a run")
+    experiment = experiments.recorded(record["experiment"])
+    config = experiment.config_from(record["config"], source=path)
+    spec = DataSpec(tuple(record["data"]["shape"]), tuple(record["data"]["classes"]))
+    gan = experiment.build(config, spec)
+    saved = _find(path, checkpoint)
+    return Trained(gan, _restored(gan, saved), config, spec, saved.step)
+
+
+def batch_size(classes: int) -> int:
+    """Samples in a compiled batch: a multiple of the classes where they are few, so that labels
+    that cycle go on cycling.
+    """
+    return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
+
+
+def spread(value: Any, n: int, total: int, *, name: str) -> Array:
+    """One value, or n of them [n, ...], as [total, ...]: the first n as given, the rest repeating
+    the last.
+
+    Raises ValueError, with `name`, on another length.
+    """
+    values = jnp.asarray(value)
+    if values.ndim == 0:
+        return jnp.broadcast_to(values, (total,))
+    if len(values) != n:
+        raise ValueError(
+            f"the condition {name!r} has {len(values)} entries for {n} samples; "
+            f"give one value or {n}"
+        )
+    if n == 0:
+        return jnp.zeros((total, *values.shape[1:]), values.dtype)
+    return values[jnp.minimum(jnp.arange(total), n - 1)]
+
+
+@partial(jax.jit, static_argnames=("sample", "size"))
+def _draw(
+    state: Any,
+    key: Array,
+    start: Array,
+    conditions: dict[str, Array],
+    *,
+    sample: Callable[..., Array],
+    size: int,
+) -> Array:
+    keys = random.row_keys(key, size, start=start)
+    return sample(state.averaged(), keys, **conditions)
+
+
+def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
+    """The checkpoint asked for. Raises RunError where there is none such."""
+    folder = path / "checkpoints"
+    steps = checkpoint.steps_in(folder)
+    if which == "latest":
+        saved = checkpoint.latest(folder, report=partial(print, file=sys.stderr))
+        if saved is None:
+            raise RunError(f"{path} has no checkpoint yet")
+        return saved
+    if which == "best":
+        raise RunError(
+            f"{path} has no best checkpoint: the run watched no metric to choose one by; "
+            "ask for 'latest' or a number of steps"
+        )
+    if which not in steps:
+        raise RunError(
+            f"{path} has no checkpoint {which!r}; there are 'latest' and the steps {steps}"
+        )
+    return checkpoint.read(folder, int(which))
+
+
+def _restored(gan: GAN, saved: checkpoint.Saved) -> Any:
+    template = jax.eval_shape(gan.init, jax.random.key(0))
+    return jax.device_put(checkpoint.to_tree(template, saved))

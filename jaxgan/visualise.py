@@ -1,0 +1,92 @@
+"""Pictures of what a generator draws: a grid of images, or, for points, a plot over the real
+density (`plots`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+from jaxgan import data, random
+from jaxgan.types import GAN, Array
+
+ROWS, COLUMNS = 8, 10
+POINTS = 2048
+
+Picture = Callable[[Any], Image.Image]
+"""A picture of a state."""
+
+
+def picture_of(
+    gan: GAN, splits: data.Splits, *, seed: int, say: Callable[[str], None]
+) -> Picture | None:
+    """The picture for the data: the same latents at every call, drawn by the averaged generator.
+
+    Images make a grid, points a plot; None, and a sentence to `say`, where plots are not installed.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), 0x5A)
+    if isinstance(splits.train, data.Dataset):
+        columns = columns_for(len(splits.train.classes))
+        draw = sampler(gan, ROWS * columns)
+        return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
+    if importlib.util.find_spec("matplotlib") is None:
+        say("no pictures of points: they need matplotlib, pip install 'jaxgan[plots]'")
+        return None
+    from jaxgan import plots
+
+    draw = sampler(gan, POINTS)
+    return plots.picture_of(splits.train, lambda state: np.asarray(draw(state, key)))
+
+
+def sampler(gan: GAN, count: int) -> Callable[[Any, Array], Array]:
+    """`(state, key) -> samples [count, ...]` by the averaged players, compiled."""
+
+    @jax.jit
+    def draw(state: Any, key: Array) -> Array:
+        return gan.sample(state.averaged(), random.row_keys(key, count))
+
+    return draw
+
+
+def columns_for(classes: int) -> int:
+    """Columns of a grid in which, where labels cycle, each column shows one class: a multiple of
+    the classes if any fits.
+    """
+    if 2 <= classes <= COLUMNS:
+        return COLUMNS // classes * classes
+    return classes if COLUMNS < classes <= 2 * COLUMNS else COLUMNS
+
+
+def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> Image.Image:
+    """Images float [N, H, W, C] in [-1, 1] as one picture, row by row, small ones enlarged by whole
+    factors.
+
+    1 channel is grey, 3 are RGB, 4 are RGBA; of any other number the mean is shown.
+    """
+    count, height, width, channels = images.shape
+    if channels not in (1, 3, 4):
+        images, channels = images.mean(axis=3, keepdims=True), 1
+    pixels = data.to_uint8(images)
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255)
+    sheet = sheet.astype(np.uint8)
+    for index, image in enumerate(pixels):
+        top = gap + index // columns * (height + gap)
+        left = gap + index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    factor = max(1, 64 // max(height, width))
+    sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
+    return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,36 @@
+"""The suite's surroundings: simulated CPU devices, no settings from outside, strict broadcasting.
+
+Subprocesses that tests start inherit all of it.
+"""
+
+import os
+import sys
+from importlib import metadata
+
+import pytest
+
+DEVICES = 8
+
+assert "jax" not in sys.modules, "jax was imported before tests/conftest.py could configure it"
+
+# A developer's own settings (x64, a compilation cache, another platform) must not decide a test.
+for setting in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
+    del os.environ[setting]
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
+# [B] against [B, 1] broadcasts to [B, B] without a word: the classic silent fault of GAN losses.
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+os.environ["MPLBACKEND"] = "Agg"
+
+import hypothesis  # noqa: E402  (a test library that may import jax comes after the settings)
+
+# The same examples on every machine, none remembered, and no time limit on a busy one.
+hypothesis.settings.register_profile("jaxgan", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("jaxgan")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Returns the versions that decide whether a result can be repeated."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "flax", "numpy"))
+    return f"{versions}, {DEVICES} simulated devices"

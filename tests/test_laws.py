@@ -1,0 +1,167 @@
+"""The laws of the step library, over every model."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import laws
+from jaxgan import parallel, steps
+
+every_case = pytest.mark.parametrize("name", list(laws.BY_NAME))
+
+
+def identical(left, right) -> bool:
+    """Whether two trees are equal bit for bit."""
+    if jax.tree.structure(left) != jax.tree.structure(right):
+        return False
+    return all(
+        np.array_equal(_bits(a), _bits(b))
+        for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+    )
+
+
+def _bits(leaf):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.ascontiguousarray(leaf).view(np.uint8)
+
+
+def _beside_players(state):
+    return state.replace(players={}, step=jnp.zeros((), jnp.int32))
+
+
+def run(gan, case, count, state=None, mode="jit", devices=1, dtype=np.float32):
+    """The state and the metrics of each of `count` steps on the first devices."""
+    mesh = parallel.data_mesh(jax.devices()[:devices])
+    state = parallel.place_state(gan.init(jax.random.key(7)) if state is None else state, mesh)
+    compiled = parallel.compile_step(gan.step, mode=mode, mesh=mesh, donate=False)
+    reports = []
+    for _ in range(count):
+        batch = laws.batch_of(case, seed=int(state.step), dtype=dtype)
+        state, metrics = compiled(state, parallel.shard(batch, mesh))
+        reports.append({name: float(mean.value) for name, mean in metrics.items()})
+    return state, reports
+
+
+@every_case
+@pytest.mark.parametrize("moved", ["discriminator", "generator"])
+def test_L1_an_update_moves_its_player_and_nothing_else(name, moved):
+    case = laws.BY_NAME[name]
+    alone = {"discriminator": lambda d, g: d, "generator": lambda d, g: g}[moved]
+    gan = case.build(schedule=alone, ema_half_life=None, shared_noise=False)
+    before = gan.init(jax.random.key(7))
+    after, _ = jax.jit(gan.step)(before, laws.batch_of(case))
+    for player in before.players:
+        assert identical(before[player], after[player]) == (player != moved)
+    assert identical(_beside_players(before), _beside_players(after))
+    assert int(after.step) == 1
+    old, new = before[moved], after[moved]
+    for a, b in zip(jax.tree.leaves(old.params), jax.tree.leaves(new.params), strict=True):
+        assert not np.array_equal(a, b)
+
+
+@every_case
+def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
+    case = laws.BY_NAME[name]
+    once, first = run(case.build(), case, 4)
+    half, _ = run(case.build(), case, 2)
+    again, second = run(case.build(), case, 2, state=jax.tree.map(jnp.copy, half))
+    assert identical(once, again)
+    assert first[2:] == second
+
+
+@every_case
+@pytest.mark.parametrize(
+    ("mode", "devices"),
+    [
+        ("jit", 2),
+        ("shard_map", 2),
+        ("pmap", 8),
+        *(
+            pytest.param(mode, devices, marks=pytest.mark.slow)
+            for mode in parallel.MODES
+            for devices in (1, 2, 4, 8)
+        ),
+    ],
+)
+def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devices):
+    case = laws.BY_NAME[name]
+    with jax.enable_x64(True):
+        one = case.build()
+        start = laws.at_double_precision(one.init(jax.random.key(7)))
+        expected, reports = run(one, case, 2, state=start, dtype=np.float64)
+        gan = case.build(axis_name=parallel.axis_for(mode))
+        state, other = run(gan, case, 2, start, mode, devices, dtype=np.float64)
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(state), strict=True):
+            if jnp.issubdtype(a.dtype, jnp.floating):
+                np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10)
+        for a, b in zip(reports, other, strict=True):
+            assert b == pytest.approx(a, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_L3_in_single_precision_the_losses_agree(mode):
+    case = laws.BY_NAME["dcgan"]
+    _, reports = run(case.build(), case, 3)
+    _, other = run(case.build(axis_name=parallel.axis_for(mode)), case, 3, mode=mode, devices=4)
+    for a, b in zip(reports, other, strict=True):
+        for metric in ("discriminator/loss", "generator/loss"):
+            assert b[metric] == pytest.approx(a[metric], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", laws.names_except("L4"))
+@pytest.mark.parametrize("slices", [2, 4])
+def test_L4_accumulation_equals_the_whole_batch(name, slices):
+    case = laws.BY_NAME[name]
+    with jax.enable_x64(True):
+        whole = case.build()
+        start = laws.at_double_precision(whole.init(jax.random.key(7)))
+        expected, reports = run(whole, case, 2, state=start, dtype=np.float64)
+        state, other = run(case.build(accumulate=slices), case, 2, start, dtype=np.float64)
+        for player in expected.players:
+            for a, b in zip(
+                jax.tree.leaves(expected[player].params),
+                jax.tree.leaves(state[player].params),
+                strict=True,
+            ):
+                np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10)
+        for a, b in zip(reports, other, strict=True):
+            assert b == pytest.approx(a, rel=1e-10, abs=1e-10)
+
+
+@every_case
+def test_L5_every_k_is_the_identity_at_other_steps(name):
+    case = laws.BY_NAME[name]
+    gan = case.build(schedule=lambda d, g: steps.every(3, d), ema_half_life=None, shared_noise=False)
+    state = gan.init(jax.random.key(7))
+    step = jax.jit(gan.step)
+    for index in range(4):
+        after, metrics = step(state, laws.batch_of(case))
+        counts = {float(mean.count) for mean in metrics.values()}
+        same = identical(state, after.replace(step=state.step))
+        if index % 3 == 0:
+            assert not same
+            assert 0.0 not in counts
+        else:
+            assert same
+            assert counts == {0.0}
+        state = after
+
+
+@every_case
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_L6_a_step_never_retraces(name, mode):
+    case = laws.BY_NAME[name]
+    gan = case.build(axis_name=parallel.axis_for(mode))
+    traces = []
+
+    def counted(state, batch):
+        traces.append(None)
+        return gan.step(state, batch)
+
+    run(gan._replace(step=counted), case, 1, mode=mode, devices=2)
+    first = len(traces)
+    run(gan._replace(step=counted), case, 3, mode=mode, devices=2)
+    assert len(traces) == 2 * first
