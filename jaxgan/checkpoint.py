@@ -26,9 +26,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Saved(NamedTuple):
-    """A checkpoint as read: the step, the arrays of the state by path, the PRNG's name by path of a
-    key, and notes.
-    """
+    """A checkpoint as read: arrays by path, the PRNG's name by path of a key, and the notes."""
 
     step: int
     arrays: Arrays
@@ -44,12 +42,11 @@ class Checkpoints:
         self._path, self._latest = path, max(steps_in(path), default=None)
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
 
-    def save(self, step: int, state: PyTree, notes: Mapping[str, Any]) -> None:
-        """Starts writing the state, unless that of this step is written; returns once it is copied
-        and may be donated.
+    def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Starts writing the state and the notes (of JSON's types), unless this step is written.
 
-        Raises NotFinite where the state is not finite, which is never written, and RunStopped where
-        a disk refuses.
+        Both are copied before it returns: the state may be donated at once. Raises NotFinite where
+        the state is not finite, which is never written, and RunStopped where the disk refuses.
         """
         if step == self._latest:
             return
@@ -60,7 +57,8 @@ class Checkpoints:
                 f"the state after step {step} is not finite, {broken[0]} first of "
                 f"{len(broken)} arrays, and was not saved"
             )
-        meta = {"step": step, "keys": keys, "notes": dict(notes)}
+        # Notes are written later too, so what they refer to must not change until then.
+        meta = json.loads(json.dumps({"step": step, "keys": keys, "notes": notes}))
         meta["digest"] = digest(arrays, meta)
         try:
             self._manager.save(
@@ -89,11 +87,14 @@ class Checkpoints:
             return  # reported by save or wait already
 
     def last_words(self) -> str:
-        """Which checkpoint there is to return to."""
-        whole = steps_in(self._path)
-        if not whole:
-            return "There is no checkpoint to return to yet."
-        return f"The last checkpoint is that of step {whole[-1]}, whole, in {self._path}."
+        """Which checkpoint there is to return to, after it was read to be sure."""
+        try:
+            whole = latest(self._path, report=lambda text: None)
+        except RunError:
+            whole = None
+        if whole is None:
+            return "There is no checkpoint to return to."
+        return f"The last whole checkpoint is that of step {whole.step} in {self._path}."
 
     def _failed(self, error: Exception) -> RunStopped:
         return RunStopped(
@@ -103,9 +104,7 @@ class Checkpoints:
 
 
 def steps_in(path: pathlib.Path) -> list[int]:
-    """The steps that have a checkpoint in the directory, in order; unfinished ones are not among
-    them.
-    """
+    """The steps that have a whole checkpoint in the directory, in order."""
     if not path.is_dir():
         return []
     return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
@@ -134,8 +133,7 @@ def read(path: pathlib.Path, step: int) -> Saved:
 
 
 def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None:
-    """The latest checkpoint that is whole, or None where there is none at all; damaged later ones
-    are reported.
+    """The latest whole checkpoint, or None if there are none; damaged later ones are reported.
 
     Raises RunError where there are checkpoints and all are damaged.
     """
@@ -151,9 +149,7 @@ def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None
 
 
 def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> None:
-    """Moves the checkpoints of steps later than `after` from the directory to the directory
-    `aside`.
-    """
+    """Moves the checkpoints of steps later than `after` to the directory `aside`."""
     for step in steps_in(path):
         if step > after:
             aside.mkdir(exist_ok=True)
@@ -162,9 +158,7 @@ def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> None:
 
 
 def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
-    """The leaves of the tree as host copies by path, typed keys as their bits; and the PRNG's name
-    by path of a key.
-    """
+    """The leaves by path as host copies, typed keys as their bits; and the PRNG's name by path."""
     arrays, keys = {}, {}
     for name, leaf in _by_path(tree):
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -202,9 +196,7 @@ def to_tree(template: PyTree, saved: Saved) -> PyTree:
 
 
 def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
-    """The tree with the saved arrays in the leaves whose path and shape agree; the paths taken, and
-    those left.
-    """
+    """The tree with the saved arrays that agree in path and shape; paths taken, and those left."""
     taken, left, leaves = [], [], []
     for name, leaf in _by_path(tree):
         array = saved.arrays.get(name)
@@ -215,9 +207,7 @@ def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
 
 
 def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:
-    """The sha256, in hex, of the paths, types, shapes and bytes of all arrays that have any, and of
-    `meta`.
-    """
+    """The sha256, in hex, of the path, type, shape and bytes of every array, and of `meta`."""
     contents = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         if array.size:

@@ -1,6 +1,4 @@
-"""Where a run takes place: versions, devices, the revision of the code, the cache of compiled
-programs.
-"""
+"""Where a run takes place: versions, devices, the code's revision, the cache of programs."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def describe(file: str) -> dict[str, Any]:
-    """Versions, devices, and the git revision of the repository that tracks `file` (None where none
-    does).
-    """
+    """Versions, devices, and the git revision of the repository that tracks `file`."""
     versions = {"python": platform.python_version(), "jaxgan": jaxgan.__version__}
     versions |= {name: metadata.version(name) for name in _PACKAGES}
     devices = jax.devices()
@@ -36,9 +32,7 @@ def sentence(environment: dict[str, Any]) -> str:
 
 
 def revision(file: str) -> str | None:
-    """The git revision of the repository that tracks `file`, '+changes' appended if the work tree
-    differs from it.
-    """
+    """The git revision of the repository that tracks `file` ('+changes' if altered), or None."""
     folder = pathlib.Path(file).parent
     if _git(folder, "ls-files", "--error-unmatch", file) is None:
         return None
@@ -58,18 +52,18 @@ def _git(folder: pathlib.Path, *arguments: str) -> str | None:
 
 
 def use_compilation_cache() -> list[str]:
-    """Has JAX keep compiled programs in the user's cache folder; returns notes where that is
-    impossible.
+    """Has JAX keep compiled programs in the user's cache folder; returns notes where it cannot.
 
     The folder is $JAX_COMPILATION_CACHE_DIR, which JAX heeds by itself, or jaxgan in
     $XDG_CACHE_HOME or ~/.cache.
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return []
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    home = os.path.expanduser("~")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     folder = pathlib.Path(base) / "jaxgan" / "compiled"
-    if not folder.is_absolute():  # there is no home
-        return [f"compiled programs are not kept: {base} is no absolute path"]
+    if not folder.is_absolute() or folder.is_relative_to("/.cache"):
+        return ["compiled programs are not kept: there is no home directory"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

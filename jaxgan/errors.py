@@ -20,9 +20,7 @@ class NotFinite(RunStopped):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was asked to stop (Ctrl-C, SIGTERM) and has saved; `code` is the exit code that
-    tells which.
-    """
+    """A run that was told to stop (Ctrl-C, SIGTERM) and has saved; `code` is its exit code."""
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)

@@ -17,9 +17,7 @@ from jaxgan.errors import RunError
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """An experiment module: `name` imports it again in another process, or, for a script, `file`
-    does.
-    """
+    """An experiment: in another process its `name` imports it or, for a script, its `file` does."""
 
     module: ModuleType
     name: str | None
@@ -78,8 +76,7 @@ class Experiment:
             raise RunError(f"{source} is a run of {made_by}; choose another --workdir")
 
     def config_from(self, values: Mapping[str, Any], *, source: object) -> Any:
-        """The configuration with these recorded values, and defaults for fields younger than the
-        record.
+        """The configuration with these recorded values, and defaults for fields younger than they.
 
         Raises RunError where the record, from `source`, has fields that the experiment no longer
         knows.

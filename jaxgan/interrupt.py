@@ -1,6 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks, instead of an exception that may strike
-anywhere.
-"""
+"""Ctrl-C and SIGTERM as a question that a loop asks, not as an exception that strikes anywhere."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ class Request:
 
 @contextlib.contextmanager
 def requests() -> Iterator[Request]:
-    """Inside the block the first signal only sets the request; a second one ends the process at
-    once.
-    """
+    """Inside the block a first signal only sets the request; a second ends the process at once."""
     request = Request()
 
     def handle(number: int, frame: object) -> None:

@@ -29,8 +29,7 @@ _LAG = 4  # calls the host may run ahead of the device
 
 
 class Recorder:
-    """Collects the metrics of train steps and gives their means, a row for every `every` steps, to
-    the sinks.
+    """Collects the metrics of train steps; gives their means, a row every `every` steps, to sinks.
 
     Metrics are fetched a few calls late, so that the device never waits for the host. What is not
     yet in a row, and the training time so far, are in `notes`, with which a resumed run goes on:
@@ -57,14 +56,11 @@ class Recorder:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What a checkpoint must hold of the log: the step of the last row, the sums since, and the
-        time.
-        """
+        """What a checkpoint must hold of the log: the last row's step, the sums since, the time."""
         return {"logged": self._logged, "sums": self._sums, "seconds": self._seconds()}
 
     def add(self, step: int, metrics: Metrics) -> None:
-        """Takes the metrics of one compiled call that began at `step`: scalars, or stacked [K] over
-        its steps.
+        """Takes what one call that began at `step` reports: scalars, or stacked [K] over its steps.
 
         Raises NotFinite where those of an earlier call turn out not to be finite.
         """
@@ -80,9 +76,7 @@ class Recorder:
             self._take(*self._waiting.popleft())
 
     def write_rest(self) -> None:
-        """Writes the steps since the last row as a shorter row; a continued run will replace it by
-        a whole one.
-        """
+        """Writes the steps since the last row as a short row, which a continued run replaces."""
         if self._row_steps:
             self._write()
 
@@ -119,9 +113,7 @@ class Recorder:
         return self._before + time.monotonic() - self._since
 
     def _rate(self) -> float:
-        """Images a second since the last time it was asked for; 0 while only the first call is
-        done.
-        """
+        """Images a second since it was last asked for; 0 while only the first call is done."""
         if self._timed_from is None or not self._timed_steps:
             return 0.0
         now = time.monotonic()
@@ -132,9 +124,7 @@ class Recorder:
 
 @jax.jit
 def _pack(metrics: Metrics) -> Array:
-    """Totals and counts as one array, [M, 2] or [K, M, 2], in the order of the sorted names: one
-    transfer, not 2 M.
-    """
+    """Totals and counts by sorted name as one array to transfer, [M, 2] or [K, M, 2]."""
     pairs = [jnp.stack(metrics[name], axis=-1) for name in sorted(metrics)]
     return jnp.stack(pairs, axis=-2)
 
@@ -185,9 +175,7 @@ def cut(path: pathlib.Path, *, after: int) -> None:
 
 
 class TensorBoard:
-    """Event files of the rows; those of steps from `start` on that an earlier process wrote are
-    marked as void.
-    """
+    """Event files of the rows; those after `start` of an earlier process are marked void."""
 
     def __init__(self, path: pathlib.Path, *, start: int) -> None:
         purge = start + 1 if start else None

@@ -1,6 +1,4 @@
-"""Pictures of points on a line or a plane, where density and discriminator can be seen. Needs
-matplotlib.
-"""
+"""Pictures of points on a line or plane, with density and discriminator. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ Draw = Callable[[Any], np.ndarray]
 
 
 def picture_of(mixture: data.Mixture, draw: Draw) -> Callable[[Any], Image.Image]:
-    """The picture of a state for a mixture on a line or a plane; `draw(state)` gives generated
-    points [N, D].
+    """The picture of a state for points on a line or plane; `draw(state)` generates them [N, D].
 
     Raises ValueError on points of more dimensions.
     """
@@ -37,9 +34,7 @@ def picture_of(mixture: data.Mixture, draw: Draw) -> Callable[[Any], Image.Image
 
 
 def judge_of(state: Any) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The discriminator's logits [N] at points [N, D], or None where no player is called
-    'discriminator'.
-    """
+    """The discriminator's logits [N] at points [N, D]; None where no player has that name."""
     if "discriminator" not in state.players:
         return None
     return lambda points: np.asarray(
@@ -58,9 +53,7 @@ def plane(
     fake: np.ndarray,
     judge: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Image.Image:
-    """Generated points [N, 2] over the contours of the real density, and the discriminator's D(x)
-    behind them.
-    """
+    """Generated points [N, 2] over real ones and their modes, D(x) as the field behind them."""
     reach = 1.3 * np.abs(real).max()
     axis = np.linspace(-reach, reach, 160)
     x, y = np.meshgrid(axis, axis)
@@ -90,8 +83,7 @@ def line(
     fake: np.ndarray,
     judge: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Image.Image:
-    """The densities p and q on a line, D(x) beside the optimal D* = p / (p + q), and the value V(D)
-    beside -log 4.
+    """The densities p and q on a line, D(x) beside D* = p / (p + q), and V(D) beside -log 4.
 
     q is a Gaussian kernel estimate from the generated points; D* is drawn where p or q has mass. V
     is the mean over the given real and generated points of log D(x) and log(1 - D(x)) (Goodfellow
@@ -118,15 +110,12 @@ def line(
 
 
 def value(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:
-    """V(D) = E log D(x) + E log(1 - D(G(z))), from logits [N] on real and [M] on generated points,
-    in float64.
-    """
+    """V(D) = E log D(x) + E log(1 - D(G(z))), in float64, from logits on real [N] and fake [M]."""
     return float(-np.logaddexp(0, -real_logits).mean() - np.logaddexp(0, fake_logits).mean())
 
 
 def kernel_density(points: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The Gaussian kernel estimate, by the points [N], of their density at x [M], with Silverman's
-    bandwidth.
+    """The Gaussian kernel estimate from points [N] of their density at x [M], by Silverman's rule.
 
     The bandwidth is at least a thousandth of the range of x: a generator may collapse to a point.
     """

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from jaxgan import checkpoint, data, environment, parallel, rundir
+from jaxgan import checkpoint, data, environment, parallel, rundir, train
 from jaxgan.errors import RunError
 from jaxgan.experiments import Experiment
 from jaxgan.run import MAY_CHANGE, Common, DataSpec
-from jaxgan.types import GAN
+from jaxgan.types import GAN, Batch
 
 _LEAST = {
     "steps": 1,
@@ -31,15 +31,14 @@ _LEAST = {
 
 
 class Task(NamedTuple):
-    """What is trained: the data, the model, and its state on the devices of the mesh; notes are for
-    the user.
-    """
+    """What is trained: data, model and its state on the devices of the mesh; notes for the user."""
 
     splits: data.Splits
     spec: DataSpec
     gan: GAN
     mesh: Mesh
     state: Any
+    batches: Callable[[int], Batch]
     notes: tuple[str, ...]
 
 
@@ -61,9 +60,7 @@ def check_numbers(config: Common) -> None:
 def check_same(
     experiment: Experiment, config: Common, record: dict[str, Any], path: pathlib.Path
 ) -> None:
-    """Raises RunError where the recorded run in `path` is of another experiment or has other
-    settings.
-    """
+    """Raises RunError where the recorded run is of another experiment or has other settings."""
     experiment.check_made(record, path)
     recorded, asked = record["config"], plain(config)
     for name, value in asked.items():
@@ -82,8 +79,7 @@ def task(
     found: checkpoint.Saved | None,
     report: Callable[[str], None],
 ) -> Task:
-    """The data, the model and its state: that of the checkpoint, or a fresh one with the weights of
-    `init_from`.
+    """The data, the model and its state: the checkpoint's, or fresh, or fresh with old weights.
 
     Raises RunError where the data cannot be had, or where a size does not fit the model or the
     devices.
@@ -103,15 +99,20 @@ def task(
             state, note = start_from(state, pathlib.Path(config.init_from), report=report)
             notes.append(note)
         state = parallel.place_state(state, mesh)
+        batches = train.batches_of(
+            splits.train,
+            seed=config.seed,
+            rows=config.rows_per_step,
+            per_call=config.steps_per_call,
+            mesh=mesh,
+        )
     except ValueError as error:
         raise RunError(str(error)) from error
-    return Task(splits, spec, gan, mesh, state, tuple(notes))
+    return Task(splits, spec, gan, mesh, state, batches, tuple(notes))
 
 
 def load_data(config: Common) -> data.Splits:
-    """The data that the configuration names. Raises DataError where they cannot be had or are less
-    than a batch.
-    """
+    """The data that the configuration names, which hold a batch at least; DataError otherwise."""
     splits = data.load(
         config.data,
         resolution=config.resolution,
@@ -127,8 +128,7 @@ def load_data(config: Common) -> data.Splits:
 
 
 def start_from(state: Any, path: pathlib.Path, *, report: Callable[[str], None]) -> tuple[Any, str]:
-    """The fresh state with those weights, collections and averages of the run in `path` that fit,
-    and a note of them.
+    """The fresh state with what fits of the weights and averages of the run in `path`, and a note.
 
     Optimisers, step and randomness stay fresh. Raises RunError where there is no such run or
     nothing in it fits.
@@ -160,9 +160,7 @@ def start_from(state: Any, path: pathlib.Path, *, report: Callable[[str], None])
 def record(
     experiment: Experiment, config: Common, prepared: Task, *, before: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What config.json is to hold. Raises RunError where the data are not those of the record
-    before.
-    """
+    """What config.json is to hold. Raises RunError where the data are not those recorded before."""
     now = {
         "shape": list(prepared.spec.shape),
         "classes": list(prepared.spec.classes),

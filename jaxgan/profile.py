@@ -18,9 +18,7 @@ _WARM_UP = 2  # calls: the first compiles, the second may still allocate
 def traced(
     step: TrainStep, *, calls: int, path: pathlib.Path, say: Callable[[str], None]
 ) -> Iterator[TrainStep]:
-    """The step; inside the block its third and the following calls, `calls` in all, are traced to
-    `path`.
-    """
+    """The step, whose third call and those after it, `calls` in all, are traced to `path`."""
     if calls == 0:
         yield step
         return

@@ -1,6 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere, and a log file of
-what it said.
-"""
+"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere, a log file."""
 
 from __future__ import annotations
 
@@ -17,15 +15,11 @@ SIGNALS = {
     "gradient": ("gradient_norm",),
     "loss": ("loss",),
 }
-"""What the health of a game is read from, by the last part of a metric's name, in the order in
-which it is shown.
-"""
+"""What a game's health is read from, by the last part of a metric's name, in order of showing."""
 
 
 class Progress:
-    """Shows a run of `total` steps, `start` of which are done, each of which takes `rows_per_step`
-    images.
-    """
+    """Shows a run of `total` steps of `rows_per_step` images, `start` of which are done."""
 
     def __init__(
         self, *, title: str, start: int, total: int, rows_per_step: int, log: pathlib.Path
@@ -73,8 +67,7 @@ def say(text: str, log: pathlib.Path) -> None:
 
 
 def signals(row: dict[str, Any]) -> str:
-    """The entries of the row that the health of a game is read from, as 'accuracy 0.93/0.88, r
-    0.86, ...'.
+    """What the health of a game is read from, as 'accuracy 0.93/0.88, r 0.86, ...'.
 
     Entries of one kind stand side by side: real before fake, and otherwise by the names of the
     players.

@@ -1,5 +1,4 @@
-"""The command line of every experiment: its configuration, and the one runner. Imports no JAX, so
-`--help` is instant.
+"""The command line of every experiment and its one runner. Imports no JAX: `--help` is instant.
 
 An experiment is a module with a docstring (command, wall time, expected numbers), a frozen
 dataclass `Config(Common)`, a function `build(config, spec, *, axis_name=None) -> GAN`, and the line
@@ -10,6 +9,7 @@ and `picture(gan, splits)`, a picture of its own (see `visualise.picture_of`).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import pathlib
 import sys
@@ -38,9 +38,7 @@ MAY_CHANGE = frozenset(
 
 
 class DataSpec(NamedTuple):
-    """What a model must know of the data: the shape (H, W, C) or (D,) of an example, and the names
-    of the classes.
-    """
+    """What a model must know of the data: an example's shape, (H, W, C) or (D,), and classes."""
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
@@ -57,9 +55,7 @@ class Common:
     seed: int = 0
     """Decides initial weights, order of the data and noise."""
     workdir: str | None = None
-    """The run directory (default: runs/NAME-DATE). One that holds a run continues it, with its
-    recorded flags.
-    """
+    """The run directory (default: runs/NAME-DATE); a run in it is continued as recorded."""
     data: str = "fashion"
     """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
@@ -69,9 +65,7 @@ class Common:
     resize: Literal["crop", "pad", "stretch"] = "crop"
     """How images are brought to the resolution."""
     holdout: float | str | None = None
-    """Share of the data never trained on, or a file that lists it; default: the set's own split, or
-    0.1.
-    """
+    """Share of the data not trained on, or a file that lists it; default: the set's own or 0.1."""
     flip: bool = False
     """Mirror training images left to right at random."""
     channels: int | None = None
@@ -101,23 +95,17 @@ class Common:
 
     @property
     def rows_per_step(self) -> int:
-        """Examples one train step consumes; more than the batch size where a player takes several
-        updates a step.
-        """
+        """Examples a train step takes: several batches where a player has several updates."""
         return self.batch_size
 
 
 def main(name: str) -> None:
-    """Runs the experiment whose module is called `name` (pass `__name__`) by the command line, and
-    exits.
-    """
+    """Runs the experiment in the module `name` (pass `__name__`) by the command line and exits."""
     sys.exit(command(sys.modules[name], sys.argv[1:]))
 
 
 def command(module: ModuleType, arguments: Sequence[str]) -> int:
-    """The exit code of the experiment run with these arguments; what went wrong is one sentence on
-    stderr.
-    """
+    """The exit code of a run with these arguments; what went wrong is one sentence on stderr."""
     # Orbax logs what it raises, with a traceback, before the run can say it in a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
@@ -136,8 +124,7 @@ def command(module: ModuleType, arguments: Sequence[str]) -> int:
 
 
 def train(module: ModuleType, config: Common) -> pathlib.Path:
-    """Trains the experiment's model, or continues the run in `config.workdir`; returns the run
-    directory.
+    """Trains the experiment's model, or continues its run; returns the run directory.
 
     Raises `RunError` where it cannot start or go on as asked, and `Interrupted` where it was told
     to stop.
@@ -180,7 +167,7 @@ def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Co
 def _given(arguments: Sequence[str], flag: str) -> str | None:
     """The value that the arguments give to the flag, the last one if there are several."""
     value = None
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for argument, following in itertools.zip_longest(arguments, arguments[1:]):
         if argument == flag:
             value = following
         elif argument.startswith(flag + "="):

@@ -1,5 +1,4 @@
-"""The run directory: what lies in it, who may write to it, and what of it may be deleted. Imports
-no JAX.
+"""The run directory: what lies in it, who writes to it, what may be deleted. Imports no JAX.
 
 config.json     the experiment, its configuration, the data and the environment log.txt         what
 the run said metrics.jsonl   one row of means a line, by step; events.out.tfevents.* hold the same
@@ -74,7 +73,8 @@ class RunDirectory:
     def clear(self) -> None:
         """Deletes what a run made and nothing else; config.json, which marks the run, goes last."""
         for name in _FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
+            if (self.path / name).exists():
+                shutil.rmtree(self.path / name)
         for pattern in reversed(_FILES):
             for file in self.path.glob(pattern):
                 file.unlink()
@@ -111,8 +111,7 @@ def default_path(title: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def claim(path: pathlib.Path) -> Iterator[RunDirectory]:
-    """The directory, made if need be and locked until the block ends; removed again if it stays
-    empty.
+    """The directory, made if need be, locked until the block ends, removed again if still empty.
 
     Raises RunError where it cannot be written to, where another process runs in it, or where it
     holds something that is no run.

@@ -23,12 +23,11 @@ from jaxgan import (
 from jaxgan.errors import Interrupted, NotFinite, RunStopped
 from jaxgan.experiments import Experiment
 from jaxgan.run import Common
-from jaxgan.types import Batch, TrainStep
+from jaxgan.types import TrainStep
 
 
 def run(experiment: Experiment, config: Common) -> pathlib.Path:
-    """Starts the run, or continues the one in its directory, up to `config.steps`; returns the
-    directory.
+    """Starts the run, or continues the one in its directory, to the last step; returns its path.
 
     Raises RunError where it cannot start, RunStopped where it cannot go on, Interrupted where it
     was told to stop.
@@ -49,6 +48,7 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
             notes += environment.use_compilation_cache()
         task = prepare.task(experiment, config, found=found, report=print)
         record = prepare.record(experiment, config, task, before=before)
+        found = found and found._replace(arrays={})  # the task has them
         try:
             if config.overwrite:
                 directory.clear()
@@ -129,7 +129,7 @@ def _train(
                 reached, state = train.fit(
                     call,
                     task.state,
-                    _batches(config, task),
+                    task.batches,
                     span=span,
                     recorder=recorder,
                     events=(
@@ -142,7 +142,10 @@ def _train(
                 checkpoints.wait()
         except NotFinite as broken:
             checkpoints.wait()
-            raise RunStopped(f"{broken}. {checkpoints.last_words()}") from None
+            raise RunStopped(
+                f"{broken}. {checkpoints.last_words()} To go on with other settings, start a new "
+                f"run with --init-from {directory.path}"
+            ) from None
         if reached < config.steps:
             raise Interrupted(_farewell(experiment, directory, reached), code=request.code)
         shown.say(f"finished at step {reached}; samples are in {directory.samples}")
@@ -150,16 +153,6 @@ def _train(
 
 def _step(found: checkpoint.Saved | None) -> int:
     return found.step if found else 0
-
-
-def _batches(config: Common, task: prepare.Task) -> Callable[[int], Batch]:
-    return train.batches_of(
-        task.splits.train,
-        seed=config.seed,
-        rows=config.rows_per_step,
-        per_call=config.steps_per_call,
-        mesh=task.mesh,
-    )
 
 
 def _call(
@@ -183,9 +176,7 @@ def _drawer(
     directory: rundir.RunDirectory,
     say: Callable[[str], None],
 ) -> Callable[[int, Any], None]:
-    """What writes the picture of a state at a step: the experiment's own, or the one that the data
-    ask for.
-    """
+    """What writes the picture of a state: the experiment's own, or the one for such data."""
     if experiment.picture is not None:
         picture = experiment.picture(task.gan, task.splits)
     else:

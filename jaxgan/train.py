@@ -1,6 +1,4 @@
-"""The training loop. It knows steps, batches and when to do what; nothing of players, losses or
-pictures.
-"""
+"""The training loop: it knows steps, batches and when to do what, and nothing of players."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ class Recorder(Protocol):
 
 
 class Event(NamedTuple):
-    """Something to do with the state every so many steps and at the end: `act(step, state)`. Period
-    0: only at the end.
-    """
+    """What to do, `act(step, state)`, every so many steps (period 0: never) and at the end."""
 
     period: int
     act: Callable[[int, Any], None]
@@ -46,8 +42,7 @@ def fit(
     events: tuple[Event, ...] = (),
     asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[int, Any]:
-    """The step reached and the state, after the steps of `span`, whose stride is the number of
-    steps in a call.
+    """The step reached and the state after the steps of `span`, whose stride is those of one call.
 
     `batches(t)` is what the call that begins at step t trains on. Events see only states whose
     metrics have been found finite; they follow one another in the order given. The loop ends early,
@@ -70,9 +65,7 @@ def fit(
 
 
 def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> TrainStep:
-    """`per_call` train steps as one compiled call; for more than one, batches and metrics are
-    stacked [K, ...].
-    """
+    """`per_call` train steps as one compiled call; of several, all arrays are stacked [K, ...]."""
     if per_call == 1:
         return parallel.compile_step(step, mode=mode, mesh=mesh)
     single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)
@@ -82,8 +75,7 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
 def batches_of(
     dataset: Any, *, seed: int, rows: int, per_call: int, mesh: Mesh
 ) -> Callable[[int], Batch]:
-    """The batches of the call that begins at a step, on the devices, as a pure function of the
-    step.
+    """The batches, on the devices, of the call that begins at a step: a pure function of it.
 
     Raises ValueError where the rows of a step cannot be split over the devices.
     """

@@ -23,9 +23,7 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A trained model: its functions, its state after `step` steps, and what it was trained with
-    and on.
-    """
+    """A trained model: its functions, its state after `step` steps, and what it learnt from."""
 
     gan: GAN
     state: Any
@@ -76,15 +74,12 @@ def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Tr
 
 
 def batch_size(classes: int) -> int:
-    """Samples in a compiled batch: a multiple of the classes where they are few, so that labels
-    that cycle go on cycling.
-    """
+    """Samples in a compiled batch: a multiple of a few classes, so that labels go on cycling."""
     return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
 
 
 def spread(value: Any, n: int, total: int, *, name: str) -> Array:
-    """One value, or n of them [n, ...], as [total, ...]: the first n as given, the rest repeating
-    the last.
+    """One value, or n of them [n, ...], as [total, ...]; the last one fills up.
 
     Raises ValueError, with `name`, on another length.
     """

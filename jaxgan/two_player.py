@@ -116,4 +116,5 @@ def build(
         ]
         return state["generator"](latents(keys), *given, train=False)
 
-    return GAN(init, steps.make_train_step(round_of_play, axis_name=axis_name), sample)
+    step = steps.make_train_step(round_of_play, axis_name=axis_name)
+    return GAN(init, step, sample, conditions=tuple(defaults))

@@ -36,8 +36,10 @@ class GAN(NamedTuple):
     step:   `step(state, batch) -> (state, metrics)`, one train step.
     sample: `sample(state, keys, **conditions) -> images`, one image per key, float32 [B, H, W, C] in [-1, 1];
             a condition left out (a label, a code) takes a stated default.
+    conditions: the names of the conditions that `sample` takes.
     """
 
     init: Callable[[Array], GANState]
     step: TrainStep
     sample: Callable[..., Array]
+    conditions: tuple[str, ...] = ()

@@ -1,6 +1,4 @@
-"""Pictures of what a generator draws: a grid of images, or, for points, a plot over the real
-density (`plots`).
-"""
+"""Pictures of what a generator draws: a grid of images, or a plot of points (`plots`)."""
 
 from __future__ import annotations
 
@@ -55,17 +53,14 @@ def sampler(gan: GAN, count: int) -> Callable[[Any, Array], Array]:
 
 
 def columns_for(classes: int) -> int:
-    """Columns of a grid in which, where labels cycle, each column shows one class: a multiple of
-    the classes if any fits.
-    """
+    """Columns of a grid: a multiple of the classes if one fits, so that each shows one class."""
     if 2 <= classes <= COLUMNS:
         return COLUMNS // classes * classes
     return classes if COLUMNS < classes <= 2 * COLUMNS else COLUMNS
 
 
 def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> Image.Image:
-    """Images float [N, H, W, C] in [-1, 1] as one picture, row by row, small ones enlarged by whole
-    factors.
+    """Images float [N, H, W, C] in [-1, 1] as one picture, row by row, small ones enlarged.
 
     1 channel is grey, 3 are RGB, 4 are RGBA; of any other number the mean is shown.
     """

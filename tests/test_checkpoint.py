@@ -17,7 +17,7 @@ from tests import toy_model
 
 @pytest.fixture(scope="module")
 def state():
-    """Two networks with Adam, batch statistics, an average, a typed key, a running value, a pool."""
+    """Networks with Adam, batch statistics, an average, keys of two kinds, a pool."""
     gan = toy_model.build(shape=(4, 4, 1), width=8)
     state = jax.jit(gan.init)(jax.random.key(0))
     return state.replace(
@@ -70,7 +70,7 @@ def test_every_kind_of_leaf_is_read_as_it_was_saved(state, saved):
     assert_equal(checkpoint.to_tree(template, found), state.replace(step=jnp.int32(2)))
 
 
-def test_what_was_saved_may_be_donated_at_once(state, tmp_path):
+def test_what_was_saved_may_be_donated_or_changed_at_once(state, tmp_path):
     copied = jax.tree.map(jnp.copy, state)
     overwrite = jax.jit(
         lambda state: jax.tree.map(
@@ -78,12 +78,17 @@ def test_what_was_saved_may_be_donated_at_once(state, tmp_path):
         ),
         donate_argnums=0,
     )
+    notes = {"sums": {f"loss {i}": float(i) for i in range(1000)}}
     with contextlib.closing(checkpoint.Checkpoints(tmp_path, keep=1)) as checkpoints:
-        checkpoints.save(5, copied, {})
+        checkpoints.save(5, copied, notes)
+        for name in notes["sums"]:
+            notes["sums"][name] = -1.0
         for _ in range(3):
             copied = overwrite(copied)
         checkpoints.wait()
-    assert_equal(checkpoint.to_tree(state, checkpoint.read(tmp_path, 5)), state)
+    found = checkpoint.read(tmp_path, 5)
+    assert found.notes == {"sums": {f"loss {i}": float(i) for i in range(1000)}}
+    assert_equal(checkpoint.to_tree(state, found), state)
 
 
 @pytest.mark.parametrize("devices", [1, 2, 8])
@@ -192,7 +197,7 @@ def test_a_state_that_is_not_finite_is_never_written(state, tmp_path, value):
 
 @contextlib.contextmanager
 def files_limited_to(size):
-    """A disk that refuses, as a full one does: the system fails writes past `size` bytes of a file."""
+    """A disk that refuses, as a full one does: writes past `size` bytes of a file fail."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -210,15 +215,13 @@ def test_a_disk_that_refuses_leaves_the_last_checkpoint_whole(tmp_path):
             checkpoints.save(2, {"noise": noise}, {})
             checkpoints.wait()
     assert "could not be written" in str(caught.value)
-    assert "file too large. The last checkpoint is that of step 1" in str(caught.value)
+    assert "file too large. The last whole checkpoint is that of step 1" in str(caught.value)
     assert checkpoint.latest(tmp_path, report=pytest.fail).step == 1
 
 
 def test_a_state_of_another_model_is_refused_by_name(state, saved):
     found = checkpoint.read(saved, 1)
-    wider = jax.eval_shape(
-        toy_model.build(shape=(4, 4, 1), width=9).init, jax.random.key(0)
-    )
+    wider = jax.eval_shape(toy_model.build(shape=(4, 4, 1), width=9).init, jax.random.key(0))
     with pytest.raises(RunError, match=r"discriminator/.* \(8,\) where the model has .* \(9,\)"):
         checkpoint.to_tree(wider, found)
     with pytest.raises(RunError, match="no extra/more"):

@@ -13,12 +13,10 @@ every_case = pytest.mark.parametrize("name", list(laws.BY_NAME))
 
 
 def identical(left, right) -> bool:
-    """Whether two trees are equal bit for bit."""
-    if jax.tree.structure(left) != jax.tree.structure(right):
-        return False
-    return all(
-        np.array_equal(_bits(a), _bits(b))
-        for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+    """Whether the arrays of two trees are equal bit for bit, path by path."""
+    left, right = (jax.tree_util.tree_leaves_with_path(tree) for tree in (left, right))
+    return [path for path, _ in left] == [path for path, _ in right] and all(
+        np.array_equal(_bits(a), _bits(b)) for (_, a), (_, b) in zip(left, right, strict=True)
     )
 
 

@@ -34,7 +34,14 @@ def whole(tmp_path_factory, data):
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory, data):
     """Never interrupted, four steps a call."""
-    return toy_runs.train(tmp_path_factory.mktemp("scanned"), data=data, steps_per_call=4)
+    return toy_runs.train(
+        tmp_path_factory.mktemp("scanned"),
+        data=data,
+        steps_per_call=4,
+        sample_every=6,
+        checkpoint_every=5,
+        keep=9,
+    )
 
 
 def test_the_same_seed_gives_the_same_numbers_twice(whole, data, tmp_path):
@@ -59,6 +66,13 @@ def test_a_run_in_pieces_equals_the_whole_with_several_steps_a_call(scanned, dat
     for steps in (12, 24):
         toy_runs.train(tmp_path, data=data, steps=steps, steps_per_call=4)
     toy_runs.assert_same(scanned, tmp_path)
+
+
+def test_pictures_and_checkpoints_fall_on_the_end_of_a_call_and_rows_where_they_would(scanned):
+    samples = sorted(int(path.stem) for path in (scanned / "samples").iterdir())
+    assert samples == [0, 8, 12, 20, 24]
+    assert checkpoint.steps_in(scanned / "checkpoints") == [8, 12, 16, 20, 24]
+    assert [row["step"] for row in toy_runs.rows(scanned)] == [5, 10, 15, 20, 24]
 
 
 def test_steps_per_call_changes_losses_by_rounding_alone(whole, scanned):

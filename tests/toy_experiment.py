@@ -1,6 +1,4 @@
-"""A GAN of two tiny perceptrons, for the tests of the runner: seconds, and every kind of state
-there is.
-"""
+"""A GAN of two tiny perceptrons, for the tests of the runner; it trains in a second."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The model of `toy_experiment`: two perceptrons with batch statistics, an average, a running value
-and a pool.
-"""
+"""The model of `toy_experiment`: perceptrons with every kind of state that there is."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ CACHE = {
 
 
 def images(path: pathlib.Path, *, count: int = 44, seed: int = 0) -> str:
-    """The `--data` of a new archive of 4x4 images in three classes; 44 images are five batches of 8
-    and a bit.
-    """
+    """The `--data` of a new archive of 4x4 images in three classes: five batches of 8 and a bit."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, 4, 4, 1)).astype(np.uint8)
     np.savez(path, images=pixels, labels=np.arange(count) % 3)
@@ -57,6 +55,11 @@ def assert_same(one: pathlib.Path, other: pathlib.Path, step: int | None = None)
     different = [name for name in left if left[name].tobytes() != right[name].tobytes()]
     assert not different
     assert rows(one) == rows(other)
+
+
+def snapshot(path: pathlib.Path) -> dict[pathlib.Path, bytes]:
+    """The content of every file under the path."""
+    return {file.relative_to(path): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def start(workdir: pathlib.Path, cache: pathlib.Path, *flags: str, **environment: str):

@@ -1,0 +1,100 @@
+"""What the independent classifier of garments says of a run's samples, beside three controls.
+
+    python -m experiments.judge runs/demo
+
+Prints, for each class, the share of the samples that the classifier gives to it with a confidence of at least 0.9; the
+controls are real held-out images, the run's own generator before training, and uniform noise. A conditional run is also
+asked for each class: how often the classifier agrees, and how diverse each class is beside the real images of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Annotated, Any
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to judge."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory."""
+    samples: int = 2000
+    """How many images to draw."""
+    seed: int = 1
+    """Of the samples."""
+    confidence: float = 0.9
+    """Least confidence at which an image counts."""
+
+
+def report(config: Config) -> str:
+    """The report on the run, as text."""
+    import jaxgan
+    from jaxgan import data
+
+    trained = jaxgan.load(config.run)
+    held_out = data.load("fashion").held_out
+    assert isinstance(held_out, data.Dataset)
+    lines = [f"{config.samples} samples of {config.run} after {trained.step} steps"]
+    lines += shares(trained, held_out, config)
+    if "label" in trained.gan.conditions:
+        lines += agreement(trained, held_out, config)
+    return "\n".join(lines)
+
+
+def shares(trained: Any, held_out: Any, config: Config) -> list[str]:
+    """A table: classes by row, what was judged by column."""
+    import jax
+    import numpy as np
+
+    from jaxgan.metrics import garments
+
+    untrained = dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
+    noise = np.random.default_rng(config.seed).uniform(-1, 1, (config.samples, *garments.SHAPE))
+    judged = {
+        "samples": trained.sample(config.seed, config.samples),
+        "real": held_out.float_images(),
+        "untrained": untrained.sample(config.seed, config.samples),
+        "noise": noise,
+    }
+    columns = {
+        name: garments.confident_shares(
+            garments.judge(images)[0], confidence=config.confidence
+        )
+        for name, images in judged.items()
+    }
+    rows = [f"{'share of class':16s}" + "".join(f"{name:>11s}" for name in columns)]
+    for label, name in enumerate(held_out.classes):
+        cells = "".join(f"{column[label]:11.1%}" for column in columns.values())
+        rows.append(f"{name:16s}" + cells)
+    covered = "".join(f"{np.sum(column >= 0.02):11d}" for column in columns.values())
+    rows.append(f"{'classes >= 2 %':16s}" + covered)
+    return rows
+
+
+def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
+    """How often the classifier agrees with the asked class, and each class's diversity over that of real images."""
+    import numpy as np
+
+    from jaxgan.metrics import garments
+
+    labels = np.arange(config.samples, dtype=np.int32) % len(held_out.classes)
+    images = trained.sample(config.seed, config.samples, label=labels)
+    probabilities, features = garments.judge(images)
+    real_probabilities, real_features = garments.judge(held_out.float_images())
+    variety = garments.diversity(features, labels, real_features, held_out.labels)
+    right = np.argmax(probabilities, axis=1) == labels
+    agreed = garments.class_agreement(probabilities, labels)
+    real = garments.class_agreement(real_probabilities, held_out.labels)
+    rows = [f"the classifier agrees with the asked class on {agreed:.1%} (real images: {real:.1%})"]
+    rows.append(f"{'asked class':16s}{'agreement':>11s}{'diversity':>11s}")
+    for label, name in enumerate(held_out.classes):
+        rows.append(f"{name:16s}{right[labels == label].mean():11.1%}{variety[label]:11.2f}")
+    return rows
+
+
+if __name__ == "__main__":
+    print(report(tyro.cli(Config, description=__doc__)))
