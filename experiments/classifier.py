@@ -1,6 +1,6 @@
 """The judge of garments: a small classifier trained on the embedded training images only.
 
-    python -m experiments.classifier --out garments.safetensors
+python -m experiments.classifier --out garments.safetensors
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Config:
 
 
 def augment(images, keys, shift: int):
-    """Each image mirrored at random, and shifted by up to `shift` pixels over its black ground (-1)."""
+    """Each image mirrored at random, and shifted by up to `shift` pixels over its black ground
+    (-1).
+    """
     import jax
     import jax.numpy as jnp
 
@@ -122,6 +124,7 @@ def main(config: Config) -> None:
     flat = {k: np.asarray(v) for k, v in traverse_util.flatten_dict(variables, sep="/").items()}
     safetensors.numpy.save_file(flat, config.out)
     held_out = splits.held_out
+    assert isinstance(held_out, data.Dataset) and held_out.labels is not None
     probabilities, _ = garments.judge(held_out.float_images(), variables=variables)
     right = np.argmax(probabilities, axis=1) == held_out.labels
     print(f"held-out accuracy {right.mean():.4f} on {len(held_out)} images")

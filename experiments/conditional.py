@@ -1,6 +1,6 @@
 """Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labelled images.
 
-    python -m experiments.conditional
+python -m experiments.conditional
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ PRESETS = {
 
 
 def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape and classes; ValueError where they are not labelled."""
+    """The model for images of the data's shape and classes; ValueError where they are not
+    labelled.
+    """
     from jaxgan.models import conditional
 
     return conditional.build(

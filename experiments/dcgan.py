@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
 
-    python -m experiments.dcgan
+python -m experiments.dcgan
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Config(game.Game):
 
 
 PRESETS = {
-    # Radford et al. 2016, section 4: batch 128, 5x5 kernels, 1024 channels at 4x4 for 64 px, uniform latents.
+    # Radford et al. 2016, section 4: batch 128, 5x5 kernels, 1024 channels at 4x4 for 64 px,
+    # uniform latents.
     "paper": {
         "steps": 50_000,
         "batch_size": 128,

@@ -1,4 +1,6 @@
-"""The flags of every game between one generator and one discriminator, and what they mean to `two_player.build`."""
+"""The flags of every game between one generator and one discriminator, and what they mean to
+`two_player.build`.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,13 @@ class Game(run.Common):
     order: Literal["alternate", "simultaneous"] = "alternate"
     """Whether the generator answers the moved discriminator, or both move from the same state."""
     shared_noise: bool = False
-    """Let the generator meet the fakes of the last discriminator step: one forward pass less a round."""
+    """Let the generator meet the fakes of the last discriminator step: one forward pass less a
+    round.
+    """
     ema_half_life: float = 10_000.0
-    """Half-life of the generator's average, in images; 0 keeps none and samples from the last weights."""
+    """Half-life of the generator's average, in images; 0 keeps none and samples from the last
+    weights.
+    """
     accumulate: int = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
@@ -59,13 +65,14 @@ def image_shape(spec: run.DataSpec) -> tuple[int, int, int]:
 def options(config: Game, *, axis_name: str | None) -> dict[str, Any]:
     """The arguments of `two_player.build` that the flags ask for.
 
-    Raises ValueError on a loss that does not exist or does not take the flag, or on flags that contradict each other.
+    Raises ValueError on a loss that does not exist or does not take the flag, or on flags that
+    contradict each other.
     """
     import functools
 
     from jaxgan import losses, steps, two_player
 
-    chosen = {} if config.real_label == 1.0 else {"real_label": config.real_label}
+    chosen: dict[str, Any] = {} if config.real_label == 1.0 else {"real_label": config.real_label}
     if config.loss == "relativistic_average":
         chosen["axis_name"] = axis_name
     if config.order == "simultaneous" and (config.n_critic > 1 or config.shared_noise):

@@ -2,9 +2,10 @@
 
     python -m experiments.judge runs/demo
 
-Prints, for each class, the share of the samples that the classifier gives to it with a confidence of at least 0.9; the
-controls are real held-out images, the run's own generator before training, and uniform noise. A conditional run is also
-asked for each class: how often the classifier agrees, and how diverse each class is beside the real images of it.
+Prints, for each class, the share of the samples that the classifier gives to it with a confidence
+of at least 0.9; the controls are real held-out images, the run's own generator before training, and
+uniform noise. A conditional run is also asked for each class: how often the classifier agrees, and
+how diverse each class is beside the real images of it.
 """
 
 from __future__ import annotations
@@ -61,9 +62,7 @@ def shares(trained: Any, held_out: Any, config: Config) -> list[str]:
         "noise": noise,
     }
     columns = {
-        name: garments.confident_shares(
-            garments.judge(images)[0], confidence=config.confidence
-        )
+        name: garments.confident_shares(garments.judge(images)[0], confidence=config.confidence)
         for name, images in judged.items()
     }
     rows = [f"{'share of class':16s}" + "".join(f"{name:>11s}" for name in columns)]
@@ -76,7 +75,9 @@ def shares(trained: Any, held_out: Any, config: Config) -> list[str]:
 
 
 def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
-    """How often the classifier agrees with the asked class, and each class's diversity over that of real images."""
+    """How often the classifier agrees with the asked class, and each class's diversity over that of
+    real images.
+    """
     import numpy as np
 
     from jaxgan.metrics import garments

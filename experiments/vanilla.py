@@ -1,4 +1,5 @@
-"""The GAN of Goodfellow et al. 2014: two perceptrons, on images or on a toy density that can be watched.
+"""The GAN of Goodfellow et al. 2014: two perceptrons, on images or on a toy density that can be
+watched.
 
     python -m experiments.vanilla
     python -m experiments.vanilla --data ring
@@ -31,13 +32,16 @@ class Config(game.Game):
     dropout: float = 0.3
     """Share of the discriminator's hidden units dropped."""
     weight_range: float | None = None
-    """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator; default: by fan-in."""
+    """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator;
+    default: by fan-in.
+    """
     optimiser: Literal["adam", "sgd"] = "adam"
     """Adam, or the decaying SGD with growing momentum of 2014."""
 
 
 PRESETS = {
-    # goodfeli/adversarial, mnist.yaml: 250 epochs of 50,000 images grow the momentum; training ended by eye.
+    # goodfeli/adversarial, mnist.yaml: 250 epochs of 50,000 images grow the momentum; training
+    # ended by eye.
     "paper": {
         "steps": 250 * 500,
         "batch_size": 100,

@@ -1,8 +1,9 @@
 """A forward pass that two objectives of one round may share.
 
-With the same keys, the discriminator's and the generator's objective meet the same fakes. Compilers do not reliably merge
-the two passes (the differentiated one is simplified differently before duplicates are sought), so a round that wants one
-pass says so: `share` runs it once, keeps the pullback, and `Forward` replays the result where an objective asks for it.
+With the same keys, the discriminator's and the generator's objective meet the same fakes. Compilers
+do not reliably merge the two passes (the differentiated one is simplified differently before
+duplicates are sought), so a round that wants one pass says so: `share` runs it once, keeps the
+pullback, and `Forward` replays the result where an objective asks for it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import jax
 from flax import struct
 
 from jaxgan import parallel
-from jaxgan.state import GANState, Player
 from jaxgan.random import Keys
+from jaxgan.state import GANState, Player
 from jaxgan.types import Batch, PyTree
 
 _ENTRY = "shared forward pass"
@@ -24,7 +25,9 @@ Run = Callable[[GANState, Batch, Keys], tuple[PyTree, dict[str, Player]]]
 
 
 class Shared(struct.PyTreeNode):
-    """What a forward pass left: its output, its pullback to the params of its players, and their new collections."""
+    """What a forward pass left: its output, its pullback to the params of its players, and their
+    new collections.
+    """
 
     output: PyTree
     pullback: Callable[[PyTree], tuple[PyTree]]
@@ -42,7 +45,9 @@ class Shared(struct.PyTreeNode):
 
 
 class Forward(NamedTuple):
-    """A forward pass of the named players: `run(state, batch, keys) -> (output, players with updated collections)`."""
+    """A forward pass of the named players: `run(state, batch, keys) -> (output, players with
+    updated collections)`.
+    """
 
     names: tuple[str, ...]
     run: Run

@@ -67,7 +67,8 @@ class Recorder:
         packed = _pack(metrics)
         packed.copy_to_host_async()
         self._waiting.append((step, sorted(metrics), packed))
-        while len(self._waiting) > _LAG:
+        ahead = _LAG if self._timed_from else 0  # the first call is waited for: it compiles
+        while len(self._waiting) > ahead:
             self._take(*self._waiting.popleft())
 
     def settle(self) -> None:
@@ -94,9 +95,7 @@ class Recorder:
             if self._step % self._every == 0:
                 self._write()
                 self._sums, self._logged = {}, self._step
-        if (
-            self._timed_from is None
-        ):  # the first call compiled; what it took says nothing of the rate
+        if self._timed_from is None:  # what compiling took says nothing of the rate
             self._timed_steps, self._timed_from = 0, time.monotonic()
         self._tick(self._step)
 

@@ -1,7 +1,9 @@
-"""The two objectives of a game between one generator and one discriminator, whatever the networks and the loss.
+"""The two objectives of a game between one generator and one discriminator, whatever the networks
+and the loss.
 
-A network is called `network(inputs, *conditions, keys=..., train=...)`: `conditions` are batch entries both networks
-see (labels, say), `keys` drive its noise layers, `train` its batch statistics.
+A network is called `network(inputs, *conditions, keys=..., train=...)`: `conditions` are batch
+entries both networks see (labels, say), `keys` drive its noise layers, `train` its batch
+statistics.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import jax.numpy as jnp
 from jaxgan import random
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
-from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.random import Keys
+from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.types import Array, Batch, Objective
 
 Draw = Callable[[Keys], Array]
@@ -54,11 +56,13 @@ def discriminator_objective(
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: Penalty | None = None,
 ) -> Objective:
-    """The discriminator's loss on real images and on fresh fakes, each its own batch to batch statistics.
+    """The discriminator's loss on real images and on fresh fakes, each its own batch to batch
+    statistics.
 
-    `relabel(real_logits, fake_logits, keys)` may swap verdicts before the loss (label flipping). Reported: mean logits,
-    the penalty, and, where the loss gives the logit's sign that meaning, accuracy on real and on fake and the overfitting
-    heuristic mean(sign(D(real))) of Karras et al. 2020.
+    `relabel(real_logits, fake_logits, keys)` may swap verdicts before the loss (label flipping).
+    Reported: mean logits, the penalty, and, where the loss gives the logit's sign that meaning,
+    accuracy on real and on fake and the overfitting heuristic mean(sign(D(real))) of Karras et al.
+    2020.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -87,7 +91,9 @@ def discriminator_objective(
 def generator_objective(
     loss: AdversarialLoss, draw: Forward, *, conditions: Conditions = unconditional
 ) -> Objective:
-    """The generator's loss on fresh fakes, judged by the discriminator in training mode with its noise active."""
+    """The generator's loss on fresh fakes, judged by the discriminator in training mode with its
+    noise active.
+    """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         given = conditions(batch)

@@ -1,8 +1,8 @@
 """Devices: the only file that knows how many there are.
 
-A train step is one pure function. `compile_step` runs it under `jit` (the batch sharded by its sharding alone),
-under `shard_map`, or under `pmap`; inside the last two, what couples examples is reduced by the helpers here,
-which are the identity where `axis_name` is None.
+A train step is one pure function. `compile_step` runs it under `jit` (the batch sharded by its
+sharding alone), under `shard_map`, or under `pmap`; inside the last two, what couples examples is
+reduced by the helpers here, which are the identity where `axis_name` is None.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def axis_for(mode: str) -> str | None:
     return None if mode == "jit" else AXIS
 
 
-# --- inside a step ----------------------------------------------------------------------------------------------------
+# --- inside a step --------------------------------------------------------------------------------
 
 
 def varying_axes(x: Any) -> frozenset[str]:
@@ -43,10 +43,11 @@ def varying_axes(x: Any) -> frozenset[str]:
 
 
 def vary(tree: PyTree, axis_name: str | None) -> PyTree:
-    """The tree, each leaf marked as differing between the shards of the axis (once; leaves so marked stay).
+    """The tree, each leaf marked as differing between the shards of the axis (once; leaves so
+    marked stay).
 
-    Under shard_map, the gradient of a loss by replicated params arrives already summed over the shards; by
-    params marked so, it arrives local, as under pmap, and one explicit mean reduces it.
+    Under shard_map, the gradient of a loss by replicated params arrives already summed over the
+    shards; by params marked so, it arrives local, as under pmap, and one explicit mean reduces it.
     """
     if axis_name is None:
         return tree
@@ -61,7 +62,9 @@ def vary(tree: PyTree, axis_name: str | None) -> PyTree:
 
 
 def all_mean(tree: PyTree, axis_name: str | None) -> PyTree:
-    """The mean of the tree over the axis; the tree itself without one. Non-float leaves are taken from any shard (max)."""
+    """The mean of the tree over the axis; the tree itself without one. Non-float leaves are taken
+    from any shard (max).
+    """
     if axis_name is None:
         return tree
 
@@ -79,7 +82,9 @@ def all_sum(tree: PyTree, axis_name: str | None) -> PyTree:
 
 
 def batch_mean(x: Array, axis_name: str | None = None) -> Array:
-    """The mean of `x` [B, ...] over the examples of the whole batch, [...], wherever its shards lie."""
+    """The mean of `x` [B, ...] over the examples of the whole batch, [...], wherever its shards
+    lie.
+    """
     return all_mean(jnp.mean(x, axis=0), axis_name)
 
 
@@ -94,12 +99,12 @@ def global_rows(count: int, axis_name: str | None) -> Array:
     return rows if axis_name is None else rows + count * lax.axis_index(axis_name).astype(jnp.int32)
 
 
-# --- around a step ----------------------------------------------------------------------------------------------------
+# --- around a step --------------------------------------------------------------------------------
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh of one axis over the devices (all by default), along which batches are split."""
-    return Mesh(np.array(devices if devices is not None else jax.devices()), (AXIS,))
+    return Mesh(np.asarray(jax.devices() if devices is None else list(devices)), (AXIS,))
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
@@ -132,7 +137,8 @@ def compile_step(
 ) -> TrainStep:
     """The train step, compiled for the mesh (all devices by default); its state is donated.
 
-    `step` must come from a model built with `axis_name=axis_for(mode)`. Raises ValueError on an unknown mode.
+    `step` must come from a model built with `axis_name=axis_for(mode)`. Raises ValueError on an
+    unknown mode.
     """
     mesh = mesh or data_mesh()
     axis_for(mode)
@@ -160,7 +166,9 @@ def compile_step(
 
 
 def _pmapped(step: TrainStep, mesh: Mesh, donated: tuple[int, ...]) -> TrainStep:
-    """The step under pmap: state in and out without a device axis, the batch and the buffers split over the devices."""
+    """The step under pmap: state in and out without a device axis, the batch and the buffers split
+    over the devices.
+    """
     devices = list(mesh.devices.flat)
 
     def split(leaf: Any) -> Any:

@@ -1,8 +1,9 @@
 """Randomness as a function of (seed, step, example).
 
-Every example of a batch carries its own PRNG key, and a draw *names* itself, so two draws of one objective never share
-their bits. Nothing is ever advanced: the same key and name give the same draw, however the batch is split over devices,
-slices or processes. Names are folded when a draw is made, not before: naming costs nothing at run time.
+Every example of a batch carries its own PRNG key, and a draw *names* itself, so two draws of one
+objective never share their bits. Nothing is ever advanced: the same key and name give the same
+draw, however the batch is split over devices, slices or processes. Names are folded when a draw is
+made, not before: naming costs nothing at run time.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ class Keys(struct.PyTreeNode):
 
 
 def example_keys(rng: Array, step: Array | int, rows: Array) -> Keys:
-    """Keys of the examples at global `rows` [B] (int32) in train step `step`, from the base key `rng` []."""
+    """Keys of the examples at global `rows` [B] (int32) in train step `step`, from the base key
+    `rng` [].
+    """
     at_step = jax.random.fold_in(rng, step)
     return Keys(jax.vmap(lambda row: jax.random.fold_in(at_step, row))(rows))
 
 
 def row_keys(key: Array, count: int, *, start: Array | int = 0) -> Keys:
-    """Keys of the rows start ... start + count - 1, for sampling: row i depends on (key, i) alone, not on `count`."""
+    """Keys of the rows start ... start + count - 1, for sampling: row i depends on (key, i) alone,
+    not on `count`.
+    """
     rows = start + jnp.arange(count, dtype=jnp.int32)
     return Keys(jax.vmap(lambda row: jax.random.fold_in(key, row))(rows))
 

@@ -107,7 +107,8 @@ def main(name: str) -> None:
 def command(module: ModuleType, arguments: Sequence[str]) -> int:
     """The exit code of a run with these arguments; what went wrong is one sentence on stderr."""
     # Orbax logs what it raises, with a traceback, before the run can say it in a sentence.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    for logger in ("absl", "asyncio"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     try:
         experiment = experiments.of(module)
         train(module, parse(experiment, arguments))

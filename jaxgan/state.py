@@ -41,7 +41,8 @@ class GANState(struct.PyTreeNode):
     step:    int32 [], train steps done.
     rng:     base key; folded with `step`, never advanced.
     players: networks with their optimisers, by role ('generator', 'discriminator', 'encoder', ...).
-    ema:     averaged params and collections by player, e.g. {'generator': {'params': ..., 'batch_stats': ...}}.
+    ema:     averaged params and collections by player, e.g. {'generator': {'params': ...,
+             'batch_stats': ...}}.
     extra:   small replicated values some steps carry (an augmentation strength, a fade-in counter).
     buffers: values sharded like the batch (replay pools).
     """
@@ -72,7 +73,9 @@ class GANState(struct.PyTreeNode):
         )
 
     def averaged(self) -> GANState:
-        """The state in which every player that has an average plays with it; use it to sample and to evaluate."""
+        """The state in which every player that has an average plays with it; use it to sample and
+        to evaluate.
+        """
         params = {name: average["params"] for name, average in self.ema.items()}
         variables = {
             name: {k: v for k, v in average.items() if k != "params"}
@@ -82,7 +85,9 @@ class GANState(struct.PyTreeNode):
 
 
 class Mean(NamedTuple):
-    """A mean as a monoid: means add over slices, steps, devices and hosts; the zero means 'nothing seen'."""
+    """A mean as a monoid: means add over slices, steps, devices and hosts; the zero means 'nothing
+    seen'.
+    """
 
     total: Array
     count: Array
@@ -92,7 +97,7 @@ class Mean(NamedTuple):
         """The mean of all entries of `values`, taken in float32 at least."""
         values = jnp.asarray(values)
         wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-        return cls(jnp.sum(wide), jnp.asarray(values.size, wide.dtype))
+        return cls(total=jnp.sum(wide), count=jnp.asarray(values.size, wide.dtype))
 
     @property
     def value(self) -> Array:
@@ -103,9 +108,9 @@ class Mean(NamedTuple):
 class Out(NamedTuple):
     """What an objective returns beside its loss.
 
-    metrics: means to report, by name.
-    players: players whose collections changed in the pass (`Player.mutate`); only collections are taken from them.
-    extra, buffers: entries of the state to replace.
+    metrics: means to report, by name. players: players whose collections changed in the pass
+    (`Player.mutate`); only collections are taken from them. extra, buffers: entries of the state to
+    replace.
     """
 
     metrics: dict[str, Mean] = {}  # noqa: RUF012 - never mutated
@@ -130,10 +135,13 @@ def init_player(
 
     Call it inside `jax.jit`: op by op, the initialisation of a small network takes seconds.
     """
-    collections = module.init(key, *inputs, **options)
+    collections: Any = module.init(key, *inputs, **options)
     params = collections.pop("params", {})
-    player = Player.create(apply_fn=module.apply, params=params, tx=optimiser, variables=collections)
-    # TrainState counts from a Python int, whose type differs from the array it becomes: the step would compile twice.
+    player = Player.create(
+        apply_fn=module.apply, params=params, tx=optimiser, variables=collections
+    )
+    # TrainState counts from a Python int, whose type differs from the array it becomes: the step
+    # would compile twice.
     return player.replace(step=jnp.zeros((), jnp.int32))
 
 

@@ -1,8 +1,8 @@
 """The steps every GAN is made of: an objective lifted to a step, and the ways steps compose.
 
-A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes one from an objective; `chain`, `alternate`,
-`rotate`, `simultaneous` and `every` make steps of steps; `make_train_step` closes one over the step counter and the
-randomness. Nothing here knows which GAN it trains.
+A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes one from an objective;
+`chain`, `alternate`, `rotate`, `simultaneous` and `every` make steps of steps; `make_train_step`
+closes one over the step counter and the randomness. Nothing here knows which GAN it trains.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import optax
 from jax import lax
 
 from jaxgan import forward, parallel, random
-from jaxgan.state import GANState, Mean, Out, add_metrics
 from jaxgan.random import Keys
+from jaxgan.state import GANState, Mean, Out, add_metrics
 from jaxgan.types import Array, Batch, Metrics, Objective, PyTree, Step, TrainStep
 
 Names = str | Sequence[str]
@@ -32,17 +32,20 @@ def update(
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> Step:
-    """A step in which the named players, and no others, take one gradient step on the objective's loss.
+    """A step in which the named players, and no others, take one gradient step on the objective's
+    loss.
 
-    It changes their params, optimiser states and collections, and the entries of `extra` and `buffers` that the
-    objective returns; all else stays bit-identical. Gradients, collections, `extra` and metrics are reduced over
-    `axis_name` here and nowhere else. Metrics are the objective's, the loss and the gradient norm, named with
-    `prefix` (by default the players' names joined by '+', then '/').
+    It changes their params, optimiser states and collections, and the entries of `extra` and
+    `buffers` that the objective returns; all else stays bit-identical. Gradients, collections,
+    `extra` and metrics are reduced over `axis_name` here and nowhere else. Metrics are the
+    objective's, the loss and the gradient norm, named with `prefix` (by default the players' names
+    joined by '+', then '/').
 
-    `accumulate=m` averages the gradients of m slices of the batch (slice i holds rows i, i+m, i+2m, ... of each
-    shard) before the one update: equal to the whole batch where the loss is a mean over examples and no batch
-    statistics enter. Raises ValueError where m does not divide the batch, where a player does not exist, or
-    where the objective returns players that this step does not move.
+    `accumulate=m` averages the gradients of m slices of the batch (slice i holds rows i, i+m, i+2m,
+    ... of each shard) before the one update: equal to the whole batch where the loss is a mean over
+    examples and no batch statistics enter. Raises ValueError where m does not divide the batch,
+    where a player does not exist, or where the objective returns players that this step does not
+    move.
     """
     moved = _as_names(names)
     label = "+".join(moved) + "/" if prefix is None else prefix
@@ -50,7 +53,9 @@ def update(
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         _require_players(moved, state)
         if accumulate > 1 and forward.is_shared(batch):
-            raise ValueError("a round with shared noise cannot accumulate gradients; share or accumulate")
+            raise ValueError(
+                "a round with shared noise cannot accumulate gradients; share or accumulate"
+            )
         params = parallel.vary({name: state[name].params for name in moved}, axis_name)
 
         def gradients_of(state: GANState, batch: Batch, keys: Keys) -> tuple[PyTree, PyTree]:
@@ -83,7 +88,9 @@ def update(
 
 
 def _accumulate(gradients_of: Callable[..., Any], slices: int) -> Callable[..., Any]:
-    """`gradients_of` averaged over slices of the batch; what a slice carries (collections, extra, buffers) reaches the next."""
+    """`gradients_of` averaged over slices of the batch; what a slice carries (collections, extra,
+    buffers) reaches the next.
+    """
     if slices == 1:
         return gradients_of
 
@@ -125,7 +132,9 @@ def chain(*steps: Step) -> Step:
 
 
 def then(first: Step, *rest: Step) -> Step:
-    """The steps one after another, all with the same keys: for what draws nothing of its own (averages, projections)."""
+    """The steps one after another, all with the same keys: for what draws nothing of its own
+    (averages, projections).
+    """
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         state, metrics = first(state, batch, keys)
@@ -144,12 +153,13 @@ def alternate(
     n_critic: int = 1,
     shared_noise: forward.Forward | None = None,
 ) -> Step:
-    """`n_critic` discriminator steps, each on its own rows, then one generator step (Goodfellow et al. 2014, Algorithm 1).
+    """`n_critic` discriminator steps, each on its own rows, then one generator step (Goodfellow et
+    al. 2014, Algorithm 1).
 
-    The batch holds n_critic minibatches: discriminator step j sees rows j, j + n_critic, j + 2 n_critic, ... of each
-    shard, the generator the rows of the last one. The generator draws afresh, as in Algorithm 1. With `shared_noise`,
-    the forward pass that makes the fakes, it meets the fakes of the last discriminator step instead, and the round
-    computes that pass once.
+    The batch holds n_critic minibatches: discriminator step j sees rows j, j + n_critic, j + 2
+    n_critic, ... of each shard, the generator the rows of the last one. The generator draws afresh,
+    as in Algorithm 1. With `shared_noise`, the forward pass that makes the fakes, it meets the
+    fakes of the last discriminator step instead, and the round computes that pass once.
 
     Raises ValueError where n_critic is not positive or does not divide the batch.
     """
@@ -182,10 +192,12 @@ def alternate(
 
 
 def simultaneous(steps: Mapping[Names, Step]) -> Step:
-    """Every group of players moves from the same old state, on the same keys: one draw, one forward pass.
+    """Every group of players moves from the same old state, on the same keys: one draw, one forward
+    pass.
 
-    `steps` maps the name (or names) of the players a step moves to the step; `extra` and `buffers` pass from one to
-    the next. This is the update of GAN 2014, ALI and BiGAN. Raises ValueError where a player is named twice.
+    `steps` maps the name (or names) of the players a step moves to the step; `extra` and `buffers`
+    pass from one to the next. This is the update of GAN 2014, ALI and BiGAN. Raises ValueError
+    where a player is named twice.
     """
     groups = [(_as_names(names), step) for names, step in steps.items()]
     everyone = [name for names, _ in groups for name in names]
@@ -195,9 +207,7 @@ def simultaneous(steps: Mapping[Names, Step]) -> Step:
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         old, metrics = state, {}
         for names, inner in groups:
-            reached, new = inner(
-                old.replace(extra=state.extra, buffers=state.buffers), batch, keys
-            )
+            reached, new = inner(old.replace(extra=state.extra, buffers=state.buffers), batch, keys)
             moved = {name: reached[name] for name in names}
             state = state.replace(
                 players={**state.players, **moved}, extra=reached.extra, buffers=reached.buffers
@@ -209,7 +219,9 @@ def simultaneous(steps: Mapping[Names, Step]) -> Step:
 
 
 def rotate(schedule: Sequence[Step]) -> Step:
-    """At train step t, the step `schedule[t % len(schedule)]`; the metrics of the others are zero (nothing seen)."""
+    """At train step t, the step `schedule[t % len(schedule)]`; the metrics of the others are zero
+    (nothing seen).
+    """
     distinct = list(dict.fromkeys(schedule))
     branch_at = jnp.array([distinct.index(step) for step in schedule], jnp.int32)
 
@@ -233,7 +245,8 @@ def rotate(schedule: Sequence[Step]) -> Step:
 
 
 def every(period: int, inner: Step) -> Step:
-    """The inner step at train steps 0, period, 2 period, ...; elsewhere the identity, with zero metrics.
+    """The inner step at train steps 0, period, 2 period, ...; elsewhere the identity, with zero
+    metrics.
 
     Raises ValueError where the period is not positive.
     """
@@ -257,11 +270,12 @@ def every(period: int, inner: Step) -> Step:
 def track_ema(
     names: Names, *, half_life: float, ramp_up: float | None = 0.05, axis_name: str | None = None
 ) -> Step:
-    """A step that moves the averages of the named players' params AND collections towards the players.
+    """A step that moves the averages of the named players' params AND collections towards the
+    players.
 
-    `half_life` counts images: rows of the train step's whole batch. With `ramp_up`, the half-life is at most that
-    share of the images seen so far, so that early averages forget the initial weights (Karras et al. 2020, StyleGAN2
-    code). Raises ValueError where half_life is not positive.
+    `half_life` counts images: rows of the train step's whole batch. With `ramp_up`, the half-life
+    is at most that share of the images seen so far, so that early averages forget the initial
+    weights (Karras et al. 2020, StyleGAN2 code). Raises ValueError where half_life is not positive.
     """
     if half_life <= 0:
         raise ValueError(f"the half-life is {half_life} images; expected a positive number")
@@ -290,7 +304,9 @@ def track_ema(
 
 
 def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
-    """A step that replaces the named players' params by their projection (weight clipping after each update, say)."""
+    """A step that replaces the named players' params by their projection (weight clipping after
+    each update, say).
+    """
     projected = _as_names(names)
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
@@ -300,7 +316,9 @@ def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
 
 
 def make_train_step(body: Step, *, axis_name: str | None = None) -> TrainStep:
-    """The body closed over the counter and the randomness: each example's key is a function of (seed, step, row)."""
+    """The body closed over the counter and the randomness: each example's key is a function of
+    (seed, step, row).
+    """
 
     def train_step(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         count = jax.tree.leaves(batch)[0].shape[0]
@@ -313,7 +331,9 @@ def make_train_step(body: Step, *, axis_name: str | None = None) -> TrainStep:
 
 
 def repeat(step: TrainStep) -> TrainStep:
-    """The train step over batches stacked on a new first axis [K, B, ...], metrics stacked alike, in one compiled loop."""
+    """The train step over batches stacked on a new first axis [K, B, ...], metrics stacked alike,
+    in one compiled loop.
+    """
 
     def run(state: GANState, batches: Batch) -> tuple[GANState, Metrics]:
         return lax.scan(step, state, dict(batches))
@@ -322,7 +342,8 @@ def repeat(step: TrainStep) -> TrainStep:
 
 
 def split_rows(tree: PyTree, slices: int) -> PyTree:
-    """Leaves [B, ...] as [slices, B / slices, ...]: slice i holds rows i, i + slices, ... (by stride, which keeps shards local).
+    """Leaves [B, ...] as [slices, B / slices, ...]: slice i holds rows i, i + slices, ... (by
+    stride, which keeps shards local).
 
     Raises ValueError where the slices do not divide the rows.
     """

@@ -1,4 +1,6 @@
-"""The game of one generator and one discriminator as a `GAN`, whatever their networks, loss and schedule."""
+"""The game of one generator and one discriminator as a `GAN`, whatever their networks, loss and
+schedule.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, Step
 
-Schedule = Callable[[Step, Step], Step]
-"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate, n_critic=5)`."""
+Schedule = Callable[..., Step]
+"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
+n_critic=5)`.
+"""
 
 
 def adam(learning_rate: float = 2e-4, beta1: float = 0.5) -> optax.GradientTransformation:
@@ -51,13 +55,16 @@ def build(
     """The game as three pure functions; images have `shape` ([H, W, C], or [D] for points).
 
     optimisers:         by player, 'generator' and 'discriminator'.
-    shared_noise:       the generator meets the fakes of the last discriminator step (see `steps.alternate`), whose forward
-                        pass is computed once; a fresh draw otherwise, as in Goodfellow et al. 2014, Algorithm 1.
-    default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller gives none; its order is
-                        the order in which the networks take their conditions.
+    shared_noise:       the generator meets the fakes of the last discriminator step (see
+                        `steps.alternate`), whose forward pass is computed once; a fresh draw
+                        otherwise, as in Goodfellow et al. 2014, Algorithm 1.
+    default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
+                        gives none; its order is the order in which the networks take their
+                        conditions.
     ema_half_life:      in images; averages the generator (None: no average is kept).
 
-    `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise layers.
+    `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise
+    layers.
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)

@@ -15,7 +15,9 @@ Array: TypeAlias = jax.Array
 PyTree: TypeAlias = Any
 
 Batch: TypeAlias = Mapping[str, Array]
-"""Examples by role, each [B, ...]: 'image' (float32 [B, H, W, C] in [-1, 1], or points [B, D]), 'label' (int32 [B]), ..."""
+"""Examples by role, each [B, ...]: 'image' (float32 [B, H, W, C] in [-1, 1], or points [B, D]),
+'label' (int32 [B]), ...
+"""
 
 Metrics: TypeAlias = "dict[str, Mean]"
 
@@ -33,8 +35,8 @@ class GAN(NamedTuple):
     """A model as three pure functions.
 
     init:   `init(key) -> GANState`.
-    step:   `step(state, batch) -> (state, metrics)`, one train step.
-    sample: `sample(state, keys, **conditions) -> images`, one image per key, float32 [B, H, W, C] in [-1, 1];
+    step:   `step(state, batch) -> (state, metrics)`, one train step. sample: `sample(state, keys,
+    **conditions) -> images`, one image per key, float32 [B, H, W, C] in [-1, 1];
             a condition left out (a label, a code) takes a stated default.
     conditions: the names of the conditions that `sample` takes.
     """

@@ -21,7 +21,8 @@ BATCH = 16
 class Case(NamedTuple):
     """A model small enough for every law.
 
-    build:   `build(axis_name=..., **changes) -> GAN`; `changes` override arguments of the model's own build.
+    build:   `build(axis_name=..., **changes) -> GAN`; `changes` override arguments of the model's
+             own build.
     shape:   of an example.
     classes: of the labels in its batches; 0 for none.
     rows:    examples one train step takes.
@@ -37,7 +38,9 @@ class Case(NamedTuple):
 
 
 def descent() -> dict[str, optax.GradientTransformation]:
-    """Plain gradient descent: in directions that BatchNorm removes Adam would scale rounding up (laws compare numbers)."""
+    """Plain gradient descent: in directions that BatchNorm removes Adam would scale rounding up
+    (laws compare numbers).
+    """
     return {"generator": optax.sgd(0.05), "discriminator": optax.sgd(0.05)}
 
 
@@ -85,9 +88,7 @@ CASES = [
         (2,),
         rows=3 * BATCH,
     ),
-    Case(
-        "vanilla-simultaneous", partial(_perceptrons, schedule=two_player.simultaneously), (2,)
-    ),
+    Case("vanilla-simultaneous", partial(_perceptrons, schedule=two_player.simultaneously), (2,)),
     Case(
         "vanilla-relativistic",
         lambda axis_name=None, **changes: _perceptrons(

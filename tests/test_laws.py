@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import laws
 import numpy as np
 import pytest
-import laws
+
 from jaxgan import parallel, steps
 
 every_case = pytest.mark.parametrize("name", list(laws.BY_NAME))
@@ -132,7 +133,9 @@ def test_L4_accumulation_equals_the_whole_batch(name, slices):
 @every_case
 def test_L5_every_k_is_the_identity_at_other_steps(name):
     case = laws.BY_NAME[name]
-    gan = case.build(schedule=lambda d, g: steps.every(3, d), ema_half_life=None, shared_noise=False)
+    gan = case.build(
+        schedule=lambda d, g: steps.every(3, d), ema_half_life=None, shared_noise=False
+    )
     state = gan.init(jax.random.key(7))
     step = jax.jit(gan.step)
     for index in range(4):

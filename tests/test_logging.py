@@ -63,12 +63,12 @@ def test_a_metric_that_no_step_has_seen_is_left_out():
     assert rows[0].keys() == {"step", "d/loss", *logging.TIMES}
 
 
-def test_metrics_are_fetched_late_unless_asked_for():
+def test_metrics_are_fetched_late_but_for_the_first_unless_asked_for():
     ticks = []
     record = recorder(100, tick=ticks.append)
     for step in range(10):
         record.add(step, metrics(1.0))
-        assert len(ticks) < step + 1
+        assert len(ticks) == max(1, step + 1 - 4)
     record.settle()
     assert ticks == list(range(1, 11))
 
@@ -125,10 +125,8 @@ def test_the_first_step_that_is_not_finite_is_named_inside_a_call_too(value):
 
 def test_a_loss_is_named_before_what_it_has_spoilt():
     broken = metrics(np.nan)
-    record = recorder(1)
-    record.add(0, {"a/gradient_norm": broken["d/loss"], "d/loss": broken["d/loss"]})
     with pytest.raises(NotFinite, match=r"^d/loss is nan at step 1 \(and with it a/gradient_norm"):
-        record.settle()
+        recorder(1).add(0, {"a/gradient_norm": broken["d/loss"], "d/loss": broken["d/loss"]})
 
 
 def test_steps_that_are_not_finite_are_noticed_a_few_calls_later_at_most():

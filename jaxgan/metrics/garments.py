@@ -1,4 +1,5 @@
-"""The independent judge of generated garments: a small classifier trained on the embedded training images alone.
+"""The independent judge of generated garments: a small classifier trained on the embedded training
+images alone.
 
 `experiments/classifier.py` trains it and writes the weights that the package embeds.
 """
@@ -24,7 +25,9 @@ WEIGHTS = "garments.safetensors"
 
 
 class Classifier(linen.Module):
-    """Images [B, 28, 28, 1] in [-1, 1] to (logits [B, 10], features [B, 128]): four convolutions and a global mean."""
+    """Images [B, 28, 28, 1] in [-1, 1] to (logits [B, 10], features [B, 128]): four convolutions
+    and a global mean.
+    """
 
     classes: int = 10
     widths: tuple[int, ...] = (32, 64, 96, 128)
@@ -49,9 +52,11 @@ def embedded() -> PyTree:
 
 
 def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tuple[Any, Any]:
-    """Probabilities [N, 10] of the ten classes and features [N, 128] (NumPy float32) of images [N, 28, 28, 1] in [-1, 1].
+    """Probabilities [N, 10] of the ten classes and features [N, 128] (NumPy float32) of images [N,
+    28, 28, 1] in [-1, 1].
 
-    `variables` are those of a `Classifier`, the embedded ones by default. Raises ValueError on images of another shape.
+    `variables` are those of a `Classifier`, the embedded ones by default. Raises ValueError on
+    images of another shape.
     """
     if tuple(images.shape[1:]) != SHAPE:
         raise ValueError(f"the judge knows garments of 28x28x1, not images of {images.shape[1:]}")
@@ -66,7 +71,8 @@ _embedded_once = functools.lru_cache(embedded)
 
 @jax.jit
 def _judge(variables: PyTree, images: Array) -> tuple[Array, Array]:
-    logits, features = Classifier().apply(variables, images)  # type: ignore[misc]
+    output: Any = Classifier().apply(variables, images)
+    logits, features = output
     return jax.nn.softmax(logits), features
 
 
@@ -82,14 +88,18 @@ def class_agreement(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def confident_shares(probabilities: np.ndarray, *, confidence: float = 0.9) -> np.ndarray:
-    """The share of all images that the classifier gives to each class with at least this confidence, [10]."""
+    """The share of all images that the classifier gives to each class with at least this
+    confidence, [10].
+    """
     sure = np.max(probabilities, axis=1) >= confidence
     counts = np.bincount(np.argmax(probabilities, axis=1)[sure], minlength=probabilities.shape[1])
     return counts / len(probabilities)
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
-    """The mean Euclidean distance between two different rows of the features [N, F]; ValueError below two rows."""
+    """The mean Euclidean distance between two different rows of the features [N, F]; ValueError
+    below two rows.
+    """
     if len(features) < 2:
         raise ValueError(f"distances need at least 2 images; there are {len(features)}")
     wide = features.astype(np.float64)
@@ -99,7 +109,8 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
 
 
 def diversity(features: np.ndarray, labels: np.ndarray, real: np.ndarray, real_labels: np.ndarray):
-    """Per class, the mean pairwise feature distance of generated images over that of real ones, [classes].
+    """Per class, the mean pairwise feature distance of generated images over that of real ones,
+    [classes].
 
     One image a class, however good, has diversity 0.
     """

@@ -1,4 +1,6 @@
-"""Conditional GAN (Mirza and Osindero 2014): both players see the label, as perceptrons or as convolutional networks."""
+"""Conditional GAN (Mirza and Osindero 2014): both players see the label, as perceptrons or as
+convolutional networks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from jaxgan.types import GAN, Array, Batch
 
 
 def join(x: Array, label: Array, classes: int) -> Array:
-    """`x` with the one-hot label beside it: [B, D] to [B, D + classes]; images get one constant plane a class."""
+    """`x` with the one-hot label beside it: [B, D] to [B, D + classes]; images get one constant
+    plane a class.
+    """
     one_hot = jax.nn.one_hot(label, classes, dtype=x.dtype)
     if x.ndim == 4:
         one_hot = jnp.broadcast_to(one_hot[:, None, None, :], (*x.shape[:3], classes))
@@ -36,7 +40,9 @@ class Joined(linen.Module):
 
 
 class PerceptronGenerator(linen.Module):
-    """Latents [B, Z] and labels [B] to images: z and y through a layer each, then one together (Mirza, section 4.1)."""
+    """Latents [B, Z] and labels [B] to images: z and y through a layer each, then one together
+    (Mirza, section 4.1).
+    """
 
     shape: tuple[int, ...]
     classes: int
@@ -55,7 +61,9 @@ class PerceptronGenerator(linen.Module):
 
 
 class PerceptronDiscriminator(linen.Module):
-    """Images and labels [B] to logits [B]: maxout of 240 x 5 on the image, 50 x 5 on the label, 240 x 4 on both (Mirza)."""
+    """Images and labels [B] to logits [B]: maxout of 240 x 5 on the image, 50 x 5 on the label, 240
+    x 4 on both (Mirza).
+    """
 
     classes: int
     dropout: float = 0.5
@@ -80,7 +88,9 @@ def networks(
     kernel: int,
     axis_name: str | None,
 ) -> tuple[linen.Module, linen.Module]:
-    """Generator and discriminator of the architecture, 'convolutional' or 'perceptron'; ValueError on another."""
+    """Generator and discriminator of the architecture, 'convolutional' or 'perceptron'; ValueError
+    on another.
+    """
     if architecture == "perceptron":
         return PerceptronGenerator(shape, classes), PerceptronDiscriminator(classes)
     if architecture == "convolutional":
@@ -105,10 +115,12 @@ def build(
     axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The game given batch['label'] (int32 [B] in [0, classes)); `game` is passed on to `two_player.build`.
+    """The game given batch['label'] (int32 [B] in [0, classes)); `game` is passed on to
+    `two_player.build`.
 
-    `sample(state, keys, label=...)` draws the asked classes; by default row i has label i mod classes. Raises ValueError
-    where there are fewer than two classes, or on a size, prior or architecture that the networks do not know.
+    `sample(state, keys, label=...)` draws the asked classes; by default row i has label i mod
+    classes. Raises ValueError where there are fewer than two classes, or on a size, prior or
+    architecture that the networks do not know.
     """
     if classes < 2:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""Deep convolutional GAN (Radford et al. 2016), for any image size that halves at least twice, square or not."""
+"""Deep convolutional GAN (Radford et al. 2016), for any image size that halves at least twice,
+square or not.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,19 @@ weights = linen.initializers.normal(0.02)
 
 
 def stages(size: tuple[int, int]) -> int:
-    """How often an image of (height, width) halves on its way to the base, whose shorter side is 4 to 15 pixels.
+    """How often an image of (height, width) halves on its way to the base, whose shorter side is 4
+    to 15 pixels.
 
-    28 halves twice (to 7), 32 three times (to 4), 64 four times. Raises ValueError on a size that does not halve twice
-    on both sides, with the nearest ones that do.
+    28 halves twice (to 7), 32 three times (to 4), 64 four times. Raises ValueError on a size that
+    does not halve twice on both sides, with the nearest ones that do.
     """
     count = _halvings(size)
     if count is None:
         nearest = " or ".join("x".join(map(str, s)) for s in _nearest(size))
         raise ValueError(
-            f"the network cannot make images of {size[0]}x{size[1]}: both sides must halve at least twice, "
-            f"to {_SMALLEST_BASE} to {_LARGEST_BASE} pixels on the shorter; the nearest sizes are {nearest}"
+            f"the network cannot make images of {size[0]}x{size[1]}: both sides must halve at "
+            f"least twice, to {_SMALLEST_BASE} to {_LARGEST_BASE} pixels on the shorter; "
+            f"the nearest sizes are {nearest}"
         )
     return count
 
@@ -58,7 +62,9 @@ def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
-    """Batch normalisation with gains N(1, 0.02); statistics of the batch in training, running ones otherwise."""
+    """Batch normalisation with gains N(1, 0.02); statistics of the batch in training, running ones
+    otherwise.
+    """
     return linen.BatchNorm(
         use_running_average=not train,
         momentum=0.9,
@@ -69,10 +75,11 @@ def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a projection, then one stride-2 transposed convolution a doubling.
+    """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a projection, then one stride-2 transposed
+    convolution a doubling.
 
-    BatchNorm and ReLU everywhere but at the output, which is tanh. `width` is the number of channels before the last
-    layer; it doubles towards the base (128 and kernel 5 in the paper).
+    BatchNorm and ReLU everywhere but at the output, which is tanh. `width` is the number of
+    channels before the last layer; it doubles towards the base (128 and kernel 5 in the paper).
     """
 
     shape: tuple[int, int, int]
@@ -100,7 +107,9 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, BatchNorm but on the first, no hidden dense."""
+    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, BatchNorm but on the
+    first, no hidden dense.
+    """
 
     width: int = 64
     kernel: int = 4
@@ -109,7 +118,8 @@ class Discriminator(linen.Module):
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = images
-        for index in range(stages(images.shape[1:3])):
+        height, width = images.shape[1:3]
+        for index in range(stages((height, width))):
             x = nn.Conv(
                 self.width << index,
                 (self.kernel, self.kernel),
@@ -133,7 +143,8 @@ def build(
     axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The convolutional game on images of `shape` (H, W, C); `game` is passed on to `two_player.build`.
+    """The convolutional game on images of `shape` (H, W, C); `game` is passed on to
+    `two_player.build`.
 
     Raises ValueError on a size that the networks cannot make (see `stages`) or an unknown prior.
     """

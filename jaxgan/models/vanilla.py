@@ -1,4 +1,6 @@
-"""The GAN of Goodfellow et al. 2014: two multilayer perceptrons, for images or for points on a plane."""
+"""The GAN of Goodfellow et al. 2014: two multilayer perceptrons, for images or for points on a
+plane.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,17 @@ def symmetric_uniform(limit: float) -> Initialiser:
 
 
 def weights(limit: float | None) -> tuple[Initialiser, Initialiser]:
-    """Initialisers of generator and discriminator: U(-limit, limit) and a tenth of it (2014), or by fan-in if None."""
+    """Initialisers of generator and discriminator: U(-limit, limit) and a tenth of it (2014), or by
+    fan-in if None.
+    """
     if limit is None:
         return linen.initializers.lecun_normal(), linen.initializers.lecun_normal()
     return symmetric_uniform(limit), symmetric_uniform(limit / 10)
 
 
 def sgd_of_2014(learning_rate: float, *, saturate: int = 125_000) -> optax.GradientTransformation:
-    """SGD whose rate decays by 1.000004 a step, to 1e-6, and whose momentum grows from 0.5 to 0.7 over `saturate` steps.
+    """SGD whose rate decays by 1.000004 a step, to 1e-6, and whose momentum grows from 0.5 to 0.7
+    over `saturate` steps.
 
     By default 250 epochs of 500 steps, as the authors' goodfeli/adversarial trained on MNIST.
     """
@@ -46,7 +51,9 @@ def sgd_of_2014(learning_rate: float, *, saturate: int = 125_000) -> optax.Gradi
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to examples [B, *shape]: images end in tanh ([-1, 1]), points are unbounded."""
+    """Latents [B, Z] to examples [B, *shape]: images end in tanh ([-1, 1]), points are
+    unbounded.
+    """
 
     shape: tuple[int, ...]
     hidden: tuple[int, ...] = (256, 512, 1024)
@@ -63,9 +70,11 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Examples [B, ...] to logits [B]; hidden layers are maxout of `pieces` pieces, or LeakyReLU where it is 1.
+    """Examples [B, ...] to logits [B]; hidden layers are maxout of `pieces` pieces, or LeakyReLU
+    where it is 1.
 
-    `input_dropout` and `dropout` are the shares of entries dropped before the first and before each later layer.
+    `input_dropout` and `dropout` are the shares of entries dropped before the first and before each
+    later layer.
     """
 
     hidden: tuple[int, ...] = (512, 256)
@@ -96,9 +105,11 @@ def build(
     discriminator: Discriminator | None = None,
     **game,
 ) -> GAN:
-    """The game of two perceptrons on examples of `shape`; `game` is passed on to `two_player.build`.
+    """The game of two perceptrons on examples of `shape`; `game` is passed on to
+    `two_player.build`.
 
-    The prior of the latents is uniform, as in 2014. Raises ValueError on another than 'uniform' or 'normal'.
+    The prior of the latents is uniform, as in 2014. Raises ValueError on another than 'uniform' or
+    'normal'.
     """
     latents = partial(random.latents, size=latent_size, prior=random.known_prior(prior))
     return two_player.build(

@@ -1,13 +1,15 @@
 """Convolutions that are fast on a CPU in every derivative, and XLA's own everywhere else.
 
-A strided convolution C(x, w), its gradient for the input T(y, w) (the transposed convolution) and its gradient for the
-kernel K(x, y) are three bilinear maps, and every derivative of each is made of the other two. They are declared as three
-JAX primitives, so all transformations follow: reverse over reverse (R1, WGAN-GP), forward mode, vmap, scan, remat.
+A strided convolution C(x, w), its gradient for the input T(y, w) (the transposed convolution) and
+its gradient for the kernel K(x, y) are three bilinear maps, and every derivative of each is made of
+the other two. They are declared as three JAX primitives, so all transformations follow: reverse
+over reverse (R1, WGAN-GP), forward mode, vmap, scan, remat.
 
-On a CPU, XLA runs some of them (the gradients of strided and transposed convolutions, and any kernel gradient inside
-control flow) far from the machine's speed; the lowering for 'cpu' writes the same sums as convolutions that XLA does run
-fast. Other platforms get XLA's own. The choice falls where XLA compiles, so a program exported for several platforms holds
-the right one for each. This is the only file of the library that touches `jax.extend` and `jax.interpreters`.
+On a CPU, XLA runs some of them (the gradients of strided and transposed convolutions, and any
+kernel gradient inside control flow) far from the machine's speed; the lowering for 'cpu' writes the
+same sums as convolutions that XLA does run fast. Other platforms get XLA's own. The choice falls
+where XLA compiles, so a program exported for several platforms holds the right one for each. This
+is the only file of the library that touches `jax.extend` and `jax.interpreters`.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ from jaxgan import parallel
 from jaxgan.types import Array
 
 Padding = str | int | Sequence[int | tuple[int, int]]
-Pads = tuple[tuple[int, int], tuple[int, int]]
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
 
 IMPLEMENTATIONS = ("auto", "fast", "xla")
 
-# Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about 1024 is best.
+# Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about
+# 1024 is best.
 _SPLIT_FROM = 8192
 _PIECE = 1024
 _MOST_PIECES = 16
@@ -40,12 +44,13 @@ _MOST_PIECES = 16
 class Geometry(NamedTuple):
     """What C, T and K of one convolution share: static and hashable."""
 
-    image: tuple[int, int]
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
+    image: Pair
+    kernel: Pair
+    strides: Pair
     padding: Pads
     groups: int
     implementation: str
+    devices: int = 1  # that the batch may be split over; known only where XLA compiles
 
     @property
     def output(self) -> tuple[int, int]:
@@ -59,7 +64,7 @@ class Geometry(NamedTuple):
         return height, width
 
 
-# --- XLA's own: the definition of the three maps ----------------------------------------------------------------------
+# --- XLA's own: the definition of the three maps --------------------------------------------------
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -91,11 +96,13 @@ def _plain_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     return jax.linear_transpose(lambda w: _plain_c(x, w, geometry=geometry), w)(y)[0]
 
 
-# --- the same sums in forms that XLA runs fast on a CPU ---------------------------------------------------------------
+# --- the same sums in forms that XLA runs fast on a CPU -------------------------------------------
 
 
 def _fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
-    """One stride-1 convolution to (strides x channels), depth to space, crop: no multiplication by inserted zeros."""
+    """One stride-1 convolution to (strides x channels), depth to space, crop: no multiplication by
+    inserted zeros.
+    """
     if geometry.groups > 1:
         return _plain_t(y, w, geometry=geometry)
     (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
@@ -115,36 +122,46 @@ def _fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def _window(z: Array, geometry: Geometry) -> Array:
-    """The rows and columns of the padded image that belong to the image itself; those no output reached are zero."""
+    """The rows and columns of the padded image that belong to the image itself; those no output
+    reached are zero.
+    """
     config = [(0, 0, 0)]
-    for size, (before, _), have in zip(
-        geometry.image, geometry.padding, z.shape[1:3], strict=True
-    ):
+    for size, (before, _), have in zip(geometry.image, geometry.padding, z.shape[1:3], strict=True):
         config.append((-before, before + size - have, 0))
     return lax.pad(z, jnp.zeros((), z.dtype), [*config, (0, 0, 0)])
 
 
 def _fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
-    """An explicit convolution over the batch, which is as fast inside control flow as outside, in pieces that fit the cache."""
+    """An explicit convolution over the batch, which is as fast inside control flow as outside, in
+    pieces that fit the cache.
+    """
     if geometry.groups > 1:
         return _plain_k(x, y, geometry=geometry)
     if x.shape[3] <= 4 and y.shape[3] >= 16:
         return _k_by_taps(x, y, geometry=geometry)
     count = x.shape[0]
-    contraction = count * y.shape[1] * y.shape[2]
-    pieces = 1
-    if contraction >= _SPLIT_FROM:
-        pieces = math.gcd(count, 1 << max(0, round(math.log2(contraction / _PIECE))))
-        pieces = min(pieces, _MOST_PIECES)
+    pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
     if pieces == 1:
         return _k_of_piece(x, y, geometry=geometry)
-    # Pieces by stride, not by block: each holds rows of every shard of a batch that is split over devices.
+    # Pieces by stride, not by block: each holds rows of every shard of a batch that is split over
+    # devices.
     x = x.reshape(count // pieces, pieces, *x.shape[1:])
     y = y.reshape(count // pieces, pieces, *y.shape[1:])
     total = _k_of_piece(x[:, 0], y[:, 0], geometry=geometry)
     for index in range(1, pieces):
         total = total + _k_of_piece(x[:, index], y[:, index], geometry=geometry)
     return total
+
+
+def _pieces(count: int, pixels: int, devices: int) -> int:
+    """How many pieces to split a batch of `count` into, each with equally many rows of every
+    device.
+    """
+    rows = count // devices if count % devices == 0 else count
+    if rows * pixels < _SPLIT_FROM:
+        return 1
+    pieces = math.gcd(rows, 1 << round(math.log2(rows * pixels / _PIECE)))
+    return min(pieces, _MOST_PIECES)
 
 
 def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
@@ -184,16 +201,23 @@ def _k_by_taps(x: Array, y: Array, *, geometry: Geometry) -> Array:
     return w.reshape(taps_h, taps_w, x.shape[3], y.shape[3])
 
 
-# --- the primitives ---------------------------------------------------------------------------------------------------
+# --- the primitives -------------------------------------------------------------------------------
 
 
-def _chosen(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):
-    def run(a: Array, b: Array, *, geometry: Geometry) -> Array:
+def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):
+    def rule(context: mlir.LoweringRuleContext, a: Any, b: Any, *, geometry: Geometry) -> Any:
         wanted = geometry.implementation
         choice = platform_default if wanted == "auto" else wanted
-        return (fast if choice == "fast" else plain)(a, b, geometry=geometry)
+        lower = mlir.lower_fun(fast if choice == "fast" else plain, multiple_results=False)
+        return lower(context, a, b, geometry=geometry._replace(devices=_devices(context)))
 
-    return run
+    return rule
+
+
+def _devices(context: mlir.LoweringRuleContext) -> int:
+    """The devices that XLA spreads the program over; 1 inside shard_map, which shows one shard."""
+    spread = context.module_context.axis_context
+    return spread.num_devices if isinstance(spread, mlir.ShardingContext) else 1
 
 
 def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array]) -> Any:
@@ -212,8 +236,7 @@ def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array
     primitive.def_impl(run)
     primitive.def_abstract_eval(abstract)
     for platform, default in ((None, "xla"), ("cpu", "fast")):
-        lowering = mlir.lower_fun(_chosen(fast, plain, default), multiple_results=False)
-        mlir.register_lowering(primitive, lowering, platform=platform)
+        mlir.register_lowering(primitive, _lowering(fast, plain, default), platform=platform)
     return primitive
 
 
@@ -228,7 +251,9 @@ def _bind(primitive: Any, a: Array, b: Array, geometry: Geometry) -> Array:
 
 
 def _align(a: Array, b: Array) -> tuple[Array, Array]:
-    """Both operands marked as varying over the same mesh axes, as shard_map's typing asks of one operation."""
+    """Both operands marked as varying over the same mesh axes, as shard_map's typing asks of one
+    operation.
+    """
     axes = parallel.varying_axes(a) | parallel.varying_axes(b)
     for axis in axes:
         a, b = parallel.vary((a, b), axis)
@@ -252,9 +277,11 @@ ad.defbilinear(
 )
 
 
-# --- vmap: a batched operand is folded into an axis the maps already have, so that derivatives stay fast --------------
+# --- vmap -----------------------------------------------------------------------------------------
 
-# For each map: where a batch of its first or second operand goes, as (operand's axis, result's axis).
+# A batched operand is folded into an axis that the maps already have, so derivatives stay fast.
+# For each map: where a batch of its first or second operand goes, as (operand's axis, result's
+# axis).
 _FOLDS = {
     _C: ((0, 0), (3, 3)),
     _T: ((0, 0), (2, 3)),
@@ -274,10 +301,9 @@ def _batched(primitive: Any) -> Callable[..., Any]:
             return _folded(primitive, moved, mapped[0], geometry), 0
         size = moved[mapped[0]].shape[0]
         full = [
-            v if i in mapped else jnp.broadcast_to(v, (size, *v.shape))
-            for i, v in enumerate(moved)
+            v if i in mapped else jnp.broadcast_to(v, (size, *v.shape)) for i, v in enumerate(moved)
         ]
-        return lax.map(lambda pair: _bind(primitive, *pair, geometry), tuple(full)), 0
+        return lax.map(lambda pair: _bind(primitive, pair[0], pair[1], geometry), tuple(full)), 0
 
     return rule
 
@@ -289,7 +315,7 @@ def _folded(primitive: Any, operands: list[Array], which: int, geometry: Geometr
     shape = batched.shape
     folded = batched.reshape(*shape[:source], size * shape[source + 1], *shape[source + 2 :])
     pair = [folded if i == which else v for i, v in enumerate(operands)]
-    result = _bind(primitive, *pair, geometry)
+    result = _bind(primitive, pair[0], pair[1], geometry)
     shape = result.shape
     result = result.reshape(*shape[:target], size, shape[target] // size, *shape[target + 1 :])
     return jnp.moveaxis(result, target, 0)
@@ -299,7 +325,7 @@ for _each in (_C, _T, _K):
     batching.primitive_batchers[_each] = _batched(_each)
 
 
-# --- the functions models use -----------------------------------------------------------------------------------------
+# --- the functions models use ---------------------------------------------------------------------
 
 
 def conv(
@@ -311,26 +337,32 @@ def conv(
     groups: int = 1,
     implementation: str = "auto",
 ) -> Array:
-    """The convolution of images x [B, H, W, C] by a kernel w [kh, kw, C / groups, F], [B, H', W', F].
+    """Images x [B, H, W, C] convolved with a kernel w [kh, kw, C / groups, F]: [B, H', W', F].
 
-    `padding` is 'SAME', 'VALID' or explicit, as in `lax.conv_general_dilated`. `implementation` is 'auto' (by platform),
-    'fast' or 'xla'. Equal to `lax.conv_general_dilated` in values and in all derivatives. Raises ValueError on another
-    implementation, or where the channels do not fit.
+    `padding` is 'SAME', 'VALID' or explicit, as in `lax.conv_general_dilated`. `implementation` is
+    'auto' (by platform), 'fast' or 'xla'. Equal to `lax.conv_general_dilated` in values and in all
+    derivatives. Raises ValueError on another implementation, where the channels do not fit, or
+    where the kernel is larger than the padded images.
     """
-    strides = _pair(strides)
-    taps = w.shape[:2]
+    strides = pair(strides)
+    taps = pair(w.shape[:2])
     if x.shape[3] != w.shape[2] * groups:
         raise ValueError(
             f"images of {x.shape[3]} channels do not fit a kernel of {w.shape[2]} x {groups} groups"
         )
     geometry = Geometry(
-        image=x.shape[1:3],
+        image=pair(x.shape[1:3]),
         kernel=taps,
         strides=strides,
         padding=_explicit(padding, x.shape[1:3], taps, strides),
         groups=groups,
         implementation=_known(implementation),
     )
+    if min(geometry.output) < 1:
+        raise ValueError(
+            f"a kernel of {taps} does not fit into images of {geometry.image} "
+            f"padded by {geometry.padding}"
+        )
     return _bind(_C, x, w, geometry)
 
 
@@ -343,23 +375,31 @@ def conv_transpose(
     output: tuple[int, int] | None = None,
     implementation: str = "auto",
 ) -> Array:
-    """The transposed convolution of y [B, H, W, F] by w [kh, kw, C, F], [B, H', W', C]: the input gradient of `conv`.
+    """The transposed convolution of y [B, H, W, F] by w [kh, kw, C, F], [B, H', W', C]: the input
+    gradient of `conv`.
 
-    'SAME' gives H' = H * stride, 'VALID' H' = (H - 1) * stride + kernel, explicit padding crops the latter; `output`
-    fixes (H', W') where a size among those that `conv` maps to H is wanted. This is the fractionally strided convolution
-    of Radford et al. 2016. Raises ValueError where `conv` would not map that output to y's size.
+    'SAME' gives H' = H * stride, 'VALID' H' = (H - 1) * stride + kernel, explicit padding crops the
+    latter; `output` fixes (H', W') where a size among those that `conv` maps to H is wanted. This
+    is the fractionally strided convolution of Radford et al. 2016. Raises ValueError where `conv`
+    would not map that output to y's size, or where the channels do not fit.
     """
-    strides, taps = _pair(strides), w.shape[:2]
+    strides, taps = pair(strides), pair(w.shape[:2])
+    if y.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"an input of {y.shape[3]} channels does not fit a kernel to {w.shape[3]} channels"
+        )
     sizes = list(zip(y.shape[1:3], strides, taps, strict=True))
     if output is not None:
-        image = output
+        image = pair(output)
     elif padding == "SAME":
-        image = tuple(size * stride for size, stride, _ in sizes)
+        image = pair([size * stride for size, stride, _ in sizes])
     else:
         pads = _explicit(padding, (0, 0), taps, strides)
-        image = tuple(
-            (size - 1) * stride + k - sum(pad)
-            for (size, stride, k), pad in zip(sizes, pads, strict=True)
+        image = pair(
+            [
+                (size - 1) * stride + k - sum(pad)
+                for (size, stride, k), pad in zip(sizes, pads, strict=True)
+            ]
         )
     geometry = Geometry(
         image=image,
@@ -369,9 +409,12 @@ def conv_transpose(
         groups=1,
         implementation=_known(implementation),
     )
+    if min(image) < 1:
+        raise ValueError(f"padding by {geometry.padding} leaves nothing: an output of {image}")
     if geometry.output != tuple(y.shape[1:3]):
         raise ValueError(
-            f"a transposed convolution to {image} starts from {geometry.output}, not from {y.shape[1:3]}"
+            f"a transposed convolution to {image} starts from {geometry.output}, "
+            f"not from {y.shape[1:3]}"
         )
     return _bind(_T, y, w, geometry)
 
@@ -381,7 +424,7 @@ def _explicit(
 ) -> Pads:
     if isinstance(padding, str):
         low, high = lax.padtype_to_pads(image, taps, strides, padding)
-        return tuple(low), tuple(high)
+        return pair(low), pair(high)
     return explicit_padding(padding)
 
 
@@ -389,17 +432,22 @@ def explicit_padding(padding: int | Sequence[int | tuple[int, int]]) -> Pads:
     """((top, bottom), (left, right)) from a number, a pair of numbers, or pairs."""
     if isinstance(padding, int):
         padding = (padding, padding)
-    low, high = ((p, p) if isinstance(p, int) else tuple(p) for p in padding)
-    return low, high
+    low, high = padding
+    return pair(low), pair(high)
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def pair(value: int | Sequence[int]) -> Pair:
+    """(height, width) from one number for both, or from two."""
+    if isinstance(value, int):
+        return value, value
+    first, second = value
+    return first, second
 
 
 def _known(implementation: str) -> str:
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
-            f"the implementation is {implementation!r}; expected one of {', '.join(IMPLEMENTATIONS)}"
+            f"the implementation is {implementation!r}; "
+            f"expected one of {', '.join(IMPLEMENTATIONS)}"
         )
     return implementation

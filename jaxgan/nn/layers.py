@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from jaxgan import random
@@ -20,7 +21,7 @@ def conv_general_dilated(
     lhs: Array,
     rhs: Array,
     window_strides: Sequence[int],
-    padding: convolution.Padding,
+    padding: Any,
     *,
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
@@ -29,7 +30,9 @@ def conv_general_dilated(
     precision: Any = None,
     implementation: str = "auto",
 ) -> Array:
-    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.nn.convolution` where that covers the case."""
+    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.nn.convolution` where
+    that covers the case.
+    """
     dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
     if lhs.ndim != 4 or dilated or precision is not None:
         return lax.conv_general_dilated(
@@ -60,14 +63,16 @@ class Conv(linen.Conv):
 
 
 class ConvTranspose(linen.Module):
-    """`linen.ConvTranspose` with the same parameters and outputs (kernel [kh, kw, in, out], not flipped), made fast.
+    """`linen.ConvTranspose` with the same parameters and outputs (kernel [kh, kw, in, out], not
+    flipped), made fast.
 
-    `padding` is 'SAME' (H * stride out), 'VALID', or pairs applied to the dilated input, as in `lax.conv_transpose`.
+    `padding` is 'SAME' (H * stride out), 'VALID', or pairs applied to the dilated input, as in
+    `lax.conv_transpose`.
     """
 
     features: int
     kernel_size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
+    strides: int | tuple[int, int] = 1
     padding: convolution.Padding = "SAME"
     use_bias: bool = True
     dtype: Any = None
@@ -83,10 +88,11 @@ class ConvTranspose(linen.Module):
         bias = None
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        x, kernel, bias = linen.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = convolution.conv_transpose(
             x,
-            # The gradient of a convolution flips its kernel and swaps its channels; linen's layer does neither.
+            # The gradient of a convolution flips its kernel and swaps its channels; linen's layer
+            # does neither.
             kernel[::-1, ::-1].swapaxes(2, 3),
             strides=self.strides,
             **self._geometry(x.shape[1:3]),
@@ -94,9 +100,9 @@ class ConvTranspose(linen.Module):
         )
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
-    def _geometry(self, size: tuple[int, int]) -> dict[str, Any]:
+    def _geometry(self, size: Sequence[int]) -> dict[str, Any]:
         """Padding and output size of the convolution whose input gradient this layer is."""
-        axes = list(zip(size, self.strides, self.kernel_size, strict=True))
+        axes = list(zip(size, convolution.pair(self.strides), self.kernel_size, strict=True))
         if self.padding == "SAME":
             return {"padding": "SAME"}
         if self.padding == "VALID":
@@ -115,7 +121,9 @@ class ConvTranspose(linen.Module):
 
 
 class Maxout(linen.Module):
-    """The largest of `pieces` affine maps, per feature: [B, F] to [B, features] (Goodfellow et al. 2013)."""
+    """The largest of `pieces` affine maps, per feature: [B, F] to [B, features] (Goodfellow et al.
+    2013).
+    """
 
     features: int
     pieces: int
@@ -128,10 +136,11 @@ class Maxout(linen.Module):
 
 
 class Dropout(linen.Module):
-    """Zeroes entries with probability `rate` and scales the rest by 1 / (1 - rate), by each example's own key.
+    """Zeroes entries with probability `rate` and scales the rest by 1 / (1 - rate), by each
+    example's own key.
 
-    linen's Dropout draws one mask for the batch it sees, so its result depends on how the batch is split; this one's does
-    not. Without keys it is the identity.
+    linen's Dropout draws one mask for the batch it sees, so its result depends on how the batch is
+    split; this one's does not. Without keys it is the identity.
     """
 
     rate: float
@@ -140,9 +149,7 @@ class Dropout(linen.Module):
     def __call__(self, x: Array, keys: Keys | None) -> Array:
         if keys is None or self.rate == 0.0:
             return x
-        keep = random.bernoulli(
-            _own_keys(self, keys), x.shape[1:], probability=1.0 - self.rate
-        )
+        keep = random.bernoulli(_own_keys(self, keys), x.shape[1:], probability=1.0 - self.rate)
         return jnp.where(keep, x / (1.0 - self.rate), 0.0)
 
 
