@@ -1,9 +1,9 @@
 """A new model in one file: MGAN, a mixture of generators (Hoang et al., ICLR 2018), on a ring.
 
 Eight generators play against one discriminator; a classifier learns which of them drew a point, and
-being told apart pays, so that each settles on modes of its own. 8,000 steps take 30 s on 2 cores:
+being told apart pays, so that each settles on modes of its own. On 2 cores, in half a minute:
 
-    python examples/new_gan.py
+    python examples/new_gan.py    8 of 8 modes, 84% of the points at one (90 to 95% by other seeds)
 """
 
 import flax.linen as linen
@@ -23,8 +23,7 @@ RING, LOSS = mixtures.ring(), losses.non_saturating()
 
 def player(key, inputs, outputs):
     layers = [linen.Dense(128), jax.nn.relu, linen.Dense(128), jax.nn.relu, linen.Dense(outputs)]
-    optimiser = optax.adam(1e-3, b1=0.5)
-    return init_player(key, linen.Sequential(layers), optimiser, jnp.zeros((1, inputs)))
+    return init_player(key, linen.Sequential(layers), optax.adam(1e-3, 0.5), jnp.ones((1, inputs)))
 
 
 def init(key):
@@ -40,8 +39,7 @@ def init(key):
 def draw(state, keys):
     """Points [B, 2], and who drew each, one-hot: the generators share all layers but the first."""
     who = jax.nn.one_hot(random.labels(random.fold(keys, "who"), GENERATORS), GENERATORS)
-    inputs = jnp.concatenate([random.latents(keys, LATENT_SIZE), who], axis=1)
-    return state["generators"](inputs), who
+    return state["generators"](jnp.hstack([random.latents(keys, LATENT_SIZE), who])), who
 
 
 def judge(state, batch, keys):
@@ -73,7 +71,8 @@ def train(count, *, seed=0, per_call=500):
         real = [RING.batch(seed=seed, step=start + i, size=256)["image"] for i in range(per_call)]
         state, _ = run(state, {"image": np.stack(real)})
     points = mgan.sample(state.averaged(), random.row_keys(jax.random.key(seed), 2_500))
-    return np.mean(np.linalg.norm(points[:, None] - RING.centres, axis=2) < 3 * RING.std, axis=0)
+    distances = np.linalg.norm(np.asarray(points)[:, None] - RING.centres, axis=2)
+    return np.mean(distances < 3 * RING.std, axis=0)
 
 
 if __name__ == "__main__":

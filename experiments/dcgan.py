@@ -6,10 +6,13 @@ python -m experiments.dcgan
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from experiments import game
 from jaxgan import run
-from jaxgan.types import GAN
+
+if TYPE_CHECKING:
+    from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)

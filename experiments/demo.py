@@ -1,6 +1,6 @@
 """The demonstration: a DCGAN learns garments from 10,000 photographs, and a classifier judges it.
 
-    make demo
+make demo
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import importlib
 import pathlib
 
 from experiments import judge
-from jaxgan import rundir, run
+from jaxgan import run
 
 RUN = pathlib.Path("runs/demo")
 
 
 def main() -> None:
-    """Trains (or goes on, or finds the finished run), prints the report, and says where the picture is."""
+    """Trains (or goes on, or finds the finished run), prints the report, and says where the picture
+    is.
+    """
     dcgan = importlib.import_module("experiments.dcgan")
     config = dcgan.Config(workdir=str(RUN), sample_every=1000)
     code = run.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])

@@ -205,6 +205,7 @@ def simultaneous(steps: Mapping[Names, Step]) -> Step:
         raise ValueError(f"simultaneous steps move {everyone}; each player must be named once")
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
+        _require_players(tuple(everyone), state)
         old, metrics = state, {}
         for names, inner in groups:
             reached, new = inner(old.replace(extra=state.extra, buffers=state.buffers), batch, keys)
@@ -221,7 +222,11 @@ def simultaneous(steps: Mapping[Names, Step]) -> Step:
 def rotate(schedule: Sequence[Step]) -> Step:
     """At train step t, the step `schedule[t % len(schedule)]`; the metrics of the others are zero
     (nothing seen).
+
+    Raises ValueError on an empty schedule.
     """
+    if not schedule:
+        raise ValueError("there is nothing to rotate; give the steps of one period")
     distinct = list(dict.fromkeys(schedule))
     branch_at = jnp.array([distinct.index(step) for step in schedule], jnp.int32)
 
@@ -275,13 +280,19 @@ def track_ema(
 
     `half_life` counts images: rows of the train step's whole batch. With `ramp_up`, the half-life
     is at most that share of the images seen so far, so that early averages forget the initial
-    weights (Karras et al. 2020, StyleGAN2 code). Raises ValueError where half_life is not positive.
+    weights (Karras et al. 2020, StyleGAN2 code). Raises ValueError where half_life is not positive
+    or the state keeps no average of a player.
     """
     if half_life <= 0:
         raise ValueError(f"the half-life is {half_life} images; expected a positive number")
     averaged = _as_names(names)
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
+        missing = [name for name in averaged if name not in state.ema]
+        if missing:
+            raise ValueError(
+                f"there is no average of {missing[0]!r}; name it where the state is created"
+            )
         images = len(keys) * parallel.axis_size(axis_name)
         seen = (state.step + 1).astype(jnp.float32) * images
         effective = jnp.float32(half_life)
@@ -310,6 +321,7 @@ def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
     projected = _as_names(names)
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
+        _require_players(projected, state)
         return state.with_params({n: projection(state[n].params) for n in projected}), {}
 
     return step
@@ -378,7 +390,7 @@ def _require_players(names: tuple[str, ...], state: GANState) -> None:
     missing = [name for name in names if name not in state.players]
     if missing:
         known = ", ".join(sorted(state.players))
-        raise ValueError(f"there is no player {missing[0]!r} to update; the state has {known}")
+        raise ValueError(f"there is no player {missing[0]!r}; the state has {known}")
 
 
 def _require_known(out: Out, moved: tuple[str, ...], state: GANState) -> None:

@@ -1,4 +1,4 @@
-"""The convolutions equal XLA's own, in values and in every derivative, under every transformation."""
+"""The convolutions equal XLA's own, in every derivative and under every transformation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
+
 from jaxgan.nn import convolution
 
 # What is tested is the program, not the compiler's optimiser, and so it compiles ten times faster.
@@ -105,9 +106,23 @@ def xla_transpose(case: Case):
 
 def transposed_operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """What the transposed convolution takes: an output of the convolution, and its kernel."""
-    x, w = operands(case)
+    x, w = operands(case, seed)
     y = jax.eval_shape(xla(case), x, w)
     return np.random.default_rng(seed + 1).normal(size=y.shape), w
+
+
+def kernel_gradient(convolve, case: Case):
+    """The gradient of <y, convolve(x, w)> for w, as a function of x and y."""
+
+    def gradient(x, y):
+        shape = (*case.kernel, case.channels // case.groups, case.features)
+        return jax.linear_transpose(lambda w: convolve(x, w), jnp.zeros(shape, x.dtype))(y)[0]
+
+    return gradient
+
+
+def kernel_gradient_operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    return operands(case, seed)[0], transposed_operands(case, seed)[0]
 
 
 def score(function):
@@ -170,9 +185,7 @@ def test_a_convolution_equals_xlas_own_in_every_derivative(name):
         assert_close(*both(every, ours(case), xla(case), *operands(case)), 1e-10)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, case in CASES.items() if case.groups == 1]
-)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.groups == 1])
 def test_a_transposed_convolution_equals_xlas_own_in_every_derivative(name):
     case = CASES[name]
     with jax.enable_x64(True):
@@ -218,15 +231,98 @@ def test_any_transposed_convolution_equals_xlas_own(case):
         assert_close(*both(first, *pair, *transposed_operands(case)), 1e-10)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 1e-2)])
 @pytest.mark.parametrize("name", ["stride 2", "few channels to many", "long contraction"])
-def test_lower_precision_stays_close_to_the_exact_result(name, dtype):
+def test_lower_precisions_equal_xlas_own(name, dtype, tolerance):
     case = CASES[name]
     a, b = (jnp.asarray(v, dtype) for v in operands(case))
-    actual = jax.jit(lambda a, b: every(ours(case), a, b), compiler_options=QUICKLY)(a, b)
+    actual, expected = both(every, ours(case), xla(case), a, b)
     assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype(dtype)}
+    assert_close(actual, expected, tolerance)
+
+
+def test_pieces_of_a_kernel_gradient_are_not_rounded_one_by_one():
+    case = CASES["long contraction"]
+    maps = [kernel_gradient(f, case) for f in (ours(case), xla(case))]
+    # Terms of one sign: their rounding does not cancel.
+    x, y = (jnp.asarray(abs(v), jnp.bfloat16) for v in kernel_gradient_operands(case))
+    actual = jax.jit(maps[0], compiler_options=QUICKLY)(x, y)
     with jax.enable_x64(True):
-        exact = jax.jit(lambda a, b: every(xla(case), a, b), compiler_options=QUICKLY)(
-            *(np.asarray(v, np.float64) for v in (a, b))
-        )
-    assert_close(actual, exact, {"float32": 1e-5, "bfloat16": 1e-2}[dtype])
+        exact = jax.jit(maps[1])(*(np.asarray(v, np.float64) for v in (x, y)))
+    half_a_digit = float(jnp.finfo(jnp.bfloat16).eps) / 2
+    assert_close(actual, exact, half_a_digit)
+
+
+MAPS = {
+    "convolution": (ours, xla, operands),
+    "transposed": (our_transpose, xla_transpose, transposed_operands),
+    "kernel gradient": (
+        lambda case: kernel_gradient(ours(case), case),
+        lambda case: kernel_gradient(xla(case), case),
+        kernel_gradient_operands,
+    ),
+}
+SMALL = CASES["odd size"]._replace(kernel=(3, 2))
+
+
+@pytest.mark.parametrize("mapped", [(1, None), (None, 1), (1, 1)], ids=["first", "second", "both"])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        *((name, SMALL) for name in MAPS),
+        ("convolution", CASES["groups"]),
+        ("kernel gradient", CASES["groups"]),
+    ],
+)
+def test_vmap_equals_xlas_own_for_either_operand(name, case, mapped):
+    mine, theirs, make = MAPS[name]
+    pairs = [make(case, seed) for seed in range(3)]
+    a, b = (
+        np.stack(values, axis=1) if axis == 1 else values[0]
+        for values, axis in zip(zip(*pairs, strict=True), mapped, strict=True)
+    )
+    with jax.enable_x64(True):
+        over = [jax.vmap(function(case), in_axes=mapped) for function in (mine, theirs)]
+        assert_close(*both(first, *over, a, b), 1e-10)
+
+
+def in_scan(function):
+    """The function of each example in turn."""
+    return lambda a, b: lax.scan(lambda _, one: (None, function(one[None], b)[0]), None, a)[1]
+
+
+def in_cond(function):
+    return lambda a, b: lax.cond(
+        jnp.sum(a) < jnp.inf, function, lambda a, b: function(2 * a, b), a, b
+    )
+
+
+@pytest.mark.parametrize("wrap", [in_scan, in_cond, jax.checkpoint])
+@pytest.mark.parametrize("name", ["convolution", "transposed"])
+def test_control_flow_and_remat_leave_every_derivative_as_it_is(name, wrap):
+    mine, theirs, make = MAPS[name]
+    with jax.enable_x64(True):
+        assert_close(*both(every, wrap(mine(SMALL)), theirs(SMALL), *make(SMALL)), 1e-10)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_outside_jit_the_results_are_the_same(name):
+    mine, _, make = MAPS[name]
+    a, b = (jnp.asarray(v, jnp.float32) for v in make(SMALL))
+    assert_close(
+        first(mine(SMALL), a, b), jax.jit(lambda a, b: first(mine(SMALL), a, b))(a, b), 1e-6
+    )
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_either_implementation_can_be_forced_and_both_agree(name):
+    forced = {
+        "convolution": lambda how: ours(SMALL, how),
+        "transposed": lambda how: our_transpose(SMALL, how),
+        "kernel gradient": lambda how: kernel_gradient(ours(SMALL, how), SMALL),
+    }[name]
+    a, b = MAPS[name][2](SMALL)
+    with jax.enable_x64(True):
+        expected = forced("auto")
+        for how in ("fast", "xla"):
+            assert_close(*both(first, forced(how), expected, a, b), 1e-10)

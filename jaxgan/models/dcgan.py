@@ -47,17 +47,23 @@ def _halvings(size: tuple[int, int]) -> int | None:
 
 
 def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """The nearest sizes below and above that the network makes, of nearly the same proportions."""
+    """The nearest size with no side longer, and with no side shorter, that the network makes."""
+
+    def distance(other: tuple[int, int]) -> tuple[int, int]:
+        """In pixels; of sizes equally near, the one of the same proportions comes first."""
+        return (
+            abs(other[0] - size[0]) + abs(other[1] - size[1]),
+            abs(other[0] * size[1] - other[1] * size[0]),
+        )
+
+    # What halves to a base of 4 to 15 pixels lies at least this close together.
+    reach = min(size) // 4 + 4 * _SMALLEST_BASE
+    below = [range(side // 4 * 4, max(side - reach, 0), -4) for side in size]
+    above = [range(-(-side // 4) * 4, side + reach + 1, 4) for side in size]
     found = []
-    for direction in (-1, 1):
-        for distance in range(1, 4 * max(size)):
-            target = min(size) + direction * distance
-            if target < 4 * _SMALLEST_BASE and direction < 0:
-                break
-            scaled = tuple(4 * round(side * target / min(size) / 4) for side in size)
-            if _halvings(scaled) is not None:  # type: ignore[arg-type]
-                found.append(scaled)
-                break
+    for rows, columns in (below, above):
+        made = [(h, w) for h in rows for w in columns if _halvings((h, w)) is not None]
+        found += sorted(made, key=distance)[:1]
     return found
 
 

@@ -142,7 +142,7 @@ def _fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     count = x.shape[0]
     pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
     if pieces == 1:
-        return _k_of_piece(x, y, geometry=geometry)
+        return _k_of_piece(x, y, geometry=geometry).astype(x.dtype)
     # Pieces by stride, not by block: each holds rows of every shard of a batch that is split over
     # devices.
     x = x.reshape(count // pieces, pieces, *x.shape[1:])
@@ -150,7 +150,7 @@ def _fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     total = _k_of_piece(x[:, 0], y[:, 0], geometry=geometry)
     for index in range(1, pieces):
         total = total + _k_of_piece(x[:, index], y[:, index], geometry=geometry)
-    return total
+    return total.astype(x.dtype)
 
 
 def _pieces(count: int, pixels: int, devices: int) -> int:
@@ -165,12 +165,14 @@ def _pieces(count: int, pixels: int, devices: int) -> int:
 
 
 def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """The kernel gradient of a piece, in float32 at least: rounding each piece would add up."""
     taps_h, taps_w = geometry.kernel
     z = _stride_one(
         x.transpose(3, 1, 2, 0),
         y.transpose(1, 2, 0, 3),
         geometry.padding,
         rhs_dilation=geometry.strides,
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     )
     return z[:, :taps_h, :taps_w].transpose(1, 2, 0, 3)
 
