@@ -1,31 +1,29 @@
-"""The demonstration: a DCGAN learns garments from 10,000 photographs, and a classifier judges it.
+"""The demonstration: a DCGAN learns clothes from 10,000 photographs, and a classifier judges it.
 
-make demo
+    make demo
+
+A second call finds the finished run, judges it again and trains nothing.
 """
 
 from __future__ import annotations
 
-import importlib
 import pathlib
+import sys
 
-from experiments import judge
+from experiments import dcgan, judge
 from jaxgan import run
 
 RUN = pathlib.Path("runs/demo")
 
 
 def main() -> None:
-    """Trains (or goes on, or finds the finished run), prints the report, and says where the picture
-    is.
-    """
-    dcgan = importlib.import_module("experiments.dcgan")
-    config = dcgan.Config(workdir=str(RUN), sample_every=1000)
+    """Trains or goes on, prints the classifier's report, and says where the picture is."""
     code = run.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])
     if code:
-        raise SystemExit(code)
+        sys.exit(code)
     print(judge.report(judge.Config(RUN)))
-    picture = sorted((RUN / "samples").glob("*.png"))[-1]
-    print(f"samples drawn after {config.steps} steps: {picture.resolve()}")
+    last = max((RUN / "samples").glob("*.png"))
+    print(f"the picture of its samples: {last.resolve()}")
 
 
 if __name__ == "__main__":

@@ -112,18 +112,18 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def shard(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The tree with its leaves' first axis split over the mesh.
+def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
+    """The tree with its leaves' axis of examples split over the mesh.
 
     Raises ValueError where a leaf has a number of rows that the devices do not divide.
     """
     for leaf in jax.tree.leaves(tree):
-        if leaf.shape[0] % mesh.size:
+        if leaf.shape[axis] % mesh.size:
             raise ValueError(
-                f"a batch of {leaf.shape[0]} rows cannot be split over {mesh.size} devices; "
+                f"a batch of {leaf.shape[axis]} rows cannot be split over {mesh.size} devices; "
                 f"use a batch size that {mesh.size} divides"
             )
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS)))
 
 
 def place_state(state: Any, mesh: Mesh) -> Any:

@@ -1,9 +1,11 @@
 """The run directory: what lies in it, who writes to it, what may be deleted. Imports no JAX.
 
-config.json     the experiment, its configuration, the data and the environment log.txt         what
-the run said metrics.jsonl   one row of means a line, by step; events.out.tfevents.* hold the same
-for TensorBoard samples/        pictures of the same latents, by step checkpoints/    by step;
-damaged/ holds those that failed their check profile/        traces
+config.json     the experiment, its configuration, the data and the environment
+log.txt         what the run said
+metrics.jsonl   one row of means a line, by step; events.out.tfevents.* hold the same rows
+samples/        pictures of the same latents, by step
+checkpoints/    by step; damaged/ holds those that failed their check
+profile/        traces
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxgan import parallel, steps
 from jaxgan.types import Batch, TrainStep
@@ -91,7 +91,7 @@ def batches_of(
     def stacked(step: int) -> Batch:
         parts = [one(step + offset) for offset in range(per_call)]
         together = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-        return jax.device_put(together, NamedSharding(mesh, PartitionSpec(None, parallel.AXIS)))
+        return parallel.shard(together, mesh, axis=1)
 
     if per_call == 1:
         return lambda step: parallel.shard(one(step), mesh)

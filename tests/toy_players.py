@@ -13,13 +13,13 @@ from jaxgan.state import GANState, Mean, Player
 
 
 def scale(weight: float, *, rate: float = 1.0, running: float | None = None) -> Player:
-    """The player x -> weight * x, which descends at `rate`.
+    """The player x -> weight * x, which descends at `rate` and takes what networks take, unused.
 
     With `running`, a collection: every pass multiplies that number by 10 and adds the sum of x, so
     that it tells which inputs came in which order.
     """
 
-    def apply(variables, x, *, mutable):
+    def apply(variables, x, *, mutable, **unused):
         updated = {}
         if "stats" in mutable:
             updated["stats"] = {"running": 10 * variables["stats"]["running"] + jnp.sum(x)}
