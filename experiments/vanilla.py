@@ -14,6 +14,7 @@ from experiments import game
 from jaxgan import run
 
 if TYPE_CHECKING:
+    from jaxgan.models.vanilla import Discriminator, Generator
     from jaxgan.types import GAN
 
 
@@ -23,16 +24,16 @@ class Config(game.Game):
 
     steps: int = 10_000
     prior: Literal["normal", "uniform"] = "uniform"
-    generator_hidden: tuple[int, ...] = (256, 512, 1024)
-    """Widths of the generator's hidden layers (ReLU)."""
-    discriminator_hidden: tuple[int, ...] = (512, 256)
-    """Widths of the discriminator's hidden layers."""
+    generator_hidden: tuple[int, ...] | None = None
+    """Widths of the generator's hidden layers (ReLU); default: 256 512 1024, for points 128 128."""
+    discriminator_hidden: tuple[int, ...] | None = None
+    """Widths of the discriminator's hidden layers; default: 512 256, for points 128 128."""
     pieces: int = 1
     """Pieces of the discriminator's maxout units; 1: LeakyReLU instead."""
     input_dropout: float = 0.0
     """Share of the discriminator's inputs dropped."""
-    dropout: float = 0.3
-    """Share of the discriminator's hidden units dropped."""
+    dropout: float | None = None
+    """Share of the discriminator's hidden units dropped; default: 0.3, for points 0."""
     weight_range: float | None = None
     """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator;
     default: by fan-in.
@@ -70,11 +71,35 @@ PRESETS = {
 }
 
 
+def networks(config: Config, shape: tuple[int, ...]) -> tuple[Generator, Discriminator]:
+    """Generator and discriminator for examples of the shape, as large as asked for or as they
+    need.
+    """
+    from jaxgan.models import vanilla
+
+    points = len(shape) == 1
+    generator_init, discriminator_init = vanilla.weights(config.weight_range)
+    dropout = (0.0 if points else 0.3) if config.dropout is None else config.dropout
+    generator = vanilla.Generator(
+        shape,
+        config.generator_hidden or ((128, 128) if points else (256, 512, 1024)),
+        generator_init,
+    )
+    discriminator = vanilla.Discriminator(
+        config.discriminator_hidden or ((128, 128) if points else (512, 256)),
+        pieces=config.pieces,
+        input_dropout=config.input_dropout,
+        dropout=dropout,
+        kernel_init=discriminator_init,
+    )
+    return generator, discriminator
+
+
 def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for examples of the data's shape, images or points."""
     from jaxgan.models import vanilla
 
-    generator_init, discriminator_init = vanilla.weights(config.weight_range)
+    generator, discriminator = networks(config, spec.shape)
     options = game.options(config, axis_name=axis_name)
     if config.optimiser == "sgd":
         options["optimisers"] = {
@@ -85,14 +110,8 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         shape=spec.shape,
         latent_size=config.latent_size,
         prior=config.prior,
-        generator=vanilla.Generator(spec.shape, config.generator_hidden, generator_init),
-        discriminator=vanilla.Discriminator(
-            config.discriminator_hidden,
-            pieces=config.pieces,
-            input_dropout=config.input_dropout,
-            dropout=config.dropout,
-            kernel_init=discriminator_init,
-        ),
+        generator=generator,
+        discriminator=discriminator,
         **options,
     )
 

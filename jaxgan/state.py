@@ -166,6 +166,11 @@ def create(
         rng=key,
         players=dict(players),
         ema=averages,
-        extra=dict(extra or {}),
-        buffers=dict(buffers or {}),
+        extra=jax.tree.map(_typed, dict(extra or {})),
+        buffers=jax.tree.map(_typed, dict(buffers or {})),
     )
+
+
+def _typed(leaf: Any) -> Array:
+    """The leaf as an array; a Python number's type, which yields to others, compiles a step twice."""
+    return jnp.asarray(leaf, jnp.result_type(leaf))

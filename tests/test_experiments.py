@@ -47,7 +47,7 @@ def test_a_smoke_run_leaves_metrics_pictures_and_a_model(name, tmp_path):
         for row in rows
     )
     with Image.open(path / "samples" / "000004.png") as picture:
-        assert picture.size == (10 * 30 + 2, 8 * 30 + 2) or picture.size[0] > 302
+        assert min(picture.size) >= 8 * 28
     model = jaxgan.load(path)
     images = np.asarray(model.sample(jax.random.key(0), 5))
     assert images.shape == (5, 28, 28, 1)
@@ -87,7 +87,8 @@ def test_a_size_the_network_cannot_make_is_refused_with_the_nearest(tmp_path, ca
     for index in range(20):
         level = np.full((30, 30, 3), 10 * index, np.uint8)
         Image.fromarray(level).save(folder / f"{index}.png")
-    assert run.command(module_of("dcgan"), [*flags, "--data", f"folder:{folder}"]) == 2
+    flags += ["--data", f"folder:{folder}", "--holdout", "0.3"]
+    assert run.command(module_of("dcgan"), flags) == 2
     assert "28x28 or 32x32" in capsys.readouterr().err
 
 
@@ -97,9 +98,8 @@ def test_the_paper_preset_builds(name):
     config = module.Config(**{"preset": "paper", **module.PRESETS["paper"]})
     spec = run.DataSpec((28, 28, 1), ("a", "b"))
     gan = module.build(config, spec)
-    assert {"generator", "discriminator"} == set(
-        jax.eval_shape(gan.init, jax.random.key(0)).players
-    )
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    assert set(state.players) == {"generator", "discriminator"}
 
 
 def test_flags_that_contradict_each_other_are_refused():
@@ -109,14 +109,12 @@ def test_flags_that_contradict_each_other_are_refused():
 
 
 def test_help_is_there_without_importing_jax():
-    probe = (
-        "import sys, runpy; sys.argv[1:] = ['--help']\n"
-        "try: runpy.run_module('experiments.dcgan', run_name='__main__')\n"
-        "except SystemExit: pass\n"
-        "assert 'jax' not in sys.modules, 'jax was imported'\n"
-    )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-X", "importtime", "-m", "experiments.dcgan", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "--ema-half-life" in done.stdout
+    assert "tyro" in imported
+    assert not {"jax", "flax", "PIL", "tensorflow_datasets"} & imported
 
 
 def test_the_judge_reports_a_run_beside_its_controls(tmp_path):

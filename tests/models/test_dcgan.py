@@ -107,16 +107,14 @@ def test_the_discriminator_of_the_paper_has_its_shapes():
 
 def test_the_generator_normalises_everywhere_but_at_its_tanh():
     order, layers, images = passed(dcgan.Generator((32, 32, 1), 2), noise(3, 5))
-    assert order == ["Dense_0", *(f"{kind}_{i}" for i in range(3) for kind in _DOUBLING)]
+    doubling = ("BatchNorm", "ConvTranspose")
+    assert order == ["Dense_0", *(f"{kind}_{i}" for i in range(3) for kind in doubling)]
     close(layers["BatchNorm_0"][0].reshape(3, -1), layers["Dense_0"][1])
     for i in range(3):
         close(layers[f"ConvTranspose_{i}"][0], jax.nn.relu(layers[f"BatchNorm_{i}"][1]))
     for i in range(2):
         close(layers[f"BatchNorm_{i + 1}"][0], layers[f"ConvTranspose_{i}"][1])
     close(images, jnp.tanh(layers["ConvTranspose_2"][1]))
-
-
-_DOUBLING = ("BatchNorm", "ConvTranspose")
 
 
 def test_the_discriminator_normalises_everywhere_but_at_its_input():
