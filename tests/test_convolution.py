@@ -216,14 +216,14 @@ def geometries(draw, groups=(1,)) -> Case:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(geometries(groups=(1, 1, 2)))
 def test_any_convolution_equals_xlas_own(case):
     with jax.enable_x64(True):
         assert_close(*both(first, ours(case), xla(case), *operands(case)), 1e-10)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(geometries())
 def test_any_transposed_convolution_equals_xlas_own(case):
     with jax.enable_x64(True):
@@ -232,7 +232,7 @@ def test_any_transposed_convolution_equals_xlas_own(case):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 1e-2)])
-@pytest.mark.parametrize("name", ["stride 2", "few channels to many", "long contraction"])
+@pytest.mark.parametrize("name", ["few channels to many", "long contraction"])
 def test_lower_precisions_equal_xlas_own(name, dtype, tolerance):
     case = CASES[name]
     a, b = (jnp.asarray(v, dtype) for v in operands(case))
