@@ -172,5 +172,5 @@ def create(
 
 
 def _typed(leaf: Any) -> Array:
-    """The leaf as an array; a Python number's type, which yields to others, compiles a step twice."""
+    """The leaf as an array; a Python number's type yields to others and compiles a step twice."""
     return jnp.asarray(leaf, jnp.result_type(leaf))

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from jaxgan import nn, random
 from jaxgan.nn import layers
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-
 
 def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
@@ -33,7 +31,7 @@ def assert_same_layer(ours: linen.Module, theirs: linen.Module, x) -> None:
 
         return layer.apply(variables, x), jax.grad(loss, (0, 1))(variables, x)
 
-    both = jax.jit(lambda *args: (run(ours, *args), run(theirs, *args)), compiler_options=QUICKLY)
+    both = jax.jit(lambda *args: (run(ours, *args), run(theirs, *args)))
     for a, b in zip(*map(jax.tree.leaves, both(variables, x)), strict=True):
         assert a.shape == b.shape
         assert a.dtype == b.dtype
@@ -147,7 +145,7 @@ noises = pytest.mark.parametrize("layer", [nn.Dropout, nn.GaussianNoise])
 
 def applied(layer, x, keys, level=0.4) -> tuple[jax.Array, jax.Array]:
     network = Noisy(layer, level)
-    return jax.jit(lambda x, keys: network.apply({}, x, keys), compiler_options=QUICKLY)(x, keys)
+    return jax.jit(lambda x, keys: network.apply({}, x, keys))(x, keys)
 
 
 def rows(keys, *, start: int, stop: int):

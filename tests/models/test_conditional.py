@@ -14,8 +14,6 @@ import pytest
 from jaxgan import losses, random
 from jaxgan.models import conditional
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-
 architectures = pytest.mark.parametrize("architecture", ["convolutional", "perceptron"])
 
 
@@ -88,10 +86,15 @@ def test_the_perceptrons_of_the_paper_have_their_shapes():
 def test_the_perceptrons_dropout_needs_keys():
     discriminator = conditional.PerceptronDiscriminator(3)
     x, keys = jnp.ones((2, 2, 2, 1)), random.row_keys(jax.random.key(0), 2)
-    variables = discriminator.init(jax.random.key(0), x, labels(0, 0))
-    quiet = discriminator.apply(variables, x, labels(0, 0))
+
+    @jax.jit
+    def judged(key, keys):
+        variables = discriminator.init(key, x, labels(0, 0))
+        judge = partial(discriminator.apply, variables, x, labels(0, 0))
+        return judge(), judge(keys=keys)
+
+    quiet, noisy = judged(jax.random.key(0), keys)
     assert quiet[0] == quiet[1]
-    noisy = discriminator.apply(variables, x, labels(0, 0), keys=keys)
     assert noisy[0] != noisy[1]
 
 
@@ -101,8 +104,8 @@ def test_the_perceptrons_dropout_needs_keys():
 @pytest.fixture(scope="module", params=["convolutional", "perceptron"])
 def game(request):
     gan = build(architecture=request.param)
-    state = jax.jit(gan.init, compiler_options=QUICKLY)(jax.random.key(0))
-    return state, jax.jit(gan.sample, compiler_options=QUICKLY), gan
+    state = jax.jit(gan.init)(jax.random.key(0))
+    return state, jax.jit(gan.sample), gan
 
 
 def one_latent(count: int) -> random.Keys:
@@ -116,7 +119,7 @@ def test_the_label_changes_what_both_players_say(game):
     images = sample(state, one_latent(3), label=labels(0, 1, 2))
     assert images.shape == (3, 16, 16, 1)
     assert len(np.unique(np.asarray(images).reshape(3, -1), axis=0)) == 3
-    judge = jax.jit(lambda state, *x: state["discriminator"](*x), compiler_options=QUICKLY)
+    judge = jax.jit(lambda state, *x: state["discriminator"](*x))
     same = jnp.broadcast_to(images[:1], images.shape)
     assert len(np.unique(judge(state, same, labels(0, 1, 2)))) == 3
 
@@ -142,19 +145,17 @@ def test_a_condition_it_does_not_take_is_refused(game):
         gan.sample(state, one_latent(2), colour=1)
 
 
-def test_training_reads_the_labels_of_the_batch(game):
-    state, _, gan = game
-    step = jax.jit(gan.step, compiler_options=QUICKLY)
-    draws = np.random.default_rng(0)
-    image = draws.uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
-    losses_of = {
-        values: float(
-            step(state, {"image": image, "label": labels(*values)})[1]["discriminator/loss"].value
-        )
-        for values in [(0, 1, 2, 0), (1, 1, 1, 1)]
-    }
-    assert np.all(np.isfinite(list(losses_of.values())))
-    assert len(set(losses_of.values())) == 2
+def test_training_reads_the_labels_of_the_batch():
+    gan = build(architecture="perceptron", shape=(2, 2, 1))
+    image = np.random.default_rng(0).uniform(-1, 1, (4, 2, 2, 1)).astype(np.float32)
+
+    @jax.jit
+    def loss(label):
+        _, metrics = gan.step(gan.init(jax.random.key(0)), {"image": image, "label": label})
+        return metrics["discriminator/loss"].value
+
+    assert np.isfinite(loss(labels(0, 1, 2, 0)))
+    assert loss(labels(0, 1, 2, 0)) != loss(labels(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("classes", [0, 1])

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from jaxgan import losses, random
 from jaxgan.models import dcgan
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-
 SIZES = {
     (16, 16): 2,
     (28, 28): 2,
@@ -39,7 +37,7 @@ def shapes(module: linen.Module, x) -> dict:
 
 
 def initialised(module: linen.Module, x) -> dict:
-    init = jax.jit(partial(module.init, train=True), compiler_options=QUICKLY)
+    init = jax.jit(partial(module.init, train=True))
     return init(jax.random.key(0), x)
 
 
@@ -61,7 +59,7 @@ def passed(module: linen.Module, x, *, train: bool = True):
             output, _ = module.apply(variables, x, train=train, mutable=["batch_stats"])
         return layers, output
 
-    layers, output = jax.jit(run, compiler_options=QUICKLY)(initialised(module, x), x)
+    layers, output = jax.jit(run)(initialised(module, x), x)
     return order, layers, output
 
 
@@ -136,7 +134,7 @@ def test_images_stay_within_tanh_however_large_the_weights():
     generator = dcgan.Generator((16, 16, 1), 2)
     variables = initialised(generator, noise(2, 3))
     variables["params"] = jax.tree.map(lambda leaf: 100 * leaf, variables["params"])
-    run = jax.jit(generator.apply, compiler_options=QUICKLY)
+    run = jax.jit(generator.apply)
     images = run(variables, noise(2, 3))
     assert 0.99 < jnp.max(jnp.abs(images)) <= 1.0
 
@@ -266,7 +264,7 @@ def game():
 
 def test_a_sample_does_not_depend_on_the_others_beside_it(game):
     gan, state = game
-    sample = jax.jit(gan.sample, compiler_options=QUICKLY)
+    sample = jax.jit(gan.sample)
     keys = random.row_keys(jax.random.key(1), 4)
     together = sample(state, keys)
     assert together.shape == (4, 16, 16, 1)
@@ -279,7 +277,7 @@ def test_training_takes_the_batchs_statistics_and_evaluation_the_running_ones(ga
     player = game[1][name]
     x = noise(4, 3) if name == "generator" else noise(4, 16, 16, 1)
 
-    @partial(jax.jit, static_argnames="train", compiler_options=QUICKLY)
+    @partial(jax.jit, static_argnames="train")
     def run(x, *, train):
         return player.mutate(x, train=train)
 
@@ -298,7 +296,7 @@ def test_training_takes_the_batchs_statistics_and_evaluation_the_running_ones(ga
 def test_a_step_updates_the_statistics_of_the_player_that_moves(game, moved):
     _, before = game
     alone = {"discriminator": lambda d, g: d, "generator": lambda d, g: g}[moved]
-    step = jax.jit(build(schedule=alone).step, compiler_options=QUICKLY)
+    step = jax.jit(build(schedule=alone).step)
     after, _ = step(before, {"image": noise(4, 16, 16, 1)})
     for name in ("generator", "discriminator"):
         old, new = (jax.tree.leaves(state[name].variables) for state in (before, after))

@@ -1,0 +1,26 @@
+"""The steps every GAN is made of: an objective lifted to a step, and the ways steps compose.
+
+A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes one from an objective;
+`chain`, `alternate`, `rotate`, `simultaneous` and `every` make steps of steps; `make_train_step`
+closes one over the step counter and the randomness. Nothing here knows which GAN it trains.
+"""
+
+from jaxgan.steps.common import split_rows
+from jaxgan.steps.composing import alternate, chain, every, rotate, simultaneous, then
+from jaxgan.steps.following import make_train_step, project, repeat, track_ema
+from jaxgan.steps.updating import update
+
+__all__ = [
+    "alternate",
+    "chain",
+    "every",
+    "make_train_step",
+    "project",
+    "repeat",
+    "rotate",
+    "simultaneous",
+    "split_rows",
+    "then",
+    "track_ema",
+    "update",
+]
