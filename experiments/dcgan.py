@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Config(game.Game):
     """Deep convolutional GAN."""
 
-    steps: int = 3000
+    steps: int = 4000
     width: int = 64
     """Channels next to the image; they double with every halving."""
     kernel: int = 4

@@ -1,0 +1,204 @@
+"""Convolutions to compare: ours and XLA's own as functions of two arrays, and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxgan.nn import convolution
+
+
+class Case(NamedTuple):
+    image: tuple[int, int]
+    kernel: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    padding: Any = "SAME"
+    channels: int = 3
+    features: int = 4
+    groups: int = 1
+    count: int = 2
+
+
+CASES = {
+    "stride 1": Case((5, 6), (3, 3)),
+    "stride 2": Case((8, 8), (4, 4), (2, 2)),
+    "odd size": Case((7, 5), (5, 5), (2, 2)),
+    "stride 3, rows never reached": Case((8, 9), (2, 3), (3, 3), "VALID", channels=11),
+    "mixed strides, asymmetric padding": Case((6, 7), (3, 4), (1, 2), ((2, 0), (1, 3))),
+    "kernel below the stride": Case((6, 6), (1, 1), (2, 2)),
+    "kernel 7": Case((7, 7), (7, 7), (2, 2), ((3, 3), (3, 3)), channels=1, features=1),
+    "cropped by negative padding": Case((8, 8), (3, 3), (2, 2), ((-1, 2), (0, -2))),
+    "groups": Case((5, 5), (3, 3), (2, 2), channels=4, features=6, groups=2),
+    "depthwise": Case((5, 4), (3, 3), channels=3, features=3, groups=3),
+    "few channels to many": Case((8, 7), (3, 2), (2, 2), channels=3, features=16),
+    "few channels, padding": Case((5, 5), (3, 3), (1, 1), ((2, 1), (0, 3)), 1, 17),
+    "long contraction": Case((33, 32), (3, 3), (2, 2), channels=5, features=2, count=34),
+}
+
+
+def operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images and a kernel, N(0, 1) in float64."""
+    draws = np.random.default_rng(seed)
+    x = draws.normal(size=(case.count, *case.image, case.channels))
+    w = draws.normal(size=(*case.kernel, case.channels // case.groups, case.features))
+    return x, w
+
+
+def ours(case: Case, implementation: str = "fast"):
+    def conv(x, w):
+        return convolution.conv(
+            x,
+            w,
+            strides=case.strides,
+            padding=case.padding,
+            groups=case.groups,
+            implementation=implementation,
+        )
+
+    return conv
+
+
+def xla(case: Case):
+    def conv(x, w):
+        return lax.conv_general_dilated(
+            x,
+            w,
+            case.strides,
+            case.padding,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=case.groups,
+        )
+
+    return conv
+
+
+def our_transpose(case: Case, implementation: str = "fast"):
+    def conv_transpose(y, w):
+        return convolution.conv_transpose(
+            y,
+            w,
+            strides=case.strides,
+            padding=case.padding,
+            output=case.image,
+            implementation=implementation,
+        )
+
+    return conv_transpose
+
+
+def xla_transpose(case: Case):
+    def conv_transpose(y, w):
+        x = jax.ShapeDtypeStruct((y.shape[0], *case.image, w.shape[2]), y.dtype)
+        return jax.linear_transpose(lambda x: xla(case)(x, w), x)(y)[0]
+
+    return conv_transpose
+
+
+def transposed_operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """What the transposed convolution takes: an output of the convolution, and its kernel."""
+    x, w = operands(case, seed)
+    y = jax.eval_shape(xla(case), x, w)
+    return np.random.default_rng(seed + 1).normal(size=y.shape), w
+
+
+def gradient_for_the_kernel(convolve, case: Case):
+    """The gradient of <y, convolve(x, w)> for w, as a function of x and y."""
+
+    def gradient(x, y):
+        shape = (*case.kernel, case.channels // case.groups, case.features)
+        return jax.linear_transpose(lambda w: convolve(x, w), jnp.zeros(shape, x.dtype))(y)[0]
+
+    return gradient
+
+
+def our_kernel_gradient(case: Case, implementation: str = "fast"):
+    return gradient_for_the_kernel(ours(case, implementation), case)
+
+
+def xla_kernel_gradient(case: Case):
+    return gradient_for_the_kernel(xla(case), case)
+
+
+def kernel_gradient_operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    return operands(case, seed)[0], transposed_operands(case, seed)[0]
+
+
+class Map(NamedTuple):
+    """A bilinear map of a case: ours, XLA's own, and two arrays (by seed) for either."""
+
+    ours: Callable[..., Any]
+    xla: Callable[[Case], Any]
+    operands: Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+MAPS = {
+    "convolution": Map(ours, xla, operands),
+    "transposed": Map(our_transpose, xla_transpose, transposed_operands),
+    "kernel gradient": Map(our_kernel_gradient, xla_kernel_gradient, kernel_gradient_operands),
+}
+
+
+def score(function):
+    """A loss that is not linear in what the function returns, so that its second derivatives are
+    not zero.
+    """
+    return lambda a, b: jnp.sum(function(a, b) ** 3) / 3
+
+
+def first(function, a, b) -> dict[str, Any]:
+    """The value, and the gradients for both operands."""
+    return {
+        "value": function(a, b),
+        "gradients": jax.grad(score(function), (0, 1))(a, b),
+    }
+
+
+def second(function, a, b) -> dict[str, Any]:
+    """Forward mode, forward over reverse, and the reverse over reverse of a gradient penalty."""
+    directions = (jnp.sin(a), jnp.cos(b))
+
+    def gradients(a, b):
+        return jax.grad(score(function), (0, 1))(a, b)
+
+    found, pullback = jax.vjp(gradients, a, b)
+    return {
+        "tangent": jax.jvp(function, (a, b), directions)[1],
+        "tangent of the gradients": jax.jvp(gradients, (a, b), directions)[1],
+        "gradients of the gradients' square": pullback(found),
+    }
+
+
+def every(function, a, b) -> dict[str, Any]:
+    return {**first(function, a, b), **second(function, a, b)}
+
+
+def both(derivatives, left, right, *arguments) -> tuple[Any, Any]:
+    """The derivatives of two functions, in one compiled program."""
+
+    @jax.jit
+    def run(*arguments):
+        return derivatives(left, *arguments), derivatives(right, *arguments)
+
+    return run(*arguments)
+
+
+def assert_close(actual, expected, tolerance: float) -> None:
+    """Leaf by leaf, to the tolerance times the largest magnitude."""
+    actual, expected = (jax.tree_util.tree_leaves_with_path(tree) for tree in (actual, expected))
+    for (path, a), (_, b) in zip(actual, expected, strict=True):
+        assert a.shape == b.shape
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        error, largest = np.max(np.abs(a - b)), np.max(np.abs(b))
+        assert error <= tolerance * largest, f"{jax.tree_util.keystr(path)}: {error} of {largest}"
+
+
+def assert_equals_xlas_own(name: str, case: Case, derivatives, *, wrap=lambda function: function):
+    """The map's derivatives in float64, our function wrapped in a transformation."""
+    mine, theirs, make = MAPS[name]
+    with jax.enable_x64(True):
+        assert_close(*both(derivatives, wrap(mine(case)), theirs(case), *make(case)), 1e-10)
