@@ -1,6 +1,11 @@
 """Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labelled images.
 
-python -m experiments.conditional
+    python -m experiments.conditional
+    python -m experiments.judge RUN      # what the independent classifier says of it
+
+On 2 CPU cores, 6000 steps of about 0.1 s: 10 minutes. Of 2,000 samples the classifier agrees with
+the class asked for on 86.3 % (on 90.8 % of real held-out images); the mean distance of two samples
+of a class is at least 0.79 of that of real images. Weakest are pullovers (66 %) and coats (71 %).
 """
 
 from __future__ import annotations

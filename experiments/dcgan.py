@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Config(game.Game):
     """Deep convolutional GAN."""
 
-    steps: int = 4000
+    steps: int = 5000
+    generator_learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 5e-4
     width: int = 64
     """Channels next to the image; they double with every halving."""
     kernel: int = 4
@@ -36,6 +38,8 @@ PRESETS = {
         "width": 128,
         "kernel": 5,
         "prior": "uniform",
+        "generator_learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
         "shared_noise": False,
         "ema_half_life": 0.0,
     },

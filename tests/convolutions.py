@@ -35,7 +35,7 @@ CASES = {
     "cropped by negative padding": Case((8, 8), (3, 3), (2, 2), ((-1, 2), (0, -2))),
     "groups": Case((5, 5), (3, 3), (2, 2), channels=4, features=6, groups=2),
     "depthwise": Case((5, 4), (3, 3), channels=3, features=3, groups=3),
-    "few channels to many": Case((8, 7), (3, 2), (2, 2), channels=3, features=16),
+    "few channels to many": Case((8, 7), (3, 2), (2, 1), channels=3, features=16),
     "few channels, padding": Case((5, 5), (3, 3), (1, 1), ((2, 1), (0, 3)), 1, 17),
     "long contraction": Case((33, 32), (3, 3), (2, 2), channels=5, features=2, count=34),
 }

@@ -161,8 +161,9 @@ def test_weights_start_at_0_and_gains_at_1_with_deviation_002(module, x):
     assert not np.any(np.concatenate(found["bias"]))
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "channels"), [*((size, 3) for size in SIZES), ((28, 28), 1), ((64, 96), 4)]
+)
 def test_every_size_that_halves_comes_out_as_asked(size, channels):
     generator, discriminator = dcgan.Generator((*size, channels), 2), dcgan.Discriminator(2)
     images, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), jnp.zeros((5, 7)))
