@@ -1,0 +1,189 @@
+"""A strided convolution and its two gradients, written in two ways: as XLA defines them, and in
+forms that XLA runs fast on a CPU.
+
+With images x, a kernel w and outputs y, C(x, w) is the convolution, T(y, w) its gradient for the
+input (the transposed convolution) and K(x, y) its gradient for the kernel. All arrays are NHWC,
+kernels HWIO.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxgan.types import Array
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+
+# Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about
+# 1024 is best.
+_SPLIT_FROM = 8192
+_PIECE = 1024
+_MOST_PIECES = 16
+
+
+class Geometry(NamedTuple):
+    """What C, T and K of one convolution share: static and hashable."""
+
+    image: Pair
+    kernel: Pair
+    strides: Pair
+    padding: Pads
+    groups: int
+    implementation: str
+    devices: int = 1  # that the batch may be split over; known only where XLA compiles
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Height and width of C's output."""
+        height, width = (
+            (size + sum(pad) - taps) // stride + 1
+            for size, pad, taps, stride in zip(
+                self.image, self.padding, self.kernel, self.strides, strict=True
+            )
+        )
+        return height, width
+
+
+# --- XLA's own: the definition of the three maps --------------------------------------------------
+
+_NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def _stride_one(x: Array, w: Array, padding: Any, **options: Any) -> Array:
+    return lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=_NHWC, **options)
+
+
+def plain_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    return lax.conv_general_dilated(
+        x,
+        w,
+        geometry.strides,
+        geometry.padding,
+        dimension_numbers=_NHWC,
+        feature_group_count=geometry.groups,
+    )
+
+
+def plain_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    channels = w.shape[2] * geometry.groups
+    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.image, channels), y.dtype)
+    return jax.linear_transpose(lambda x: plain_c(x, w, geometry=geometry), x)(y)[0]
+
+
+def plain_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    shape = (*geometry.kernel, x.shape[3] // geometry.groups, y.shape[3])
+    w = jax.ShapeDtypeStruct(shape, x.dtype)
+    return jax.linear_transpose(lambda w: plain_c(x, w, geometry=geometry), w)(y)[0]
+
+
+# --- the same sums in forms that XLA runs fast on a CPU -------------------------------------------
+
+
+def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    """One stride-1 convolution to (strides x channels), depth to space, crop: no multiplication by
+    inserted zeros.
+    """
+    if geometry.groups > 1:
+        return plain_t(y, w, geometry=geometry)
+    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
+    channels, features = w.shape[2], w.shape[3]
+    reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
+    extra_h, extra_w = reach_h * stride_h - taps_h, reach_w * stride_w - taps_w
+    w = jnp.pad(w, ((0, extra_h), (0, extra_w), (0, 0), (0, 0)))
+    w = w.reshape(reach_h, stride_h, reach_w, stride_w, channels, features)[::-1, :, ::-1]
+    w = w.transpose(0, 2, 5, 1, 3, 4)
+    w = w.reshape(reach_h, reach_w, features, stride_h * stride_w * channels)
+    z = _stride_one(y, w, ((reach_h - 1, reach_h - 1), (reach_w - 1, reach_w - 1)))
+    count, blocks_h, blocks_w, _ = z.shape
+    z = z.reshape(count, blocks_h, blocks_w, stride_h, stride_w, channels)
+    z = z.transpose(0, 1, 3, 2, 4, 5)
+    z = z.reshape(count, blocks_h * stride_h, blocks_w * stride_w, channels)
+    return _window(z, geometry)
+
+
+def _window(z: Array, geometry: Geometry) -> Array:
+    """The rows and columns of the padded image that belong to the image itself; those no output
+    reached are zero.
+    """
+    config = [(0, 0, 0)]
+    for size, (before, _), have in zip(geometry.image, geometry.padding, z.shape[1:3], strict=True):
+        config.append((-before, before + size - have, 0))
+    return lax.pad(z, jnp.zeros((), z.dtype), [*config, (0, 0, 0)])
+
+
+def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """An explicit convolution over the batch, which is as fast inside control flow as outside, in
+    pieces that fit the cache.
+    """
+    if geometry.groups > 1:
+        return plain_k(x, y, geometry=geometry)
+    if x.shape[3] <= 4 and y.shape[3] >= 16:
+        return _k_by_taps(x, y, geometry=geometry)
+    count = x.shape[0]
+    pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
+    if pieces == 1:
+        return _k_of_piece(x, y, geometry=geometry).astype(x.dtype)
+    # Pieces by stride, not by block: each holds rows of every shard of a batch that is split over
+    # devices.
+    x = x.reshape(count // pieces, pieces, *x.shape[1:])
+    y = y.reshape(count // pieces, pieces, *y.shape[1:])
+    total = _k_of_piece(x[:, 0], y[:, 0], geometry=geometry)
+    for index in range(1, pieces):
+        total = total + _k_of_piece(x[:, index], y[:, index], geometry=geometry)
+    return total.astype(x.dtype)
+
+
+def _pieces(count: int, pixels: int, devices: int) -> int:
+    """How many pieces to split a batch of `count` into, each with equally many rows of every
+    device.
+    """
+    rows = count // devices if count % devices == 0 else count
+    if rows * pixels < _SPLIT_FROM:
+        return 1
+    pieces = math.gcd(rows, 1 << round(math.log2(rows * pixels / _PIECE)))
+    return min(pieces, _MOST_PIECES)
+
+
+def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """The kernel gradient of a piece, in float32 at least: rounding each piece would add up."""
+    taps_h, taps_w = geometry.kernel
+    z = _stride_one(
+        x.transpose(3, 1, 2, 0),
+        y.transpose(1, 2, 0, 3),
+        geometry.padding,
+        rhs_dilation=geometry.strides,
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+    )
+    return z[:, :taps_h, :taps_w].transpose(1, 2, 0, 3)
+
+
+def _k_by_taps(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """For images of few channels: the shifted inputs side by side, and one matrix product."""
+    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
+    height, width = y.shape[1:3]
+    config = [(0, 0, 0), *((b, a, 0) for b, a in geometry.padding), (0, 0, 0)]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), config)
+    shifted = [
+        lax.slice(
+            padded,
+            (0, row, column, 0),
+            (
+                x.shape[0],
+                row + (height - 1) * stride_h + 1,
+                column + (width - 1) * stride_w + 1,
+                x.shape[3],
+            ),
+            (1, stride_h, stride_w, 1),
+        )
+        for row in range(taps_h)
+        for column in range(taps_w)
+    ]
+    patches = jnp.concatenate(shifted, axis=3)
+    w = jnp.einsum("nhwp,nhwf->pf", patches, y)
+    return w.reshape(taps_h, taps_w, x.shape[3], y.shape[3])
