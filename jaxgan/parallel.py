@@ -7,7 +7,7 @@ reduced by the helpers here, which are the identity where `axis_name` is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -138,38 +138,48 @@ def compile_step(
     """The train step, compiled for the mesh (all devices by default); its state is donated.
 
     `step` must come from a model built with `axis_name=axis_for(mode)`. Raises ValueError on an
-    unknown mode.
+    unknown mode, and, when first called, where shards would not be reduced.
     """
     mesh = mesh or data_mesh()
     axis_for(mode)
     donated = (0,) if donate else ()
     if mode == "jit":
         return jax.jit(step, donate_argnums=donated)
+    mapped = _shard_mapped(step, mesh)
+    if mode == "shard_map":
+        return jax.jit(mapped, donate_argnums=donated)
+    return _pmapped(step, mesh, donated, check=mapped)
+
+
+def _shard_mapped(step: TrainStep, mesh: Mesh) -> TrainStep:
+    """The step under shard_map: the batch and the buffers split over the mesh, all else whole."""
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
 
-    def specs(state: Any, leaf_spec: Callable[[Any], Any]) -> Any:
-        return jax.tree.map(lambda _: leaf_spec(whole), state.replace(buffers={})).replace(
-            buffers=jax.tree.map(lambda _: leaf_spec(split), state.buffers)
-        )
-
-    if mode == "shard_map":
-
-        def mapped(state: Any, batch: Any) -> Any:
-            state_specs = specs(state, lambda spec: spec)
-            run = jax.shard_map(
-                step, mesh=mesh, in_specs=(state_specs, split), out_specs=(state_specs, whole)
-            )
+    def mapped(state: Any, batch: Any) -> Any:
+        specs = jax.tree.map(lambda _: whole, state.replace(buffers={}))
+        specs = specs.replace(buffers=jax.tree.map(lambda _: split, state.buffers))
+        run = jax.shard_map(step, mesh=mesh, in_specs=(specs, split), out_specs=(specs, whole))
+        try:
             return run(state, batch)
+        except ValueError as error:
+            if "out_specs" not in str(error):
+                raise
+            raise ValueError(
+                "the step would train each shard apart: build the model and its steps with "
+                "axis_name=parallel.axis_for(mode), so that gradients are reduced"
+            ) from error
 
-        return jax.jit(mapped, donate_argnums=donated)
-    return _pmapped(step, mesh, donated)
+    return mapped
 
 
-def _pmapped(step: TrainStep, mesh: Mesh, donated: tuple[int, ...]) -> TrainStep:
+def _pmapped(
+    step: TrainStep, mesh: Mesh, donated: tuple[int, ...], *, check: TrainStep
+) -> TrainStep:
     """The step under pmap: state in and out without a device axis, the batch and the buffers split
-    over the devices.
+    over the devices. pmap does not notice shards that differ, so `check` is traced once before.
     """
     devices = list(mesh.devices.flat)
+    checked = False
 
     def split(leaf: Any) -> Any:
         return leaf.reshape(len(devices), leaf.shape[0] // len(devices), *leaf.shape[1:])
@@ -191,6 +201,10 @@ def _pmapped(step: TrainStep, mesh: Mesh, donated: tuple[int, ...]) -> TrainStep
     )
 
     def call(state: Any, batch: Any) -> Any:
+        nonlocal checked
+        if not checked:
+            jax.eval_shape(check, state, batch)
+            checked = True
         buffers = jax.tree.map(split, state.buffers)
         state, buffers, metrics = run(
             state.replace(buffers={}), buffers, jax.tree.map(split, batch)

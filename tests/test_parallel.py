@@ -215,10 +215,10 @@ def test_every_way_to_compose_steps_is_the_same_on_many_devices(schedule, mode):
     assert abs(weight(one, "a") - 2.0) > 0.01
 
 
-def test_a_model_built_without_the_axis_is_refused_under_shard_map():
-    # Its shards would train apart, but the types of shard_map see that their losses differ.
+@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
+def test_a_model_built_without_the_axis_is_refused(mode):
     mesh, state = mesh_of(2), state_of({"a": scale(2.0)}, extra={"mean": 0.0})
     step = steps.make_train_step(push(None))
-    compiled = parallel.compile_step(step, mode="shard_map", mesh=mesh)
-    with pytest.raises(ValueError, match="out_specs which require replication"):
+    compiled = parallel.compile_step(step, mode=mode, mesh=mesh)
+    with pytest.raises(ValueError, match="would train each shard apart: build the model"):
         compiled(parallel.place_state(state, mesh), parallel.shard({"x": numbers(4)}, mesh))
