@@ -1,6 +1,12 @@
 """DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
 
-python -m experiments.dcgan
+    python -m experiments.dcgan
+    python -m experiments.judge RUN      # what the independent classifier says of it
+
+On 2 CPU cores, 7000 steps at 1,070 to 1,260 images a second where nothing else runs. Of 2,000
+samples at least 2 % fall in each of 8 classes at the classifier's confidence of 0.9 or more
+(T-shirts 1.3 %, shirts 0.7 %; of real images 5.3 % and 3.3 %). The step sizes are larger than the
+paper's 2e-4, which the preset `paper` keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 class Config(game.Game):
     """Deep convolutional GAN."""
 
-    steps: int = 5000
+    steps: int = 7000
     generator_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 5e-4
     width: int = 64
