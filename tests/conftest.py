@@ -4,6 +4,7 @@ Subprocesses that tests start inherit all of it.
 """
 
 import os
+import pathlib
 import sys
 from importlib import metadata
 
@@ -37,3 +38,19 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Returns the versions that decide whether a result can be repeated."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "flax", "numpy"))
     return f"{versions}, {DEVICES} simulated devices"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The `--data` of an archive of tiny labelled images, for runs of the toy experiment."""
+    from tests import toy_runs  # imports JAX
+
+    return toy_runs.images(tmp_path_factory.mktemp("data") / "images.npz")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data: str) -> pathlib.Path:
+    """A finished run of the toy experiment, not to be written to."""
+    from tests import toy_runs  # imports JAX
+
+    return toy_runs.train(tmp_path_factory.mktemp("runs") / "finished", data=data)

@@ -16,11 +16,6 @@ from tests import toy_runs
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_runs.images(tmp_path_factory.mktemp("data") / "images.npz")
-
-
-@pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 

@@ -18,17 +18,6 @@ from jaxgan.errors import RunError, RunStopped
 from tests import toy_experiment, toy_runs
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_runs.images(tmp_path_factory.mktemp("data") / "images.npz")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, data):
-    """A finished run, not to be written to."""
-    return toy_runs.train(tmp_path_factory.mktemp("runs") / "finished", data=data)
-
-
 def test_the_record_says_what_was_run_on_what_and_where(finished, data):
     record = json.loads((finished / "config.json").read_text())
     assert record["experiment"]["module"] == "tests.toy_experiment"

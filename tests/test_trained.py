@@ -18,17 +18,6 @@ from tests import toy_experiment, toy_runs
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_runs.images(tmp_path_factory.mktemp("data") / "images.npz")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, data):
-    """A finished run, not to be written to."""
-    return toy_runs.train(tmp_path_factory.mktemp("runs") / "finished", data=data)
-
-
-@pytest.fixture(scope="module")
 def model(finished):
     return jaxgan.load(finished)
 
