@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxgan.nn import winograd
 from jaxgan.types import Array
 
 Pair = tuple[int, int]
@@ -25,6 +26,12 @@ Pads = tuple[Pair, Pair]
 _SPLIT_FROM = 8192
 _PIECE = 1024
 _MOST_PIECES = 16
+
+# Winograd's algorithms move more memory than they save where there are fewer channels or pixels.
+_MANY_CHANNELS = 128
+_ENOUGH_CHANNELS = 64
+_ENOUGH_PIXELS = 1024
+_FEW_CHANNELS = 4
 
 
 class Geometry(NamedTuple):
@@ -85,12 +92,46 @@ def plain_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
 # --- the same sums in forms that XLA runs fast on a CPU -------------------------------------------
 
 
+def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    """XLA's own, which is fast but for strides between many channels, or to few."""
+    dense = geometry.strides == (1, 1)
+    if geometry.groups > 1 or not (dense or _halves(geometry, x)):
+        return plain_c(x, w, geometry=geometry)
+    if dense and w.shape[3] <= _FEW_CHANNELS and w.shape[2] >= _ENOUGH_CHANNELS:
+        return _t_by_taps(x, _turned_kernel(w), geometry=_turned(geometry))
+    if not dense and min(w.shape[2:]) >= _MANY_CHANNELS:
+        return _c_by_winograd(x, w, geometry=geometry)
+    return plain_c(x, w, geometry=geometry)
+
+
 def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    """The fastest of the forms below."""
+    if geometry.groups > 1:
+        return plain_t(y, w, geometry=geometry)
+    if w.shape[2] <= _FEW_CHANNELS and w.shape[3] >= 16:
+        return _t_by_taps(y, w, geometry=geometry)
+    if geometry.strides == (1, 1):
+        return _stride_one(y, _turned_kernel(w), _turned(geometry).padding)
+    return _t_by_blocks(y, w, geometry=geometry)
+
+
+def _turned(geometry: Geometry) -> Geometry:
+    """The stride-1 convolution from outputs to images, by the turned kernel."""
+    (top, bottom), (left, right) = geometry.padding
+    high, wide = (taps - 1 for taps in geometry.kernel)
+    return geometry._replace(
+        image=geometry.output, padding=((high - top, high - bottom), (wide - left, wide - right))
+    )
+
+
+def _turned_kernel(w: Array) -> Array:
+    return w[::-1, ::-1].swapaxes(2, 3)
+
+
+def _t_by_blocks(y: Array, w: Array, *, geometry: Geometry) -> Array:
     """One stride-1 convolution to (strides x channels), depth to space, crop: no multiplication by
     inserted zeros.
     """
-    if geometry.groups > 1:
-        return plain_t(y, w, geometry=geometry)
     (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
     channels, features = w.shape[2], w.shape[3]
     reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
@@ -100,7 +141,33 @@ def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     w = w.transpose(0, 2, 5, 1, 3, 4)
     w = w.reshape(reach_h, reach_w, features, stride_h * stride_w * channels)
     z = _stride_one(y, w, ((reach_h - 1, reach_h - 1), (reach_w - 1, reach_w - 1)))
-    count, blocks_h, blocks_w, _ = z.shape
+    return _depth_to_space(z, geometry)
+
+
+def _t_by_taps(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    """To images of few channels: one matrix product to all taps, added up where they fall."""
+    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
+    channels, features = w.shape[2], w.shape[3]
+    reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
+    extra_h, extra_w = reach_h * stride_h - taps_h, reach_w * stride_w - taps_w
+    w = jnp.pad(w, ((0, extra_h), (0, extra_w), (0, 0), (0, 0)))
+    w = w.reshape(reach_h, stride_h, reach_w, stride_w, channels, features)
+    w = w.transpose(0, 2, 1, 3, 4, 5).reshape(-1, features)
+    z = jnp.einsum("nhwf,pf->nhwp", y, w)
+    z = z.reshape(*y.shape[:3], reach_h, reach_w, stride_h * stride_w * channels)
+    total = jnp.zeros((), y.dtype)
+    for row in range(reach_h):
+        for column in range(reach_w):
+            margins = ((row, reach_h - 1 - row), (column, reach_w - 1 - column))
+            total = total + jnp.pad(z[:, :, :, row, column], ((0, 0), *margins, (0, 0)))
+    return _depth_to_space(total, geometry)
+
+
+def _depth_to_space(z: Array, geometry: Geometry) -> Array:
+    """Blocks [B, h, w, strides x C] put side by side, cut to the image."""
+    stride_h, stride_w = geometry.strides
+    count, blocks_h, blocks_w, depth = z.shape
+    channels = depth // (stride_h * stride_w)
     z = z.reshape(count, blocks_h, blocks_w, stride_h, stride_w, channels)
     z = z.transpose(0, 1, 3, 2, 4, 5)
     z = z.reshape(count, blocks_h * stride_h, blocks_w * stride_w, channels)
@@ -123,8 +190,13 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     """
     if geometry.groups > 1:
         return plain_k(x, y, geometry=geometry)
-    if x.shape[3] <= 4 and y.shape[3] >= 16:
+    if x.shape[3] <= _FEW_CHANNELS and y.shape[3] >= 16:
         return _k_by_taps(x, y, geometry=geometry)
+    dense = geometry.strides == (1, 1)
+    if dense and y.shape[3] <= _FEW_CHANNELS and x.shape[3] >= _ENOUGH_CHANNELS:
+        return _turned_kernel(_k_by_taps(y, x, geometry=_turned(geometry)))
+    if _k_winograd_pays(x, y, geometry):
+        return _k_by_winograd(x, y, geometry=geometry)
     count = x.shape[0]
     pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
     if pieces == 1:
@@ -164,26 +236,95 @@ def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
 
 
 def _k_by_taps(x: Array, y: Array, *, geometry: Geometry) -> Array:
-    """For images of few channels: the shifted inputs side by side, and one matrix product."""
+    """For images of few channels: all shifted inputs, each in one piece, and one matrix product."""
     (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
     height, width = y.shape[1:3]
-    config = [(0, 0, 0), *((b, a, 0) for b, a in geometry.padding), (0, 0, 0)]
-    padded = lax.pad(x, jnp.zeros((), x.dtype), config)
+    channels, count = x.shape[3], x.shape[0]
+    config = [(0, 0, 0), (0, 0, 0), *((before, after, 0) for before, after in geometry.padding)]
+    planes = lax.pad(x.transpose(3, 0, 1, 2), jnp.zeros((), x.dtype), config)
     shifted = [
         lax.slice(
-            padded,
-            (0, row, column, 0),
+            planes,
+            (0, 0, row, column),
             (
-                x.shape[0],
+                channels,
+                count,
                 row + (height - 1) * stride_h + 1,
                 column + (width - 1) * stride_w + 1,
-                x.shape[3],
             ),
-            (1, stride_h, stride_w, 1),
+            (1, 1, stride_h, stride_w),
         )
         for row in range(taps_h)
         for column in range(taps_w)
     ]
-    patches = jnp.concatenate(shifted, axis=3)
-    w = jnp.einsum("nhwp,nhwf->pf", patches, y)
-    return w.reshape(taps_h, taps_w, x.shape[3], y.shape[3])
+    w = jnp.einsum("tcnhw,nhwf->tcf", jnp.stack(shifted), y)
+    return w.reshape(taps_h, taps_w, channels, y.shape[3])
+
+
+# --- strides and channels that suit Winograd's algorithms -----------------------------------------
+
+
+def _halves(geometry: Geometry, x: Array) -> bool:
+    """Whether blocks of as many pixels as the stride make it a convolution that `winograd` has, at
+    this precision.
+    """
+    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
+    square = taps_h == taps_w and stride_h == stride_w
+    whole = taps_h % stride_h == 0 and taps_h // stride_h in winograd.ALGORITHMS
+    return square and whole and x.dtype in (jnp.float32, jnp.float64)
+
+
+def _c_by_winograd(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    blocks, padding = _space_to_depth(x, geometry)
+    stride, channels = geometry.strides[0], w.shape[2]
+    reach = w.shape[0] // stride
+    w = w.reshape(reach, stride, reach, stride, channels, -1)
+    taps = {
+        (i, j): w[i, :, j].reshape(stride * stride * channels, -1)
+        for i in range(reach)
+        for j in range(reach)
+    }
+    return winograd.correlate(blocks, taps, padding=padding, output=geometry.output)
+
+
+def _k_winograd_pays(x: Array, y: Array, geometry: Geometry) -> bool:
+    """On one device: spread over several, every product of the algorithm would be reduced."""
+    enough = _ENOUGH_CHANNELS if geometry.strides == (1, 1) else _MANY_CHANNELS
+    return (
+        _halves(geometry, x)
+        and geometry.devices == 1
+        and min(x.shape[3], y.shape[3]) >= enough
+        and y.shape[0] * y.shape[1] * y.shape[2] >= _ENOUGH_PIXELS
+    )
+
+
+def _k_by_winograd(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    stride, channels = geometry.strides[0], x.shape[3]
+    reach = geometry.kernel[0] // stride
+    blocks, padding = _space_to_depth(x, geometry)
+    taps = winograd.kernel_gradient(blocks, y, taps=reach, padding=padding)
+    rows = [
+        jnp.stack([taps[i, j].reshape(stride, stride, channels, -1) for j in range(reach)], axis=1)
+        for i in range(reach)
+    ]
+    return jnp.stack(rows).reshape(*geometry.kernel, channels, -1)
+
+
+def _space_to_depth(x: Array, geometry: Geometry) -> tuple[Array, Pads]:
+    """Images whose pixels are blocks of the padded image's, [B, h, w, strides x C], and the padding
+    they still want.
+    """
+    stride = geometry.strides[0]
+    if stride == 1:
+        return x, geometry.padding
+    reach = geometry.kernel[0] // stride
+    high, wide = (size + reach - 1 for size in geometry.output)
+    config = [(0, 0, 0)]
+    for size, (before, _), blocks in zip(
+        geometry.image, geometry.padding, (high, wide), strict=True
+    ):
+        config.append((before, blocks * stride - size - before, 0))
+    x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
+    count, _, _, channels = x.shape
+    x = x.reshape(count, high, stride, wide, stride, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(count, high, wide, -1), ((0, 0), (0, 0))

@@ -20,7 +20,7 @@ from jax.extend import core as extend_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan import parallel
-from jaxgan.nn.forms import Geometry, fast_k, fast_t, plain_c, plain_k, plain_t
+from jaxgan.nn.forms import Geometry, fast_c, fast_k, fast_t, plain_c, plain_k, plain_t
 from jaxgan.types import Array
 
 
@@ -60,7 +60,7 @@ def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array
     return primitive
 
 
-C = _primitive("jaxgan_conv", plain_c, plain_c)
+C = _primitive("jaxgan_conv", fast_c, plain_c)
 T = _primitive("jaxgan_conv_input_gradient", fast_t, plain_t)
 K = _primitive("jaxgan_conv_kernel_gradient", fast_k, plain_k)
 
