@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,12 +36,15 @@ class AdversarialLoss(NamedTuple):
     boundary:      an optimal discriminator's logit exceeds it exactly where real examples are the
                    likelier ones: "judged real" is `logit > boundary`. None where a logit alone has
                    no such meaning.
+    estimates:     by name, what the logits estimate beside the loss, to be reported:
+                   `(real_logits, fake_logits) -> values`, whose mean is the estimate.
     """
 
     discriminator: Callable[[Array, Array], Array]
     generator: Callable[..., Array]
     relativistic: bool
     boundary: float | None
+    estimates: Mapping[str, Callable[[Array, Array], Array]] = types.MappingProxyType({})
 
 
 # --- separable losses: a term for real logits, a term for fake ones ---------------------------
@@ -80,18 +84,21 @@ def _cross_entropy(generator: Formula, real_label: float) -> AdversarialLoss:
     )
 
 
-def least_squares(*, fake: float = 0.0, real: float = 1.0, target: float = 1.0) -> AdversarialLoss:
+def least_squares(
+    *, fake: float = 0.0, real: float = 1.0, target: float = 1.0, factor: float = 0.5
+) -> AdversarialLoss:
     """LSGAN with its factors 1/2 and labels a=fake, b=real, c=target (Mao et al. 2017, eq. 2).
 
     The labels (-1, 1, 0) make it minimise Pearson's chi-squared divergence between 2q and p + q.
+    Where another loss is added, the factor counts: CycleGAN's code has 1 where Mao has 1/2.
     Raises ValueError unless fake < real.
     """
     if not fake < real:
         raise ValueError(f"the labels are fake={fake}, real={real}; expected fake < real")
     return _separable(
-        real=lambda logits: 0.5 * jnp.square(logits - real),
-        fake=lambda logits: 0.5 * jnp.square(logits - fake),
-        generator=lambda logits: 0.5 * jnp.square(logits - target),
+        real=lambda logits: factor * jnp.square(logits - real),
+        fake=lambda logits: factor * jnp.square(logits - fake),
+        generator=lambda logits: factor * jnp.square(logits - target),
         boundary=(fake + real) / 2,
     )
 
@@ -100,8 +107,10 @@ def wasserstein() -> AdversarialLoss:
     """Minus the critic's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2, 3).
 
     The critic's slope must be bounded: `penalties.gradient_penalty` or `penalties.clip_weights`.
+    Of a slope of at most K, the estimate is K times the distance or less.
     """
-    return _separable(real=jnp.negative, fake=jnp.positive, generator=jnp.negative, boundary=None)
+    critic = _separable(real=jnp.negative, fake=jnp.positive, generator=jnp.negative, boundary=None)
+    return critic._replace(estimates={"wasserstein": jnp.subtract})
 
 
 def hinge() -> AdversarialLoss:

@@ -29,6 +29,11 @@ Conditions = Callable[[Batch], tuple[Array, ...]]
 Penalty = Callable[[Callable[[Array], Array], Array, Array, Keys], Array]
 """`penalty(discriminator, real, fake, keys) -> [B]`, added to the discriminator's loss."""
 
+Content = Callable[[GANState, Batch, Array], Array]
+"""`content(state, batch, fake) -> [B, ...]`, whose mean is added to the generator's loss: how far
+the fake is from what this example's image should be.
+"""
+
 
 def unconditional(batch: Batch) -> tuple[Array, ...]:
     """No conditions."""
@@ -55,18 +60,20 @@ def discriminator_objective(
     conditions: Conditions = unconditional,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: Penalty | None = None,
+    image: str = "image",
 ) -> Objective:
     """The discriminator's loss on real images and on fresh fakes, each its own batch to batch
     statistics.
 
+    `image` is the batch entry that holds the real images.
     `relabel(real_logits, fake_logits, keys)` may swap verdicts before the loss (label flipping).
     Reported: mean logits, the penalty, and, where the loss gives the logit's sign that meaning,
     accuracy on real and on fake and the overfitting heuristic mean(sign(D(real))) of Karras et al.
-    2020.
+    2020; and what the loss estimates.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
-        given, real = conditions(batch), batch["image"]
+        given, real = conditions(batch), batch[image]
         fake, _ = draw(state, batch, keys)
         discriminator = state["discriminator"]
         at_real, at_fake = random.fold(keys, "real"), random.fold(keys, "fake")
@@ -89,10 +96,18 @@ def discriminator_objective(
 
 
 def generator_objective(
-    loss: AdversarialLoss, draw: Forward, *, conditions: Conditions = unconditional
+    loss: AdversarialLoss,
+    draw: Forward,
+    *,
+    conditions: Conditions = unconditional,
+    weight: float = 1.0,
+    content: Content | None = None,
+    image: str = "image",
 ) -> Objective:
     """The generator's loss on fresh fakes, judged by the discriminator in training mode with its
     noise active.
+
+    `weight` multiplies the adversarial loss, to which the mean `content` is added and reported.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -102,10 +117,14 @@ def generator_objective(
         fake_logits = judge(fake, *given, keys=random.fold(keys, "fake"), train=True)
         real_logits = None
         if loss.relativistic:
-            real = batch["image"]
+            real = batch[image]
             real_logits = judge(real, *given, keys=random.fold(keys, "real"), train=True)
-        value = jnp.mean(loss.generator(fake_logits, real_logits))
-        return value, Out({"fake_logit": Mean.of(fake_logits)}, players=players)
+        value = weight * jnp.mean(loss.generator(fake_logits, real_logits))
+        metrics = {"fake_logit": Mean.of(fake_logits)}
+        if content is not None:
+            distances = content(state, batch, fake)
+            value, metrics["content"] = value + jnp.mean(distances), Mean.of(distances)
+        return value, Out(metrics, players=players)
 
     return objective
 
@@ -120,4 +139,6 @@ def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> d
         metrics["real_accuracy"] = Mean.of(real_logits > loss.boundary)
         metrics["fake_accuracy"] = Mean.of(fake_logits < loss.boundary)
         metrics["real_sign"] = Mean.of(jnp.sign(real_logits - loss.boundary))
+    for name, estimate in loss.estimates.items():
+        metrics[name] = Mean.of(estimate(real_logits, fake_logits))
     return metrics

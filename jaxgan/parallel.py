@@ -127,7 +127,16 @@ def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
 
 
 def place_state(state: Any, mesh: Mesh) -> Any:
-    """The state on the mesh: its buffers split like a batch, all else replicated."""
+    """The state on the mesh: its buffers split like a batch, all else replicated.
+
+    Raises ValueError where the devices do not divide the places of a buffer.
+    """
+    for leaf in jax.tree.leaves(state.buffers):
+        if leaf.shape[0] % mesh.size:
+            raise ValueError(
+                f"a buffer of {leaf.shape[0]} places cannot be split over {mesh.size} devices; "
+                f"use a size (of a replay pool, say) that {mesh.size} divides"
+            )
     placed = replicate(state.replace(buffers={}), mesh)
     return placed.replace(buffers=shard(state.buffers, mesh))
 

@@ -5,7 +5,7 @@ schedule.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as linen
@@ -16,17 +16,32 @@ import optax
 from jaxgan import objectives, random, state, steps
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, Step
+from jaxgan.types import GAN, Array, PyTree, Step
 
 Schedule = Callable[..., Step]
 """How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
 n_critic=5)`.
 """
 
+Optimisers = Mapping[str, optax.GradientTransformation]
+"""What moves each player, by its name."""
 
-def adam(learning_rate: float = 2e-4, beta1: float = 0.5) -> optax.GradientTransformation:
+Defaults = Mapping[str, Callable[[int], Array]]
+"""By the name of a condition, `count -> values [count]` where the caller gives none."""
+
+
+def adam(
+    learning_rate: optax.ScalarOrSchedule = 2e-4, beta1: float = 0.5, beta2: float = 0.999
+) -> optax.GradientTransformation:
     """Adam as GANs use it: momentum 0.5 (Radford et al. 2016)."""
-    return optax.adam(learning_rate, b1=beta1)
+    return optax.adam(learning_rate, b1=beta1, b2=beta2)
+
+
+def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTransformation:
+    """RMSProp with the constants of the code of Arjovsky et al. 2017, who found that momentum makes
+    a clipped critic unstable: decay 0.99, epsilon 1e-8 beside the root.
+    """
+    return optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False)
 
 
 def simultaneously(discriminator: Step, generator: Step) -> Step:
@@ -41,13 +56,14 @@ def build(
     shape: tuple[int, ...],
     loss: AdversarialLoss,
     latents: objectives.Draw,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimisers: Optimisers,
     schedule: Schedule = steps.alternate,
     shared_noise: bool = False,
     conditions: objectives.Conditions = objectives.unconditional,
-    default_conditions: Mapping[str, Callable[[int], Array]] | None = None,
+    default_conditions: Defaults | None = None,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: objectives.Penalty | None = None,
+    projection: Callable[[PyTree], PyTree] | None = None,
     accumulate: int = 1,
     ema_half_life: float | None = None,
     axis_name: str | None = None,
@@ -61,6 +77,7 @@ def build(
     default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
                         gives none; its order is the order in which the networks take their
                         conditions.
+    projection:         of the discriminator's params, after each of its steps (weight clipping).
     ema_half_life:      in images; averages the generator (None: no average is kept).
 
     `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise
@@ -68,49 +85,64 @@ def build(
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
-    if shared_noise:
-        schedule = functools.partial(schedule, shared_noise=draw)
-    round_of_play = schedule(
-        steps.update(
-            "discriminator",
-            objectives.discriminator_objective(
-                loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
-            ),
-            accumulate=accumulate,
-            axis_name=axis_name,
-        ),
-        steps.update(
-            "generator",
-            objectives.generator_objective(loss, draw, conditions=conditions),
-            accumulate=accumulate,
-            axis_name=axis_name,
+    lift = functools.partial(steps.update, accumulate=accumulate, axis_name=axis_name)
+    judge = lift(
+        "discriminator",
+        objectives.discriminator_objective(
+            loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
         ),
     )
-    averaged = () if ema_half_life is None else ("generator",)
+    if projection is not None:
+        judge = steps.then(judge, steps.project("discriminator", projection))
+    generate = lift("generator", objectives.generator_objective(loss, draw, conditions=conditions))
+    play = functools.partial(schedule, shared_noise=draw) if shared_noise else schedule
+    round_of_play, averaged = play(judge, generate), ()
     if ema_half_life is not None:
-        average = steps.track_ema("generator", half_life=ema_half_life, axis_name=axis_name)
+        averaged = ("generator",)
+        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
         round_of_play = steps.then(round_of_play, average)
+    networks = {"generator": generator, "discriminator": discriminator}
+    return GAN(
+        _initialiser(networks, optimisers, shape, latents, defaults=defaults, averaged=averaged),
+        steps.make_train_step(round_of_play, axis_name=axis_name),
+        _sampler(latents, defaults),
+        conditions=tuple(defaults),
+    )
+
+
+def _initialiser(
+    networks: Mapping[str, linen.Module],
+    optimisers: Optimisers,
+    shape: tuple[int, ...],
+    latents: objectives.Draw,
+    *,
+    defaults: Defaults,
+    averaged: Sequence[str],
+) -> Callable[[Array], state.GANState]:
+    """`init(key)`: both players from one example each, a drawn latent and an image of zeros."""
 
     @jax.jit
     def init(key: Array) -> state.GANState:
         for_generator, for_discriminator, for_training = jax.random.split(key, 3)
         one = random.row_keys(key, 1)
         given = [default(1) for default in defaults.values()]
-        options = {"keys": one, "train": True}
+
+        def player(name: str, key: Array, example: Array) -> state.Player:
+            return state.init_player(
+                key, networks[name], optimisers[name], example, *given, keys=one, train=True
+            )
+
         players = {
-            "generator": state.init_player(
-                for_generator, generator, optimisers["generator"], latents(one), *given, **options
-            ),
-            "discriminator": state.init_player(
-                for_discriminator,
-                discriminator,
-                optimisers["discriminator"],
-                jnp.zeros((1, *shape)),
-                *given,
-                **options,
-            ),
+            "generator": player("generator", for_generator, latents(one)),
+            "discriminator": player("discriminator", for_discriminator, jnp.zeros((1, *shape))),
         }
         return state.create(for_training, players, ema=averaged)
+
+    return init
+
+
+def _sampler(latents: objectives.Draw, defaults: Defaults) -> Callable[..., Array]:
+    """`sample(state, keys, **conditions)`; ValueError on a condition that has no default."""
 
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
         unknown = sorted(set(conditions) - set(defaults))
@@ -123,5 +155,4 @@ def build(
         ]
         return state["generator"](latents(keys), *given, train=False)
 
-    step = steps.make_train_step(round_of_play, axis_name=axis_name)
-    return GAN(init, step, sample, conditions=tuple(defaults))
+    return sample

@@ -11,8 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import losses, steps, two_player
-from jaxgan.models import conditional, dcgan, vanilla
+from jaxgan import losses, penalties, steps, translation, two_player
+from jaxgan.models import (
+    conditional,
+    cyclegan,
+    dcgan,
+    discogan,
+    pix2pix,
+    progressive,
+    srgan,
+    vanilla,
+)
 from jaxgan.types import GAN
 
 BATCH = 16
@@ -25,6 +34,8 @@ class Case(NamedTuple):
              own build.
     shape:   of an example.
     classes: of the labels in its batches; 0 for none.
+    images:  the batch's images by name, with their shapes; without any, it is 'image' of `shape`.
+    sides:   the players that a side of the schedule moves, where they are more than its namesake.
     rows:    examples one train step takes.
     exempt:  laws that do not hold for it, each with the reason.
     """
@@ -34,6 +45,8 @@ class Case(NamedTuple):
     shape: tuple[int, ...]
     classes: int = 0
     rows: int = BATCH
+    images: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
+    sides: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     exempt: dict[str, str] = {}  # noqa: RUF012
 
 
@@ -47,7 +60,10 @@ def descent() -> dict[str, optax.GradientTransformation]:
 def batch_of(case: Case, seed: int = 0, dtype: Any = np.float32) -> dict[str, Any]:
     """A batch for the case, a function of the seed."""
     draws = np.random.default_rng(seed)
-    batch = {"image": jnp.asarray(draws.uniform(-1, 1, (case.rows, *case.shape)).astype(dtype))}
+    batch = {
+        name: jnp.asarray(draws.uniform(-1, 1, (case.rows, *shape)).astype(dtype))
+        for name, shape in (case.images or {"image": case.shape}).items()
+    }
     if case.classes:
         batch["label"] = jnp.asarray(draws.integers(0, case.classes, case.rows).astype(np.int32))
     return batch
@@ -79,6 +95,55 @@ _convolutional = partial(
 _conditional = partial(
     conditional.build, shape=(16, 16, 1), classes=3, latent_size=3, width=2, **_common
 )
+_growing = partial(
+    progressive.build,
+    shape=(16, 16, 1),
+    level=1,
+    rows=BATCH,
+    fade_images=2 * BATCH,
+    latent_size=3,
+    width=2,
+    max_width=4,
+    group=2,
+    penalty=partial(penalties.gradient_penalty, weight=1.0),
+    loss=progressive.drifting(losses.wasserstein(), 1e-3),
+    optimisers=descent(),
+)
+
+_pairs = partial(
+    pix2pix.build,
+    shape_a=(8, 8, 2),
+    shape_b=(8, 8, 1),
+    width=3,
+    discriminator_width=2,
+    patch_size=16,
+    **_common,
+)
+_two_ways = partial(
+    cyclegan.build,
+    shape_a=(8, 8, 1),
+    shape_b=(8, 8, 1),
+    width=2,
+    discriminator_width=2,
+    patch_size=16,
+    blocks=1,
+    optimisers={name: optax.sgd(1e-3) for name in ("generator", "discriminator")},
+)
+_discoveries = partial(
+    discogan.build,
+    shape_a=(16, 16, 1),
+    shape_b=(16, 16, 1),
+    width=2,
+    discriminator_width=2,
+    **_common,
+)
+_enlargements = partial(
+    srgan.build, shape=(16, 16, 1), factor=2, blocks=1, width=2, discriminator_width=2, **_common
+)
+_both_ways = {
+    "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
+    "sides": {"discriminator": translation.DISCRIMINATORS, "generator": translation.GENERATORS},
+}
 
 CASES = [
     Case("vanilla", _perceptrons, (2,)),
@@ -105,6 +170,36 @@ CASES = [
         },
     ),
     Case("dcgan", _convolutional, (16, 16, 1), exempt=_NORM),
+    Case("lsgan", partial(_convolutional, loss=losses.least_squares()), (16, 16, 1), exempt=_NORM),
+    Case(
+        "wgan",
+        partial(
+            _convolutional,
+            loss=losses.wasserstein(),
+            projection=partial(penalties.clip_weights, limit=0.01),
+            schedule=partial(steps.alternate, n_critic=2),
+        ),
+        (16, 16, 1),
+        rows=2 * BATCH,
+        exempt={**_NORM, "L1": "in part: the loss sees no shift of all logits"},
+    ),
+    Case(
+        "wgan-gp",
+        partial(
+            _convolutional,
+            loss=losses.wasserstein(),
+            penalty=penalties.gradient_penalty,
+            discriminator_norm="layer",
+        ),
+        (16, 16, 1),
+        exempt={**_NORM, "L1": "in part: the loss sees no shift of all logits"},
+    ),
+    Case(
+        "sngan",
+        partial(_convolutional, loss=losses.hinge(), discriminator_norm="spectral"),
+        (16, 16, 1),
+        exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
+    ),
     Case(
         "dcgan-shared-noise",
         partial(_convolutional, shared_noise=True),
@@ -117,6 +212,47 @@ CASES = [
         partial(_conditional, architecture="perceptron"),
         (16, 16, 1),
         classes=3,
+    ),
+    Case(
+        "progressive",
+        _growing,
+        (16, 16, 1),
+        exempt={
+            "L1": "in part: a level that has not begun to fade in does not move",
+            "L4": "the groups of the minibatch's deviation are not those of a slice",
+        },
+    ),
+    Case("pix2pix", _pairs, (8, 8, 1), images={"a": (8, 8, 2), "b": (8, 8, 1)}, exempt=_NORM),
+    Case(
+        "cyclegan",
+        partial(_two_ways, pool=0, shared_noise=False, ema_half_life=100.0),
+        (8, 8, 1),
+        **_both_ways,
+    ),
+    Case(
+        "cyclegan-pool",
+        partial(_two_ways, pool=8),
+        (8, 8, 1),
+        **_both_ways,
+        exempt={
+            "L3": "under shard_map and pmap each shard has its own part of the pool",
+            "L4": "a shared forward pass is not sliced",
+        },
+    ),
+    Case(
+        "discogan",
+        _discoveries,
+        (16, 16, 1),
+        images={"a": (16, 16, 1), "b": (16, 16, 1)},
+        sides=_both_ways["sides"],
+        exempt=_NORM,
+    ),
+    Case(
+        "srgan",
+        _enlargements,
+        (16, 16, 1),
+        images={"a": (8, 8, 1), "b": (16, 16, 1)},
+        exempt=_NORM,
     ),
 ]
 

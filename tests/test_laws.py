@@ -63,7 +63,8 @@ def run(gan, case, count, state=None, mode="jit", devices=1, dtype=np.float32):
     for _ in range(count):
         batch = laws.batch_of(case, seed=int(state.step), dtype=dtype)
         state, metrics = step(state, parallel.shard(batch, mesh))
-        reports.append({name: float(mean.value) for name, mean in metrics.items()})
+        # A mean of nothing, of a step whose turn it is not, is NaN and equals nothing.
+        reports.append({n: float(mean.value) for n, mean in metrics.items() if mean.count})
     return state, reports
 
 
@@ -86,12 +87,16 @@ def test_L1_an_update_moves_its_player_and_nothing_else(name, moved):
     gan = case.build(schedule=alone, ema_half_life=None, shared_noise=False)
     before = gan.init(jax.random.key(7))
     after, _ = jax.jit(gan.step)(before, laws.batch_of(case))
+    players = case.sides.get(moved, (moved,))
     for player in before.players:
-        assert identical(before[player], after[player]) == (player != moved)
+        assert identical(before[player], after[player]) == (player not in players)
+    if moved == "discriminator":  # a pool is what its objective returns
+        assert identical(before.buffers, after.buffers) == (not before.buffers)
+        after = after.replace(buffers=before.buffers)
     assert identical(_beside_players(before), _beside_players(after))
     assert int(after.step) == 1
     if "L1" not in case.exempt:
-        old, new = before[moved].params, after[moved].params
+        old, new = ([state[player].params for player in players] for state in (before, after))
         for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True):
             assert not np.array_equal(a, b)
 
@@ -107,7 +112,7 @@ def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     assert first[2:] == second
 
 
-@every_case
+@pytest.mark.parametrize("name", laws.names_except("L3"))
 @pytest.mark.parametrize(
     ("mode", "devices"),
     [

@@ -100,11 +100,14 @@ def test_a_penalty_is_added_and_reported_and_leaves_the_collections_alone():
     assert running(other.players["discriminator"]) == running(out.players["discriminator"])
 
 
-@pytest.mark.parametrize("loss", [losses.relativistic_paired(), losses.wasserstein()])
-def test_accuracies_are_reported_only_where_a_logits_sign_means_something(loss):
+@pytest.mark.parametrize(
+    ("loss", "estimates"),
+    [(losses.relativistic_paired(), set()), (losses.wasserstein(), {"wasserstein"})],
+)
+def test_accuracies_are_reported_only_where_a_logits_sign_means_something(loss, estimates):
     objective = objectives.discriminator_objective(loss, DRAW)
     _, out = objective(game(), {"image": REAL}, keys_of(4))
-    assert set(out.metrics) == {"real_logit", "fake_logit"}
+    assert set(out.metrics) == {"real_logit", "fake_logit"} | estimates
 
 
 def test_verdicts_count_from_the_losss_boundary():

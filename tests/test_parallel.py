@@ -69,7 +69,7 @@ def test_a_state_is_whole_on_every_device_but_for_its_buffers():
 
 
 def test_a_pool_that_the_devices_do_not_divide_is_refused():
-    with pytest.raises(ValueError, match="6 rows cannot be split over 4 devices"):
+    with pytest.raises(ValueError, match="a buffer of 6 places cannot be split over 4 devices"):
         parallel.place_state(state_of({}, buffers={"pool": jnp.zeros(6)}), mesh_of(4))
 
 

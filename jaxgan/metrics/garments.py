@@ -17,7 +17,8 @@ import numpy as np
 import safetensors.numpy
 from flax import traverse_util
 
-from jaxgan import nn
+from jaxgan import data, nn
+from jaxgan.data import fitting
 from jaxgan.types import Array, PyTree
 
 SHAPE = (28, 28, 1)
@@ -49,6 +50,15 @@ def embedded() -> PyTree:
     folder = importlib.resources.files("jaxgan") / "assets"
     flat = safetensors.numpy.load((folder / WEIGHTS).read_bytes())
     return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def fitted(images: Array | np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C] in [-1, 1], of any size and of 1, 3 or 4 channels, as the judge sees
+    them: rounded to the 256 levels of a picture, cropped and scaled to 28x28, greyscale.
+    """
+    pixels = data.to_uint8(np.asarray(images))
+    fit = fitting.Fit(SHAPE[:2], "crop", SHAPE[2])
+    return data.to_float(fitting.fit_array(pixels, fit, name="images to judge"))
 
 
 def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tuple[Any, Any]:

@@ -18,6 +18,8 @@ from jaxgan.types import GAN, Array
 
 _SMALLEST_BASE, _LARGEST_BASE = 4, 15
 
+NORMS = ("batch", "layer", "none", "spectral")
+
 weights = linen.initializers.normal(0.02)
 
 
@@ -113,30 +115,58 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, BatchNorm but on the
+    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, a norm but on the
     first, no hidden dense.
+
+    norm: 'batch' (Radford et al. 2016); 'layer', over each example's pixels and channels, or
+          'none', which a gradient penalty needs (Gulrajani et al. 2017, section 4); 'spectral', on
+          the kernel of every layer, first and last included (Miyato et al. 2018).
+
+    Raises ValueError on another norm.
     """
 
     width: int = 64
     kernel: int = 4
     axis_name: str | None = None
+    norm: str = "batch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.norm not in NORMS:
+            raise ValueError(
+                f"the discriminator's norm is {self.norm!r}; expected one of {', '.join(NORMS)}"
+            )
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = images
         height, width = images.shape[1:3]
         for index in range(stages((height, width))):
-            x = nn.Conv(
+            conv = nn.Conv(
                 self.width << index,
                 (self.kernel, self.kernel),
                 strides=(2, 2),
-                use_bias=index == 0,
+                use_bias=index == 0 or self.norm in ("none", "spectral"),
                 kernel_init=weights,
-            )(x)
+            )
+            x = self._bounded(conv, x, train)
             if index > 0:
-                x = batch_norm(train, self.axis_name)(x)
+                x = self._normalised(x, train)
             x = layers.leaky_relu(x)
-        return linen.Dense(1, kernel_init=weights)(x.reshape(x.shape[0], -1))[:, 0]
+        dense = linen.Dense(1, kernel_init=weights)
+        return self._bounded(dense, x.reshape(x.shape[0], -1), train)[:, 0]
+
+    def _bounded(self, layer: linen.Module, x: Array, train: bool) -> Array:
+        if self.norm == "spectral":
+            return nn.SpectralNorm(layer)(x, train=train)
+        return layer(x)  # type: ignore[operator]
+
+    def _normalised(self, x: Array, train: bool) -> Array:
+        if self.norm == "batch":
+            return batch_norm(train, self.axis_name)(x)
+        if self.norm == "layer":
+            return linen.LayerNorm(epsilon=1e-5, reduction_axes=(1, 2, 3), feature_axes=-1)(x)
+        return x
 
 
 def build(
@@ -146,18 +176,20 @@ def build(
     prior: str = "normal",
     width: int = 64,
     kernel: int = 4,
+    discriminator_norm: str = "batch",
     axis_name: str | None = None,
     **game,
 ) -> GAN:
     """The convolutional game on images of `shape` (H, W, C); `game` is passed on to
     `two_player.build`.
 
-    Raises ValueError on a size that the networks cannot make (see `stages`) or an unknown prior.
+    Raises ValueError on a size that the networks cannot make (see `stages`), or an unknown prior or
+    norm.
     """
     stages(shape[:2])
     return two_player.build(
         Generator(shape, width, kernel, axis_name),
-        Discriminator(width, kernel, axis_name),
+        Discriminator(width, kernel, axis_name, discriminator_norm),
         shape=shape,
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
         axis_name=axis_name,

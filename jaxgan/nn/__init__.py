@@ -2,5 +2,15 @@
 
 from jaxgan.nn.convolution import conv, conv_transpose
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
+from jaxgan.nn.spectral import SpectralNorm
 
-__all__ = ["Conv", "ConvTranspose", "Dropout", "GaussianNoise", "Maxout", "conv", "conv_transpose"]
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "Dropout",
+    "GaussianNoise",
+    "Maxout",
+    "SpectralNorm",
+    "conv",
+    "conv_transpose",
+]

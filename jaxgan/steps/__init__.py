@@ -6,7 +6,7 @@ closes one over the step counter and the randomness. Nothing here knows which GA
 """
 
 from jaxgan.steps.common import split_rows
-from jaxgan.steps.composing import alternate, chain, every, rotate, simultaneous, then
+from jaxgan.steps.composing import alternate, chain, every, rotate, simultaneous, succession, then
 from jaxgan.steps.following import make_train_step, project, repeat, track_ema
 from jaxgan.steps.updating import update
 
@@ -20,6 +20,7 @@ __all__ = [
     "rotate",
     "simultaneous",
     "split_rows",
+    "succession",
     "then",
     "track_ema",
     "update",

@@ -13,7 +13,7 @@ from jaxgan import forward, random
 from jaxgan.random import Keys
 from jaxgan.state import GANState, add_metrics
 from jaxgan.steps.common import Names, as_names, merged, require_players, split_rows
-from jaxgan.types import Batch, Metrics, PyTree, Step
+from jaxgan.types import Array, Batch, Metrics, PyTree, Step
 
 
 def chain(*steps: Step) -> Step:
@@ -92,13 +92,16 @@ def alternate(
     return step
 
 
-def simultaneous(steps: Mapping[Names, Step]) -> Step:
-    """Every group of players moves from the same old state, on the same keys: one draw, one forward
-    pass.
+def simultaneous(
+    steps: Mapping[Names, Step], *, shared_noise: forward.Forward | None = None
+) -> Step:
+    """Every group of players moves from the same old state, on the same keys, and so on the same
+    draw.
 
     `steps` maps the name (or names) of the players a step moves to the step; `extra` and `buffers`
-    pass from one to the next. This is the update of GAN 2014, ALI and BiGAN. Raises ValueError
-    where a player is named twice.
+    pass from one to the next. This is the update of GAN 2014, ALI, BiGAN and CycleGAN. With
+    `shared_noise`, the forward pass that makes the fakes, the round computes that pass once; its
+    result is the same. Raises ValueError where a player is named twice.
     """
     groups = [(as_names(names), step) for names, step in steps.items()]
     everyone = [name for names, _ in groups for name in names]
@@ -108,6 +111,8 @@ def simultaneous(steps: Mapping[Names, Step]) -> Step:
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         require_players(tuple(everyone), state)
         old, metrics = state, {}
+        if shared_noise is not None:
+            batch = forward.share(shared_noise, state, batch, keys)
         for names, inner in groups:
             reached, new = inner(old.replace(extra=state.extra, buffers=state.buffers), batch, keys)
             moved = {name: reached[name] for name in names}
@@ -130,12 +135,28 @@ def rotate(schedule: Sequence[Step]) -> Step:
         raise ValueError("there is nothing to rotate; give the steps of one period")
     distinct = list(dict.fromkeys(schedule))
     branch_at = jnp.array([distinct.index(step) for step in schedule], jnp.int32)
+    return _choice(distinct, lambda step: branch_at[step % len(schedule)])
+
+
+def succession(first: Step, *, until: int, rest: Step) -> Step:
+    """The first step at train steps 0 ... until - 1, the rest from there on; the metrics of the
+    other are zero (nothing seen).
+
+    A pre-training and what it prepares are one run so, with one state. Raises ValueError where
+    `until` is negative.
+    """
+    if until < 0:
+        raise ValueError(f"the first step is to last until train step {until}; expected 0 or more")
+    return _choice([first, rest], lambda step: (step >= until).astype(jnp.int32))
+
+
+def _choice(steps: Sequence[Step], turn: Callable[[Array], Array]) -> Step:
+    """The step `steps[turn(train step)]`; the metrics of the others are zero."""
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
-        reports = [jax.eval_shape(inner, state, batch, keys)[1] for inner in distinct]
         silent: Metrics = {}
-        for report in reports:
-            silent = merged(silent, _zeros(report))
+        for inner in steps:
+            silent = merged(silent, _zeros(jax.eval_shape(inner, state, batch, keys)[1]))
 
         def full(inner: Step) -> Callable[..., tuple[GANState, Metrics]]:
             def run(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
@@ -144,8 +165,8 @@ def rotate(schedule: Sequence[Step]) -> Step:
 
             return run
 
-        turn = branch_at[state.step % len(schedule)]
-        return lax.switch(turn, [full(inner) for inner in distinct], state, dict(batch), keys)
+        branches = [full(inner) for inner in steps]
+        return lax.switch(turn(state.step), branches, state, dict(batch), keys)
 
     return step
 

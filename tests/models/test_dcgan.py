@@ -130,6 +130,66 @@ def test_the_discriminator_normalises_everywhere_but_at_its_input():
     close(logits, layers["Dense_0"][1][:, 0])
 
 
+@pytest.mark.parametrize("norm", ["none", "spectral"])
+def test_without_statistics_every_convolution_has_a_bias(norm):
+    found = shapes(dcgan.Discriminator(2, norm=norm), jnp.zeros((1, 32, 32, 1)))
+    assert found == {
+        "Conv_0": {"kernel": (4, 4, 1, 2), "bias": (2,)},
+        "Conv_1": {"kernel": (4, 4, 2, 4), "bias": (4,)},
+        "Conv_2": {"kernel": (4, 4, 4, 8), "bias": (8,)},
+        "Dense_0": {"kernel": (4 * 4 * 8, 1), "bias": (1,)},
+    }
+
+
+def test_layer_normalisation_takes_batch_normalisations_place():
+    order, layers, _ = passed(dcgan.Discriminator(2, norm="layer"), noise(3, 32, 32, 1))
+    assert order == ["Conv_0", "Conv_1", "LayerNorm_0", "Conv_2", "LayerNorm_1", "Dense_0"]
+    taken, given = layers["LayerNorm_1"]
+    mean, variance = (
+        np.asarray(f(taken, axis=(1, 2, 3), keepdims=True)) for f in (np.mean, np.var)
+    )
+    close(given, (taken - mean) / np.sqrt(variance + 1e-5), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", dcgan.NORMS)
+def test_only_batch_normalisation_couples_the_images(norm):
+    discriminator = dcgan.Discriminator(2, norm=norm)
+    x = noise(4, 16, 16, 1)
+    variables = initialised(discriminator, x)
+    collections = [name for name in variables if name != "params"]
+
+    @jax.jit
+    def logits(x):
+        return discriminator.apply(variables, x, train=True, mutable=collections)[0]
+
+    changed = logits(np.concatenate([x[:2], 9 * x[2:]]))
+    assert np.allclose(logits(x)[:2], changed[:2], atol=1e-6) == (norm != "batch")
+
+
+def test_spectral_normalisation_bounds_every_layer():
+    discriminator = dcgan.Discriminator(2, norm="spectral")
+    x = noise(3, 16, 16, 1)
+    variables = initialised(discriminator, x)
+    layers = len(variables["params"])
+    assert {name: set(u) for name, u in variables["spectral_norm"].items()} == {
+        f"SpectralNorm_{i}": {"u"} for i in range(layers)
+    }
+    # Each kernel over its largest singular value: the scale of the kernels is gone, up to biases.
+    larger = {
+        **variables,
+        "params": {
+            name: {"kernel": 7 * layer["kernel"], "bias": layer["bias"]}
+            for name, layer in variables["params"].items()
+        },
+    }
+    close(discriminator.apply(larger, x), discriminator.apply(variables, x), rtol=1e-5)
+
+
+def test_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match=r"norm is 'instance'; expected one of batch, layer, none"):
+        build(discriminator_norm="instance")
+
+
 def test_images_stay_within_tanh_however_large_the_weights():
     generator = dcgan.Generator((16, 16, 1), 2)
     variables = initialised(generator, noise(2, 3))

@@ -1,0 +1,273 @@
+"""CycleGAN (Zhu et al. 2017): between two domains and back, learnt without pairs.
+
+Two generators translate, two discriminators judge; what is translated there and back must return.
+Batches hold images 'a' and 'b', not paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import losses, nn, objectives, random, replay, steps, translation
+from jaxgan.forward import Forward
+from jaxgan.losses import AdversarialLoss
+from jaxgan.nn import patch
+from jaxgan.nn.normalisation import instance_norm
+from jaxgan.random import Keys
+from jaxgan.state import GANState, Mean, Out, Player
+from jaxgan.translation import DISCRIMINATORS, GENERATORS, Schedule, Shape, Side
+from jaxgan.types import GAN, Array, Batch, Objective, Step
+
+LEAST_SQUARES = losses.least_squares(factor=1.0)
+"""Zhu et al.'s, without the factor 1/2: the weights of the other terms are relative to it."""
+
+_SMALLEST = 8
+
+
+class ResNetGenerator(linen.Module):
+    """Images [B, H, W, C] to images [B, H, W, channels] in [-1, 1]: c7s1-64, d128, d256, R256 x
+    `blocks`, u128, u64, c7s1-3 (Zhu et al. 2017, section 7.2, for a width of 64).
+
+    Instance norm, ReLU and reflection padding, so every image is translated by itself. Sides that
+    4 does not divide are rounded up inside and cropped back.
+    """
+
+    channels: int
+    blocks: int
+    width: int = 64
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        height, width = images.shape[1:3]
+        x = _rectified(_reflected(self.width, 7)(images))
+        for features in (2 * self.width, 4 * self.width):
+            x = _rectified(_conv(features, strides=2, padding=1)(x))
+        for _ in range(self.blocks):
+            y = _rectified(_reflected(x.shape[-1], 3)(x))
+            x = x + instance_norm(_reflected(x.shape[-1], 3)(y))
+        for features in (2 * self.width, self.width):
+            x = _rectified(_doubled(features)(x))
+        x = x[:, :height, :width]
+        return jnp.tanh(_reflected(self.channels, 7, use_bias=True)(x))
+
+
+def _rectified(x: Array) -> Array:
+    return jax.nn.relu(instance_norm(x))
+
+
+def _conv(features: int, taps: int = 3, *, use_bias: bool = False, **options: Any) -> nn.Conv:
+    """A convolution; before a norm its bias would have no effect."""
+    return nn.Conv(features, (taps, taps), use_bias=use_bias, kernel_init=patch.weights, **options)
+
+
+def _reflected(features: int, taps: int, *, use_bias: bool = False) -> nn.Conv:
+    return _conv(features, taps, use_bias=use_bias, padding="REFLECT")
+
+
+def _doubled(features: int) -> nn.ConvTranspose:
+    return nn.ConvTranspose(
+        features,
+        (3, 3),
+        strides=2,
+        padding=((1, 2), (1, 2)),
+        use_bias=False,
+        kernel_init=patch.weights,
+    )
+
+
+def blocks_for(size: tuple[int, int]) -> int:
+    """Residual blocks as Zhu et al. choose them: 6 up to 128 pixels, 9 above."""
+    return 6 if max(size) <= 128 else 9
+
+
+# --- one pass for two batches ---------------------------------------------------------------------
+
+
+def together(first: Array, second: Array) -> Array:
+    """Two batches [B, ...] as one [2 B, ...], row by row in turn, which keeps shards local.
+
+    For networks that treat every image by itself: one pass over both is faster than two.
+    """
+    return jnp.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
+
+
+def apart(both: Array) -> tuple[Array, Array]:
+    """The two batches that `together` joined."""
+    pairs = both.reshape(-1, 2, *both.shape[1:])
+    return pairs[:, 0], pairs[:, 1]
+
+
+def translations(*, identities: bool) -> Forward:
+    """The pass of both generators that a round shares: `{'a': fakes of a, 'b': fakes of b}`.
+
+    With `identities`, 'same_a' and 'same_b' are what each makes of images that are already in the
+    domain it translates to.
+    """
+
+    def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Any, dict[str, Player]]:
+        a, b = batch["a"], batch["b"]
+        to_b, to_a = (state[name] for name in GENERATORS)
+        if not identities:
+            return {"a": to_a(b, train=True), "b": to_b(a, train=True)}, {}
+        fake_a, same_a = apart(to_a(together(b, a), train=True))
+        fake_b, same_b = apart(to_b(together(a, b), train=True))
+        return {"a": fake_a, "b": fake_b, "same_a": same_a, "same_b": same_b}, {}
+
+    return Forward(GENERATORS, run)
+
+
+# --- objectives -----------------------------------------------------------------------------------
+
+
+def generator_objective(
+    loss: AdversarialLoss, draw: Forward, *, cycle: float, identity: float
+) -> Objective:
+    """Both generators': to be judged real, `cycle` times the mean absolute error of there and back,
+    and `cycle * identity` times that of images already in the target domain.
+    """
+
+    def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+        made, _ = draw(state, batch, keys)
+        to_b, to_a = (state[name] for name in GENERATORS)
+        back = {"a": to_a(made["b"], train=True), "b": to_b(made["a"], train=True)}
+        names = ["adversarial", "cycle", *["identity"] * bool(identity)]
+        terms = dict.fromkeys(names, jnp.zeros(()))
+        for domain in ("a", "b"):
+            real, judge = batch[domain], state[f"discriminator_{domain}"]
+            real_logits = judge(real, train=True) if loss.relativistic else None
+            verdict = loss.generator(judge(made[domain], train=True), real_logits)
+            terms["adversarial"] += jnp.mean(verdict)
+            terms["cycle"] += cycle * _absolute(back[domain] - real)
+            if identity:
+                terms["identity"] += cycle * identity * _absolute(made[f"same_{domain}"] - real)
+        return sum(terms.values(), jnp.zeros(())), Out(jax.tree.map(Mean.of, terms))
+
+    return objective
+
+
+def discriminator_objective(loss: AdversarialLoss, draw: Forward, *, pooled: bool) -> Objective:
+    """Both discriminators' loss on real images and on fakes, of which `pooled` shows earlier ones,
+    too (see `replay.exchange`).
+    """
+
+    def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+        made, _ = draw(state, batch, keys)
+        value: Any = 0.0
+        metrics, buffers = {}, {}
+        for domain in ("a", "b"):
+            fake, name = made[domain], f"pool_{domain}"
+            if pooled:
+                pool, pool_keys = state.buffers[name], random.fold(keys, name)
+                fake, buffers[name] = replay.exchange(pool, fake, pool_keys)
+            judge = state[f"discriminator_{domain}"]
+            real_logits, fake_logits = apart(judge(together(batch[domain], fake), train=True))
+            value += jnp.mean(loss.discriminator(real_logits, fake_logits))
+            verdicts = objectives.verdicts(loss, real_logits, fake_logits)
+            metrics |= {f"{domain}/{key}": mean for key, mean in verdicts.items()}
+        return value, Out(metrics, buffers=buffers)
+
+    return objective
+
+
+def _absolute(difference: Array) -> Array:
+    return jnp.mean(jnp.abs(difference))
+
+
+# --- the game -------------------------------------------------------------------------------------
+
+
+def simultaneously(discriminators: Step, generators: Step, **options: Any) -> Step:
+    """The authors' order: the generators move first, but the discriminators then judge the fakes
+    made before that move, so both sides move from the same state.
+    """
+    return steps.simultaneous({GENERATORS: generators, DISCRIMINATORS: discriminators}, **options)
+
+
+def build(
+    *,
+    shape_a: Shape,
+    shape_b: Shape,
+    optimisers: Mapping[str, optax.GradientTransformation],
+    loss: AdversarialLoss = LEAST_SQUARES,
+    cycle: float = 10.0,
+    identity: float = 0.5,
+    pool: int = 50,
+    blocks: int | None = None,
+    width: int = 64,
+    discriminator_width: int = 64,
+    patch_size: int = 70,
+    schedule: Schedule = simultaneously,
+    shared_noise: bool = True,
+    accumulate: int = 1,
+    ema_half_life: float | None = None,
+    axis_name: str | None = None,
+) -> GAN:
+    """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
+
+    optimisers:   by side, 'generator' and 'discriminator'.
+    identity:     relative to `cycle`; 0 where the domains' channels differ.
+    pool:         earlier fakes that each discriminator is shown from; 0 for none.
+    blocks:       residual blocks (None: see `blocks_for`).
+    shared_noise: the fakes of a round are computed once for both sides; turn it off to accumulate
+                  gradients.
+
+    The discriminators' loss is halved. `sample(state, keys, a=images)` gives images of b, and
+    `sample(state, keys, b=images)` images of a, of any H x W. Raises ValueError where sizes or
+    channels do not fit, or on a patch that the discriminator does not know.
+    """
+    _require_fit(shape_a, shape_b, identity)
+    patch.verdicts(patch_size, shape_a[:2])
+    shapes = {"a": shape_a, "b": shape_b}
+    blocks = blocks_for(shape_a[:2]) if blocks is None else blocks
+    draw = translations(identities=identity > 0)
+    judging = discriminator_objective(translation.halved(loss), draw, pooled=pool != 0)
+    translating = generator_objective(loss, draw, cycle=cycle, identity=identity)
+    body = translation.round_of_play(
+        Side("discriminator", DISCRIMINATORS, judging),
+        Side("generator", GENERATORS, translating),
+        schedule=schedule,
+        shared_noise=draw if shared_noise else None,
+        accumulate=accumulate,
+        axis_name=axis_name,
+    )
+    return translation.assemble(
+        translation.both_ways(
+            shapes,
+            lambda channels: ResNetGenerator(channels, blocks, width),
+            patch.PatchDiscriminator(patch_size, discriminator_width, "instance"),
+            optimisers,
+        ),
+        body,
+        translation.both_ways_sample(shapes),
+        conditions=("a", "b"),
+        generators=GENERATORS,
+        buffers=lambda: _pools(pool, shapes),
+        ema_half_life=ema_half_life,
+        axis_name=axis_name,
+    )
+
+
+def _pools(capacity: int, shapes: Mapping[str, Shape]) -> dict[str, replay.Pool]:
+    if capacity == 0:
+        return {}
+    return {f"pool_{domain}": replay.pool(capacity, shape) for domain, shape in shapes.items()}
+
+
+def _require_fit(shape_a: Shape, shape_b: Shape, identity: float) -> None:
+    translation.require_one_size(shape_a, shape_b)
+    if min(shape_a[:2]) < _SMALLEST:
+        raise ValueError(
+            f"images of {shape_a[0]}x{shape_a[1]} pixels are too small for the generators; "
+            f"expected {_SMALLEST} pixels or more"
+        )
+    if identity and shape_a[2] != shape_b[2]:
+        raise ValueError(
+            f"images of a have {shape_a[2]} channels and images of b {shape_b[2]}; the identity "
+            "loss needs as many in both: set identity=0 or convert one domain"
+        )

@@ -1,0 +1,193 @@
+"""What models that turn images into images share: two sides of players, their first state, and the
+images that `sample` is given.
+
+Batches hold images by domain: 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. A model that translates
+both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import random, state, steps
+from jaxgan.forward import Forward
+from jaxgan.losses import AdversarialLoss
+from jaxgan.random import Keys
+from jaxgan.types import GAN, Array, Objective, Step
+
+Shape = tuple[int, int, int]
+Schedule = Callable[..., Step]
+
+GENERATORS = ("generator_ab", "generator_ba")
+DISCRIMINATORS = ("discriminator_a", "discriminator_b")
+
+
+class Network(NamedTuple):
+    """A player to be: its module, its optimiser, and the shapes of an example of each input."""
+
+    module: linen.Module
+    optimiser: optax.GradientTransformation
+    inputs: Sequence[Shape]
+
+
+class Side(NamedTuple):
+    """Players that move together, on one objective; `role` names their metrics."""
+
+    role: str
+    players: tuple[str, ...]
+    objective: Objective
+
+
+def halved(loss: AdversarialLoss) -> AdversarialLoss:
+    """The loss with the discriminator's part halved, which slows it down against the generator
+    (Isola et al. 2017, section 3.3).
+    """
+    return loss._replace(discriminator=lambda real, fake: loss.discriminator(real, fake) / 2)
+
+
+def round_of_play(
+    discriminators: Side,
+    generators: Side,
+    *,
+    schedule: Schedule,
+    shared_noise: Forward | None = None,
+    accumulate: int = 1,
+    axis_name: str | None = None,
+) -> Step:
+    """The round that the schedule makes of the two sides' updates.
+
+    `shared_noise` is the forward pass of the generators that a round computes once, for both sides.
+    """
+
+    def lift(side: Side) -> Step:
+        return steps.update(
+            side.players,
+            side.objective,
+            prefix=f"{side.role}/",
+            accumulate=accumulate,
+            axis_name=axis_name,
+        )
+
+    if shared_noise is not None:
+        schedule = functools.partial(schedule, shared_noise=shared_noise)
+    return schedule(lift(discriminators), lift(generators))
+
+
+def assemble(
+    networks: Mapping[str, Network],
+    body: Step,
+    sample: Callable[..., Array],
+    *,
+    conditions: tuple[str, ...],
+    generators: Sequence[str] = ("generator",),
+    buffers: Callable[[], Mapping[str, Any]] = dict,
+    ema_half_life: float | None = None,
+    axis_name: str | None = None,
+) -> GAN:
+    """The model of these players whose train step is the body; its generators' averages have the
+    half-life, in images (None: no average is kept).
+    """
+    averaged: Sequence[str] = ()
+    if ema_half_life is not None:
+        averaged = generators
+        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
+        body = steps.then(body, average)
+    step = steps.make_train_step(body, axis_name=axis_name)
+    return GAN(_initialiser(networks, averaged, buffers), step, sample, conditions=conditions)
+
+
+def _initialiser(
+    networks: Mapping[str, Network],
+    averaged: Sequence[str],
+    buffers: Callable[[], Mapping[str, Any]],
+) -> Callable[[Array], state.GANState]:
+    @jax.jit
+    def init(key: Array) -> state.GANState:
+        for_training, *for_players = jax.random.split(key, 1 + len(networks))
+        players = {}
+        for player_key, (name, network) in zip(for_players, networks.items(), strict=True):
+            inputs = [jnp.zeros((1, *shape)) for shape in network.inputs]
+            players[name] = state.init_player(
+                player_key,
+                network.module,
+                network.optimiser,
+                *inputs,
+                keys=random.row_keys(player_key, 1),
+                train=True,
+            )
+        return state.create(for_training, players, ema=averaged, buffers=buffers())
+
+    return init
+
+
+def require_one_size(shape_a: Shape, shape_b: Shape) -> None:
+    """ValueError where images of the two domains differ in height or width."""
+    if shape_a[:2] != shape_b[:2]:
+        sizes = " and ".join(f"{height}x{width}" for height, width, _ in (shape_a, shape_b))
+        raise ValueError(
+            f"the images of the two domains are {sizes}; the generator keeps the size: "
+            "resize one domain to the other's"
+        )
+
+
+def source(conditions: Mapping[str, Any], shapes: Mapping[str, Shape], count: int) -> Any:
+    """The domain that is to be translated, and its `count` images.
+
+    `shapes` has the domains that the model translates from. Without a condition it is the first of
+    them, and its images are grey (all 0). Raises ValueError on another condition, or on several.
+    """
+    unknown = sorted(set(conditions) - set(shapes))
+    if unknown:
+        known = ", ".join(shapes)
+        raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes {known}")
+    if len(conditions) > 1:
+        raise ValueError(
+            f"images of {' and '.join(sorted(conditions))} were given; "
+            "one call translates from one domain"
+        )
+    if not conditions:
+        domain = next(iter(shapes))
+        return domain, jnp.zeros((count, *shapes[domain]))
+    domain, images = next(iter(conditions.items()))
+    return domain, jnp.asarray(images)
+
+
+# --- both ways ------------------------------------------------------------------------------------
+
+
+def both_ways(
+    shapes: Mapping[str, Shape],
+    generator: Callable[[int], linen.Module],
+    discriminator: linen.Module,
+    optimisers: Mapping[str, optax.GradientTransformation],
+) -> dict[str, Network]:
+    """The four players between domains 'a' and 'b': `generator(channels of its target)` each way,
+    and a discriminator for each domain.
+    """
+    (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
+    return {
+        to_b: Network(generator(b[2]), optimisers["generator"], [a]),
+        to_a: Network(generator(a[2]), optimisers["generator"], [b]),
+        of_a: Network(discriminator, optimisers["discriminator"], [a]),
+        of_b: Network(discriminator, optimisers["discriminator"], [b]),
+    }
+
+
+def both_ways_sample(shapes: Mapping[str, Shape]) -> Callable[..., Array]:
+    """`sample(state, keys, a=images)` gives images of b, `sample(state, keys, b=images)` images of
+    a.
+    """
+    to = dict(zip("ab", GENERATORS, strict=True))
+
+    def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
+        domain, images = source(conditions, shapes, len(keys))
+        return state[to[domain]](images)
+
+    return sample

@@ -1,0 +1,30 @@
+"""Values that change with the step, by their closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jaxgan import schedules
+
+
+def test_the_rate_is_constant_and_then_falls_linearly_to_zero():
+    rate = schedules.constant_then_linear(0.4, constant=3, decay=4)
+    expected = [0.4, 0.4, 0.4, 0.4, 0.3, 0.2, 0.1, 0.0, 0.0]
+    np.testing.assert_allclose([float(rate(step)) for step in range(9)], expected, atol=1e-7)
+
+
+def test_without_a_decay_the_rate_stays():
+    rate = schedules.constant_then_linear(0.4, constant=3, decay=0)
+    assert float(rate(100)) == pytest.approx(0.4)
+
+
+def test_it_may_fall_from_the_start():
+    rate = schedules.constant_then_linear(1.0, constant=0, decay=2)
+    np.testing.assert_allclose([float(rate(step)) for step in range(3)], [1.0, 0.5, 0.0])
+
+
+@pytest.mark.parametrize(("constant", "decay"), [(0, 0), (-1, 5), (5, -1)])
+def test_a_schedule_of_no_steps_is_refused(constant, decay):
+    with pytest.raises(ValueError, match=f"constant for {constant} steps and decays over {decay}"):
+        schedules.constant_then_linear(0.1, constant=constant, decay=decay)
