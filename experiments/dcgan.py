@@ -53,8 +53,11 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make."""
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None, **options) -> GAN:
+    """The model for images of the data's shape; ValueError on a size it cannot make.
+
+    `options` are arguments of the model's own build, which win over those of the flags.
+    """
     from jaxgan.models import dcgan
 
     return dcgan.build(
@@ -63,7 +66,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         prior=config.prior,
         width=config.width,
         kernel=config.kernel,
-        **game.options(config, axis_name=axis_name),
+        **{**game.options(config, axis_name=axis_name), **options},
     )
 
 

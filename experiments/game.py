@@ -24,12 +24,18 @@ class Game(run.Common):
     """Entries of a latent."""
     prior: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """Adam, RMSProp without momentum, or the decaying SGD with growing momentum of 2014."""
     generator_learning_rate: float = 2e-4
-    """Step size of the generator's Adam."""
+    """Step size of the generator's optimiser."""
     discriminator_learning_rate: float = 2e-4
-    """Step size of the discriminator's Adam."""
+    """Step size of the discriminator's optimiser."""
     beta1: float = 0.5
     """Momentum of both Adams."""
+    beta2: float = 0.999
+    """Memory of both Adams' squared gradients."""
+    decay_from: float = 1.0
+    """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
     n_critic: int = 1
     """Discriminator steps in a round, each on a batch of its own."""
     order: Literal["alternate", "simultaneous"] = "alternate"
@@ -82,16 +88,48 @@ def options(config: Game, *, axis_name: str | None) -> dict[str, Any]:
         )
     alternating = functools.partial(steps.alternate, n_critic=config.n_critic)
     flips = functools.partial(losses.flip_labels, probability=config.label_flips)
+    try:
+        loss = losses.by_name(config.loss, **chosen)
+    except TypeError as error:
+        raise ValueError(f"the loss {config.loss} takes no --real-label; leave it at 1") from error
     return {
-        "loss": losses.by_name(config.loss, **chosen),
-        "optimisers": {
-            "generator": two_player.adam(config.generator_learning_rate, config.beta1),
-            "discriminator": two_player.adam(config.discriminator_learning_rate, config.beta1),
-        },
+        "loss": loss,
+        "optimisers": optimisers(config),
         "schedule": two_player.simultaneously if config.order == "simultaneous" else alternating,
         "shared_noise": config.shared_noise,
         "relabel": flips if config.label_flips else None,
         "ema_half_life": config.ema_half_life or None,
         "accumulate": config.accumulate,
         "axis_name": axis_name,
+    }
+
+
+def optimisers(config: Game) -> dict[str, Any]:
+    """The optimiser of each player that the flags ask for; ValueError where they contradict each
+    other.
+    """
+    import functools
+
+    from jaxgan import schedules, two_player
+    from jaxgan.models import vanilla
+
+    def rate(value: float, updates: int) -> Any:
+        # A plain number where nothing decays: a schedule would add its counter to the state.
+        if config.decay_from == 1.0:
+            return value
+        constant = round(config.decay_from * updates)
+        return schedules.constant_then_linear(value, constant=constant, decay=updates - constant)
+
+    if config.optimiser == "sgd" and config.decay_from != 1.0:
+        raise ValueError("--optimiser sgd decays by its own law; leave --decay-from at 1")
+    make = {
+        "adam": functools.partial(two_player.adam, beta1=config.beta1, beta2=config.beta2),
+        "rmsprop": two_player.rmsprop,
+        "sgd": vanilla.sgd_of_2014,
+    }[config.optimiser]
+    return {
+        "generator": make(rate(config.generator_learning_rate, config.steps)),
+        "discriminator": make(
+            rate(config.discriminator_learning_rate, config.steps * config.n_critic)
+        ),
     }

@@ -5,7 +5,9 @@
 Prints, for each class, the share of the samples that the classifier gives to it with a confidence
 of at least 0.9; the controls are real held-out images, the run's own generator before training, and
 uniform noise. A conditional run is also asked for each class: how often the classifier agrees, and
-how diverse each class is beside the real images of it.
+how diverse each class is beside the real images of it. Last comes the proxy FID of the samples
+against the held-out garments (`jaxgan.metrics.frechet`), beside that of as many training images.
+Images of another size than the classifier's are scaled to it, real ones alike.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import pathlib
 from typing import Annotated, Any
 
 import tyro
+
+from experiments import game
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,16 +41,21 @@ def report(config: Config) -> str:
     from jaxgan import data
 
     trained = jaxgan.load(config.run)
-    held_out = data.load("fashion").held_out
-    assert isinstance(held_out, data.Dataset)
+    # As large as the run's own images: what a change of size takes away, both sides lose.
+    size = game.image_shape(trained.spec)[:2]
+    splits = data.load("fashion", resolution=size, resize=trained.config.resize)
+    train, held_out = splits.train, splits.held_out
+    assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
     lines = [f"{config.samples} samples of {config.run} after {trained.step} steps"]
-    lines += shares(trained, held_out, config)
+    samples = trained.sample(config.seed, config.samples)
+    lines += shares(trained, held_out, samples, config)
     if "label" in trained.gan.conditions:
         lines += agreement(trained, held_out, config)
+    lines.append(proxy_fid(samples, train, held_out))
     return "\n".join(lines)
 
 
-def shares(trained: Any, held_out: Any, config: Config) -> list[str]:
+def shares(trained: Any, held_out: Any, samples: Any, config: Config) -> list[str]:
     """A table: classes by row, what was judged by column."""
     import jax
     import numpy as np
@@ -54,15 +63,17 @@ def shares(trained: Any, held_out: Any, config: Config) -> list[str]:
     from jaxgan.metrics import garments
 
     untrained = dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
-    noise = np.random.default_rng(config.seed).uniform(-1, 1, (config.samples, *garments.SHAPE))
+    noise = np.random.default_rng(config.seed).uniform(-1, 1, (config.samples, *held_out.shape))
     judged = {
-        "samples": trained.sample(config.seed, config.samples),
+        "samples": samples,
         "real": held_out.float_images(),
         "untrained": untrained.sample(config.seed, config.samples),
         "noise": noise,
     }
     columns = {
-        name: garments.confident_shares(garments.judge(images)[0], confidence=config.confidence)
+        name: garments.confident_shares(
+            garments.judge(garments.fitted(images))[0], confidence=config.confidence
+        )
         for name, images in judged.items()
     }
     rows = [f"{'share of class':16s}" + "".join(f"{name:>11s}" for name in columns)]
@@ -84,8 +95,8 @@ def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
 
     labels = np.arange(config.samples, dtype=np.int32) % len(held_out.classes)
     images = trained.sample(config.seed, config.samples, label=labels)
-    probabilities, features = garments.judge(images)
-    real_probabilities, real_features = garments.judge(held_out.float_images())
+    probabilities, features = garments.judge(garments.fitted(images))
+    real_probabilities, real_features = garments.judge(garments.fitted(held_out.float_images()))
     variety = garments.diversity(features, labels, real_features, held_out.labels)
     right = np.argmax(probabilities, axis=1) == labels
     agreed = garments.class_agreement(probabilities, labels)
@@ -95,6 +106,19 @@ def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
     for label, name in enumerate(held_out.classes):
         rows.append(f"{name:16s}{right[labels == label].mean():11.1%}{variety[label]:11.2f}")
     return rows
+
+
+def proxy_fid(samples: Any, train: Any, held_out: Any) -> str:
+    """A sentence: how far the samples are from the held-out images, and how far real ones are."""
+    from jaxgan.metrics import frechet
+
+    count = min(len(samples), len(train))
+    generated = frechet.proxy_fid(samples, held_out.float_images())
+    real = frechet.proxy_fid(train.take(count).float_images(), held_out.float_images())
+    return (
+        f"proxy FID {generated:.3f} of {len(samples)} samples against {len(held_out)} held-out "
+        f"images ({real:.3f} of {count} training images)"
+    )
 
 
 if __name__ == "__main__":

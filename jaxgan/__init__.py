@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Trained:
+def load(
+    run: str | os.PathLike[str], *, checkpoint: str | int = "latest", seed: int | None = None
+) -> Trained:
     """The trained model in the run directory `run`; `load(run).sample(key, n)` draws from it.
 
     `checkpoint` is 'latest', 'best' (by the metric that the run watched) or a number of steps.
-    Raises `RunError` where there is no such run or checkpoint. Needs no data.
+    `seed` says which model of a run of several seeds. Raises `RunError` where there is no such run,
+    checkpoint or seed. Needs no data.
     """
     from jaxgan import trained  # imports JAX, which `import jaxgan` must not
 
-    return trained.load(run, checkpoint=checkpoint)
+    return trained.load(run, checkpoint=checkpoint, seed=seed)

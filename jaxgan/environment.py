@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pathlib
 import platform
@@ -14,6 +16,9 @@ import jax
 import jaxgan
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+# Parameters of mallopt (malloc.h).
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def describe(file: str) -> dict[str, Any]:
@@ -49,6 +54,38 @@ def _git(folder: pathlib.Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def use_cores(most: int) -> None:
+    """Has JAX see a CPU as several devices, at most `most`, one a core: work that shares nothing
+    runs side by side on them, where its small operations cannot use more than one.
+
+    Does nothing where the user has set the number of devices, or JAX has counted them already.
+    """
+    set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if set_by_user or jax.config.jax_num_cpu_devices >= 0:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", min(most, cores or 1))
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep the memory that programs free, and give it to the next ones.
+
+    A step frees its temporary arrays and the next asks for as many: handed back to the system and
+    cleared page by page in between, they cost a fifth of a step on a CPU. The process then stays at
+    its largest size. Does nothing without glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    options = ctypes.CDLL(None).mallopt
+    for option, value in (
+        (_ARENA_MAX, 1),  # threads' own arenas map every large piece anew
+        (_MMAP_THRESHOLD, 1 << 30),
+        (_TRIM_THRESHOLD, (1 << 31) - 1),
+    ):
+        options(option, value)
 
 
 def use_compilation_cache() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import pathlib
@@ -10,9 +11,12 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxgan.errors import RunError
+
+if TYPE_CHECKING:
+    from jaxgan.stages import Stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,19 @@ class Experiment:
     @property
     def build(self) -> Callable[..., Any]:
         return self.module.build
+
+    def plan(self, config: Any, spec: Any) -> tuple[Stage, ...]:
+        """The stages of a run: the experiment's own `plan(config, spec)`, or its model as the one.
+
+        Raises ValueError where they do not follow one another.
+        """
+        from jaxgan import stages  # imports JAX
+
+        planned = getattr(self.module, "plan", None)
+        if planned is not None:
+            return stages.check(planned(config, spec), per_call=config.steps_per_call)
+        build = functools.partial(self.build, config, spec)
+        return (stages.Stage(0, config.rows_per_step, build),)
 
     @property
     def picture(self) -> Callable[..., Any] | None:

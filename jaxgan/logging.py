@@ -7,7 +7,7 @@ import json
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -31,6 +31,9 @@ _LAG = 4  # calls the host may run ahead of the device
 class Recorder:
     """Collects the metrics of train steps; gives their means, a row every `every` steps, to sinks.
 
+    Of a population, whose `seeds` are given, a row holds the means over the members and, under
+    "members", a list of theirs by name, beside that of their seeds.
+
     Metrics are fetched a few calls late, so that the device never waits for the host. What is not
     yet in a row, and the training time so far, are in `notes`, with which a resumed run goes on:
     its rows are those of a run that was never interrupted.
@@ -43,12 +46,16 @@ class Recorder:
         rows_per_step: int,
         sinks: Iterable[Sink],
         notes: Mapping[str, Any],
+        seeds: Sequence[int] = (),
         tick: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._every, self._rows_per_step, self._sinks = every, rows_per_step, tuple(sinks)
-        self._tick = tick
+        self._tick, self._seeds = tick, tuple(seeds)
         self._waiting: collections.deque[tuple[int, list[str], Array]] = collections.deque()
-        self._sums: dict[str, list[float]] = {k: list(v) for k, v in notes.get("sums", {}).items()}
+        sums = {
+            name: np.asarray(pairs, np.float64) for name, pairs in notes.get("sums", {}).items()
+        }
+        self._sums: dict[str, np.ndarray] = sums  # totals and counts by name, [S, 2]
         self._logged = int(notes.get("logged", 0))
         self._step = self._logged
         self._before, self._since = float(notes.get("seconds", 0.0)), time.monotonic()
@@ -57,10 +64,12 @@ class Recorder:
     @property
     def notes(self) -> dict[str, Any]:
         """What a checkpoint must hold of the log: the last row's step, the sums since, the time."""
-        return {"logged": self._logged, "sums": self._sums, "seconds": self._seconds()}
+        sums = {name: pairs.tolist() for name, pairs in self._sums.items()}
+        return {"logged": self._logged, "sums": sums, "seconds": self._seconds()}
 
     def add(self, step: int, metrics: Metrics) -> None:
-        """Takes what one call that began at `step` reports: scalars, or stacked [K] over its steps.
+        """Takes what one call that began at `step` reports: scalars, or stacked [K] over its steps;
+        of a population [S], or [K, S].
 
         Raises NotFinite where those of an earlier call turn out not to be finite.
         """
@@ -82,14 +91,12 @@ class Recorder:
             self._write()
 
     def _take(self, first: int, names: list[str], packed: Array) -> None:
-        values = np.asarray(packed, np.float64).reshape(-1, len(names), 2)
+        values = np.asarray(packed, np.float64).reshape(-1, max(1, len(self._seeds)), len(names), 2)
         for offset, of_step in enumerate(values):
             self._step = first + offset + 1
-            _require_finite(self._step, names, of_step)
-            for name, (total, count) in zip(names, of_step.tolist(), strict=True):
-                entry = self._sums.setdefault(name, [0.0, 0.0])
-                entry[0] += total
-                entry[1] += count
+            _require_finite(self._step, names, of_step, seeds=self._seeds)
+            for index, name in enumerate(names):
+                self._sums[name] = self._sums.get(name, 0.0) + of_step[:, index]
             self._row_steps += 1
             self._timed_steps += 1
             if self._step % self._every == 0:
@@ -101,9 +108,14 @@ class Recorder:
 
     def _write(self) -> None:
         row: Row = {"step": self._step}
-        row |= {name: total / count for name, (total, count) in self._sums.items() if count}
+        seen = {name: pairs.T for name, pairs in self._sums.items() if pairs[:, 1].all()}
+        means = {name: total / count for name, (total, count) in seen.items()}
+        row |= {name: float(of_members.mean()) for name, of_members in means.items()}
         row["images_per_second"] = round(self._rate(), 1)
         row["seconds"] = round(self._seconds(), 3)
+        if self._seeds:
+            of_members = {name: values.tolist() for name, values in means.items()}
+            row["members"] = {"seed": list(self._seeds), **of_members}
         self._row_steps = 0
         for sink in self._sinks:
             sink(row)
@@ -123,22 +135,33 @@ class Recorder:
 
 @jax.jit
 def _pack(metrics: Metrics) -> Array:
-    """Totals and counts by sorted name as one array to transfer, [M, 2] or [K, M, 2]."""
+    """Totals and counts by sorted name as one array to transfer: [M, 2], of a population [S, M, 2],
+    of several steps [K, ...].
+    """
     pairs = [jnp.stack(metrics[name], axis=-1) for name in sorted(metrics)]
     return jnp.stack(pairs, axis=-2)
 
 
-def _require_finite(step: int, names: list[str], values: np.ndarray) -> None:
+def _require_finite(
+    step: int, names: list[str], values: np.ndarray, *, seeds: tuple[int, ...]
+) -> None:
+    """Raises NotFinite, with the first member that has them, where totals or counts [S, M, 2] are
+    not finite.
+    """
+    finite = np.isfinite(values).all(axis=(1, 2))
+    if finite.all():
+        return
+    first = int(np.argmin(finite))
+    place = f"step {step} of seed {seeds[first]}" if seeds else f"step {step}"
     broken = [
         (name, total / count if count else total)
-        for name, (total, count) in zip(names, values, strict=True)
+        for name, (total, count) in zip(names, values[first], strict=True)
         if not (math.isfinite(total) and math.isfinite(count))
     ]
-    if broken:
-        name, value = min(broken, key=lambda term: not term[0].endswith("loss"))
-        others = ", ".join(other for other, _ in broken if other != name)
-        also = f" (and with it {others})" if others else ""
-        raise NotFinite(f"{name} is {value} at step {step}{also}")
+    name, value = min(broken, key=lambda term: not term[0].endswith("loss"))
+    others = ", ".join(other for other, _ in broken if other != name)
+    also = f" (and with it {others})" if others else ""
+    raise NotFinite(f"{name} is {value} at {place}{also}")
 
 
 def json_lines(path: pathlib.Path) -> Sink:
@@ -174,16 +197,24 @@ def cut(path: pathlib.Path, *, after: int) -> None:
 
 
 class TensorBoard:
-    """Event files of the rows; those after `start` of an earlier process are marked void."""
+    """Event files of the rows; those after `start` of an earlier process are marked void.
+
+    A member of a population has a tag of its own, like 'generator/loss/seed_3'.
+    """
 
     def __init__(self, path: pathlib.Path, *, start: int) -> None:
         purge = start + 1 if start else None
         self._writer = tensorboardX.SummaryWriter(str(path), purge_step=purge, flush_secs=10)
 
     def __call__(self, row: Row) -> None:
-        for name, value in row.items():
-            if name != "step":
-                self._writer.add_scalar(name, value, row["step"])
+        step, of_members = row["step"], dict(row.get("members", {}))
+        seeds = of_members.pop("seed", [])
+        scalars = {name: value for name, value in row.items() if name not in ("step", "members")}
+        for name, values in of_members.items():
+            tags = [f"{name}/seed_{seed}" for seed in seeds]
+            scalars |= dict(zip(tags, values, strict=True))
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         self._writer.close()

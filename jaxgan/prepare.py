@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan import checkpoint, data, environment, parallel, rundir, train
-from jaxgan.errors import RunError
+from jaxgan import checkpoint, data, environment, parallel, population, rundir, stages, train
+from jaxgan.errors import RunError, RunStopped
 from jaxgan.experiments import Experiment
 from jaxgan.run import MAY_CHANGE, Common, DataSpec
 from jaxgan.types import GAN, Batch
@@ -21,6 +22,7 @@ _LEAST = {
     "steps": 1,
     "batch_size": 1,
     "seed": 0,
+    "seeds": 1,
     "log_every": 1,
     "sample_every": 0,
     "checkpoint_every": 0,
@@ -31,10 +33,17 @@ _LEAST = {
 
 
 class Task(NamedTuple):
-    """What is trained: data, model and its state on the devices of the mesh; notes for the user."""
+    """What is trained: data, model and its state on the devices of the mesh; notes for the user.
+
+    `gan` is what trains, a population where there are several seeds, and `member` one model; both,
+    the state and the batches are those of the stage `plan[index]`.
+    """
 
     splits: data.Splits
     spec: DataSpec
+    plan: tuple[stages.Stage, ...]
+    index: int
+    member: GAN
     gan: GAN
     mesh: Mesh
     state: Any
@@ -54,6 +63,11 @@ def check_numbers(config: Common) -> None:
         nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
         raise RunError(
             f"--steps is {config.steps}, no multiple of --steps-per-call {per_call}; use {nearest}"
+        )
+    if config.seeds > 1 and config.parallel != "jit":
+        raise RunError(
+            f"--parallel {config.parallel} splits the rows of a batch over the devices, where "
+            f"--seeds {config.seeds} splits the models; use --parallel jit"
         )
 
 
@@ -85,30 +99,78 @@ def task(
     devices.
     """
     mesh = parallel.data_mesh()
+    if config.seeds > 1:
+        mesh = population.mesh_for(config.seeds, mesh)
     try:
         splits = load_data(config)
         spec = DataSpec(tuple(splits.train.shape), tuple(splits.train.classes))
-        gan = experiment.build(config, spec, axis_name=parallel.axis_for(config.parallel))
-        key = jax.random.key(config.seed)
+        plan = experiment.plan(config, spec)
+        index = stages.made_at(plan, found.step if found else 0)
+        member, gan = _models(config, plan[index], mesh)
+        key = _key(config, index)
         notes = list(splits.notes)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
             state = jax.jit(gan.init)(key)  # eagerly it takes seconds
         if found is None and config.init_from is not None:
-            state, note = start_from(state, pathlib.Path(config.init_from), report=report)
+            source = pathlib.Path(config.init_from)
+            state, note = start_from(state, source, seeds=config.seeds, report=report)
             notes.append(note)
-        state = parallel.place_state(state, mesh)
-        batches = train.batches_of(
-            splits.train,
-            seed=config.seed,
-            rows=config.rows_per_step,
-            per_call=config.steps_per_call,
-            mesh=mesh,
-        )
+        state = _place(config, state, mesh)
+        batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
-    return Task(splits, spec, gan, mesh, state, batches, tuple(notes))
+    return Task(splits, spec, plan, index, member, gan, mesh, state, batches, tuple(notes))
+
+
+def next_stage(config: Common, before: Task, reached: Any) -> Task:
+    """The task of the next stage, whose state grows from the one that this stage's end reached.
+
+    Raises RunStopped where a size does not fit the model or the devices.
+    """
+    index = before.index + 1
+    stage, mesh = before.plan[index], before.mesh
+    try:
+        member, gan = _models(config, stage, mesh)
+        grow = stage.grow if config.seeds == 1 else population.growing(stage.grow)
+        state = _place(config, grow(reached, jax.jit(gan.init)(_key(config, index))), mesh)
+        batches = _batches(config, before.splits, stage, mesh)
+    except ValueError as error:
+        raise RunStopped(str(error)) from error
+    return before._replace(index=index, member=member, gan=gan, state=state, batches=batches)
+
+
+def _models(config: Common, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
+    """The stage's model, and what trains: the model itself, or a population of it."""
+    member = stage.build(axis_name=parallel.axis_for(config.parallel))
+    if config.seeds == 1:
+        return member, member
+    return member, population.spread(population.of(member), mesh)
+
+
+def _key(config: Common, index: int) -> jax.Array:
+    """What a stage's fresh state is drawn from: the seed's key, or one [S] for each seed."""
+    keys = population.keys(config.member_seeds)
+    if index > 0:
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, index))(keys)
+    return keys if config.seeds > 1 else keys[0]
+
+
+def _place(config: Common, state: Any, mesh: Mesh) -> Any:
+    return (parallel.place_state if config.seeds == 1 else population.place)(state, mesh)
+
+
+def _batches(
+    config: Common, splits: data.Splits, stage: stages.Stage, mesh: Mesh
+) -> Callable[[int], Batch]:
+    return train.batches_of(
+        splits.train,
+        seeds=config.member_seeds,
+        rows=stage.rows,
+        per_call=config.steps_per_call,
+        mesh=mesh,
+    )
 
 
 def load_data(config: Common) -> data.Splits:
@@ -127,17 +189,22 @@ def load_data(config: Common) -> data.Splits:
     return splits
 
 
-def start_from(state: Any, path: pathlib.Path, *, report: Callable[[str], None]) -> tuple[Any, str]:
+def start_from(
+    state: Any, path: pathlib.Path, *, seeds: int = 1, report: Callable[[str], None]
+) -> tuple[Any, str]:
     """The fresh state with what fits of the weights and averages of the run in `path`, and a note.
 
-    Optimisers, step and randomness stay fresh. Raises RunError where there is no such run or
-    nothing in it fits.
+    Optimisers, step and randomness stay fresh. Every one of several models starts from the weights
+    of a single one, or each from its own of as many. Raises RunError where there is no such run,
+    nothing in it fits, or it holds another number of models.
     """
-    if rundir.read_record(path) is None:
+    record = rundir.read_record(path)
+    if record is None:
         raise RunError(f"--init-from {path}: there is no run in it")
     saved = checkpoint.latest(path / "checkpoints", report=report)
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")
+    saved = _for_each(saved, record["config"].get("seeds", 1), seeds, path)
     weights = {
         "players": {
             name: {"params": player.params, "variables": player.variables}
@@ -155,6 +222,21 @@ def start_from(state: Any, path: pathlib.Path, *, report: Callable[[str], None])
     if left:
         note += f", left {len(left)} fresh ({', '.join(left)})"
     return state.replace(ema=weights["ema"]), note
+
+
+def _for_each(
+    saved: checkpoint.Saved, held: int, wanted: int, path: pathlib.Path
+) -> checkpoint.Saved:
+    """The checkpoint of `held` models as one of `wanted`; RunError where that is another number."""
+    if held == wanted:
+        return saved
+    if held > 1:
+        raise RunError(
+            f"--init-from {path}: the run holds {held} models; start from it with --seeds {held}, "
+            "or from a run of one"
+        )
+    arrays = {name: np.broadcast_to(a, (wanted, *a.shape)) for name, a in saved.arrays.items()}
+    return saved._replace(arrays=arrays)
 
 
 def record(

@@ -3,7 +3,8 @@
 An experiment is a module with a docstring (command, wall time, expected numbers), a frozen
 dataclass `Config(Common)`, a function `build(config, spec, *, axis_name=None) -> GAN`, and the line
 `run.main(__name__)` under `__main__`. It may have `PRESETS`, a dict of fields to replace by preset,
-and `picture(gan, splits)`, a picture of its own (see `visualise.picture_of`).
+`picture(gan, splits)`, a picture of its own (see `visualise.picture_of`), and `plan(config, spec)`,
+the stages of its run (`stages.Stage`) where `build`'s is only the last.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Common:
     """Examples in each update of a player."""
     seed: int = 0
     """Decides initial weights, order of the data and noise."""
+    seeds: int = 1
+    """Train this many models at once, of seeds SEED, SEED + 1, ...; each is its single run."""
     workdir: str | None = None
     """The run directory (default: runs/NAME-DATE); a run in it is continued as recorded."""
     data: str = "fashion"
@@ -95,8 +98,15 @@ class Common:
 
     @property
     def rows_per_step(self) -> int:
-        """Examples a train step takes: several batches where a player has several updates."""
+        """Examples a model's train step takes: several batches where a player has several
+        updates.
+        """
         return self.batch_size
+
+    @property
+    def member_seeds(self) -> tuple[int, ...]:
+        """The seeds of the models that train together."""
+        return tuple(range(self.seed, self.seed + self.seeds))
 
 
 def main(name: str) -> None:

@@ -17,6 +17,7 @@ from jaxgan import (
     profile,
     progress,
     rundir,
+    stages,
     train,
     visualise,
 )
@@ -33,6 +34,9 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
     was told to stop.
     """
     prepare.check_numbers(config)
+    environment.keep_freed_memory()
+    if config.seeds > 1:
+        environment.use_cores(config.seeds)
     path = pathlib.Path(config.workdir or rundir.default_path(experiment.title))
     with rundir.claim(path) as directory:
         before = None if config.overwrite else directory.record()
@@ -85,7 +89,7 @@ def _outputs(
             title=title,
             start=_step(found),
             total=config.steps,
-            rows_per_step=config.rows_per_step,
+            rows_per_step=config.rows_per_step * config.seeds,
             log=directory.log,
         )
         stack.callback(shown.close)
@@ -95,7 +99,8 @@ def _outputs(
         stack.callback(checkpoints.close)
         recorder = logging.Recorder(
             every=config.log_every,
-            rows_per_step=config.rows_per_step,
+            rows_per_step=config.rows_per_step * config.seeds,
+            seeds=config.member_seeds if config.seeds > 1 else (),
             sinks=[logging.json_lines(directory.metrics), board, shown.show],
             notes=found.notes["log"] if found else {},
             tick=shown.tick,
@@ -112,25 +117,25 @@ def _train(
     found: checkpoint.Saved | None,
 ) -> None:
     """Trains from the state of the task to the last step, or until told to stop."""
-    span = range(_step(found), config.steps, config.steps_per_call)
     with _outputs(config, directory, title=experiment.title, found=found) as outputs:
         shown, checkpoints, recorder = outputs
-        draw = _drawer(experiment, config, task, directory=directory, say=shown.say)
 
         def save(step: int, state: Any) -> None:
             if step == config.steps:
                 recorder.write_rest()
             checkpoints.save(step, state, {"log": recorder.notes})
 
-        if found is None:
-            draw(0, task.state)
-        try:
-            with interrupt.requests() as request, _call(config, task, directory, shown.say) as call:
-                reached, state = train.fit(
+        def play(begin: int) -> tuple[int, Any]:
+            """The step reached and the state at the end of the task's stage, or of the run."""
+            draw = _drawer(experiment, config, task, directory=directory, say=shown.say)
+            if begin == 0:
+                draw(0, task.state)
+            with _call(config, task, directory, shown.say) as call:
+                return train.fit(
                     call,
                     task.state,
                     task.batches,
-                    span=span,
+                    span=_span(config, task, begin),
                     recorder=recorder,
                     events=(
                         train.Event(config.sample_every, draw),
@@ -138,6 +143,14 @@ def _train(
                     ),
                     asked_to_stop=request,
                 )
+
+        try:
+            with interrupt.requests() as request:
+                reached, state = play(_step(found))
+                while reached < config.steps and not request():
+                    task = prepare.next_stage(config, task, state)
+                    shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
+                    reached, state = play(reached)
                 save(reached, state)
                 checkpoints.wait()
         except NotFinite as broken:
@@ -153,6 +166,12 @@ def _train(
 
 def _step(found: checkpoint.Saved | None) -> int:
     return found.step if found else 0
+
+
+def _span(config: Common, task: prepare.Task, begin: int) -> range:
+    return stages.span(
+        task.plan, task.index, begin=begin, end=config.steps, per_call=config.steps_per_call
+    )
 
 
 def _call(
@@ -176,13 +195,20 @@ def _drawer(
     directory: rundir.RunDirectory,
     say: Callable[[str], None],
 ) -> Callable[[int, Any], None]:
-    """What writes the picture of a state: the experiment's own, or the one for such data."""
+    """What writes the picture of a state: the experiment's own, or the one for such data; of a
+    population one for each member, together.
+    """
     if experiment.picture is not None:
-        picture = experiment.picture(task.gan, task.splits)
+        picture = experiment.picture(task.member, task.splits)
     else:
-        picture = visualise.picture_of(task.gan, task.splits, seed=config.seed, say=say)
+        rows = visualise.ROWS if config.seeds == 1 else 1
+        picture = visualise.picture_of(
+            task.member, task.splits, seed=config.seed, rows=rows, say=say
+        )
     if picture is None:
         return lambda step, state: None
+    if config.seeds > 1:
+        picture = visualise.of_members(picture, config.member_seeds)
 
     def draw(step: int, state: Any) -> None:
         content = visualise.png(picture(state))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -73,26 +73,32 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
 
 
 def batches_of(
-    dataset: Any, *, seed: int, rows: int, per_call: int, mesh: Mesh
+    dataset: Any, *, seeds: Sequence[int], rows: int, per_call: int, mesh: Mesh
 ) -> Callable[[int], Batch]:
     """The batches, on the devices, of the call that begins at a step: a pure function of it.
 
-    Raises ValueError where the rows of a step cannot be split over the devices.
+    They are [B, ...], or [S, B, ...] of several seeds, whose members are then split over the
+    devices instead of the rows; those of several steps are stacked [K, ...]. Raises ValueError
+    where the devices do not divide the rows of a single seed.
     """
-    if rows % mesh.size:
+    if len(seeds) == 1 and rows % mesh.size:
         raise ValueError(
             f"a step takes {rows} rows, which cannot be split over {mesh.size} devices; "
             f"use a --batch-size that {mesh.size} divides"
         )
 
     def one(step: int) -> Mapping[str, np.ndarray]:
-        return dataset.batch(seed=seed, step=step, size=rows)
+        parts = [dataset.batch(seed=seed, step=step, size=rows) for seed in seeds]
+        return parts[0] if len(seeds) == 1 else _stack(parts)
 
     def stacked(step: int) -> Batch:
-        parts = [one(step + offset) for offset in range(per_call)]
-        together = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-        return parallel.shard(together, mesh, axis=1)
+        steps = [one(step + offset) for offset in range(per_call)]
+        return parallel.shard(_stack(steps), mesh, axis=1)
 
     if per_call == 1:
         return lambda step: parallel.shard(one(step), mesh)
     return stacked
+
+
+def _stack(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}

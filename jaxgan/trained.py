@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan import checkpoint, experiments, random, rundir
+from jaxgan import checkpoint, experiments, population, random, rundir, stages
 from jaxgan.errors import RunError
 from jaxgan.run import Common, DataSpec
 from jaxgan.types import GAN, Array
@@ -59,7 +59,9 @@ class Trained:
         return jnp.concatenate(drawn)[:n]
 
 
-def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Trained:
+def load(
+    run: str | os.PathLike[str], *, checkpoint: str | int = "latest", seed: int | None = None
+) -> Trained:
     """The trained model of the run directory; see `jaxgan.load`."""
     path = pathlib.Path(run)
     record = rundir.read_record(path)
@@ -67,10 +69,26 @@ def load(run: str | os.PathLike[str], *, checkpoint: str | int = "latest") -> Tr
         raise RunError(f"{path} is no run directory: it has no config.json of a run")
     experiment = experiments.recorded(record["experiment"])
     config = experiment.config_from(record["config"], source=path)
+    seed = _chosen(path, config.member_seeds, seed)
     spec = DataSpec(tuple(record["data"]["shape"]), tuple(record["data"]["classes"]))
-    gan = experiment.build(config, spec)
     saved = _find(path, checkpoint)
-    return Trained(gan, _restored(gan, saved), config, spec, saved.step)
+    plan = experiment.plan(config, spec)
+    gan = plan[stages.made_at(plan, saved.step)].build()
+    state = _restored(gan, saved, config.member_seeds, seed)
+    config = dataclasses.replace(config, seed=seed, seeds=1)
+    return Trained(gan, state, config, spec, saved.step)
+
+
+def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None) -> int:
+    """The seed of the model to load. Raises RunError where there is none such or no choice."""
+    if seed is None and len(seeds) == 1:
+        return seeds[0]
+    have = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds))}"
+    if seed is None:
+        raise RunError(f"{path} holds {len(seeds)} models, of {have}: say which, seed={seeds[0]}")
+    if seed not in seeds:
+        raise RunError(f"{path} holds no model of seed {seed}; it has {have}")
+    return seed
 
 
 def batch_size(classes: int) -> int:
@@ -131,6 +149,11 @@ def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
     return checkpoint.read(folder, int(which))
 
 
-def _restored(gan: GAN, saved: checkpoint.Saved) -> Any:
-    template = jax.eval_shape(gan.init, jax.random.key(0))
-    return jax.device_put(checkpoint.to_tree(template, saved))
+def _restored(gan: GAN, saved: checkpoint.Saved, seeds: tuple[int, ...], seed: int) -> Any:
+    """The state of the model of a seed."""
+    if len(seeds) == 1:
+        template = jax.eval_shape(gan.init, jax.random.key(seed))
+        return jax.device_put(checkpoint.to_tree(template, saved))
+    template = jax.eval_shape(population.of(gan).init, population.keys(seeds))
+    everyone = checkpoint.to_tree(template, saved)
+    return jax.device_put(population.member(everyone, seeds.index(seed)))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from jaxgan import data, random
+from jaxgan import data, population, random
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
+ACROSS = 4  # panels side by side
 POINTS = 2048
 
 Picture = Callable[[Any], Image.Image]
@@ -22,16 +23,17 @@ Picture = Callable[[Any], Image.Image]
 
 
 def picture_of(
-    gan: GAN, splits: data.Splits, *, seed: int, say: Callable[[str], None]
+    gan: GAN, splits: data.Splits, *, seed: int, say: Callable[[str], None], rows: int = ROWS
 ) -> Picture | None:
     """The picture for the data: the same latents at every call, drawn by the averaged generator.
 
-    Images make a grid, points a plot; None, and a sentence to `say`, where plots are not installed.
+    Images make a grid of `rows`, points a plot; None, and a sentence to `say`, where plots are not
+    installed.
     """
     key = jax.random.fold_in(jax.random.key(seed), 0x5A)
     if isinstance(splits.train, data.Dataset):
         columns = columns_for(len(splits.train.classes))
-        draw = sampler(gan, ROWS * columns)
+        draw = sampler(gan, rows * columns)
         return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
     if importlib.util.find_spec("matplotlib") is None:
         say("no pictures of points: they need matplotlib, pip install 'jaxgan[plots]'")
@@ -78,6 +80,36 @@ def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> Image.Image:
     factor = max(1, 64 // max(height, width))
     sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+
+
+def of_members(picture: Picture, seeds: Sequence[int]) -> Picture:
+    """The pictures of a population's members in one, each under the name of its seed."""
+
+    def together(state: Any) -> Image.Image:
+        # On the host: a member may lie on another device than the one that draws.
+        state = jax.device_get(state)
+        members = [population.member(state, index) for index in range(len(seeds))]
+        named = {f"seed {s}": picture(m) for s, m in zip(seeds, members, strict=True)}
+        return panels(named)
+
+    return together
+
+
+def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16) -> Image.Image:
+    """Pictures of one size in one, each under its name; wide ones lie below one another."""
+    width, height = next(iter(pictures.values())).size
+    columns = 1 if width > 3 * height else min(ACROSS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    size = (columns * (width + gap) + gap, rows * (height + strip + gap) + gap)
+    sheet = Image.new("RGB", size, "white")
+    write = ImageDraw.Draw(sheet)
+    for index, (name, panel) in enumerate(pictures.items()):
+        left = gap + index % columns * (width + gap)
+        top = gap + index // columns * (height + strip + gap)
+        write.text((left, top), name, fill="black")
+        opaque = panel.convert("RGBA")
+        sheet.paste(opaque, (left, top + strip), mask=opaque)
+    return sheet
 
 
 def png(picture: Image.Image) -> bytes:

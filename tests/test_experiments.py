@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -17,7 +18,19 @@ import jaxgan
 from experiments import game, judge
 from jaxgan import models, run
 
-EXPERIMENTS = ["vanilla", "dcgan", "conditional"]
+EXPERIMENTS = [
+    "vanilla",
+    "dcgan",
+    "conditional",
+    "lsgan",
+    "wgan",
+    "wgan_gp",
+    "sngan",
+    "progressive",
+]
+
+# Their sources of paired and unpaired images, and so their experiments, are still to come.
+WITHOUT_EXPERIMENT = {"cyclegan", "discogan", "pix2pix", "srgan"}
 
 
 def module_of(name):
@@ -33,7 +46,9 @@ def smoke(name, workdir, *arguments):
 
 def test_every_model_has_its_experiment():
     folder = pathlib.Path(models.__file__).parent
-    assert {path.stem for path in folder.glob("[!_]*.py")} == set(EXPERIMENTS)
+    known = {path.stem for path in folder.glob("[!_]*.py")}
+    assert known - WITHOUT_EXPERIMENT <= set(EXPERIMENTS)
+    assert not WITHOUT_EXPERIMENT & set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -42,10 +57,7 @@ def test_a_smoke_run_leaves_metrics_pictures_and_a_model(name, tmp_path):
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
     assert all(np.isfinite(list(row.values())).all() for row in rows)
-    assert all(
-        {"discriminator/loss", "generator/loss", "discriminator/real_accuracy"} <= set(row)
-        for row in rows
-    )
+    assert all({"discriminator/loss", "generator/loss"} <= set(row) for row in rows)
     with Image.open(path / "samples" / "000004.png") as picture:
         assert min(picture.size) >= 8 * 28
     model = jaxgan.load(path)
@@ -123,3 +135,56 @@ def test_the_judge_reports_a_run_beside_its_controls(tmp_path):
     assert "Ankle boot" in text
     header = text.splitlines()[1].split()
     assert header[-4:] == ["samples", "real", "untrained", "noise"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reported"),
+    [
+        ("dcgan", {"real_accuracy"}),
+        ("wgan", {"wasserstein"}),
+        ("wgan_gp", {"wasserstein", "penalty"}),
+    ],
+)
+def test_only_a_critic_reports_a_wasserstein_distance_and_only_a_classifier_accuracy(
+    name, reported, tmp_path
+):
+    path = smoke(name, tmp_path / "run", "--steps", "2")
+    (row,) = map(json.loads, (path / "metrics.jsonl").read_text().splitlines())
+    kinds = {f"discriminator/{kind}" for kind in ("real_accuracy", "wasserstein", "penalty")}
+    assert kinds & set(row) == {f"discriminator/{kind}" for kind in reported}
+
+
+def test_the_judge_says_the_proxy_fid_and_of_how_many_images(tmp_path):
+    text = judge.report(judge.Config(smoke("lsgan", tmp_path / "run"), samples=30))
+    last = text.splitlines()[-1]
+    assert re.fullmatch(
+        r"proxy FID \d+\.\d{3} of 30 samples against 2000 held-out images "
+        r"\(\d+\.\d{3} of 30 training images\)",
+        last,
+    )
+
+
+def test_step_sizes_decay_to_zero_from_the_share_of_the_run_asked_for():
+    config = game.Game(steps=10, n_critic=2, decay_from=0.5, beta1=0.0, beta2=0.0)
+    params = np.ones(1, np.float32)
+    for name, updates in (("generator", 10), ("discriminator", 20)):
+        optimiser = game.optimisers(config)[name]
+        state, moves = optimiser.init(params), []
+        for _ in range(updates + 1):
+            move, state = optimiser.update(params, state, params)
+            moves.append(-move[0] / 2e-4)
+        assert moves[: updates // 2] == pytest.approx([1.0] * (updates // 2), rel=1e-3)
+        assert np.all(np.diff(moves[updates // 2 :]) < 0)
+        assert moves[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (game.Game(optimiser="sgd", decay_from=0.5), "leave --decay-from at 1"),
+        (game.Game(loss="hinge", real_label=0.9), "the loss hinge takes no --real-label"),
+    ],
+)
+def test_flags_that_an_optimiser_or_a_loss_does_not_take_are_refused(config, message):
+    with pytest.raises(ValueError, match=message):
+        game.options(config, axis_name=None)

@@ -129,6 +129,46 @@ def test_a_loss_is_named_before_what_it_has_spoilt():
         recorder(1).add(0, {"a/gradient_norm": broken["d/loss"], "d/loss": broken["d/loss"]})
 
 
+def of_members(*losses):
+    """What a call reports of two members: scalars [S] of one step, stacked [K, S] of more."""
+    totals = np.float32(losses) if len(losses) > 1 else np.float32(losses[0])
+    return {"d/loss": Mean(jnp.asarray(totals), jnp.ones_like(totals))}
+
+
+@pytest.mark.parametrize("per_call", [1, 2])
+def test_rows_of_a_population_hold_the_mean_and_every_member(per_call):
+    rows = []
+    record = recorder(2, sinks=[rows.append], seeds=[5, 6])
+    values = [(1.0, 3.0), (2.0, 5.0), (0.0, 8.0), (2.0, 0.0)]
+    for start in range(0, 4, per_call):
+        record.add(start, of_members(*values[start : start + per_call]))
+    record.settle()
+    assert losses(rows) == [(2, 2.75), (4, 2.5)]
+    members = [row["members"] for row in rows]
+    assert members == [
+        {"seed": [5, 6], "d/loss": [1.5, 4.0]},
+        {"seed": [5, 6], "d/loss": [1.0, 4.0]},
+    ]
+
+
+def test_a_population_goes_on_from_notes():
+    rows = []
+    record = recorder(2, sinks=[rows.append], seeds=[5, 6])
+    record.add(0, of_members((1.0, 3.0)))
+    record.settle()
+    notes = json.loads(json.dumps(record.notes))
+    record = recorder(2, sinks=[rows.append], seeds=[5, 6], notes=notes)
+    record.add(1, of_members((2.0, 5.0)))
+    record.settle()
+    assert rows[0]["members"]["d/loss"] == [1.5, 4.0]
+
+
+def test_the_member_that_is_not_finite_is_named():
+    record = recorder(1, seeds=[5, 6])
+    with pytest.raises(NotFinite, match=r"^d/loss is nan at step 10 of seed 6$"):
+        record.add(8, of_members((1.0, 2.0), (3.0, np.nan), (np.nan, 1.0)))
+
+
 def test_steps_that_are_not_finite_are_noticed_a_few_calls_later_at_most():
     record = recorder(10_000)
     with pytest.raises(NotFinite, match="at step 3"):
@@ -194,6 +234,15 @@ def test_event_files_hold_the_rows_and_mark_what_a_resumed_run_repeats_as_void(t
         assert scalars == [(s, "d/loss", 0.5 * s) for s in range(start + 2, last + 1, 2)]
         voids = [e.step for e in written if e.HasField("session_log")]
         assert voids == ([] if start == 0 else [start + 1])
+
+
+def test_event_files_hold_a_tag_for_each_member(tmp_path):
+    board = logging.TensorBoard(tmp_path, start=0)
+    board({"step": 4, "d/loss": 1.5, "members": {"seed": [5, 6], "d/loss": [1.0, 2.0]}})
+    board.close()
+    (file,) = tmp_path.iterdir()
+    scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
+    assert scalars == {"d/loss": 1.5, "d/loss/seed_5": 1.0, "d/loss/seed_6": 2.0}
 
 
 ROW = {

@@ -16,6 +16,7 @@ from tests import toy_experiment, toy_runs
 CHANGED = {
     "batch_size": 16,
     "seed": 1,
+    "seeds": 2,
     "data": "ring",
     "resolution": "8",
     "resize": "pad",

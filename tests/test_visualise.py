@@ -14,7 +14,7 @@ import pytest
 import scipy.stats
 from PIL import Image
 
-from jaxgan import data, plots, visualise
+from jaxgan import data, plots, population, visualise
 from jaxgan.data import mixtures
 from tests import toy_model
 
@@ -63,6 +63,34 @@ def test_png_holds_the_picture():
     read = Image.open(io.BytesIO(visualise.png(picture)))
     assert read.format == "PNG"
     np.testing.assert_array_equal(np.asarray(read), np.asarray(picture))
+
+
+@pytest.mark.parametrize(("size", "columns"), [((40, 30), 4), ((100, 20), 1)])
+def test_panels_hold_every_picture_under_its_name(size, columns):
+    pictures = {f"seed {i}": Image.new("L", size, 40 * i) for i in range(5)}
+    sheet = np.asarray(visualise.panels(pictures, gap=8, strip=16))
+    width, height = size
+    for index in range(5):
+        left = 8 + index % columns * (width + 8)
+        top = 8 + index // columns * (height + 24) + 16
+        assert (sheet[top : top + height, left : left + width] == 40 * index).all()
+        name = sheet[top - 16 : top, left : left + width]
+        assert (name != 255).any()
+
+
+def test_the_picture_of_a_population_draws_its_members():
+    many = population.of(toy_model.build(shape=(2,), width=8))
+    state = jax.jit(many.init)(population.keys([0, 1]))
+
+    def picture(state):
+        kernel = np.asarray(state["generator"].params["Dense_0"]["kernel"])
+        return Image.new("L", (40, 40), int(1000 * abs(kernel[0, 0])) % 256)
+
+    sheet = np.asarray(visualise.of_members(picture, [0, 1])(state))
+    kernels = state["generator"].params["Dense_0"]["kernel"]
+    shades = [int(1000 * abs(float(kernels[index, 0, 0]))) % 256 for index in range(2)]
+    assert [sheet[30, 20, 0], sheet[30, 70, 0]] == shades
+    assert shades[0] != shades[1]
 
 
 def splits_of(train):

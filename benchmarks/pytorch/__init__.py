@@ -1,0 +1,1 @@
+"""The other side: the same networks and steps as good PyTorch users write them."""

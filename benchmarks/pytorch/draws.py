@@ -1,0 +1,93 @@
+"""What a step draws at random: afresh, or again what jaxgan's step drew."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Draws:
+    """Fresh draws, each named as in jaxgan: the last name folded into the keys."""
+
+    def normal(self, name: str, *shape: int) -> torch.Tensor:
+        """Standard normal draws."""
+        return torch.randn(shape)
+
+    def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """Uniform draws in [low, high)."""
+        return torch.empty(shape).uniform_(low, high)
+
+    def coins(self, name: str, *shape: int) -> torch.Tensor:
+        """Boolean draws, true with probability 1/2."""
+        return torch.rand(shape) < 0.5
+
+    def integers(self, name: str, *shape: int, high: int) -> torch.Tensor:
+        """Uniform integers in [0, high)."""
+        return torch.randint(high, shape)
+
+
+class Replayed(Draws):
+    """The recorded draws of jaxgan's steps, by name in the order in which they were made."""
+
+    def __init__(self, recorded: Iterable[tuple[str, np.ndarray]]) -> None:
+        self._waiting: dict[str, collections.deque[torch.Tensor]] = {}
+        for name, values in recorded:
+            queue = self._waiting.setdefault(name, collections.deque())
+            queue.append(channels_first(torch.from_numpy(np.array(values))))
+
+    def normal(self, name: str, *shape: int) -> torch.Tensor:
+        return self._next(name, shape)
+
+    def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        return self._next(name, shape)
+
+    def coins(self, name: str, *shape: int) -> torch.Tensor:
+        return self._next(name, shape)
+
+    def integers(self, name: str, *shape: int, high: int) -> torch.Tensor:
+        return self._next(name, shape)
+
+    def left(self) -> list[str]:
+        """Names of the draws that were not asked for."""
+        return [name for name, queue in self._waiting.items() if queue]
+
+    def replay_dropout(self, networks: Mapping[str, nn.Module]) -> None:
+        """Makes the dropout layers of the networks drop what jaxgan's layers of the names dropped.
+
+        Raises ValueError where two networks have dropout layers of one name.
+        """
+        taken: set[str] = set()
+        for network in networks.values():
+            for path, layer in network.named_modules():
+                if isinstance(layer, nn.Dropout) and layer.p > 0:
+                    name = path.rsplit(".")[-1]
+                    if name in taken:
+                        raise ValueError(f"two dropout layers are named {name!r}; name one anew")
+                    taken.add(name)
+                    layer.register_forward_hook(self._dropped(name))
+
+    def _dropped(self, name: str):
+        def hook(layer: nn.Dropout, inputs: tuple[torch.Tensor], output: torch.Tensor):
+            keep = self._next(name, tuple(output.shape))
+            return inputs[0] * keep / (1.0 - layer.p)
+
+        return hook
+
+    def _next(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        if not self._waiting.get(name):
+            raise ValueError(f"PyTorch's step draws {name!r} where jaxgan's drew nothing")
+        values = self._waiting[name].popleft()
+        if tuple(values.shape) != shape:
+            raise ValueError(
+                f"PyTorch's step draws {name!r} of shape {shape}, jaxgan's of {values.shape}"
+            )
+        return values
+
+
+def channels_first(values: torch.Tensor) -> torch.Tensor:
+    """Images [B, H, W, C] as [B, C, H, W]; all else as it is."""
+    return values.permute(0, 3, 1, 2).contiguous() if values.ndim == 4 else values

@@ -1,0 +1,131 @@
+"""Torch layers with the conventions of Flax's, so that a twin computes what jaxgan's network does.
+
+Images are [B, C, H, W] here. A twin names its layers as Flax names them ('Conv_0', 'BatchNorm_1',
+'Dense_0', counted by kind in the order of use): `weights.load` finds them by these names.
+`sequence` gives the names; a module of another form gives them to its attributes.
+"""
+
+from __future__ import annotations
+
+import collections
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Pads = tuple[int, int]
+
+
+class Conv(nn.Conv2d):
+    """A square convolution whose padding is 'SAME' as XLA means it: a stride of s divides the size
+    by s, and what cannot be split evenly is padded below and to the right.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = True
+    ) -> None:
+        self.pads = same_pads(kernel, stride)
+        even = self.pads[0] == self.pads[1]
+        padding = self.pads[0] if even else 0
+        super().__init__(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        low, high = self.pads
+        if low != high:
+            input = functional.pad(input, (low, high, low, high))
+        return super().forward(input)
+
+
+class ConvTranspose(nn.ConvTranspose2d):
+    """A square transposed convolution that multiplies the size by its stride, with the padding
+    'SAME' of Flax's. Raises ValueError where the kernel is smaller than the stride.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 2, bias: bool = True
+    ) -> None:
+        if kernel < stride:
+            raise ValueError(f"a kernel of {kernel} leaves gaps between strides of {stride}")
+        low, high = transposed_crops(kernel, stride)
+        self.excess = (low - min(low, high), high - min(low, high))
+        padding = min(low, high)
+        super().__init__(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
+
+    def forward(self, input: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        output = super().forward(input, output_size)
+        low, high = self.excess
+        return output[..., low : output.shape[-2] - high, low : output.shape[-1] - high]
+
+
+class BeforeShuffle(nn.Conv2d):
+    """A 3x3 convolution whose `factor`^2 x `outputs` channels a pixel shuffle makes pixels: torch's
+    numbers them channel by channel, jaxgan's pixel by pixel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, factor: int) -> None:
+        self.factor = factor
+        super().__init__(inputs, factor**2 * outputs, 3, padding=1)
+
+
+class FromImage(nn.Linear):
+    """A linear layer on all pixels of an image of `shape` (C, H, W): [B, C, H, W] to [B, F]."""
+
+    def __init__(self, shape: tuple[int, int, int], outputs: int, *, bias: bool = True) -> None:
+        self.shape = shape
+        super().__init__(shape[0] * shape[1] * shape[2], outputs, bias=bias)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input.flatten(1))
+
+
+class ToImage(nn.Linear):
+    """A linear layer to an image of `shape` (C, H, W): [B, F] to [B, C, H, W]."""
+
+    def __init__(self, inputs: int, shape: tuple[int, int, int], *, bias: bool = True) -> None:
+        self.shape = shape
+        super().__init__(inputs, shape[0] * shape[1] * shape[2], bias=bias)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input).unflatten(1, self.shape)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation of images whose running statistics keep 0.9 of the old, as in jaxgan."""
+    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
+
+
+def same_pads(kernel: int, stride: int) -> Pads:
+    """Pixels padded before and after, for sizes that the stride divides."""
+    total = max(kernel - stride, 0)
+    return total // 2, total - total // 2
+
+
+def transposed_crops(kernel: int, stride: int) -> Pads:
+    """Pixels that Flax's transposed convolution with padding 'SAME' crops off the full output, for
+    kernels no smaller than the stride.
+    """
+    total = kernel + stride - 2
+    low = kernel - 1 if stride > kernel - 1 else -(-total // 2)
+    return kernel - 1 - low, kernel - 1 - (total - low)
+
+
+_FLAX_NAMES = (
+    (nn.Linear, "Dense"),
+    (nn.Conv2d, "Conv"),
+    (nn.ConvTranspose2d, "ConvTranspose"),
+    (nn.BatchNorm2d, "BatchNorm"),
+    (nn.PReLU, "PReLU"),
+    (nn.Dropout, "Dropout"),
+)
+
+
+def sequence(*layers: nn.Module) -> nn.Sequential:
+    """The layers one after another, named as a compact Flax module names its own."""
+    counts: collections.Counter[str] = collections.Counter()
+    named = collections.OrderedDict()
+    for layer in layers:
+        kinds = (name for kind, name in _FLAX_NAMES if isinstance(layer, kind))
+        kind = next(kinds, type(layer).__name__)
+        named[f"{kind}_{counts[kind]}"] = layer
+        counts[kind] += 1
+    return nn.Sequential(named)

@@ -1,0 +1,170 @@
+"""jaxgan's side, as its runner trains: initialisation and steps compiled, the state donated.
+
+    python -m benchmarks.side_by_side.jaxgan_side train CASE [SEED ...]
+    python -m benchmarks.side_by_side.jaxgan_side run CASE STEPS SEED [SEED ...]
+    python -m benchmarks.side_by_side.jaxgan_side record CASE FILE
+
+Several seeds train together, as a population in one program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks import cases
+from benchmarks.side_by_side import evidence, protocol
+from jaxgan import environment, parallel, population, random, train
+from jaxgan.types import GAN
+
+_EARLY = 10
+
+
+class Started(NamedTuple):
+    """A run after its first call.
+
+    seconds:  from building the model to the end of the first call.
+    train_on: `train_on(steps)`, so many more train steps, whole calls, to their end.
+    losses:   of the first seed's first steps, by the metric's name.
+    """
+
+    seconds: float
+    train_on: Callable[[int], None]
+    losses: dict[str, list[float]]
+
+
+def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
+    """Starts to train the case, as a population where there are several seeds.
+
+    Not in its seconds: imports, the start of JAX's devices, and the batch on its way to them.
+    """
+    case.build_gan()  # imports what it needs
+    if len(seeds) > 1:
+        environment.use_cores(len(seeds))
+    mesh = parallel.data_mesh()
+    if len(seeds) > 1:
+        mesh = population.mesh_for(len(seeds), mesh)
+    batch = _on_devices(case, len(seeds), mesh)
+    begun = time.perf_counter()
+    gan, state = _fresh(case, seeds, mesh)
+    call = train.compile_call(gan.step, per_call=case.per_call, mode="jit", mesh=mesh)
+    state, metrics = jax.block_until_ready(call(state, batch))
+    seconds = time.perf_counter() - begun
+    losses = {
+        name: np.reshape(mean.value, (case.per_call, -1))[:_EARLY, 0].tolist()
+        for name, mean in metrics.items()
+        if name.endswith("/loss")
+    }
+
+    def train_on(steps: int) -> None:
+        nonlocal state
+        metrics = None
+        for _ in range(steps // case.per_call):
+            state, metrics = call(state, batch)
+        jax.block_until_ready((state, metrics))
+
+    return Started(seconds, train_on, losses)
+
+
+def _fresh(case: cases.Case, seeds: Sequence[int], mesh: jax.sharding.Mesh) -> tuple[GAN, Any]:
+    """The model and its state on the mesh."""
+    gan = case.build_gan()
+    if len(seeds) == 1:
+        return gan, parallel.place_state(jax.jit(gan.init)(jax.random.key(seeds[0])), mesh)
+    gan = population.spread(population.of(gan), mesh)
+    return gan, population.place(jax.jit(gan.init)(population.keys(seeds)), mesh)
+
+
+def _on_devices(case: cases.Case, seeds: int, mesh: jax.sharding.Mesh) -> Any:
+    """The batch of a call: for several seeds [S, B, ...], for several steps stacked [K, ...]."""
+    data, axis = case.data(), 0
+    if seeds > 1:
+        data = {name: np.stack([values] * seeds) for name, values in data.items()}
+    if case.per_call > 1:
+        data, axis = {n: np.stack([values] * case.per_call) for n, values in data.items()}, 1
+    return parallel.shard(data, mesh, axis=axis)
+
+
+def record(case: cases.Case) -> evidence.Evidence:
+    """The first steps of the case: weights, batch, all that was drawn, and the losses."""
+    gan, batch = case.build_gan(), case.data()
+    state = jax.jit(gan.init)(jax.random.key(0))
+    before = {name: lively(player.params) for name, player in state.players.items()}
+    state = state.with_params(before)
+    losses: dict[str, list[float]] = {}
+    with _recorded() as draws:
+        step = jax.jit(gan.step)
+        for _ in range(evidence.STEPS):
+            state, metrics = step(state, batch)
+            for name, mean in metrics.items():
+                losses.setdefault(name, []).append(float(mean.value))
+        jax.effects_barrier()
+    after = {name: jax.device_get(state[name].params) for name in before}
+    return evidence.Evidence(before, after, batch, draws, losses)
+
+
+def lively(params: Any) -> Any:
+    """The params with kernels large enough to carry a signal through, and no bias zero: where fresh
+    networks say next to nothing, two that differ would agree.
+    """
+    draws = np.random.default_rng(0)
+
+    def enliven(leaf: jax.Array) -> np.ndarray:
+        values = np.asarray(leaf)
+        if values.ndim < 2:
+            return values + draws.normal(0, 0.1, values.shape).astype(values.dtype)
+        wanted = math.sqrt(2 / math.prod(values.shape[:-1]))
+        return values * np.float32(max(wanted / values.std(), 1.0))
+
+    return jax.tree.map(enliven, params)
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[list[tuple[str, np.ndarray]]]:
+    """The list that every draw of a program traced in this block adds its name and values to.
+
+    All draws of the library pass through `random.draw`, which is replaced for that long.
+    """
+    made: list[tuple[str, np.ndarray]] = []
+    original = random.draw
+
+    def draw(keys: random.Keys, function: Callable[[jax.Array], jax.Array]) -> jax.Array:
+        values = original(keys, function)
+        name = keys.path.rsplit("/")[-1]
+        jax.debug.callback(lambda v: made.append((name, np.asarray(v))), values, ordered=True)
+        return values
+
+    random.draw = draw
+    try:
+        yield made
+    finally:
+        random.draw = original
+
+
+def main(action: str, name: str, *rest: str) -> None:
+    """Serves the command's requests, trains so many steps, or writes the first steps' evidence."""
+    case = cases.named(name)
+    if action == "record":
+        evidence.save(pathlib.Path(rest[0]), record(case))
+        return
+    environment.use_compilation_cache()
+    environment.keep_freed_memory()
+    if action == "run":
+        steps, *seeds = (int(number) for number in rest)
+        start(case, seeds).train_on(steps - case.per_call)
+        return
+    started = start(case, [int(seed) for seed in rest] or (0,))
+    hello = {"first_step_s": started.seconds, "losses": started.losses, "per_call": case.per_call}
+    protocol.serve(hello, started.train_on)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,108 @@
+"""PyTorch's side: eager, on all cores, in one of two memory layouts.
+
+python -m benchmarks.side_by_side.pytorch_side train CASE LAYOUT
+python -m benchmarks.side_by_side.pytorch_side repeat CASE FILE
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import cases
+from benchmarks.pytorch import weights
+from benchmarks.pytorch.draws import Draws, Replayed, channels_first
+from benchmarks.pytorch.training import Twin
+from benchmarks.side_by_side import evidence, protocol
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def start(case: cases.Case, layout: str) -> tuple[float, Callable[[int], None]]:
+    """The seconds from building the model to the end of its first step, and what trains on."""
+    case.build_twin()  # imports what it needs
+    data = case.data()
+    begun = time.perf_counter()
+    twin, draws = case.build_twin(), Draws()
+    for player in twin.players.values():
+        player.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]
+    batch = prepared(twin, data, layout)
+    twin.step(batch, draws)
+    seconds = time.perf_counter() - begun
+
+    def train_on(steps: int) -> None:
+        for _ in range(steps):
+            twin.step(batch, draws)
+
+    return seconds, train_on
+
+
+def prepared(twin: Twin, data: Mapping[str, np.ndarray], layout: str) -> Any:
+    """What the twin's step takes, from jaxgan's batch."""
+    tensors = {name: channels_first(torch.from_numpy(values)) for name, values in data.items()}
+    for name, values in tensors.items():
+        if values.ndim == 4:
+            tensors[name] = values.contiguous(memory_format=LAYOUTS[layout])
+    return twin.prepare(tensors)
+
+
+def repeat(case: cases.Case, recorded: evidence.Evidence) -> evidence.Repetition:
+    """The recorded steps once more, from the same weights, batch and draws.
+
+    Raises ValueError where the networks or the draws of the two sides are not the same.
+    """
+    twin, draws = case.build_twin(), Replayed(recorded.draws)
+    before = _weights(twin, recorded.before)
+    expected = _weights(twin, recorded.after)
+    _weights(twin, recorded.before)
+    draws.replay_dropout(twin.players)
+    batch = prepared(twin, recorded.batch, "contiguous")
+    losses: dict[str, list[float]] = {}
+    for _ in range(evidence.STEPS):
+        for name, value in twin.step(batch, draws).items():
+            losses.setdefault(name, []).append(value.item())
+    if draws.left():
+        raise ValueError(f"jaxgan's step draws {draws.left()} where PyTorch's drew nothing")
+    differences = {
+        name: float(
+            (_flat(player) - expected[name]).norm() / (expected[name] - before[name]).norm()
+        )
+        for name, player in twin.players.items()
+    }
+    return evidence.Repetition(losses, differences)
+
+
+def _weights(twin: Twin, params: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Loads the players' params; returns copies, flat, by player."""
+    for name, player in twin.players.items():
+        weights.load(player, params[name])
+    return {name: _flat(player) for name, player in twin.players.items()}
+
+
+def _flat(player: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([leaf.detach().flatten() for leaf in player.parameters()])
+
+
+def main(action: str, name: str, *rest: str) -> None:
+    """Serves the command's requests, or prints what repeating the recorded steps gave."""
+    case = cases.named(name)
+    if action == "repeat":
+        recorded = evidence.load(pathlib.Path(rest[0]))
+        try:
+            print(json.dumps(repeat(case, recorded)._asdict()))
+        except ValueError as error:
+            print(json.dumps({"refused": str(error)}))
+        return
+    seconds, train_on = start(case, rest[0])
+    protocol.serve({"first_step_s": seconds, "per_call": 1}, train_on)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,178 @@
+"""Progressive growing (Karras et al. 2018): images grow from 4 pixels, each resolution fading in.
+
+    python -m experiments.progressive
+    python -m experiments.progressive --data folder:PHOTOS --resolution 64
+
+Each resolution is a stage of the run: it fades in over `--fade-images`, trains on for
+`--stable-images`, and the last one goes on to the end. 32 pixels have the stages 4, 8, 16 and 32;
+every size that halves to a base of 4 to 7 pixels is grown to in the same way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from experiments import game
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.stages import Stage
+    from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(game.Game):
+    """Progressive growing with the Wasserstein loss and a gradient penalty."""
+
+    steps: int = 6400
+    resolution: str | None = "32"
+    loss: str = "wasserstein"
+    latent_size: int = 128
+    generator_learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 1e-3
+    beta1: float = 0.0
+    beta2: float = 0.99
+    shared_noise: bool = True
+    fade_images: int = 30_000
+    """Real images over which a resolution fades in."""
+    stable_images: int = 30_000
+    """Real images shown to the whole of a resolution before the next begins."""
+    batch_sizes: tuple[int, ...] = ()
+    """The batch size of each resolution, the smallest first; default: --batch-size for all."""
+    width: int = 16
+    """Channels at the full resolution; they double with every halving, up to --max-width."""
+    max_width: int = 128
+    """The most channels a layer has."""
+    group: int = 4
+    """Examples in a group of the minibatch's standard deviation; it must divide the batch size."""
+    penalty_weight: float = 10.0
+    """Of the squared distance of the critic's slope from 1, between real images and fakes."""
+    drift: float = 0.001
+    """Weight of the squared logits of real images, which keeps the logits near zero."""
+    keep_optimisers: bool = False
+    """Let the optimisers keep what they know of the old layers; by default each stage resets
+    them.
+    """
+
+    @property
+    def rows_per_step(self) -> int:
+        """Of the stage that takes the most."""
+        return max(self.batch_sizes or (self.batch_size,)) * self.n_critic
+
+
+PRESETS = {
+    # Karras et al. 2018, appendix A: 1024 pixels in nine stages of 800,000 images to fade in and
+    # as many to stay, in batches of 16; theirs shrink from 256 pixels on, for the memory's sake.
+    "paper": {
+        "steps": 900_000,
+        "resolution": None,
+        "batch_size": 16,
+        "latent_size": 512,
+        "shared_noise": False,
+        "width": 16,
+        "max_width": 512,
+        "fade_images": 800_000,
+        "stable_images": 800_000,
+        "ema_half_life": 11_000.0,
+    },
+    "smoke": {
+        "steps": 4,
+        "batch_size": 8,
+        "resolution": "28",
+        "fade_images": 8,
+        "stable_images": 8,
+        "width": 4,
+        "max_width": 8,
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
+    """The stages of the run, one for each resolution; ValueError where the flags do not fit them or
+    one another.
+    """
+    import functools
+
+    from jaxgan import stages
+    from jaxgan.models import progressive
+
+    if config.decay_from != 1.0 and not config.keep_optimisers:
+        raise ValueError(
+            "optimisers that start afresh at each stage cannot let their step sizes fall over the "
+            "run; add --keep-optimisers or leave --decay-from at 1"
+        )
+    shape = game.image_shape(spec)
+    found, start = [], 0
+    for level, rows in enumerate(rows_by_level(config, progressive.levels(shape[:2]))):
+        found.append(
+            stages.Stage(
+                start,
+                rows,
+                functools.partial(at_level, config, shape, level, rows=rows),
+                functools.partial(progressive.grow, keep_optimisers=config.keep_optimisers),
+            )
+        )
+        images = config.stable_images + (config.fade_images if level else 0)
+        call = rows * config.steps_per_call
+        start += max(1, -(-images // call)) * config.steps_per_call
+    return tuple(found)
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model of the last stage; ValueError on a size that cannot be grown to."""
+    return plan(config, spec)[-1].build(axis_name=axis_name)
+
+
+def rows_by_level(config: Config, last: int) -> list[int]:
+    """The rows of a step at each level from 0 to `last`; ValueError on batches that do not fit."""
+    sizes = config.batch_sizes or (config.batch_size,) * (last + 1)
+    if len(sizes) != last + 1:
+        raise ValueError(
+            f"--batch-sizes has {len(sizes)} entries for {last + 1} resolutions; give one for each"
+        )
+    for size in sizes:
+        if size < 1 or size % (config.group * config.accumulate):
+            raise ValueError(
+                f"a batch of {size} cannot be split into groups of {config.group} for the "
+                f"minibatch's standard deviation; use a multiple of "
+                f"{config.group * config.accumulate}"
+            )
+    return [size * config.n_critic for size in sizes]
+
+
+def at_level(
+    config: Config,
+    shape: tuple[int, int, int],
+    level: int,
+    *,
+    rows: int,
+    axis_name: str | None = None,
+) -> GAN:
+    """The model of one stage."""
+    import functools
+
+    from jaxgan import penalties
+    from jaxgan.models import progressive
+
+    options = game.options(config, axis_name=axis_name)
+    options["loss"] = progressive.drifting(options["loss"], config.drift)
+    return progressive.build(
+        shape=shape,
+        level=level,
+        rows=rows,
+        fade_images=config.fade_images,
+        latent_size=config.latent_size,
+        prior=config.prior,
+        width=config.width,
+        max_width=config.max_width,
+        group=config.group,
+        penalty=functools.partial(penalties.gradient_penalty, weight=config.penalty_weight),
+        **options,
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)

@@ -1,0 +1,52 @@
+"""SNGAN (Miyato et al. 2018), a spectrally normalised discriminator under the hinge loss, on
+garments or any images.
+
+    python -m experiments.sngan
+    python -m experiments.judge RUN      # what the independent classifier says of it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from experiments import dcgan
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(dcgan.Config):
+    """DCGAN's networks with a discriminator that is spectrally normalised."""
+
+    loss: str = "hinge"
+
+
+PRESETS = {
+    # pfnet-research/sngan_projection, sn_cifar10_unconditional.yml, but for its residual networks
+    # and for the generator's batch, which is 128 there.
+    "paper": {
+        "steps": 50_000,
+        "latent_size": 128,
+        "generator_learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
+        "beta1": 0.0,
+        "beta2": 0.9,
+        "decay_from": 0.0,
+        "n_critic": 5,
+        "shared_noise": False,
+        "ema_half_life": 0.0,
+    },
+    "smoke": dcgan.PRESETS["smoke"],
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    return dcgan.build(config, spec, axis_name=axis_name, discriminator_norm="spectral")
+
+
+if __name__ == "__main__":
+    run.main(__name__)

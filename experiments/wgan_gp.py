@@ -1,0 +1,69 @@
+"""WGAN-GP (Gulrajani et al. 2017), DCGAN's networks with a gradient penalty, on garments or any
+images.
+
+    python -m experiments.wgan_gp
+    python -m experiments.judge RUN      # what the independent classifier says of it
+
+`discriminator/wasserstein` is the critic's estimate of the distance: it falls as the samples
+improve.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+from experiments import dcgan
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(dcgan.Config):
+    """DCGAN's networks with a critic whose slope is held at 1."""
+
+    loss: str = "wasserstein"
+    generator_learning_rate: float = 5e-4
+    beta1: float = 0.0
+    beta2: float = 0.9
+    penalty_weight: float = 10.0
+    """Of the squared distance of the critic's slope from 1, between real images and fakes."""
+    discriminator_norm: Literal["layer", "none"] = "layer"
+    """Of the critic; statistics of the batch would couple the examples whose slopes are held."""
+
+
+PRESETS = {
+    # The authors' gan_64x64.py with its DCGAN networks: a critic with layer normalisation.
+    "paper": {
+        "steps": 200_000,
+        "n_critic": 5,
+        "kernel": 5,
+        "latent_size": 128,
+        "generator_learning_rate": 1e-4,
+        "discriminator_learning_rate": 1e-4,
+        "shared_noise": False,
+        "ema_half_life": 0.0,
+    },
+    "smoke": dcgan.PRESETS["smoke"],
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    import functools
+
+    from jaxgan import penalties
+
+    return dcgan.build(
+        config,
+        spec,
+        axis_name=axis_name,
+        discriminator_norm=config.discriminator_norm,
+        penalty=functools.partial(penalties.gradient_penalty, weight=config.penalty_weight),
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)
