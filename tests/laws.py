@@ -258,6 +258,9 @@ CASES = [
 
 BY_NAME = {case.name: case for case in CASES}
 
+# What the others build on: checked in every mode by the suite, not by the slow target alone.
+FOUNDATION = ("vanilla", "vanilla-3-critic-steps", "vanilla-relativistic", "dcgan", "conditional")
+
 
 def names_except(law: str) -> list[str]:
     """Names of the cases for which the law holds."""

@@ -112,20 +112,18 @@ def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     assert first[2:] == second
 
 
-@pytest.mark.parametrize("name", laws.names_except("L3"))
-@pytest.mark.parametrize(
-    ("mode", "devices"),
-    [
-        ("jit", 2),
-        ("shard_map", 2),
-        ("pmap", 8),
-        *(
-            pytest.param(mode, devices, marks=pytest.mark.slow)
-            for mode in parallel.MODES
-            for devices in (1, 2, 4, 8)
-        ),
-    ],
-)
+def modes_of_the_cases():
+    """(case, mode, devices) of L3; what takes minutes in all is left to the slow target."""
+    every = [(mode, devices) for mode in parallel.MODES for devices in (1, 2, 4, 8)]
+    for name in laws.names_except("L3"):
+        thorough = name in laws.FOUNDATION
+        quick = [("jit", 2), ("shard_map", 2), ("pmap", 8)] if thorough else [("shard_map", 2)]
+        for mode, devices in every:
+            marks = () if (mode, devices) in quick else pytest.mark.slow
+            yield pytest.param(name, mode, devices, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "mode", "devices"), modes_of_the_cases())
 def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devices):
     case = laws.BY_NAME[name]
     with jax.enable_x64(True):
