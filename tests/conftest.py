@@ -40,6 +40,22 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"{versions}, {DEVICES} simulated devices"
 
 
+MAPPINGS = pathlib.Path("/proc/self/maps")
+MOST_MAPPINGS = 25_000
+
+
+@pytest.fixture(autouse=True)
+def room_for_programs():
+    """Lets go of compiled programs in time: each takes mapped regions of memory, and Linux gives a
+    process 65,530 of them; where they run out, the compiler crashes.
+    """
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The `--data` of an archive of tiny labelled images, for runs of the toy experiment."""

@@ -44,7 +44,14 @@ def disagreement(ours, theirs, difference=0.0):
 
 
 @pytest.mark.parametrize(("theirs", "agree"), [(2.0019, True), (2.0021, False), (np.nan, False)])
-def test_losses_agree_to_a_thousandth(theirs, agree):
+def test_the_first_losses_agree_to_a_thousandth(theirs, agree):
+    sentence = disagreement([2.0, 2.0, 2.0], {"loss": [theirs, 2.0, 2.0]})
+    assert (sentence is None) == agree
+    assert agree or "loss of step 1 is 2 in jaxgan" in sentence
+
+
+@pytest.mark.parametrize(("theirs", "agree"), [(2.019, True), (2.021, False), (np.nan, False)])
+def test_later_losses_agree_to_a_hundredth(theirs, agree):
     sentence = disagreement([2.0, 2.0, 2.0], {"loss": [2.0, 2.0, theirs]})
     assert (sentence is None) == agree
     assert agree or "loss of step 3 is 2 in jaxgan" in sentence
