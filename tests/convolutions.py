@@ -38,14 +38,7 @@ CASES = {
     "few channels to many": Case((8, 7), (3, 2), (2, 1), channels=3, features=16),
     "few channels, padding": Case((5, 5), (3, 3), (1, 1), ((2, 1), (0, 3)), 1, 17),
     "long contraction": Case((33, 32), (3, 3), (2, 2), channels=5, features=2, count=34),
-}
-
-# Large enough for the forms that suit many channels.
-LARGE = {
     "many channels to few": Case((6, 7), (5, 5), (1, 1), channels=64, features=3),
-    "many channels, stride 2": Case((9, 8), (4, 4), (2, 2), channels=128, features=128),
-    "many channels and pixels": Case((16, 18), (3, 3), channels=64, features=65, count=4),
-    "many channels, pixels, stride 2": Case((32, 32), (4, 4), (2, 2), "SAME", 128, 128, count=4),
 }
 
 

@@ -38,11 +38,6 @@ def test_a_transposed_convolution_equals_xlas_own_in_every_derivative(name):
     convolutions.assert_equals_xlas_own("transposed", CASES[name], convolutions.every)
 
 
-@pytest.mark.parametrize("case", convolutions.LARGE.values(), ids=convolutions.LARGE)
-def test_many_channels_equal_xlas_own(case):
-    convolutions.assert_equals_xlas_own("convolution", case, convolutions.first)
-
-
 @st.composite
 def geometries(draw, groups=(1,)) -> convolutions.Case:
     """Any convolution that a GAN may hold, on images barely larger than the kernel reaches."""

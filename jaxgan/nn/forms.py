@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan.nn import winograd
 from jaxgan.types import Array
 
 Pair = tuple[int, int]
@@ -27,11 +26,8 @@ _SPLIT_FROM = 8192
 _PIECE = 1024
 _MOST_PIECES = 16
 
-# Winograd's algorithms move more memory than they save where there are fewer channels or pixels.
-_MANY_CHANNELS = 128
-_ENOUGH_CHANNELS = 64
-_ENOUGH_PIXELS = 1024
 _FEW_CHANNELS = 4
+_MANY_CHANNELS = 64
 
 
 class Geometry(NamedTuple):
@@ -93,14 +89,10 @@ def plain_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
 
 
 def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """XLA's own, which is fast but for strides between many channels, or to few."""
-    dense = geometry.strides == (1, 1)
-    if geometry.groups > 1 or not (dense or _halves(geometry, x)):
-        return plain_c(x, w, geometry=geometry)
-    if dense and w.shape[3] <= _FEW_CHANNELS and w.shape[2] >= _ENOUGH_CHANNELS:
+    """XLA's own, which is fast but to few channels."""
+    dense = geometry.strides == (1, 1) and geometry.groups == 1
+    if dense and w.shape[3] <= _FEW_CHANNELS and w.shape[2] >= _MANY_CHANNELS:
         return _t_by_taps(x, _turned_kernel(w), geometry=_turned(geometry))
-    if not dense and min(w.shape[2:]) >= _MANY_CHANNELS:
-        return _c_by_winograd(x, w, geometry=geometry)
     return plain_c(x, w, geometry=geometry)
 
 
@@ -193,10 +185,8 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     if x.shape[3] <= _FEW_CHANNELS and y.shape[3] >= 16:
         return _k_by_taps(x, y, geometry=geometry)
     dense = geometry.strides == (1, 1)
-    if dense and y.shape[3] <= _FEW_CHANNELS and x.shape[3] >= _ENOUGH_CHANNELS:
+    if dense and y.shape[3] <= _FEW_CHANNELS and x.shape[3] >= _MANY_CHANNELS:
         return _turned_kernel(_k_by_taps(y, x, geometry=_turned(geometry)))
-    if _k_winograd_pays(x, y, geometry):
-        return _k_by_winograd(x, y, geometry=geometry)
     count = x.shape[0]
     pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
     if pieces == 1:
@@ -259,72 +249,3 @@ def _k_by_taps(x: Array, y: Array, *, geometry: Geometry) -> Array:
     ]
     w = jnp.einsum("tcnhw,nhwf->tcf", jnp.stack(shifted), y)
     return w.reshape(taps_h, taps_w, channels, y.shape[3])
-
-
-# --- strides and channels that suit Winograd's algorithms -----------------------------------------
-
-
-def _halves(geometry: Geometry, x: Array) -> bool:
-    """Whether blocks of as many pixels as the stride make it a convolution that `winograd` has, at
-    this precision.
-    """
-    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
-    square = taps_h == taps_w and stride_h == stride_w
-    whole = taps_h % stride_h == 0 and taps_h // stride_h in winograd.ALGORITHMS
-    return square and whole and x.dtype in (jnp.float32, jnp.float64)
-
-
-def _c_by_winograd(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    blocks, padding = _space_to_depth(x, geometry)
-    stride, channels = geometry.strides[0], w.shape[2]
-    reach = w.shape[0] // stride
-    w = w.reshape(reach, stride, reach, stride, channels, -1)
-    taps = {
-        (i, j): w[i, :, j].reshape(stride * stride * channels, -1)
-        for i in range(reach)
-        for j in range(reach)
-    }
-    return winograd.correlate(blocks, taps, padding=padding, output=geometry.output)
-
-
-def _k_winograd_pays(x: Array, y: Array, geometry: Geometry) -> bool:
-    """On one device: spread over several, every product of the algorithm would be reduced."""
-    enough = _ENOUGH_CHANNELS if geometry.strides == (1, 1) else _MANY_CHANNELS
-    return (
-        _halves(geometry, x)
-        and geometry.devices == 1
-        and min(x.shape[3], y.shape[3]) >= enough
-        and y.shape[0] * y.shape[1] * y.shape[2] >= _ENOUGH_PIXELS
-    )
-
-
-def _k_by_winograd(x: Array, y: Array, *, geometry: Geometry) -> Array:
-    stride, channels = geometry.strides[0], x.shape[3]
-    reach = geometry.kernel[0] // stride
-    blocks, padding = _space_to_depth(x, geometry)
-    taps = winograd.kernel_gradient(blocks, y, taps=reach, padding=padding)
-    rows = [
-        jnp.stack([taps[i, j].reshape(stride, stride, channels, -1) for j in range(reach)], axis=1)
-        for i in range(reach)
-    ]
-    return jnp.stack(rows).reshape(*geometry.kernel, channels, -1)
-
-
-def _space_to_depth(x: Array, geometry: Geometry) -> tuple[Array, Pads]:
-    """Images whose pixels are blocks of the padded image's, [B, h, w, strides x C], and the padding
-    they still want.
-    """
-    stride = geometry.strides[0]
-    if stride == 1:
-        return x, geometry.padding
-    reach = geometry.kernel[0] // stride
-    high, wide = (size + reach - 1 for size in geometry.output)
-    config = [(0, 0, 0)]
-    for size, (before, _), blocks in zip(
-        geometry.image, geometry.padding, (high, wide), strict=True
-    ):
-        config.append((before, blocks * stride - size - before, 0))
-    x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
-    count, _, _, channels = x.shape
-    x = x.reshape(count, high, stride, wide, stride, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(count, high, wide, -1), ((0, 0), (0, 0))
