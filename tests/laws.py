@@ -258,6 +258,9 @@ CASES = [
 
 BY_NAME = {case.name: case for case in CASES}
 
+# Whose programs take longest to compile: L4 to L6 in the slow target alone.
+HEAVY = ("progressive", "pix2pix", "cyclegan", "cyclegan-pool", "discogan", "srgan")
+
 # What the others build on: checked in every mode by the suite, not by the slow target alone.
 FOUNDATION = ("vanilla", "vanilla-3-critic-steps", "vanilla-relativistic", "dcgan", "conditional")
 

@@ -15,6 +15,11 @@ from jaxgan import parallel, steps
 every_case = pytest.mark.parametrize("name", list(laws.BY_NAME))
 
 
+def in_time(names):
+    """The cases, of which the heavy ones are left to the slow target."""
+    return [pytest.param(n, marks=[pytest.mark.slow] * (n in laws.HEAVY)) for n in names]
+
+
 def identical(left, right) -> bool:
     """Whether the arrays of two trees are equal bit for bit, path by path."""
     left, right = (jax.tree_util.tree_leaves_with_path(tree) for tree in (left, right))
@@ -148,7 +153,7 @@ def test_L3_in_single_precision_the_losses_agree(mode):
             assert b[metric] == pytest.approx(a[metric], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", laws.names_except("L4"))
+@pytest.mark.parametrize("name", in_time(laws.names_except("L4")))
 @pytest.mark.parametrize("slices", [2, 4])
 def test_L4_accumulation_equals_the_whole_batch(name, slices):
     case = laws.BY_NAME[name]
@@ -166,7 +171,7 @@ def test_L4_accumulation_equals_the_whole_batch(name, slices):
             assert b == pytest.approx(a, rel=1e-10, abs=1e-10)
 
 
-@every_case
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME))
 def test_L5_every_k_is_the_identity_at_other_steps(name):
     case = laws.BY_NAME[name]
     gan = case.build(
@@ -187,7 +192,7 @@ def test_L5_every_k_is_the_identity_at_other_steps(name):
         state = after
 
 
-@every_case
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME))
 @pytest.mark.parametrize(
     "mode", ["jit", *(pytest.param(m, marks=pytest.mark.slow) for m in parallel.MODES[1:])]
 )
