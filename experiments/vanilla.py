@@ -43,8 +43,6 @@ class Config(game.Game):
     """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator;
     default: by fan-in.
     """
-    optimiser: Literal["adam", "sgd"] = "adam"
-    """Adam, or the decaying SGD with growing momentum of 2014."""
 
 
 PRESETS = {
@@ -105,19 +103,13 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     from jaxgan.models import vanilla
 
     generator, discriminator = networks(config, spec.shape)
-    options = game.options(config, axis_name=axis_name)
-    if config.optimiser == "sgd":
-        options["optimisers"] = {
-            "generator": vanilla.sgd_of_2014(config.generator_learning_rate),
-            "discriminator": vanilla.sgd_of_2014(config.discriminator_learning_rate),
-        }
     return vanilla.build(
         shape=spec.shape,
         latent_size=config.latent_size,
         prior=config.prior,
         generator=generator,
         discriminator=discriminator,
-        **options,
+        **game.options(config, axis_name=axis_name),
     )
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import nn, random, two_player
-from jaxgan.nn import layers
+from jaxgan.nn import layers, normalisation
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
@@ -69,19 +69,6 @@ def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
     return found
 
 
-def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
-    """Batch normalisation with gains N(1, 0.02); statistics of the batch in training, running ones
-    otherwise.
-    """
-    return linen.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        axis_name=axis_name,
-        scale_init=lambda key, shape, dtype=jnp.float32: 1.0 + weights(key, shape, dtype),
-    )
-
-
 class Generator(linen.Module):
     """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a projection, then one stride-2 transposed
     convolution a doubling.
@@ -101,10 +88,10 @@ class Generator(linen.Module):
         count = stages((height, width))
         base = (height >> count, width >> count, self.width << (count - 1))
         x = linen.Dense(math.prod(base), use_bias=False, kernel_init=weights)(latents)
-        x = jax.nn.relu(batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
+        x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
         for features in [self.width << i for i in reversed(range(count - 1))]:
             x = self._double(x, features, use_bias=False)
-            x = jax.nn.relu(batch_norm(train, self.axis_name)(x))
+            x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x))
         return jnp.tanh(self._double(x, channels, use_bias=True))
 
     def _double(self, x: Array, features: int, *, use_bias: bool) -> Array:
@@ -163,7 +150,7 @@ class Discriminator(linen.Module):
 
     def _normalised(self, x: Array, train: bool) -> Array:
         if self.norm == "batch":
-            return batch_norm(train, self.axis_name)(x)
+            return normalisation.batch_norm(train, self.axis_name)(x)
         if self.norm == "layer":
             return linen.LayerNorm(epsilon=1e-5, reduction_axes=(1, 2, 3), feature_axes=-1)(x)
         return x

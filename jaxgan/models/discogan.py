@@ -75,11 +75,11 @@ class Generator(linen.Module):
         for level in range(count):
             x = _halved(self.width << level)(x)
             if level:
-                x = _batch_norm(x, train, self.axis_name)
+                x = normalisation.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x)
         for level in reversed(range(1, count)):
             x = _doubled(self.width << (level - 1))(x)
-            x = jax.nn.relu(_batch_norm(x, train, self.axis_name))
+            x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x))
         return jnp.tanh(_doubled(self.channels)(x))
 
 
@@ -98,7 +98,7 @@ class Discriminator(linen.Module):
         for level in range(dcgan.stages((height, width))):
             x = _halved(self.width << level)(x)
             if level:
-                x = _batch_norm(x, train, self.axis_name)
+                x = normalisation.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x)
             features.append(x)
         last = linen.Dense(1, use_bias=False, kernel_init=_weights)
@@ -113,10 +113,6 @@ def _doubled(features: int) -> nn.ConvTranspose:
     return nn.ConvTranspose(
         features, (4, 4), strides=2, use_bias=False, kernel_init=_transposed_weights
     )
-
-
-def _batch_norm(x: Array, train: bool, axis_name: str | None) -> Array:
-    return normalisation.normalise("batch", train=train, axis_name=axis_name)(x)
 
 
 # --- objectives -----------------------------------------------------------------------------------

@@ -124,35 +124,37 @@ def _t_by_blocks(y: Array, w: Array, *, geometry: Geometry) -> Array:
     """One stride-1 convolution to (strides x channels), depth to space, crop: no multiplication by
     inserted zeros.
     """
-    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
-    channels, features = w.shape[2], w.shape[3]
-    reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
-    extra_h, extra_w = reach_h * stride_h - taps_h, reach_w * stride_w - taps_w
-    w = jnp.pad(w, ((0, extra_h), (0, extra_w), (0, 0), (0, 0)))
-    w = w.reshape(reach_h, stride_h, reach_w, stride_w, channels, features)[::-1, :, ::-1]
-    w = w.transpose(0, 2, 5, 1, 3, 4)
-    w = w.reshape(reach_h, reach_w, features, stride_h * stride_w * channels)
+    w = _by_block(w, geometry)[::-1, ::-1].transpose(0, 1, 5, 2, 3, 4)
+    reach_h, reach_w, features = w.shape[:3]
+    w = w.reshape(reach_h, reach_w, features, -1)
     z = _stride_one(y, w, ((reach_h - 1, reach_h - 1), (reach_w - 1, reach_w - 1)))
     return _depth_to_space(z, geometry)
 
 
 def _t_by_taps(y: Array, w: Array, *, geometry: Geometry) -> Array:
     """To images of few channels: one matrix product to all taps, added up where they fall."""
-    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
-    channels, features = w.shape[2], w.shape[3]
-    reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
-    extra_h, extra_w = reach_h * stride_h - taps_h, reach_w * stride_w - taps_w
-    w = jnp.pad(w, ((0, extra_h), (0, extra_w), (0, 0), (0, 0)))
-    w = w.reshape(reach_h, stride_h, reach_w, stride_w, channels, features)
-    w = w.transpose(0, 2, 1, 3, 4, 5).reshape(-1, features)
-    z = jnp.einsum("nhwf,pf->nhwp", y, w)
-    z = z.reshape(*y.shape[:3], reach_h, reach_w, stride_h * stride_w * channels)
+    w = _by_block(w, geometry)
+    reach_h, reach_w = w.shape[:2]
+    z = jnp.einsum("nhwf,pf->nhwp", y, w.reshape(-1, w.shape[-1]))
+    z = z.reshape(*y.shape[:3], reach_h, reach_w, -1)
     total = jnp.zeros((), y.dtype)
     for row in range(reach_h):
         for column in range(reach_w):
             margins = ((row, reach_h - 1 - row), (column, reach_w - 1 - column))
             total = total + jnp.pad(z[:, :, :, row, column], ((0, 0), *margins, (0, 0)))
     return _depth_to_space(total, geometry)
+
+
+def _by_block(w: Array, geometry: Geometry) -> Array:
+    """The kernel [h, w, stride, stride, C, F]: which block of pixels a tap meets, and where in
+    it; filled up with zeros to whole blocks.
+    """
+    (taps_h, taps_w), (stride_h, stride_w) = geometry.kernel, geometry.strides
+    reach_h, reach_w = -(-taps_h // stride_h), -(-taps_w // stride_w)
+    extra_h, extra_w = reach_h * stride_h - taps_h, reach_w * stride_w - taps_w
+    w = jnp.pad(w, ((0, extra_h), (0, extra_w), (0, 0), (0, 0)))
+    w = w.reshape(reach_h, stride_h, reach_w, stride_w, *w.shape[2:])
+    return w.transpose(0, 2, 1, 3, 4, 5)
 
 
 def _depth_to_space(z: Array, geometry: Geometry) -> Array:

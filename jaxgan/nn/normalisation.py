@@ -27,21 +27,27 @@ def instance_norm(x: Array, *, epsilon: float = 1e-5) -> Array:
     return centred * jax.lax.rsqrt(variance + epsilon)
 
 
+def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
+    """Batch normalisation with gains N(1, 0.02); statistics of the batch in training, running ones
+    otherwise.
+    """
+    return linen.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        axis_name=axis_name,
+        scale_init=_near_one,
+    )
+
+
 def normalise(kind: str, *, train: bool, axis_name: str | None = None) -> Callable[[Array], Array]:
     """The normalisation of that name: 'batch', 'instance' or 'none'; call it inside a compact
     module.
 
-    Batch normalisation has gains N(1, 0.02), takes the batch's statistics where `train`, and
-    running ones otherwise. Raises ValueError on another name.
+    Raises ValueError on another name.
     """
     if kind == "batch":
-        return linen.BatchNorm(
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            axis_name=axis_name,
-            scale_init=_near_one,
-        )
+        return batch_norm(train, axis_name)
     return {"instance": instance_norm, "none": lambda x: x}[known(kind)]
 
 
