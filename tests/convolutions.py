@@ -38,6 +38,8 @@ CASES = {
     "few channels to many": Case((8, 7), (3, 2), (2, 1), channels=3, features=16),
     "few channels, padding": Case((5, 5), (3, 3), (1, 1), ((2, 1), (0, 3)), 1, 17),
     "long contraction": Case((33, 32), (3, 3), (2, 2), channels=5, features=2, count=34),
+    "fewer positions than channels": Case((4, 5), (4, 4), (2, 2), channels=14, features=13),
+    "fewer positions, padding": Case((3, 3), (3, 2), (1, 2), ((2, 0), (0, 1)), 17, 16, count=1),
     "many channels to few": Case((6, 7), (5, 5), (1, 1), channels=64, features=3),
 }
 
@@ -82,7 +84,7 @@ def our_transpose(case: Case, implementation: str = "fast"):
     def conv_transpose(y, w):
         return convolution.conv_transpose(
             y,
-            w,
+            w[::-1, ::-1].swapaxes(2, 3),
             strides=case.strides,
             padding=case.padding,
             output=case.image,

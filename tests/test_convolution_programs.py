@@ -21,7 +21,7 @@ def loss(w, x):
 
 
 def transposed_loss(w, x, **options):
-    return jnp.mean(nn.conv_transpose(x, w, **options) ** 2)
+    return jnp.mean(nn.conv_transpose(x, w[::-1, ::-1].swapaxes(2, 3), **options) ** 2)
 
 
 def penalty(w, x):
@@ -259,10 +259,10 @@ def test_under_shard_map_an_unmarked_kernel_behaves_as_in_xlas_own_convolution()
             {"padding": "VALID"},
             r"kernel of \(9, 9\) does not fit into images",
         ),
-        (nn.conv_transpose, (3, 3, 4, 5), {}, "input of 6 channels does not fit a kernel to 5"),
-        (nn.conv_transpose, (3, 3, 4, 6), {"implementation": ""}, "''; expected one of auto"),
-        (nn.conv_transpose, (3, 3, 4, 6), {"output": (17, 16)}, r"starts from \(9, 8\), not from"),
-        (nn.conv_transpose, (3, 3, 4, 6), {"padding": 9}, "leaves nothing"),
+        (nn.conv_transpose, (3, 3, 5, 4), {}, "input of 6 channels does not fit a kernel from 5"),
+        (nn.conv_transpose, (3, 3, 6, 4), {"implementation": ""}, "''; expected one of auto"),
+        (nn.conv_transpose, (3, 3, 6, 4), {"output": (17, 16)}, r"starts from \(9, 8\), not from"),
+        (nn.conv_transpose, (3, 3, 6, 4), {"padding": 9}, "leaves nothing"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(function, kernel, options, sentence):

@@ -10,7 +10,7 @@ import pytest
 from toy_players import keys_of, record, scale, state_of, weight
 
 from jaxgan import parallel, random, steps
-from jaxgan.state import Mean, Out
+from jaxgan.state import Mean, Out, Player
 
 ROWS = 6
 
@@ -50,6 +50,26 @@ def test_an_update_descends_the_gradient_of_its_players_alone():
     assert [int(state[name].step) for name in "ab"] == [1, 0]
     expected = {"a/loss": 5.0, "a/error": 1.0, "a/gradient_norm": 8.0}
     assert values(metrics) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 70_000), (70_000,)])
+def test_the_gradient_norm_is_that_of_all_entries_however_many(shape):
+    params = {"large": jnp.zeros(shape), "small": jnp.zeros(2)}
+    slope = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    player = Player.create(
+        apply_fn=lambda variables: variables["params"],
+        params=params,
+        tx=optax.sgd(1.0),
+        variables={},
+    )
+
+    def objective(state, batch, keys):
+        moved = state["a"].params
+        return jnp.vdot(moved["large"], slope) + 2 * jnp.sum(moved["small"]), Out()
+
+    _, metrics = steps.update("a", objective)(state_of({"a": player}), {}, keys_of(2))
+    wanted = np.sqrt(np.sum(slope.astype(np.float64) ** 2) + 8)
+    assert values(metrics)["a/gradient_norm"] == pytest.approx(wanted, rel=1e-6)
 
 
 def test_an_update_of_several_players_moves_them_together():

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from jax import lax
 
 from jaxgan.nn import primitives
-from jaxgan.nn.forms import Geometry, Pads, Pair
+from jaxgan.nn.geometry import Geometry, Pads, Pair
 from jaxgan.types import Array
 
 Padding = str | int | Sequence[int | tuple[int, int]]
@@ -68,18 +68,19 @@ def conv_transpose(
     output: tuple[int, int] | None = None,
     implementation: str = "auto",
 ) -> Array:
-    """The transposed convolution of y [B, H, W, F] by w [kh, kw, C, F], [B, H', W', C]: the input
-    gradient of `conv`.
+    """The transposed convolution of y [B, H, W, F] by w [kh, kw, F, C], [B, H', W', C]: the input
+    gradient of the `conv` whose kernel is w turned (taps in reverse, channels swapped).
 
     'SAME' gives H' = H * stride, 'VALID' H' = (H - 1) * stride + kernel, explicit padding crops the
     latter; `output` fixes (H', W') where a size among those that `conv` maps to H is wanted. This
-    is the fractionally strided convolution of Radford et al. 2016. Raises ValueError where `conv`
+    is the fractionally strided convolution of Radford et al. 2016, and takes its kernel as
+    `lax.conv_transpose` does. Raises ValueError where `conv`
     would not map that output to y's size, or where the channels do not fit.
     """
     strides, taps = pair(strides), pair(w.shape[:2])
-    if y.shape[3] != w.shape[3]:
+    if y.shape[3] != w.shape[2]:
         raise ValueError(
-            f"an input of {y.shape[3]} channels does not fit a kernel to {w.shape[3]} channels"
+            f"an input of {y.shape[3]} channels does not fit a kernel from {w.shape[2]} channels"
         )
     sizes = list(zip(y.shape[1:3], strides, taps, strict=True))
     if output is not None:
@@ -101,6 +102,7 @@ def conv_transpose(
         padding=_explicit(padding, image, taps, strides),
         groups=1,
         implementation=_known(implementation),
+        turned=True,
     )
     if min(image) < 1:
         raise ValueError(f"padding by {geometry.padding} leaves nothing: an output of {image}")

@@ -42,9 +42,7 @@ def conv_double(x: Array, w: Array) -> Array:
     The pixels that doubling repeats meet the sum of their taps: one transposed convolution with
     kernel 4 and stride 2. Raises ValueError on a kernel of another size.
     """
-    # A transposed convolution takes its kernel as the gradient of a convolution does.
-    taps = _spread(w)[::-1, ::-1].swapaxes(2, 3)
-    return convolution.conv_transpose(x, taps, strides=2, padding=1)
+    return convolution.conv_transpose(x, _spread(w), strides=2, padding=1)
 
 
 def conv_halve(x: Array, w: Array) -> Array:

@@ -1,24 +1,18 @@
-"""A strided convolution and its two gradients, written in two ways: as XLA defines them, and in
-forms that XLA runs fast on a CPU.
-
-With images x, a kernel w and outputs y, C(x, w) is the convolution, T(y, w) its gradient for the
-input (the transposed convolution) and K(x, y) its gradient for the kernel. All arrays are NHWC,
-kernels HWIO.
+"""A convolution and its two gradients (see `geometry`) in forms that XLA runs fast on a CPU: the
+same sums in another order.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxgan.nn import products
+from jaxgan.nn.geometry import NHWC, Geometry, plain_c, plain_k, plain_t, turn
 from jaxgan.types import Array
-
-Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
 
 # Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about
 # 1024 is best.
@@ -30,81 +24,35 @@ _FEW_CHANNELS = 4
 _MANY_CHANNELS = 64
 
 
-class Geometry(NamedTuple):
-    """What C, T and K of one convolution share: static and hashable."""
-
-    image: Pair
-    kernel: Pair
-    strides: Pair
-    padding: Pads
-    groups: int
-    implementation: str
-    devices: int = 1  # that the batch may be split over; known only where XLA compiles
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """Height and width of C's output."""
-        height, width = (
-            (size + sum(pad) - taps) // stride + 1
-            for size, pad, taps, stride in zip(
-                self.image, self.padding, self.kernel, self.strides, strict=True
-            )
-        )
-        return height, width
-
-
-# --- XLA's own: the definition of the three maps --------------------------------------------------
-
-_NHWC = ("NHWC", "HWIO", "NHWC")
-
-
-def _stride_one(x: Array, w: Array, padding: Any, **options: Any) -> Array:
-    return lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=_NHWC, **options)
-
-
-def plain_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    return lax.conv_general_dilated(
-        x,
-        w,
-        geometry.strides,
-        geometry.padding,
-        dimension_numbers=_NHWC,
-        feature_group_count=geometry.groups,
-    )
-
-
-def plain_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
-    channels = w.shape[2] * geometry.groups
-    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.image, channels), y.dtype)
-    return jax.linear_transpose(lambda x: plain_c(x, w, geometry=geometry), x)(y)[0]
-
-
-def plain_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
-    shape = (*geometry.kernel, x.shape[3] // geometry.groups, y.shape[3])
-    w = jax.ShapeDtypeStruct(shape, x.dtype)
-    return jax.linear_transpose(lambda w: plain_c(x, w, geometry=geometry), w)(y)[0]
-
-
-# --- the same sums in forms that XLA runs fast on a CPU -------------------------------------------
-
-
 def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """XLA's own, which is fast but to few channels."""
+    """XLA's own, which is fast but to few channels and for kernels that few positions meet."""
+    if products.pay(x.shape[0], w.shape[2:], geometry):
+        return products.c(x, w, geometry=geometry)
+    if geometry.turned:
+        return fast_c(x, turn(w), geometry=geometry._replace(turned=False))
     dense = geometry.strides == (1, 1) and geometry.groups == 1
     if dense and w.shape[3] <= _FEW_CHANNELS and w.shape[2] >= _MANY_CHANNELS:
-        return _t_by_taps(x, _turned_kernel(w), geometry=_turned(geometry))
+        return _t_by_taps(x, turn(w), geometry=_turned(geometry))
     return plain_c(x, w, geometry=geometry)
 
 
 def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     """The fastest of the forms below."""
+    if products.pay(y.shape[0], w.shape[2:], geometry):
+        return products.t(y, w, geometry=geometry)
+    if geometry.turned:
+        return fast_t(y, turn(w), geometry=geometry._replace(turned=False))
     if geometry.groups > 1:
         return plain_t(y, w, geometry=geometry)
     if w.shape[2] <= _FEW_CHANNELS and w.shape[3] >= 16:
         return _t_by_taps(y, w, geometry=geometry)
     if geometry.strides == (1, 1):
-        return _stride_one(y, _turned_kernel(w), _turned(geometry).padding)
+        return _stride_one(y, turn(w), _turned(geometry).padding)
     return _t_by_blocks(y, w, geometry=geometry)
+
+
+def _stride_one(x: Array, w: Array, padding: Any, **options: Any) -> Array:
+    return lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=NHWC, **options)
 
 
 def _turned(geometry: Geometry) -> Geometry:
@@ -114,10 +62,6 @@ def _turned(geometry: Geometry) -> Geometry:
     return geometry._replace(
         image=geometry.output, padding=((high - top, high - bottom), (wide - left, wide - right))
     )
-
-
-def _turned_kernel(w: Array) -> Array:
-    return w[::-1, ::-1].swapaxes(2, 3)
 
 
 def _t_by_blocks(y: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -182,13 +126,17 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     """An explicit convolution over the batch, which is as fast inside control flow as outside, in
     pieces that fit the cache.
     """
+    if products.pay(x.shape[0], (x.shape[3], y.shape[3]), geometry):
+        return products.k(x, y, geometry=geometry)
+    if geometry.turned:
+        return turn(fast_k(x, y, geometry=geometry._replace(turned=False)))
     if geometry.groups > 1:
         return plain_k(x, y, geometry=geometry)
     if x.shape[3] <= _FEW_CHANNELS and y.shape[3] >= 16:
         return _k_by_taps(x, y, geometry=geometry)
     dense = geometry.strides == (1, 1)
     if dense and y.shape[3] <= _FEW_CHANNELS and x.shape[3] >= _MANY_CHANNELS:
-        return _turned_kernel(_k_by_taps(y, x, geometry=_turned(geometry)))
+        return turn(_k_by_taps(y, x, geometry=_turned(geometry)))
     count = x.shape[0]
     pieces = _pieces(count, y.shape[1] * y.shape[2], geometry.devices)
     if pieces == 1:

@@ -91,9 +91,7 @@ class ConvTranspose(linen.Module):
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = convolution.conv_transpose(
             x,
-            # The gradient of a convolution flips its kernel and swaps its channels; linen's layer
-            # does neither.
-            kernel[::-1, ::-1].swapaxes(2, 3),
+            kernel,
             strides=self.strides,
             **self._geometry(x.shape[1:3]),
             implementation=self.implementation,

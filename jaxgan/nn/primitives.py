@@ -20,7 +20,8 @@ from jax.extend import core as extend_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan import parallel
-from jaxgan.nn.forms import Geometry, fast_c, fast_k, fast_t, plain_c, plain_k, plain_t
+from jaxgan.nn.forms import fast_c, fast_k, fast_t
+from jaxgan.nn.geometry import Geometry, plain_c, plain_k, plain_t
 from jaxgan.types import Array
 
 
@@ -99,14 +100,18 @@ ad.defbilinear(
 
 # --- vmap -----------------------------------------------------------------------------------------
 
-# A batched operand is folded into an axis that the maps already have, so derivatives stay fast.
-# For each map: where a batch of its first or second operand goes, as (operand's axis, result's
-# axis).
-_FOLDS = {
-    C: ((0, 0), (3, 3)),
-    T: ((0, 0), (2, 3)),
-    K: ((3, 2), (3, 3)),
-}
+# A batched operand is folded into an axis that the maps already have, so derivatives stay fast:
+# the kernel's into its input or output channels, which a turned kernel has swapped.
+
+
+def _folds(primitive: Any, geometry: Geometry) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a batch of the first or second operand goes, as (operand's axis, result's axis)."""
+    inputs, outputs = (3, 2) if geometry.turned else (2, 3)
+    return {
+        C: ((0, 0), (outputs, 3)),
+        T: ((0, 0), (inputs, 3)),
+        K: ((3, inputs), (3, outputs)),
+    }[primitive]
 
 
 def _batched(primitive: Any) -> Callable[..., Any]:
@@ -116,7 +121,7 @@ def _batched(primitive: Any) -> Callable[..., Any]:
             jnp.moveaxis(v, d, 0) if d is not None else v
             for v, d in zip(operands, dims, strict=True)
         ]
-        into_batch = _FOLDS[primitive][mapped[0]][0] == 0
+        into_batch = _folds(primitive, geometry)[mapped[0]][0] == 0
         if len(mapped) == 1 and (geometry.groups == 1 or into_batch):
             return _folded(primitive, moved, mapped[0], geometry), 0
         size = moved[mapped[0]].shape[0]
@@ -129,7 +134,7 @@ def _batched(primitive: Any) -> Callable[..., Any]:
 
 
 def _folded(primitive: Any, operands: list[Array], which: int, geometry: Geometry) -> Array:
-    source, target = _FOLDS[primitive][which]
+    source, target = _folds(primitive, geometry)[which]
     batched = jnp.moveaxis(operands[which], 0, source)
     size = batched.shape[source]
     shape = batched.shape

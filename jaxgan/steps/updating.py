@@ -68,7 +68,7 @@ def update(
         gradients = parallel.all_mean(gradients, axis_name)
         variables, extra = parallel.all_mean((variables, extra), axis_name)
         metrics = parallel.all_sum(metrics, axis_name)
-        metrics["gradient_norm"] = Mean.of(optax.tree.norm(gradients))
+        metrics["gradient_norm"] = Mean.of(_norm(gradients))
         players = {n: state[n].apply_gradients(grads=gradients[n]) for n in moved}
         state = state.replace(
             players={**state.players, **players},
@@ -78,6 +78,25 @@ def update(
         return state, {label + name: mean for name, mean in metrics.items()}
 
     return step
+
+
+# From this size on a gradient's squares are summed by its leading axis, in a loop.
+_LARGE = 2**16
+
+
+def _norm(gradients: PyTree) -> Array:
+    """The norm of all gradients together.
+
+    A loop reads a gradient from memory, so that XLA computes it once, and not again in whatever
+    the optimiser does with it; and the squares of a large one never lie in memory together.
+    """
+
+    def squares(leaf: Array) -> Array:
+        if leaf.size < _LARGE:
+            return jnp.sum(jnp.square(leaf))
+        return jnp.sum(lax.map(lambda part: jnp.sum(jnp.square(part)), leaf))
+
+    return jnp.sqrt(sum(map(squares, jax.tree.leaves(gradients)), jnp.zeros(())))
 
 
 def _accumulate(gradients_of: Callable[..., Any], slices: int) -> Callable[..., Any]:
