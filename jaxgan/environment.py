@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import platform
@@ -19,6 +20,8 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 # Parameters of mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"  # what jax.monitoring calls it
 
 
 def describe(file: str) -> dict[str, Any]:
@@ -70,22 +73,30 @@ def use_cores(most: int) -> None:
         jax.config.update("jax_num_cpu_devices", min(most, cores or 1))
 
 
+@functools.cache
 def keep_freed_memory() -> None:
     """Has the C library keep the memory that programs free, and give it to the next ones.
 
     A step frees its temporary arrays and the next asks for as many: handed back to the system and
-    cleared page by page in between, they cost a fifth of a step on a CPU. The process then stays at
-    its largest size. Does nothing without glibc.
+    cleared page by page in between, they cost up to a fifth of a step on a CPU. What the compiler
+    frees is handed back, as it lies in pieces that no step can use. Does nothing without glibc, or
+    a second time.
     """
     if platform.libc_ver()[0] != "glibc":
         return
-    options = ctypes.CDLL(None).mallopt
+    library = ctypes.CDLL(None)
     for option, value in (
         (_ARENA_MAX, 1),  # threads' own arenas map every large piece anew
         (_MMAP_THRESHOLD, 1 << 30),
         (_TRIM_THRESHOLD, (1 << 31) - 1),
     ):
-        options(option, value)
+        library.mallopt(option, value)
+
+    def release(event: str, duration_secs: float, **_: Any) -> None:
+        if event == _COMPILED:
+            library.malloc_trim(0)
+
+    jax.monitoring.register_event_duration_secs_listener(release)
 
 
 def use_compilation_cache() -> list[str]:

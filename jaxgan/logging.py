@@ -25,7 +25,13 @@ Sink = Callable[[Row], None]
 TIMES = ("images_per_second", "seconds")
 """The entries of a row that depend on the machine; all others repeat exactly."""
 
-_LAG = 4  # calls the host may run ahead of the device
+
+def calls_ahead() -> int:
+    """How many calls the host may run ahead of the device, so that it never waits for the host.
+
+    None on a CPU, which is the host: the arrays of a call that waits would only take memory.
+    """
+    return 0 if jax.default_backend() == "cpu" else 4
 
 
 class Recorder:
@@ -34,9 +40,9 @@ class Recorder:
     Of a population, whose `seeds` are given, a row holds the means over the members and, under
     "members", a list of theirs by name, beside that of their seeds.
 
-    Metrics are fetched a few calls late, so that the device never waits for the host. What is not
-    yet in a row, and the training time so far, are in `notes`, with which a resumed run goes on:
-    its rows are those of a run that was never interrupted.
+    Metrics are fetched `ahead` calls late. What is not yet in a row, and the training time so
+    far, are in `notes`, with which a resumed run goes on: its rows are those of a run that was
+    never interrupted.
     """
 
     def __init__(
@@ -46,11 +52,12 @@ class Recorder:
         rows_per_step: int,
         sinks: Iterable[Sink],
         notes: Mapping[str, Any],
+        ahead: int = 0,
         seeds: Sequence[int] = (),
         tick: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._every, self._rows_per_step, self._sinks = every, rows_per_step, tuple(sinks)
-        self._tick, self._seeds = tick, tuple(seeds)
+        self._tick, self._seeds, self._ahead = tick, tuple(seeds), ahead
         self._waiting: collections.deque[tuple[int, list[str], Array]] = collections.deque()
         sums = {
             name: np.asarray(pairs, np.float64) for name, pairs in notes.get("sums", {}).items()
@@ -76,8 +83,8 @@ class Recorder:
         packed = _pack(metrics)
         packed.copy_to_host_async()
         self._waiting.append((step, sorted(metrics), packed))
-        ahead = _LAG if self._timed_from else 0  # the first call is waited for: it compiles
-        while len(self._waiting) > ahead:
+        # The first call is waited for: it compiles.
+        while len(self._waiting) > (self._ahead if self._timed_from else 0):
             self._take(*self._waiting.popleft())
 
     def settle(self) -> None:

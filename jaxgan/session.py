@@ -103,6 +103,7 @@ def _outputs(
             seeds=config.member_seeds if config.seeds > 1 else (),
             sinks=[logging.json_lines(directory.metrics), board, shown.show],
             notes=found.notes["log"] if found else {},
+            ahead=logging.calls_ahead(),
             tick=shown.tick,
         )
         yield shown, checkpoints, recorder

@@ -65,7 +65,7 @@ def test_a_metric_that_no_step_has_seen_is_left_out():
 
 def test_metrics_are_fetched_late_but_for_the_first_unless_asked_for():
     ticks = []
-    record = recorder(100, tick=ticks.append)
+    record = recorder(100, ahead=4, tick=ticks.append)
     for step in range(10):
         record.add(step, metrics(1.0))
         assert len(ticks) == max(1, step + 1 - 4)
@@ -115,7 +115,7 @@ def test_a_rest_is_written_once_and_only_where_there_is_one():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_the_first_step_that_is_not_finite_is_named_inside_a_call_too(value):
     rows = []
-    record = recorder(1, sinks=[rows.append])
+    record = recorder(1, ahead=4, sinks=[rows.append])
     record.add(8, metrics(1.0, 2.0))
     record.add(10, metrics(3.0, value, value, 1.0))
     with pytest.raises(NotFinite, match=f"^d/loss is {value} at step 12$"):

@@ -66,10 +66,8 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
 
     def train_on(steps: int) -> None:
         nonlocal state
-        metrics = None
         for _ in range(steps // case.per_call):
-            state, metrics = call(state, batch)
-        jax.block_until_ready((state, metrics))
+            state, _ = jax.block_until_ready(call(state, batch))
 
     return Started(seconds, train_on, losses)
 

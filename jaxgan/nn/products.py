@@ -8,6 +8,7 @@ most of what there is to read, and the other forms would first copy it into anot
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import lax
@@ -16,7 +17,7 @@ from jaxgan.nn.geometry import Geometry, kernel_shape
 from jaxgan.types import Array
 
 
-def pay(count: int, channels: tuple[int, int], geometry: Geometry) -> bool:
+def pay(count: int, channels: Sequence[int], geometry: Geometry) -> bool:
     """Whether `count` images are few enough for these forms; `channels` are those of images and
     outputs.
     """

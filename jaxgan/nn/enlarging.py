@@ -1,0 +1,106 @@
+"""Networks that enlarge images: SRResNet, and one that costs a fraction of it."""
+
+from __future__ import annotations
+
+import math
+
+import flax.linen as linen
+import jax
+
+from jaxgan import nn
+from jaxgan.nn import normalisation, upscale
+from jaxgan.random import Keys
+from jaxgan.types import Array
+
+_BLOCK = linen.initializers.variance_scaling(1 / 3, "fan_in", "truncated_normal")
+_CONTRAST = 4.0
+_RESIDUAL = linen.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+
+
+class SRResNet(linen.Module):
+    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped.
+
+    Residual blocks with batch normalisation and PReLU, then a pixel shuffle for every doubling
+    (Ledig et al. 2017, figure 4). `factor` is a power of two.
+    """
+
+    factor: int
+    blocks: int = 16
+    width: int = 64
+    axis_name: str | None = None
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        first = _prelu()(nn.Conv(self.width, (9, 9))(images))
+        x = first
+        for _ in range(self.blocks):
+            x = x + self._normalised(_prelu()(self._normalised(x, train)), train)
+        x = first + self._normalised(x, train)
+        for _ in range(self.factor.bit_length() - 1):
+            x = upscale.depth_to_space(nn.Conv(4 * self.width, (3, 3))(x), 2)
+            x = _prelu()(x)
+        return nn.Conv(images.shape[-1], (9, 9))(x)
+
+    def _normalised(self, x: Array, train: bool) -> Array:
+        x = nn.Conv(self.width, (3, 3), use_bias=False)(x)
+        return normalisation.normalise("batch", train=train, axis_name=self.axis_name)(x)
+
+
+class EfficientResNet(linen.Module):
+    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped: a
+    correction of the bicubic enlargement, computed at the low resolution alone.
+
+    Residual blocks without normalisation (Lim et al. 2017), and one layer whose channels become
+    the pixels (Shi et al. 2016). It starts near the bicubic enlargement.
+    """
+
+    factor: int
+    blocks: int = 8
+    width: int = 64
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        around = linen.avg_pool(images, (5, 5), padding="SAME", count_include_pad=False)
+        first = nn.Conv(self.width, (3, 3))(_CONTRAST * (images - around))
+        x = first
+        for _ in range(self.blocks):
+            inner = jax.nn.relu(nn.Conv(self.width, (3, 3))(x))
+            x = x + nn.Conv(self.width, (3, 3), kernel_init=_BLOCK)(inner)
+        x = first + nn.Conv(self.width, (3, 3))(x)
+        pixels = self.factor**2 * images.shape[-1]
+        detail = nn.Conv(pixels, (3, 3), kernel_init=_RESIDUAL)(x)
+        return upscale.bicubic(images, self.factor) + upscale.depth_to_space(detail, self.factor)
+
+
+def _prelu() -> linen.PReLU:
+    return linen.PReLU(negative_slope_init=0.25)
+
+
+def network_of(
+    architecture: str, *, factor: int, blocks: int, width: int, axis_name: str | None
+) -> linen.Module:
+    """The network of that name, 'resnet' (the paper's) or 'efficient'; ValueError on another, or
+    on a factor that it does not reach.
+    """
+    if architecture == "efficient":
+        if factor < 2:
+            raise ValueError(f"images are to become {factor} times larger; expected 2 or more")
+        return EfficientResNet(factor, blocks, width)
+    if architecture != "resnet":
+        raise ValueError(f"the architecture is {architecture!r}; expected 'resnet' or 'efficient'")
+    if factor < 2 or factor & (factor - 1):
+        raise ValueError(
+            f"images are to become {factor} times larger; this network doubles: "
+            "use 2, 4 or 8, or the architecture 'efficient'"
+        )
+    return SRResNet(factor, blocks, width, axis_name)
+
+
+def reach(architecture: str, *, factor: int, blocks: int) -> int:
+    """How many pixels of the small image, at most, lie between a pixel of the large one and what it
+    depends on; for `tiling.enlarged`.
+    """
+    if architecture == "efficient":
+        return 2 * blocks + 5
+    doublings = sum(0.5**index for index in range(factor.bit_length() - 1))
+    return math.ceil(4 + 2 * blocks + 1 + doublings + 4 / factor)
