@@ -103,7 +103,7 @@ def task(
         mesh = population.mesh_for(config.seeds, mesh)
     try:
         splits = load_data(config)
-        spec = DataSpec(tuple(splits.train.shape), tuple(splits.train.classes))
+        spec = DataSpec.of(splits.train)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         member, gan = _models(config, plan[index], mesh)
@@ -183,9 +183,9 @@ def load_data(config: Common) -> data.Splits:
         flip=config.flip,
         channels=config.channels,
         data_dir=config.data_dir,
+        **config.data_options,
     )
-    if isinstance(splits.train, data.Dataset):
-        data.require_batch(splits.train, config.rows_per_step)
+    data.require_batch(splits.train, config.rows_per_step)
     return splits
 
 
@@ -243,14 +243,11 @@ def record(
     experiment: Experiment, config: Common, prepared: Task, *, before: dict[str, Any] | None
 ) -> dict[str, Any]:
     """What config.json is to hold. Raises RunError where the data are not those recorded before."""
-    now = {
-        "shape": list(prepared.spec.shape),
-        "classes": list(prepared.spec.classes),
-        "digest": prepared.splits.train.digest,
-    }
-    if before is not None and before["data"] != now:
-        name = next(key for key, value in now.items() if before["data"].get(key) != value)
-        was = before["data"].get(name)
+    now = {**prepared.spec.record(), "digest": prepared.splits.train.digest}
+    earlier = now if before is None else {"inputs": {}, **before["data"]}
+    if earlier != now:
+        name = next(key for key, value in now.items() if earlier.get(key) != value)
+        was = earlier.get(name)
         raise RunError(
             f"the data have changed since the run began: their {name} was {was} and is "
             f"{now[name]}; bring them back, or choose another --workdir"

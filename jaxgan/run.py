@@ -14,12 +14,15 @@ import itertools
 import logging
 import pathlib
 import sys
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jaxgan import experiments, rundir
 from jaxgan.errors import Interrupted, RunError
+
+if TYPE_CHECKING:
+    from jaxgan import data
 
 MAY_CHANGE = frozenset(
     {
@@ -39,10 +42,33 @@ MAY_CHANGE = frozenset(
 
 
 class DataSpec(NamedTuple):
-    """What a model must know of the data: an example's shape, (H, W, C) or (D,), and classes."""
+    """What a model must know of the data.
+
+    shape:   of what is to be drawn, (H, W, C) or (D,): of 'image', or of 'b' where there are two
+             domains.
+    classes: the names of the labels.
+    inputs:  by role, the shapes of what else an example holds, such as 'a'.
+    """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
+    inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, source: data.Source) -> DataSpec:
+        """What there is to know of these data."""
+        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs))
+
+    @classmethod
+    def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
+        """What `record` gave; older records know of no inputs."""
+        inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
+        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs)
+
+    def record(self) -> dict[str, Any]:
+        """The same in the terms of JSON."""
+        inputs = {role: list(shape) for role, shape in self.inputs.items()}
+        return {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +133,13 @@ class Common:
     def member_seeds(self) -> tuple[int, ...]:
         """The seeds of the models that train together."""
         return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Further options of `data.load`: what an experiment learns from where that is not single
+        images, such as {"kind": "pairs"}.
+        """
+        return {}
 
 
 def main(name: str) -> None:

@@ -204,7 +204,12 @@ def _drawer(
     else:
         rows = visualise.ROWS if config.seeds == 1 else 1
         picture = visualise.picture_of(
-            task.member, task.splits, seed=config.seed, rows=rows, say=say
+            task.member,
+            task.splits,
+            seed=config.seed,
+            rows=rows,
+            batch_size=config.batch_size,
+            say=say,
         )
     if picture is None:
         return lambda step, state: None

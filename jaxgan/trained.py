@@ -70,7 +70,7 @@ def load(
     experiment = experiments.recorded(record["experiment"])
     config = experiment.config_from(record["config"], source=path)
     seed = _chosen(path, config.member_seeds, seed)
-    spec = DataSpec(tuple(record["data"]["shape"]), tuple(record["data"]["classes"]))
+    spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
     plan = experiment.plan(config, spec)
     gan = plan[stages.made_at(plan, saved.step)].build()

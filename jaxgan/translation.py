@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgan import random, state, steps
@@ -157,6 +158,48 @@ def source(conditions: Mapping[str, Any], shapes: Mapping[str, Shape], count: in
         return domain, jnp.zeros((count, *shapes[domain]))
     domain, images = next(iter(conditions.items()))
     return domain, jnp.asarray(images)
+
+
+def translated(
+    gan: GAN,
+    state: Any,
+    images: Array | np.ndarray,
+    *,
+    source: str = "a",
+    key: Array,
+    batch_size: int,
+) -> np.ndarray:
+    """What the model makes of images [N, H, W, C] of the domain `source`: float32 [N, H', W', C'].
+
+    `state` is the one whose players translate, such as `state.averaged()`. The noise of image i
+    depends on the key and on i alone. Images go through in batches of `batch_size`, the last of
+    which takes in images before it; fewer are one batch. The size matters where batch statistics
+    do: give that of training. Raises ValueError where there are no images.
+    """
+    count = len(images)
+    if count == 0:
+        raise ValueError("there are no images to translate")
+    size, done, parts = min(batch_size, count), 0, []
+    while done < count:
+        start = min(done, count - size)
+        batch = jnp.asarray(images[start : start + size])
+        made = _translate(state, batch, key, start, sample=gan.sample, source=source)
+        parts.append(np.asarray(made)[done - start :])
+        done = start + size
+    return np.concatenate(parts)
+
+
+@functools.partial(jax.jit, static_argnames=("sample", "source"))
+def _translate(
+    state: Any,
+    images: Array,
+    key: Array,
+    start: Array,
+    *,
+    sample: Callable[..., Array],
+    source: str,
+) -> Array:
+    return sample(state, random.row_keys(key, len(images), start=start), **{source: images})
 
 
 # --- both ways ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jaxgan import data, population, random
+from jaxgan import data, population, random, translation
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
@@ -23,14 +23,22 @@ Picture = Callable[[Any], Image.Image]
 
 
 def picture_of(
-    gan: GAN, splits: data.Splits, *, seed: int, say: Callable[[str], None], rows: int = ROWS
+    gan: GAN,
+    splits: data.Splits,
+    *,
+    seed: int,
+    say: Callable[[str], None],
+    rows: int = ROWS,
+    batch_size: int = 64,
 ) -> Picture | None:
     """The picture for the data: the same latents at every call, drawn by the averaged generator.
 
-    Images make a grid of `rows`, points a plot; None, and a sentence to `say`, where plots are not
-    installed.
+    Images make a grid of `rows`, two domains the columns of `of_domains`, points a plot; None, and
+    a sentence to `say`, where plots are not installed.
     """
     key = jax.random.fold_in(jax.random.key(seed), 0x5A)
+    if isinstance(splits.held_out, data.Domains):
+        return of_domains(gan, splits.held_out, key=key, rows=rows, batch_size=batch_size)
     if isinstance(splits.train, data.Dataset):
         columns = columns_for(len(splits.train.classes))
         draw = sampler(gan, rows * columns)
@@ -40,8 +48,54 @@ def picture_of(
         return None
     from jaxgan import plots
 
+    assert isinstance(splits.train, data.Mixture)
     draw = sampler(gan, POINTS)
     return plots.picture_of(splits.train, lambda state: np.asarray(draw(state, key)))
+
+
+def of_domains(
+    gan: GAN, domains: data.Domains, *, key: Array, rows: int = ROWS, batch_size: int = 64
+) -> Picture:
+    """Images beside what the model makes of them, in columns: input, output and, of pairs, truth.
+
+    They are spread evenly over the data; a model that translates both ways shows a to b on the left
+    and b to a on the right.
+    """
+    ways = [(way, other) for way, other in ("ab", "ba") if way in gan.conditions]
+    available = min(len(domains.a), len(domains.b))
+    rows = min(rows, available)
+    chosen = domains.take(rows * min(ACROSS // len(ways), available // rows))
+    images = {"a": chosen.a.float_images(), "b": chosen.b.float_images()}
+
+    def picture(state: Any) -> Image.Image:
+        blocks = []
+        for way, other in ways:
+            made = translation.translated(
+                gan, state.averaged(), images[way], source=way, key=key, batch_size=batch_size
+            )
+            truth = [images[other]] if isinstance(chosen, data.Pairs) else []
+            blocks.append(_beside([images[way], made, *truth], rows))
+        sheet = np.concatenate(_alike(blocks), axis=1)
+        return grid(sheet.reshape(-1, *sheet.shape[2:]), columns=sheet.shape[1])
+
+    return picture
+
+
+def _beside(images: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Sets of images [N, H, W, C], each beside its likes in the others: [rows, columns, ...]."""
+    together = np.stack(_alike(images), axis=1)
+    return together.reshape(rows, -1, *together.shape[2:])
+
+
+def _alike(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Images of 1, 3 and 4 channels with as many as those that have the most."""
+    most = max(part.shape[-1] for part in images)
+    return [
+        part
+        if part.shape[-1] == most
+        else data.to_float(data.convert_channels(data.to_uint8(part), most))
+        for part in images
+    ]
 
 
 def sampler(gan: GAN, count: int) -> Callable[[Any, Array], Array]:

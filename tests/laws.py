@@ -11,14 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import losses, penalties, steps, translation, two_player
+from jaxgan import inference, losses, penalties, steps, translation, two_player
 from jaxgan.models import (
+    bigan,
     conditional,
     cyclegan,
     dcgan,
     discogan,
+    infogan,
     pix2pix,
     progressive,
+    semisupervised,
     srgan,
     vanilla,
 )
@@ -109,6 +112,28 @@ _growing = partial(
     loss=progressive.drifting(losses.wasserstein(), 1e-3),
     optimisers=descent(),
 )
+
+_few_labels = partial(
+    semisupervised.build,
+    shape=(4, 4, 1),
+    classes=3,
+    latent_size=3,
+    hidden=(8, 6),
+    generator_hidden=(8,),
+    ema_half_life=100.0,
+    optimisers=descent(),
+)
+_coded = partial(
+    infogan.build,
+    shape=(16, 16, 1),
+    codes=infogan.Codes((3,), 1),
+    latent_size=3,
+    width=2,
+    hidden=8,
+    ema_half_life=100.0,
+    **_common,
+)
+_inferred = partial(bigan.build, latent_size=3, features=4, **_common)
 
 _pairs = partial(
     pix2pix.build,
@@ -222,6 +247,35 @@ CASES = [
             "L4": "the groups of the minibatch's deviation are not those of a slice",
         },
     ),
+    Case(
+        "infogan",
+        _coded,
+        (16, 16, 1),
+        sides={"discriminator": ("discriminator", "q")},
+        exempt=_NORM,
+    ),
+    Case(
+        "semisupervised",
+        _few_labels,
+        (4, 4, 1),
+        classes=3,
+        images=dict.fromkeys(("image", "unlabelled", "reference"), (4, 4, 1)),
+        exempt={"L4": "the means of features and batch statistics are those of a slice"},
+    ),
+    Case(
+        "bigan",
+        partial(_inferred, shape=(16, 16, 1), width=2, ema_half_life=100.0),
+        (16, 16, 1),
+        sides={"generator": inference.PLAYERS},
+        exempt=_NORM,
+    ),
+    Case(
+        "ali",
+        partial(_inferred, shape=(8, 8, 1), architecture="perceptron", stochastic=True),
+        (8, 8, 1),
+        sides={"generator": inference.PLAYERS},
+        exempt=_NORM,
+    ),
     Case("pix2pix", _pairs, (8, 8, 1), images={"a": (8, 8, 2), "b": (8, 8, 1)}, exempt=_NORM),
     Case(
         "cyclegan",
@@ -259,7 +313,16 @@ CASES = [
 BY_NAME = {case.name: case for case in CASES}
 
 # Whose programs take longest to compile: L4 to L6 in the slow target alone.
-HEAVY = ("progressive", "pix2pix", "cyclegan", "cyclegan-pool", "discogan", "srgan")
+HEAVY = (
+    "progressive",
+    "infogan",
+    "bigan",
+    "pix2pix",
+    "cyclegan",
+    "cyclegan-pool",
+    "discogan",
+    "srgan",
+)
 
 # What the others build on: checked in every mode by the suite, not by the slow target alone.
 FOUNDATION = ("vanilla", "vanilla-3-critic-steps", "vanilla-relativistic", "dcgan", "conditional")

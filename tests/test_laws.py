@@ -128,7 +128,7 @@ def modes_of_the_cases():
             yield pytest.param(name, mode, devices, marks=marks)
 
 
-@pytest.mark.parametrize(("name", "mode", "devices"), modes_of_the_cases())
+@pytest.mark.parametrize(("name", "mode", "devices"), list(modes_of_the_cases()))
 def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devices):
     case = laws.BY_NAME[name]
     with jax.enable_x64(True):

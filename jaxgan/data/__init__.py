@@ -1,18 +1,25 @@
 """Images and points, and batches of them as a pure function of (seed, step); needs no JAX."""
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError
-from jaxgan.data.fitting import parse_resolution
+from jaxgan.data.fitting import convert_channels, parse_resolution
 from jaxgan.data.mixtures import Mixture
+from jaxgan.data.partly import PartlyLabelled
 from jaxgan.data.pixels import to_float, to_uint8
 from jaxgan.data.sources import load
-from jaxgan.data.splits import Splits, require_batch
+from jaxgan.data.splits import Source, Splits, require_batch
 
 __all__ = [
     "DataError",
     "Dataset",
+    "Domains",
     "Mixture",
+    "Pairs",
+    "PartlyLabelled",
+    "Source",
     "Splits",
+    "convert_channels",
     "load",
     "parse_resolution",
     "require_batch",

@@ -1,8 +1,9 @@
 """Images in a NumPy archive (.npz).
 
-Its keys are `images` [N, H, W, C] or [N, H, W], uint8 or floats in [0, 1] or [-1, 1]; `labels`
-[N], integers counted from 0, which may be left out, as may `classes` [K], the labels' names.
-`np.savez(path, images=..., labels=...)` makes one.
+Single images have the key `images` [N, H, W, C] or [N, H, W], uint8 or floats in [0, 1] or [-1, 1];
+beside it `labels` [N], integers counted from 0, which may be left out, as may `classes` [K], the
+labels' names. The images of two domains have the keys `a` and `b`, of the same form; of pairs, row
+i of one belongs to row i of the other. `np.savez(path, images=..., labels=...)` makes one.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 
 from jaxgan.data import fitting, holdout, memory, pixels
 from jaxgan.data.dataset import Dataset, check_labels
+from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, reason
-from jaxgan.data.splits import Splits
+from jaxgan.data.splits import Splits, joined
 
 _CHANNELS = (1, 3, 4)
 _HEADERS = {
@@ -32,18 +34,66 @@ def load(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
     A list file names rows by their number, counted from 0. Raises DataError where the archive
     cannot be used.
     """
-    name = f"npz:{place}"
-    path = pathlib.Path(place).expanduser()
-    keys = _keys(path, name=name)
-    _require_images(path, keys, name=name)
-    stored = _array(path, "images", name=name)
-    labels, classes = _labels(path, keys, len(stored), name=name)
-    raw, note = _as_uint8(stored, name=name)
-    raw = fitting.fit_array(raw if raw.ndim == 4 else raw[..., None], fit, name=name)
-    mask, held_note = holdout.choose([str(row) for row in range(len(raw))], held, name=name)
-    dataset = Dataset(name, raw, labels, classes)
+    name, path, keys = _opened(place)
+    raw, notes = _images(path, keys, "images", name=name)
+    labels, classes = _labels(path, keys, len(raw), name=name)
+    dataset = Dataset(name, fitting.fit_array(raw, fit, name=name), labels, classes)
+    return _divided(dataset, held, notes)
+
+
+def load_pairs(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
+    """The archive's images `a` and `b` as pairs, which keep together when some are held out.
+
+    Raises DataError where there are more of one than of the other, or where they differ in size.
+    """
+    name, path, keys = _opened(place)
+    (a, notes_a), (b, notes_b) = (_images(path, keys, key, name=name) for key in "ab")
+    if a.shape[:3] != b.shape[:3]:
+        found = " and ".join(
+            f"{key!r} holds {len(images)} images of {fitting.describe(images.shape[1:3])}"
+            for key, images in (("a", a), ("b", b))
+        )
+        raise DataError(
+            f"{name}: {found}; pairs need as many of both, of one height and width: "
+            "leave images out or resize one side"
+        )
+    return joined(
+        Pairs,
+        _divided(Dataset(name, fitting.fit_array(a, fit, name=name)), held, notes_a),
+        _divided(Dataset(name, fitting.fit_array(b, fit, name=name)), held, notes_b),
+    )
+
+
+def load_domains(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
+    """The archive's images `a` and `b` as two domains, of any number of images each."""
+    name, path, keys = _opened(place)
+    splits = []
+    for key in "ab":
+        raw, notes = _images(path, keys, key, name=name)
+        dataset = Dataset(name, fitting.fit_array(raw, fit, name=name))
+        splits.append(_divided(dataset, held, notes))
+    return joined(Domains, *splits)
+
+
+def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
+    """The name for messages, the path and the archive's keys."""
+    name, path = f"npz:{place}", pathlib.Path(place).expanduser()
+    return name, path, _keys(path, name=name)
+
+
+def _images(
+    path: pathlib.Path, keys: list[str], key: str, *, name: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The images of a key as uint8 [N, H, W, C], and notes on them."""
+    _require_images(path, keys, key, name=name)
+    raw, notes = _as_uint8(_array(path, key, name=name), key, name=name)
+    return raw if raw.ndim == 4 else raw[..., None], notes
+
+
+def _divided(dataset: Dataset, held: holdout.Holdout, notes: tuple[str, ...]) -> Splits:
+    mask, note = holdout.choose(list(map(str, range(len(dataset)))), held, name=dataset.name)
     train, held_out = (dataset.subset(np.flatnonzero(part)) for part in (~mask, mask))
-    return Splits(train, held_out, (*note, held_note))
+    return Splits(train, held_out, (*notes, note))
 
 
 def _keys(path: pathlib.Path, *, name: str) -> list[str]:
@@ -61,26 +111,26 @@ def _keys(path: pathlib.Path, *, name: str) -> list[str]:
         ) from error
 
 
-def _require_images(path: pathlib.Path, keys: list[str], *, name: str) -> None:
-    """Raises DataError, before anything large is read, where there are no usable `images`."""
-    if "images" not in keys:
+def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str) -> None:
+    """Raises DataError, before anything large is read, where there are no usable images `key`."""
+    if key not in keys:
         found = ", ".join(sorted(keys)) or "nothing"
-        raise DataError(f"{name}: the archive has no 'images', it holds {found}; rename the array")
-    shape, dtype = _header(path, "images", name=name)
+        raise DataError(f"{name}: the archive has no '{key}', it holds {found}; rename the array")
+    shape, dtype = _header(path, key, name=name)
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(
-            f"{name}: 'images' has shape {shape}; "
+            f"{name}: '{key}' has shape {shape}; "
             "expected [N, H, W, C] or [N, H, W] with nothing of size 0"
         )
     if len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS:
         raise DataError(
-            f"{name}: 'images' has shape {shape}, channels first; expected [N, H, W, C]: "
-            "use images.transpose(0, 2, 3, 1)"
+            f"{name}: '{key}' has shape {shape}, channels first; expected [N, H, W, C]: "
+            f"use {key}.transpose(0, 2, 3, 1)"
         )
     if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
         raise DataError(
-            f"{name}: 'images' is {dtype}; expected floats in [0, 1] or [-1, 1], "
-            "or uint8 in [0, 255] as images.astype(np.uint8) gives"
+            f"{name}: '{key}' is {dtype}; expected floats in [0, 1] or [-1, 1], "
+            f"or uint8 in [0, 255] as {key}.astype(np.uint8) gives"
         )
     what = f"{shape[0]} images of {fitting.describe(shape[1:])} {dtype}"
     memory.require(int(np.prod(shape)) * (dtype.itemsize + 1), name=name, what=what)
@@ -146,7 +196,7 @@ def _class_names(classes: np.ndarray, *, name: str) -> tuple[str, ...]:
     return tuple(classes.astype(str).tolist())
 
 
-def _as_uint8(images: np.ndarray, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The images as uint8, and a note on the range that floats were taken to have.
 
     Raises DataError where they are not finite or lie in neither range.
@@ -157,16 +207,19 @@ def _as_uint8(images: np.ndarray, *, name: str) -> tuple[np.ndarray, tuple[str, 
     if len(bad):
         first = np.unravel_index(bad[0], images.shape)[0]
         raise DataError(
-            f"{name}: {len(bad)} values are NaN or infinite, the first in image {first}; "
-            "replace them or leave these images out"
+            f"{name}: {len(bad)} values of '{key}' are NaN or infinite, "
+            f"the first in image {first}; replace them or leave these images out"
         )
     low, high = float(images.min()), float(images.max())
     if low < -1.0 or high > 1.0:
         raise DataError(
-            f"{name}: the floats lie in [{low:.4g}, {high:.4g}]; "
+            f"{name}: in '{key}' the floats lie in [{low:.4g}, {high:.4g}]; "
             "expected [0, 1] or [-1, 1]: rescale them, or save uint8 in [0, 255]"
         )
     signed = images if low < 0.0 else 2.0 * images - 1.0
     taken = "[-1, 1]" if low < 0.0 else "[0, 1]"
-    note = f"The floats lie in [{low:.4g}, {high:.4g}]: taken as {taken} and rounded to 256 levels."
+    note = (
+        f"In '{key}' the floats lie in [{low:.4g}, {high:.4g}]: "
+        f"taken as {taken} and rounded to 256 levels."
+    )
     return pixels.to_uint8(signed), (note,)

@@ -40,9 +40,11 @@ def normal(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The order [count] in which epoch `epoch` visits `count` examples, read-only."""
-    order = np.argsort(bits(seed, f"epoch {epoch}", np.arange(count)), kind="stable")
+def permutation(seed: int, epoch: int, count: int, stream: str = "") -> np.ndarray:
+    """The order [count] in which epoch `epoch` visits `count` examples, read-only; no two streams
+    agree.
+    """
+    order = np.argsort(bits(seed, f"{stream}epoch {epoch}", np.arange(count)), kind="stable")
     order.setflags(write=False)
     return order
 

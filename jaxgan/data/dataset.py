@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter, pixels
+from jaxgan.data import counter, fitting, pixels
 from jaxgan.data.errors import DataError
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
@@ -24,6 +24,7 @@ class Dataset:
     name:    what the user asked for, for messages.
     classes: the name of each label; () where there are no labels.
     flip:    whether batches mirror images left to right at random.
+    jitter:  pixels by which batches enlarge both sides of an image, to cut its size out at random.
 
     Raises DataError, with `name`, where the shapes, the types or the labels do not fit together.
     """
@@ -33,6 +34,7 @@ class Dataset:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     flip: bool = False
+    jitter: int = 0
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
@@ -57,6 +59,11 @@ class Dataset:
         """The shape (H, W, C) of one image."""
         return self.images.shape[1:]
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what else an example holds, by role: nothing."""
+        return {}
+
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the images, labels and class names: equal for equal data."""
@@ -67,24 +74,33 @@ class Dataset:
             contents.update(self.labels.astype("<i4").tobytes())
         return contents.hexdigest()
 
-    def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
+    def batch(
+        self, *, seed: int, step: int, size: int, rows: Rows = None, stream: str = ""
+    ) -> dict[str, np.ndarray]:
         """The batch of step `step`: 'image' float32 [B, H, W, C] in [-1, 1], and 'label' int32 [B].
 
         A pure function of its arguments. Row i of step s stands at position p = s * size + i; epoch
         p // N visits every image once, in an order of its own, so a batch may straddle two epochs
         and a resumed run goes on in the middle of one. `rows` builds only those rows of the batch
-        (B = R), as one process of several needs; they equal the same rows of the full batch.
+        (B = R), as one process of several needs; they equal the same rows of the full batch. Every
+        `stream` is an independent order, with mirroring and cuts of its own.
         """
         at = positions(step, size, rows)
-        index = visited(seed, at, len(self))
+        index = visited(seed, at, len(self), stream)
         chosen = self.images[index]
         if self.flip:
-            mirrored = counter.bits(seed, "flip", at) >> np.uint64(63) == 1
+            mirrored = counter.bits(seed, f"{stream}flip", at) >> np.uint64(63) == 1
             chosen[mirrored] = chosen[mirrored, :, ::-1]
+        if self.jitter:
+            chosen = cut(chosen, self.jitter, counter.bits(seed, f"{stream}jitter", at))
         batch = {"image": pixels.to_float(chosen)}
         if self.labels is not None:
             batch["label"] = self.labels[index]
         return batch
+
+    def augmented(self, *, flip: bool, jitter: int) -> Dataset:
+        """The dataset whose batches are mirrored and cut out at random as asked."""
+        return dataclasses.replace(self, flip=flip, jitter=jitter)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """The dataset of the images at `indices`, in that order, with the same classes."""
@@ -122,14 +138,27 @@ def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
     return step * size + every
 
 
-def visited(seed: int, at: np.ndarray, count: int) -> np.ndarray:
+def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarray:
     """The examples [B] in [0, count) that a run with `seed` visits at the positions `at` [B]."""
     epochs, places = np.divmod(at, count)
     index = np.empty_like(places)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        index[here] = counter.permutation(seed, int(epoch), count)[places[here]]
+        index[here] = counter.permutation(seed, int(epoch), count, stream)[places[here]]
     return index
+
+
+def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
+    """Images uint8 [B, H, W, C] enlarged by `margin` pixels a side, and of each the H x W pixels at
+    the place that its uint64 draw [B] says.
+    """
+    height, width = images.shape[1:3]
+    enlarged = fitting.stretched(images, (height + margin, width + margin))
+    places, half = np.uint64(margin + 1), np.uint64(32)
+    tops, lefts = (draws >> half) % places, (draws & np.uint64(0xFFFFFFFF)) % places
+    rows = tops.astype(int)[:, None] + np.arange(height)
+    columns = lefts.astype(int)[:, None] + np.arange(width)
+    return enlarged[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def check_labels(

@@ -38,45 +38,100 @@ def decode_splits(collection: Collection, fit: fitting.Fit) -> Splits:
     Raises DataError where more than half cannot be read, the sizes differ and `fit` names no
     resolution, the channels asked for are not 1, 3 or 4, or memory does not suffice.
     """
-    headers = _attempt(images.inspect, collection.sources)
-    damaged = _failures(headers)
-    _require_mostly_good(collection, damaged)
-    good = {row: has for row, has in enumerate(headers) if isinstance(has, images.Header)}
+    (splits,) = decode_together([collection], fit)
+    return splits
+
+
+def decode_together(collections: Sequence[Collection], fit: fitting.Fit) -> list[Splits]:
+    """Collections whose rows belong together, each decoded as by `decode_splits`.
+
+    A row that cannot be read in one is left out of all. Raises DataError, naming them, where the
+    images of a row have not the same proportions or, without a resolution, not the same size.
+    """
+    damaged: dict[int, str] = {}
+    headers = []
+    for collection in collections:
+        headers.append(_attempt(images.inspect, collection.sources))
+        damaged.update(_failures(headers[-1], collection.names))
+    _require_mostly_good(collections[0], damaged)
+    good = [
+        {row: header for row, header in enumerate(found) if row not in damaged} for found in headers
+    ]
+    _require_rows_alike(collections, good, fit)
+    targets = [_target(*each, fit) for each in zip(collections, good, strict=True)]
+    train, held_out = (_decode_part(collections, targets, damaged, held) for held in (False, True))
+    _require_mostly_good(collections[0], damaged)
+    left_out = _left_out(collections[0], damaged)
+    return [
+        Splits(
+            train[index],
+            held_out[index],
+            (*conversions(list(good[index].values()), target), *left_out),
+        )
+        for index, target in enumerate(targets)
+    ]
+
+
+def _target(
+    collection: Collection, good: dict[int, images.Header], fit: fitting.Fit
+) -> fitting.Target:
+    """What the collection is decoded to; DataError where its sizes differ or memory is short."""
     size = fit.resolution or _common_size(collection, good)
     target = fitting.resolve(fit, size, _channels(collection.name, good, fit))
     what = f"{len(good)} images of {fitting.describe(target.shape)}"
     memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
-
-    def part(held_out: bool) -> Dataset:
-        rows = [row for row in good if collection.held_out[row] == held_out]
-        return _decode_part(collection, rows, target, damaged)
-
-    train, held_out = part(False), part(True)
-    _require_mostly_good(collection, damaged)
-    return Splits(train, held_out, (*_conversions(good, target), *_left_out(collection, damaged)))
+    return target
 
 
 def _decode_part(
-    collection: Collection, rows: list[int], target: fitting.Target, damaged: dict[int, str]
-) -> Dataset:
-    """The dataset of these rows; those that turn out to be damaged are added to `damaged`."""
+    collections: Sequence[Collection],
+    targets: Sequence[fitting.Target],
+    damaged: dict[int, str],
+    held_out: bool,
+) -> list[Dataset]:
+    """The datasets of one side; rows that turn out to be damaged are added to `damaged`."""
+    first = collections[0]
+    here = np.flatnonzero(first.held_out == held_out).tolist()
+    rows = [row for row in here if row not in damaged]
+    decoded = []
+    for collection, target in zip(collections, targets, strict=True):
+        pixels, failed = _decode(collection, rows, target)
+        decoded.append(pixels)
+        damaged.update(failed)
+    kept = [place for place, row in enumerate(rows) if row not in damaged]
+    if not kept:
+        raise DataError(
+            f"{first.name}: no image that can be read is left to train on or to hold out "
+            f"({_some_damaged(damaged)}); replace the damaged files or change --holdout"
+        )
+    return [
+        _dataset(collection, rows, kept, pixels)
+        for collection, pixels in zip(collections, decoded, strict=True)
+    ]
+
+
+def _decode(
+    collection: Collection, rows: Sequence[int], target: fitting.Target
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The pixels of these rows, and of each that is damaged what it is."""
     pixels = np.empty((len(rows), *target.shape), np.uint8)
 
     def decode(place: int) -> None:
         pixels[place] = images.decode(collection.sources[rows[place]], target)
 
-    failed = _failures(_attempt(decode, range(len(rows))))
-    damaged.update({rows[place]: reason for place, reason in failed.items()})
-    kept = [place for place in range(len(rows)) if place not in failed]
-    if not kept:
-        raise DataError(
-            f"{collection.name}: no image that can be read is left to train on or to hold out "
-            f"({_some_damaged(collection, damaged)}); replace the damaged files or change --holdout"
-        )
+    names = [collection.names[row] for row in rows]
+    failed = _failures(_attempt(decode, range(len(rows))), names)
+    return pixels, {rows[place]: said for place, said in failed.items()}
+
+
+def _dataset(
+    collection: Collection, rows: Sequence[int], kept: Sequence[int], pixels: np.ndarray
+) -> Dataset:
     labels = collection.labels
     if labels is not None:
         labels = labels[[rows[place] for place in kept]]
-    return Dataset(collection.name, pixels[kept] if failed else pixels, labels, collection.classes)
+    chosen = pixels if len(kept) == len(rows) else pixels[kept]
+    return Dataset(collection.name, chosen, labels, collection.classes)
 
 
 def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Result | Exception]:
@@ -88,6 +143,8 @@ def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Res
     def one(argument) -> _Result | Exception:
         try:
             return function(argument)
+        except DataError:  # not damage: the sentence is there already
+            raise
         # Damage makes PIL's decoders raise what they stumble on: OSError, SyntaxError, ...
         except Exception as error:
             return error
@@ -97,19 +154,41 @@ def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Res
         return [result for results in blocks for result in results]
 
 
-def _failures(results: Sequence) -> dict[int, str]:
+def _failures(results: Sequence, names: Sequence[str]) -> dict[int, str]:
+    """By place, the name of what is damaged and how."""
     return {
-        row: images.damage(result)
-        for row, result in enumerate(results)
+        place: f"{names[place]} ({images.damage(result)})"
+        for place, result in enumerate(results)
         if isinstance(result, Exception)
     }
+
+
+def _require_rows_alike(
+    collections: Sequence[Collection],
+    good: Sequence[dict[int, images.Header]],
+    fit: fitting.Fit,
+) -> None:
+    """Raises DataError where images that belong together would not lie on one another."""
+    first, *others = collections
+    for other, headers in zip(others, good[1:], strict=True):
+        for row, header in headers.items():
+            (height, width), (other_height, other_width) = good[0][row].size, header.size
+            same = good[0][row].size == header.size
+            if not same and (
+                fit.resolution is None or height * other_width != width * other_height
+            ):
+                raise DataError(
+                    f"{first.name}: {first.names[row]} is {height}x{width} and "
+                    f"{other.names[row]} is {other_height}x{other_width}, height x width; "
+                    "bring the images of a pair to one size"
+                )
 
 
 def _require_mostly_good(collection: Collection, damaged: dict[int, str]) -> None:
     if 2 * len(damaged) > len(collection.sources):
         raise DataError(
             f"{collection.name}: {len(damaged)} of {len(collection.sources)} images cannot be read "
-            f"({_some_damaged(collection, damaged)}); replace the damaged files"
+            f"({_some_damaged(damaged)}); replace the damaged files"
         )
 
 
@@ -118,12 +197,12 @@ def _left_out(collection: Collection, damaged: dict[int, str]) -> list[str]:
         return []
     return [
         f"Left out {len(damaged)} of {len(collection.sources)} images that cannot be read: "
-        f"{_some_damaged(collection, damaged)}."
+        f"{_some_damaged(damaged)}."
     ]
 
 
-def _some_damaged(collection: Collection, damaged: dict[int, str]) -> str:
-    return listing.some([f"{collection.names[row]} ({damaged[row]})" for row in sorted(damaged)])
+def _some_damaged(damaged: dict[int, str]) -> str:
+    return listing.some([damaged[row] for row in sorted(damaged)])
 
 
 def _channels(name: str, good: dict[int, images.Header], fit: fitting.Fit) -> int:
@@ -151,8 +230,8 @@ def _common_size(collection: Collection, good: dict[int, images.Header]) -> tupl
     return header.size
 
 
-def _conversions(good: dict[int, images.Header], target: fitting.Target) -> list[str]:
-    """A note on each conversion that some images went through."""
+def conversions(headers: Sequence[images.Header], target: fitting.Target) -> list[str]:
+    """A note on each conversion that some images with these headers go through."""
     height, width, channels = target.shape
     colour, transparent = channels > 1, channels == 4
     done = {
@@ -175,5 +254,6 @@ def _conversions(good: dict[int, images.Header], target: fitting.Target) -> list
             lambda has: has.size[0] < height or has.size[1] < width
         ),
     }
-    counts = {what: sum(map(test, good.values())) for what, test in done.items()}
-    return [f"{count} of {len(good)} images are {what}." for what, count in counts.items() if count]
+    counts = {what: sum(map(test, headers)) for what, test in done.items()}
+    total = len(headers)
+    return [f"{count} of {total} images are {what}." for what, count in counts.items() if count]

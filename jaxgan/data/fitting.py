@@ -120,6 +120,12 @@ def fit_array(images: np.ndarray, fit: Fit, *, name: str) -> np.ndarray:
     return convert_channels(images, target.channels)
 
 
+def stretched(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Images uint8 [N, H, W, C] scaled to `size` (H, W), each side by itself (Lanczos)."""
+    target = Target(size, "stretch", images.shape[-1])
+    return np.stack([_fit_one(image, target) for image in images])
+
+
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
     """Images uint8 [..., C] as [..., channels], each 1 (grey), 3 (colour) or 4 (with opacity).
 

@@ -24,7 +24,7 @@ def load(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
     name = f"folder:{place}"
     root = pathlib.Path(place).expanduser()
     found = listing.find(root, name=name, apart=root / LIST)
-    mask, note = _held_out(root, found, held, name=name)
+    mask, note = held_out(root, found, held, name=name)
     sources = [root / entry for entry in found.names]
     splits = decoding.decode_splits(
         decoding.Collection(name, found.names, sources, found.labels, found.classes, mask), fit
@@ -32,9 +32,12 @@ def load(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
     return splits._replace(notes=(*found.notes, *splits.notes, note))
 
 
-def _held_out(
+def held_out(
     root: pathlib.Path, found: listing.Listing, held: holdout.Holdout, *, name: str
 ) -> tuple[np.ndarray, str]:
+    """True [N] for the images listed in the folder that are held out, as `load` chooses them, and a
+    note on them.
+    """
     if found.held_out is not None:
         refuse(name, "has train and test folders", holdout=held)
         holdout.require_both(found.held_out, name=name)

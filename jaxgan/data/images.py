@@ -10,9 +10,17 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from jaxgan.data import fitting
-from jaxgan.data.errors import reason
+from jaxgan.data.errors import DataError, reason
 
-Source: TypeAlias = "pathlib.Path | bytes"
+
+class Half(NamedTuple):
+    """One half of an image that shows two side by side."""
+
+    whole: pathlib.Path
+    right: bool
+
+
+Source: TypeAlias = "pathlib.Path | bytes | Half"
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -41,7 +49,9 @@ class Header(NamedTuple):
 
 
 def inspect(source: Source) -> Header:
-    """The header of a PNG, JPEG, WebP, BMP or GIF. Raises what PIL raises where there is none."""
+    """The header of a PNG, JPEG, WebP, BMP or GIF. Raises what PIL raises where there is none, and
+    DataError where there is no half as it cannot be cut in two.
+    """
     with _opened(source) as image:
         turn = _orientation(image)
         height, width = (image.width, image.height) if turn >= 5 else (image.height, image.width)
@@ -56,6 +66,8 @@ def inspect(source: Source) -> Header:
             "animated": image.format != "MPO" and getattr(image, "is_animated", False),
             "turned": turn != 1,
         }
+        if isinstance(source, Half):
+            width = _half(width, source.whole)
         return Header((height, width), frozenset(trait for trait, has in found.items() if has))
 
 
@@ -68,11 +80,15 @@ def decode(source: Source, target: fitting.Target) -> np.ndarray:
     with _opened(source) as image:
         turn = _orientation(image)
         # A JPEG many times too large is decoded at a fraction of its size, twice what is needed.
-        side = 2 * max(target.resolution)
+        side = 2 * max(target.resolution) * (1 + isinstance(source, Half))
         image.draft(None, (side, side))
         converted = _converted(image, _MODES[target.channels])
     if turn in _UPRIGHT:
         converted = converted.transpose(_UPRIGHT[turn])
+    if isinstance(source, Half):
+        half = converted.width // 2
+        left = converted.width - half if source.right else 0
+        converted = converted.crop((left, 0, left + half, converted.height))
     pixels = np.asarray(fitting.fit_image(converted, target))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -90,7 +106,18 @@ def damage(error: Exception) -> str:
     return f"damaged: {reason(error)}"
 
 
+def _half(width: int, path: pathlib.Path) -> int:
+    if width % 2:
+        raise DataError(
+            f"{path} is {width} pixels wide, which two images of one size side by side cannot be; "
+            "cut it to an even width"
+        )
+    return width // 2
+
+
 def _opened(source: Source) -> ImageFile.ImageFile:
+    if isinstance(source, Half):
+        return _opened(source.whole)
     if isinstance(source, bytes):
         return Image.open(io.BytesIO(source), formats=_FORMATS)
     if source.stat().st_size == 0:

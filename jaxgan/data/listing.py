@@ -41,6 +41,17 @@ def find(root: pathlib.Path, *, name: str, apart: pathlib.Path | None = None) ->
     a class folder. Raises DataError, with `name`, where there is no folder, no image in it, or
     images lie beside class folders.
     """
+    images, others = images_below(root, name=name, apart=apart)
+    return _classified(images, name=name, notes=_ignored(root, images, others))
+
+
+def images_below(
+    root: pathlib.Path, *, name: str, apart: pathlib.Path | None = None
+) -> tuple[list[str], list[str]]:
+    """The names of the images below `root`, sorted, and those of all other files (see `find`).
+
+    Raises DataError where there is no folder or no image in it.
+    """
     _require_folder(root, name=name)
     images, others = [], []
     for path in _files(root, name=name):
@@ -55,7 +66,7 @@ def find(root: pathlib.Path, *, name: str, apart: pathlib.Path | None = None) ->
             f"{name}: there are no images in it, {found}; "
             f"expected {_FORMATS} files in it or in its sub-folders"
         )
-    return _classified(sorted(images), name=name, notes=_ignored(root, images, others))
+    return sorted(images), others
 
 
 def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listing:

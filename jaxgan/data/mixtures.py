@@ -46,6 +46,11 @@ class Mixture:
         """The shape (D,) of one point."""
         return (self.centres.shape[1],)
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what else an example holds, by role: nothing."""
+        return {}
+
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the density and the stream: equal digests mean equal draws."""

@@ -2,98 +2,191 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
+import importlib
 import os
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from jaxgan.data import fashion, fitting, mixtures
+from jaxgan.data import fitting, mixtures, partly
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
 from jaxgan.data.holdout import Holdout
 from jaxgan.data.splits import Splits
 
-_FORMS = ("fashion", "folder:PATH", "npz:PATH", "tfds:NAME", *mixtures.MIXTURES)
+KINDS = {
+    "images": "single images",
+    "pairs": "pairs of images a and b",
+    "domains": "images of two domains a and b",
+}
+"""What an example can be, and how messages call it."""
+
+DIRECTIONS = ("AtoB", "BtoA")
+
+
+class Form(NamedTuple):
+    """A way to name data.
+
+    written: as the user writes it.
+    readers: by kind of example, what reads it: a module of this package, imported where needed (PIL
+             and TensorFlow Datasets take longer to import than all the rest), and its function:
+             `f(place, fit, holdout) -> Splits`, or `f(fit)` where there is no place.
+    """
+
+    written: str
+    readers: Mapping[str, str]
+
+
+FORMS = {
+    "fashion": Form("fashion", {"images": "fashion.load"}),
+    "folder": Form("folder:PATH", {"images": "folder.load"}),
+    "fashion-edges": Form(
+        "fashion-edges", {"pairs": "fashion_domains.pairs", "domains": "fashion_domains.pairs"}
+    ),
+    "fashion-halves": Form("fashion-halves", {"domains": "fashion_domains.halves"}),
+    "shoes-bags": Form("shoes-bags", {"domains": "fashion_domains.shoes_and_bags"}),
+    "unpaired": Form("unpaired:PATH", {"domains": "domain_folders.load_domains"}),
+    "paired": Form(
+        "paired:PATH",
+        {"pairs": "domain_folders.load_pairs", "domains": "domain_folders.load_pairs"},
+    ),
+    "npz": Form(
+        "npz:PATH",
+        {
+            "images": "archive.load",
+            "pairs": "archive.load_pairs",
+            "domains": "archive.load_domains",
+        },
+    ),
+    "tfds": Form("tfds:NAME", {"images": "tensorflow_datasets.load"}),
+    **{name: Form(name, {"images": f"mixtures.{name}"}) for name in mixtures.MIXTURES},
+}
+"""Every way to name data, by what stands before its colon."""
 
 
 def load(
     spec: str,
     *,
+    kind: str = "images",
     resolution: fitting.Resolution | None = None,
     resize: str = "crop",
     holdout: Holdout = None,
     flip: bool = False,
+    jitter: int = 0,
     channels: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    direction: str | None = None,
+    labels: int | None = None,
 ) -> Splits:
     """The training and held-out data that `spec` names, and notes on what was done to it.
 
-    spec:       'fashion' (embedded), 'folder:PATH', 'npz:PATH', 'tfds:NAME', 'ring', 'grid' or
-                'gauss1d'.
+    spec:       such as 'fashion' (embedded), 'folder:PATH' or 'ring': see `FORMS`.
+    kind:       what an example is to be: 'images', 'pairs' or 'domains'. Pairs serve as domains,
+                too; then they are drawn by themselves, and what is held out remains paired.
     resolution: 64, '64x96' or (64, 96), height first; None keeps the size, which must then be one
                 for all.
     resize:     'crop', 'pad' or 'stretch', see `fitting.Fit`.
-    holdout:    for a folder or an archive: the fraction to hold out, chosen by a hash of the file's
+    holdout:    for folders and archives: the fraction to hold out, chosen by a hash of the file's
                 name or the row's number, so that adding data moves nothing from one side to the
                 other; or a text file that lists what to hold out, one name (row number) a line.
                 None takes the set's own split where it has one, such as a `val.txt` in the folder
                 or beside it, and 0.1 otherwise.
     flip:       mirror training images left to right at random.
+    jitter:     pixels by which training images are enlarged, to cut their size out at random.
     channels:   1 (greyscale), 3 (colour), 4 (with transparency); None takes what the images have.
     data_dir:   for tfds: where prepared sets are, or a folder that holds the original files.
+    direction:  'BtoA' exchanges the two domains.
+    labels:     of each class, how many training images keep their label; batches then hold these
+                and images without label apart: see `PartlyLabelled`. None: all keep theirs.
 
     Raises DataError, one sentence, where there is no such data or it cannot be used.
     """
     fit = fitting.make_fit(resolution, resize, channels)
+    if jitter < 0:
+        raise DataError(f"jitter is {jitter}; expected 0 or more pixels")
+    read = _reader(spec, kind)
     if spec in mixtures.MIXTURES:
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
         refuse(spec, "holds out fresh draws of its own", holdout=holdout)
-        mixture = mixtures.MIXTURES[spec]()
-        return Splits(mixture, mixtures.held_out(mixture))
-    kind, _, place = spec.partition(":")
-    if kind != "tfds":
-        refuse(spec, "is not a set of TensorFlow Datasets", data_dir=data_dir)
-    if spec == "fashion":
-        refuse(spec, "has a test set of its own", holdout=holdout)
-        splits = fashion.load(fit)
-    elif place and kind in ("folder", "npz", "tfds"):
-        splits = _read(kind, place, fit, holdout, data_dir)
-    else:
-        raise DataError(_unknown(spec))
-    if flip:
-        splits = splits._replace(train=dataclasses.replace(splits.train, flip=True))
-    return splits
+        refuse(spec, "has no labels", labels=labels)
+        return Splits(read(), mixtures.held_out(read()))
+    splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
+    train = splits.train
+    if kind == "domains" and isinstance(train, Domains):
+        train = train.unpaired()
+    if isinstance(train, Dataset | Domains):
+        train = train.augmented(flip=flip, jitter=jitter)
+    if labels is not None:
+        train = partly.partly_labelled(train, labels)
+    return splits._replace(train=train)
 
 
 def _read(
-    kind: str,
-    place: str,
+    spec: str,
+    read: Callable[..., Splits],
     fit: fitting.Fit,
     holdout: Holdout,
     data_dir: str | os.PathLike[str] | None,
 ) -> Splits:
-    # Imported where needed: PIL and TensorFlow Datasets take longer to import than all the rest.
-    if kind == "npz":
-        from jaxgan.data import archive
-
-        return archive.load(place, fit, holdout)
-    if kind == "folder":
-        from jaxgan.data import folder
-
-        return folder.load(place, fit, holdout)
-    from jaxgan.data import tensorflow_datasets
-
-    return tensorflow_datasets.load(place, fit, holdout, data_dir=data_dir)
+    """What the reader gives for the spec; DataError on options that it has no use for."""
+    head, _, place = spec.partition(":")
+    if head == "tfds":
+        return read(place, fit, holdout, data_dir=data_dir)
+    refuse(spec, "is not a set of TensorFlow Datasets", data_dir=data_dir)
+    if place:
+        return read(place, fit, holdout)
+    refuse(spec, "has a test set of its own", holdout=holdout)
+    return read(fit)
 
 
-def _unknown(spec: str) -> str:
-    expected = f"expected one of {', '.join(_FORMS)}"
+def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:
+    """The data with their domains exchanged where the direction says so."""
+    train, held_out = splits.train, splits.held_out
+    if not isinstance(train, Domains) or not isinstance(held_out, Domains):
+        refuse(spec, "has no two domains", direction=direction)
+        return splits
+    if direction not in (None, *DIRECTIONS):
+        raise DataError(f"the direction is {direction!r}; expected {' or '.join(DIRECTIONS)}")
+    if direction == "BtoA":
+        return splits._replace(train=train.swapped(), held_out=held_out.swapped())
+    return splits
+
+
+def _reader(spec: str, kind: str) -> Callable:
+    """What reads the data of a spec; DataError where there is no such form or it gives another
+    kind of example.
+    """
+    head, _, place = spec.partition(":")
+    form = FORMS.get(head)
+    if form is None or not (place if ":" in form.written else spec == form.written):
+        raise DataError(_unknown(spec, kind))
+    if kind not in form.readers:
+        given = KINDS[next(iter(form.readers))]
+        raise DataError(
+            f"{spec}: this gives {given}, and {KINDS[kind]} are needed; "
+            f"expected one of {', '.join(_written(kind))}"
+        )
+    module, function = form.readers[kind].split(".")
+    return getattr(importlib.import_module(f"jaxgan.data.{module}"), function)
+
+
+def _written(kind: str) -> list[str]:
+    """The forms that give such examples, as they are written."""
+    return [form.written for form in FORMS.values() if kind in form.readers]
+
+
+def _unknown(spec: str, kind: str) -> str:
+    expected = f"expected one of {', '.join(_written(kind))}"
     if spec and pathlib.Path(spec).exists():
-        kind = "npz" if spec.endswith(".npz") else "folder"
-        return f"the data is {spec!r}, a path without its kind: write {kind}:{spec}"
-    kind, _, place = spec.partition(":")
-    names = {form.partition(":")[0]: form for form in _FORMS}
-    close = difflib.get_close_matches(kind, names, n=1)
+        named = next(form for form in _written(kind) if form.endswith(":PATH"))
+        head = "npz" if spec.endswith(".npz") else named.partition(":")[0]
+        return f"the data is {spec!r}, a path without its kind: write {head}:{spec}"
+    head, _, place = spec.partition(":")
+    close = difflib.get_close_matches(head, FORMS, n=1)
     if not close:
         return f"the data is {spec!r}; {expected}"
-    meant = f"{close[0]}:{place}" if place and ":" in names[close[0]] else names[close[0]]
+    written = FORMS[close[0]].written
+    meant = f"{close[0]}:{place}" if place and ":" in written else written
     return f"the data is {spec!r}; perhaps {meant} is meant: {expected}"

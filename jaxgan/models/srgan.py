@@ -1,7 +1,9 @@
 """SRGAN (Ledig et al. 2017): single images made `factor` times larger, first by mean square, then
 against a discriminator and by what a network sees in them.
 
-Batches hold pairs: small images 'a' and their originals 'b'.
+Batches hold pairs: small images 'a' and their originals 'b'. The two parts are one model after the
+other (`build` with `pretraining=None`, then `remembering(build(...))` from `game_from`), or one
+model that passes from the first to the second by itself.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, objectives, steps, translation
+from jaxgan import losses, nn, objectives, stages, steps, translation
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import layers, normalisation, upscale
+from jaxgan.nn import enlarging, layers, normalisation
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.translation import Network, Schedule, Shape, Side
@@ -25,74 +27,21 @@ from jaxgan.types import GAN, Array, Batch, Objective, PyTree
 
 CROSS_ENTROPY = losses.non_saturating()
 
-Features = Callable[[Array], PyTree]
-"""Images [B, H, W, C] in [-1, 1] to feature maps [B, ...], one or several.
+PRETRAINED = "pretrained"
+"""The player that remembers the generator as the pre-training left it."""
 
-For VGG19 as in the paper: map the images to the range and the means that its weights expect, take
-the fourth convolution before the fifth pooling after its ReLU, and divide the MAPS by 12.75.
+Features = Callable[[Array], PyTree]
+"""Images [B, H, W, C] in [-1, 1] to feature maps [B, ...], one or several: VGG19's of the paper
+(`jaxgan.nn.vgg`), or others.
 """
 
 Distance = Callable[[Array, Array], Array]
 """`(fake, real) -> distance` of every pixel."""
 
-_RESIDUAL = linen.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+Correction = Callable[[Array, Array], Array]
+"""`(enlarged, small) -> enlarged`, such as `jaxgan.nn.upscale.consistent`."""
 
-
-# --- networks -------------------------------------------------------------------------------------
-
-
-class SRResNet(linen.Module):
-    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped.
-
-    Residual blocks with batch normalisation and PReLU, then a pixel shuffle for every doubling
-    (Ledig et al. 2017, figure 4). `factor` is a power of two.
-    """
-
-    factor: int
-    blocks: int = 16
-    width: int = 64
-    axis_name: str | None = None
-
-    @linen.compact
-    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
-        first = _prelu()(nn.Conv(self.width, (9, 9))(images))
-        x = first
-        for _ in range(self.blocks):
-            x = x + self._normalised(_prelu()(self._normalised(x, train)), train)
-        x = first + self._normalised(x, train)
-        for _ in range(self.factor.bit_length() - 1):
-            x = upscale.depth_to_space(nn.Conv(4 * self.width, (3, 3))(x), 2)
-            x = _prelu()(x)
-        return nn.Conv(images.shape[-1], (9, 9))(x)
-
-    def _normalised(self, x: Array, train: bool) -> Array:
-        x = nn.Conv(self.width, (3, 3), use_bias=False)(x)
-        return normalisation.normalise("batch", train=train, axis_name=self.axis_name)(x)
-
-
-class EfficientResNet(linen.Module):
-    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped: a
-    correction of the bicubic enlargement, computed at the low resolution alone.
-
-    Residual blocks without normalisation (Lim et al. 2017), and one layer whose channels become
-    the pixels (Shi et al. 2016). It starts near the bicubic enlargement.
-    """
-
-    factor: int
-    blocks: int = 8
-    width: int = 64
-
-    @linen.compact
-    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
-        first = nn.Conv(self.width, (3, 3))(images)
-        x = first
-        for _ in range(self.blocks):
-            inner = jax.nn.relu(nn.Conv(self.width, (3, 3))(x))
-            x = x + nn.Conv(self.width, (3, 3), kernel_init=_RESIDUAL)(inner)
-        x = first + nn.Conv(self.width, (3, 3))(x)
-        pixels = self.factor**2 * images.shape[-1]
-        detail = nn.Conv(pixels, (3, 3), kernel_init=_RESIDUAL)(x)
-        return upscale.bicubic(images, self.factor) + upscale.depth_to_space(detail, self.factor)
+# --- the judge ------------------------------------------------------------------------------------
 
 
 class Discriminator(linen.Module):
@@ -119,37 +68,18 @@ class Discriminator(linen.Module):
         return linen.Dense(1)(x)[:, 0]
 
 
-def _prelu() -> linen.PReLU:
-    return linen.PReLU(negative_slope_init=0.25)
-
-
-def generator_of(
-    architecture: str, *, factor: int, blocks: int, width: int, axis_name: str | None
-) -> linen.Module:
-    """The generator of that name, 'resnet' (the paper's) or 'efficient'; ValueError on another, or
-    on a factor that it does not reach.
-    """
-    if architecture == "efficient":
-        if factor < 2:
-            raise ValueError(f"images are to become {factor} times larger; expected 2 or more")
-        return EfficientResNet(factor, blocks, width)
-    if architecture != "resnet":
-        raise ValueError(f"the architecture is {architecture!r}; expected 'resnet' or 'efficient'")
-    if factor < 2 or factor & (factor - 1):
-        raise ValueError(
-            f"images are to become {factor} times larger; this network doubles: "
-            "use 2, 4 or 8, or the architecture 'efficient'"
-        )
-    return SRResNet(factor, blocks, width, axis_name)
-
-
 # --- objectives -----------------------------------------------------------------------------------
 
 
-def enlarged(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
-    """What the generator makes of 'a', with the batch's statistics."""
-    images, generator = state["generator"].mutate(batch["a"], train=True)
-    return images, {"generator": generator}
+def pass_of(correct: Correction | None = None) -> Forward:
+    """What the generator makes of 'a', with the batch's statistics, and corrected by it."""
+
+    def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
+        images, generator = state["generator"].mutate(batch["a"], train=True)
+        images = images if correct is None else correct(images, batch["a"])
+        return images, {"generator": generator}
+
+    return Forward(("generator",), run)
 
 
 def squared(fake: Array, real: Array) -> Array:
@@ -157,44 +87,54 @@ def squared(fake: Array, real: Array) -> Array:
     return jnp.square(fake - real)
 
 
-def pixel_objective(distance: Distance = squared) -> Objective:
+def absolute(fake: Array, real: Array) -> Array:
+    """The absolute difference of every pixel, which learns faster (Lim et al. 2017)."""
+    return jnp.abs(fake - real)
+
+
+def pixel_objective(distance: Distance, draw: Forward) -> Objective:
     """The generator's before there is a discriminator: the mean distance of pixels (equation 4)."""
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
-        fake, players = enlarged(state, batch, keys)
+        fake, players = draw(state, batch, keys)
         distances = distance(fake, batch["b"])
         return jnp.mean(distances), Out({"content": Mean.of(distances)}, players=players)
 
     return objective
 
 
-def content_of(features: Features | None) -> objectives.Content:
-    """The mean squared difference of the images' feature maps (equation 5), or of the images."""
+def content_of(features: Features | None, *, pixels: float = 0.0) -> objectives.Content:
+    """The mean squared difference of the images' feature maps (equation 5), and `pixels` times that
+    of the images; without features that of the images alone.
+    """
 
     def content(state: GANState, batch: Batch, fake: Array) -> Array:
         real, see = batch["b"], state.players.get("features", features)
         if see is None:
-            return squared(fake, real)
+            return _of_each(squared(fake, real))
         differences = jax.tree.map(squared, see(fake), see(real))
-        return sum(
-            (jnp.mean(d.reshape(d.shape[0], -1), axis=1) for d in jax.tree.leaves(differences)),
-            jnp.zeros((fake.shape[0],)),
-        )
+        start = pixels * _of_each(squared(fake, real))
+        return sum(map(_of_each, jax.tree.leaves(differences)), start)
 
     return content
 
 
+def _of_each(values: Array) -> Array:
+    """The mean [B] of each example's values [B, ...]."""
+    return jnp.mean(values.reshape(values.shape[0], -1), axis=1)
+
+
 def objectives_of(
-    loss: AdversarialLoss, draw: Forward, features: Features | None, *, adversarial: float
+    loss: AdversarialLoss, draw: Forward, content: objectives.Content, *, adversarial: float
 ) -> tuple[Side, Side]:
     """The discriminator's side and the generator's."""
     judging = objectives.discriminator_objective(loss, draw, image="b")
-    enlarging = objectives.generator_objective(
-        loss, draw, weight=adversarial, content=content_of(features), image="b"
+    persuading = objectives.generator_objective(
+        loss, draw, weight=adversarial, content=content, image="b"
     )
     return (
         Side("discriminator", ("discriminator",), judging),
-        Side("generator", ("generator",), enlarging),
+        Side("generator", ("generator",), persuading),
     )
 
 
@@ -213,6 +153,8 @@ def build(
     pretraining: int | None = 0,
     distance: Distance = squared,
     features: Features | Player | None = None,
+    pixels: float = 0.0,
+    correct: Correction | None = None,
     loss: AdversarialLoss = CROSS_ENTROPY,
     adversarial: float = 1e-3,
     schedule: Schedule = steps.alternate,
@@ -228,6 +170,8 @@ def build(
                  then the game begins. None: it never does, and there is no discriminator.
     features:    what the content loss compares (None: pixels). A Player joins the state as
                  'features', is saved with it, and never learns; a function is part of the program.
+    pixels:      weight of the pixels' mean square beside the features' in the content loss.
+    correct:     what is done to all that the generator makes, in training and in samples.
     adversarial: the adversarial loss's weight beside the content's.
 
     `sample(state, keys, a=images)` enlarges images of any size, with running batch statistics, to
@@ -236,18 +180,20 @@ def build(
     """
     small = _smaller(shape, factor)
     options: dict[str, Any] = {"accumulate": accumulate, "axis_name": axis_name}
-    generator = generator_of(
+    generator = enlarging.network_of(
         architecture, factor=factor, blocks=blocks, width=width, axis_name=axis_name
     )
     networks = {"generator": Network(generator, optimisers["generator"], [small])}
-    pixels = pixel_objective(distance)
-    body = steps.update("generator", pixels, prefix="pretraining/", **options)
+    draw = pass_of(correct)
+    alone = pixel_objective(distance, draw)
+    body = steps.update("generator", alone, prefix="pretraining/", **options)
     if pretraining is not None:
         judge = Discriminator(discriminator_width, axis_name)
         networks["discriminator"] = Network(judge, optimisers["discriminator"], [shape])
-        draw = Forward(("generator",), enlarged)
+        see = None if isinstance(features, Player) else features
+        content = content_of(see, pixels=pixels)
         game = translation.round_of_play(
-            *objectives_of(loss, draw, features, adversarial=adversarial),
+            *objectives_of(loss, draw, content, adversarial=adversarial),
             schedule=schedule,
             shared_noise=draw if shared_noise else None,
             **options,
@@ -256,7 +202,8 @@ def build(
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         _, images = translation.source(conditions, {"a": small}, len(keys))
-        return jnp.clip(state["generator"](images), -1.0, 1.0)
+        enlarged = state["generator"](images)
+        return jnp.clip(enlarged if correct is None else correct(enlarged, images), -1.0, 1.0)
 
     gan = translation.assemble(
         networks,
@@ -267,20 +214,52 @@ def build(
         axis_name=axis_name,
     )
     if isinstance(features, Player):
-        return gan._replace(init=_with_features(gan.init, features))
+        return _joined(gan, lambda state: {"features": features})
     return gan
 
 
-def _with_features(
-    init: Callable[[Array], GANState], features: Player
-) -> Callable[[Array], GANState]:
-    def extended(key: Array) -> GANState:
-        state = init(key)
-        # A copy: a state's arrays are given away to the step that it is passed to.
-        seeing = jax.tree.map(jnp.copy, features)
-        return state.replace(players={**state.players, "features": seeing})
+# --- from one part to the other -------------------------------------------------------------------
 
-    return extended
+
+def remembering(game: GAN) -> GAN:
+    """The game whose state has one player more: 'pretrained', which never learns."""
+    return _joined(game, lambda state: {PRETRAINED: _resting(state["generator"])})
+
+
+def game_from(pretrained: GANState, fresh: GANState) -> GANState:
+    """The first state of a game that remembers (`remembering`), from the last one of a
+    pre-training: its generator, the averaged one if there is one, plays on with a fresh optimiser.
+    """
+    state = stages.carry_over(pretrained.averaged(), fresh, optimisers=False)
+    before = _resting(state["generator"])
+    state = state.replace(players={**state.players, PRETRAINED: before})
+    # A copy: the generator starts as its own average, and a state must not hold an array twice.
+    return state.replace(ema=jax.tree.map(jnp.copy, state.ema))
+
+
+def as_pretrained(state: GANState) -> GANState:
+    """The state whose generator is the one remembered, or of a pre-training its own; to sample."""
+    if PRETRAINED not in state.players:
+        return state.averaged().replace(ema={})
+    return state.replace(players={"generator": state[PRETRAINED]}, ema={})
+
+
+def _resting(player: Player) -> Player:
+    """A copy of the player that has no optimiser."""
+    return jax.tree.map(jnp.copy, player.replace(tx=optax.identity(), opt_state=optax.EmptyState()))
+
+
+def _joined(gan: GAN, others: Callable[[GANState], Mapping[str, Player]]) -> GAN:
+    """The model with further players in its state, copied: a state's arrays are given away to the
+    step that it is passed to.
+    """
+
+    def init(key: Array) -> GANState:
+        state = gan.init(key)
+        joining = jax.tree.map(jnp.copy, dict(others(state)))
+        return state.replace(players={**state.players, **joining})
+
+    return gan._replace(init=init)
 
 
 def _smaller(shape: Shape, factor: int) -> Shape:

@@ -1,10 +1,18 @@
-"""Images enlarged: channels moved into space, and cubic interpolation."""
+"""Images enlarged and reduced: channels moved into space, cubic interpolation, and the enlargement
+that a reduction takes back.
+"""
 
 from __future__ import annotations
 
-import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
+from jaxgan.data import bicubic as lines
 from jaxgan.types import Array
+
+REACH = 16
+"""Pixels of the small image around each pixel that `consistent` depends on, to single precision."""
 
 
 def depth_to_space(x: Array, factor: int) -> Array:
@@ -25,7 +33,51 @@ def depth_to_space(x: Array, factor: int) -> Array:
 
 
 def bicubic(x: Array, factor: int) -> Array:
-    """Images [B, H, W, C] enlarged by cubic convolution with a = -1/2 (Keys 1981)."""
-    count, height, width, channels = x.shape
-    size = (count, height * factor, width * factor, channels)
-    return jax.image.resize(x, size, method="cubic")
+    """Images [B, H, W, C] enlarged by cubic convolution with a = -1/2 (Keys 1981), mirrored beyond
+    their edges.
+    """
+    _, height, width, _ = x.shape
+    rows = lines.weights(height, height * factor)
+    return _applied(x, rows, lines.weights(width, width * factor))
+
+
+def reduced(x: Array, factor: int) -> Array:
+    """Images [B, H, W, C] made smaller by cubic convolution with antialiasing, as by
+    `jaxgan.data.bicubic`. Raises ValueError where the factor does not divide the size.
+    """
+    height, width = _divided(x, factor)
+    return _applied(x, lines.weights(x.shape[1], height), lines.weights(x.shape[2], width))
+
+
+def consistent(x: Array, small: Array) -> Array:
+    """Of all images whose `reduced` is `small` [B, h, w, C], those nearest to x [B, H, W, C].
+
+    That is the orthogonal projection x + P (small - reduced(x)), P the reduction's pseudo-inverse.
+    It is never farther from the image that `small` was reduced from than x is: only what `small`
+    does not say is left to whoever made x (Bahat and Michaeli 2020, equation 2, for this kernel).
+    Raises ValueError where the sizes are no multiples of one another.
+    """
+    factor = x.shape[1] // small.shape[1]
+    if x.shape[1:3] != (small.shape[1] * factor, small.shape[2] * factor):
+        raise ValueError(
+            f"images of {x.shape[1:3]} are no multiple of images of {small.shape[1:3]}"
+        )
+    rows, columns = (lines.inverse(x.shape[axis], small.shape[axis]) for axis in (1, 2))
+    return x + _applied(small - reduced(x, factor), rows, columns)
+
+
+def _applied(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
+    """The matrices [h, H] and [w, W] applied to the lines of images [B, H, W, C]."""
+    tall = jnp.einsum(
+        "hH,bHwc->bhwc", jnp.asarray(rows, x.dtype), x, precision=lax.Precision.HIGHEST
+    )
+    return jnp.einsum(
+        "wW,bhWc->bhwc", jnp.asarray(columns, x.dtype), tall, precision=lax.Precision.HIGHEST
+    )
+
+
+def _divided(x: Array, factor: int) -> tuple[int, int]:
+    _, height, width, _ = x.shape
+    if factor < 1 or height % factor or width % factor:
+        raise ValueError(f"images of {height}x{width} pixels cannot become {factor} times smaller")
+    return height // factor, width // factor

@@ -1,10 +1,12 @@
 """The steps every GAN is made of: an objective lifted to a step, and the ways steps compose.
 
 A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes one from an objective;
-`chain`, `alternate`, `rotate`, `simultaneous` and `every` make steps of steps; `make_train_step`
-closes one over the step counter and the randomness. Nothing here knows which GAN it trains.
+`chain`, `alternate`, `rotate`, `simultaneous` and `every` make steps of steps; `unrolled` and
+`consensus` make objectives of objectives; `make_train_step` closes a step over the step counter and
+the randomness. Nothing here knows which GAN it trains.
 """
 
+from jaxgan.steps.anticipating import consensus, extragradient, unrolled
 from jaxgan.steps.common import split_rows
 from jaxgan.steps.composing import alternate, chain, every, rotate, simultaneous, succession, then
 from jaxgan.steps.following import make_train_step, project, repeat, track_ema
@@ -13,7 +15,9 @@ from jaxgan.steps.updating import update
 __all__ = [
     "alternate",
     "chain",
+    "consensus",
     "every",
+    "extragradient",
     "make_train_step",
     "project",
     "repeat",
@@ -23,5 +27,6 @@ __all__ = [
     "succession",
     "then",
     "track_ema",
+    "unrolled",
     "update",
 ]

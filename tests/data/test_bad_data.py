@@ -232,7 +232,7 @@ CASES = {
     ),
     "NaN": Case(
         lambda root: archive(root, images=holed(np.nan)),
-        ("1 values are NaN or infinite", "in image 7", "replace them"),
+        ("1 values of 'images' are NaN or infinite", "in image 7", "replace them"),
     ),
     "infinity": Case(lambda root: archive(root, images=holed(-np.inf)), ("the first in image 7",)),
     "floats in no known range": Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -94,6 +95,41 @@ def test_what_has_no_moments_is_refused():
         frechet.moments(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="at least 2 rows of features; got 1"):
         frechet.moments(np.zeros((1, 3))).covariance  # noqa: B018 - the property raises
+
+
+def test_infinitely_many_rows_of_the_real_distribution_are_at_distance_zero():
+    size = 20
+    drawn = np.random.default_rng(3).normal(size=(4000, size))
+    real = gaussian(np.zeros(size), np.eye(size))
+    biased = frechet.frechet_distance(frechet.moments(drawn[:400]), real)
+    found = frechet.frechet_infinity(drawn, real, smallest=400)
+    assert biased > 0.1
+    assert abs(found) < biased / 20
+    assert found == frechet.frechet_infinity(drawn, real, smallest=400)
+
+
+def test_the_extrapolation_finds_a_distance_that_is_there():
+    size = 10
+    drawn = np.random.default_rng(4).normal(size=(4000, size)) + 0.3
+    found = frechet.frechet_infinity(drawn, gaussian(np.zeros(size), np.eye(size)), smallest=400)
+    assert found == pytest.approx(0.09 * size, rel=0.05)
+
+
+def test_too_few_rows_are_not_extrapolated_from():
+    with pytest.raises(ValueError, match="9999 rows of features cannot be extrapolated"):
+        frechet.frechet_infinity(features(9999, 2), gaussian(np.zeros(2), np.eye(2)))
+
+
+def test_the_metric_streams_and_warns_of_few_images():
+    stream, compute, _ = frechet.metric()
+    whole = features(5000, 3)
+    state = stream.update(stream.update(stream.init(), whole[:70]), whole[70:])
+    many = frechet.moments(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compute(state, many) == {"fid": pytest.approx(0, abs=1e-9)}
+    with pytest.warns(frechet.FewImages, match="of 2047 generated images says little"):
+        compute(frechet.moments(whole[:2047]), many)
 
 
 @pytest.fixture(scope="module")

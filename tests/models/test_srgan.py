@@ -13,7 +13,7 @@ import pytest
 
 from jaxgan import random
 from jaxgan.models import srgan
-from jaxgan.nn import upscale
+from jaxgan.nn import enlarging, upscale
 from jaxgan.state import Player
 
 SHAPE, SMALL = (16, 16, 1), (8, 8, 1)
@@ -45,59 +45,20 @@ def same(left, right) -> bool:
     return all(map(np.array_equal, jax.tree.leaves(left), jax.tree.leaves(right)))
 
 
-# --- enlarging ------------------------------------------------------------------------------------
-
-
-def test_depth_to_space_puts_each_group_of_channels_into_its_pixel():
-    x = np.random.default_rng(0).normal(size=(2, 3, 4, 9 * 2))
-    y = upscale.depth_to_space(jnp.asarray(x), 3)
-    assert y.shape == (2, 9, 12, 2)
-    for i, j, c in np.ndindex(3, 3, 2):
-        np.testing.assert_array_equal(
-            y[:, i::3, j::3, c], x[:, :, :, (3 * i + j) * 2 + c].astype(np.float32)
-        )
-
-
-def test_channels_that_are_no_blocks_are_refused():
-    with pytest.raises(ValueError, match="6 channels cannot become blocks of 2x2 pixels; use a mu"):
-        upscale.depth_to_space(jnp.zeros((1, 2, 2, 6)), 2)
-
-
-def test_bicubic_enlargement_is_cubic_convolution():
-    """Inside, each pixel is the sum of 4 x 4 neighbours weighted by Keys' kernel of a = -1/2."""
-
-    def weight(distance: float) -> float:
-        t = abs(distance)
-        if t <= 1:
-            return 1.5 * t**3 - 2.5 * t**2 + 1
-        return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
-
-    x, factor = noise(1, 8, 8, 1), 4
-    y = upscale.bicubic(x, factor)
-    for row, column in [(12, 12), (13, 18), (15, 16)]:
-        centre = [(index + 0.5) / factor - 0.5 for index in (row, column)]
-        expected = sum(
-            weight(centre[0] - i) * weight(centre[1] - j) * float(x[0, i, j, 0])
-            for i in range(8)
-            for j in range(8)
-        )
-        assert float(y[0, row, column, 0]) == pytest.approx(expected, abs=1e-5)
-
-
 # --- networks -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("architecture", ["resnet", "efficient"])
 @pytest.mark.parametrize(("factor", "size"), [(2, (9, 5)), (4, (6, 7))])
 def test_images_of_any_size_become_larger(architecture, factor, size):
-    network = srgan.generator_of(architecture, factor=factor, blocks=2, width=4, axis_name=None)
+    network = enlarging.network_of(architecture, factor=factor, blocks=2, width=4, axis_name=None)
     init = partial(network.init_with_output, train=True)
     images, _ = jax.eval_shape(init, jax.random.key(0), jnp.zeros((2, *size, 3)))
     assert images.shape == (2, factor * size[0], factor * size[1], 3)
 
 
 def test_the_network_of_the_paper_has_its_layers():
-    network = srgan.SRResNet(4)
+    network = enlarging.SRResNet(4)
     init = partial(network.init, train=True)
     found = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 24, 24, 3)))["params"]
     convolutions = [found[f"Conv_{layer}"]["kernel"].shape for layer in range(37)]
@@ -124,7 +85,7 @@ def test_the_discriminator_of_the_paper_has_its_layers():
 
 
 def test_the_efficient_network_starts_near_the_bicubic_enlargement():
-    network, x = srgan.EfficientResNet(4), noise(1, 8, 8, 3)
+    network, x = enlarging.EfficientResNet(4), noise(1, 8, 8, 3)
     images, _ = jax.jit(network.init_with_output)(jax.random.key(0), x)
     change = np.asarray(images - upscale.bicubic(x, 4))
     assert 0 < np.sqrt(np.mean(change**2)) < 0.2
@@ -144,18 +105,20 @@ def test_unknown_networks_are_refused():
 # --- the objectives -------------------------------------------------------------------------------
 
 
-def test_content_is_the_squared_difference_of_the_feature_maps():
+def test_content_is_the_squared_difference_of_the_feature_maps_and_of_the_pixels():
     def features(images):
         return {"fine": 2.0 * images, "coarse": images[:, ::2, ::2]}
 
     fake, batch = noise(2, *SHAPE, seed=3), pairs()
     state = build().init(jax.random.key(0))
     difference = np.asarray(fake - batch["b"])
+    squares = (difference**2).mean((1, 2, 3))
+    expected = 4 * squares + (difference[:, ::2, ::2] ** 2).mean((1, 2, 3))
     found = srgan.content_of(features)(state, batch, fake)
-    expected = 4 * (difference**2).mean((1, 2, 3)) + (difference[:, ::2, ::2] ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    pixels = srgan.content_of(None)(state, batch, fake)
-    assert float(jnp.mean(pixels)) == pytest.approx((difference**2).mean(), rel=1e-5)
+    found = srgan.content_of(features, pixels=0.5)(state, batch, fake)
+    np.testing.assert_allclose(found, expected + 0.5 * squares, rtol=1e-5)
+    np.testing.assert_allclose(srgan.content_of(None)(state, batch, fake), squares, rtol=1e-5)
 
 
 def test_the_adversarial_loss_weighs_a_thousandth():
@@ -214,6 +177,49 @@ def test_a_player_of_features_joins_the_state_and_never_learns():
     assert float(ratio) == pytest.approx(9.0, rel=1e-4)
     # The arrays that were given are still there.
     np.testing.assert_array_equal(gan.init(jax.random.key(1))["features"].params, 3.0)
+
+
+# --- from one part to the other -------------------------------------------------------------------
+
+
+def test_the_game_begins_with_the_pretrained_generator_and_remembers_it():
+    before = build(pretraining=None, ema_half_life=100.0)
+    game = srgan.remembering(build(ema_half_life=100.0))
+    step, batch = jax.jit(before.step), pairs()
+    trained, _ = step(before.init(jax.random.key(0)), batch)
+    trained, _ = step(trained, batch)
+    averaged = jax.device_get(trained.ema["generator"]["params"])
+    keys, sample = random.row_keys(jax.random.key(0), 2), jax.jit(game.sample)
+    expected = sample(trained.averaged(), keys, a=batch["a"])
+    np.testing.assert_array_equal(
+        sample(srgan.as_pretrained(trained), keys, a=batch["a"]), expected
+    )
+    state = srgan.game_from(trained, game.init(jax.random.key(1)))
+    assert int(state.step) == 2
+    assert same(state["generator"].params, averaged)
+    assert not same(state["generator"].params, trained["generator"].params)
+    assert same(state["pretrained"].params, state["generator"].params)
+    # Given away as a whole, as a run does: no array is in it twice.
+    after, metrics = jax.jit(game.step, donate_argnums=0)(state, batch)
+    assert {"discriminator/loss", "generator/content"} <= set(metrics)
+    assert same(after["pretrained"].params, averaged)
+    assert not same(after["generator"].params, averaged)
+    as_it_was = sample(srgan.as_pretrained(after).averaged(), keys, a=batch["a"])
+    np.testing.assert_array_equal(as_it_was, expected)
+
+
+def test_a_correction_holds_in_training_and_in_samples():
+    gan, plain, batch = build(correct=upscale.consistent, pretraining=None), build(), pairs()
+    small = 0.5 * batch["a"]
+    state = gan.init(jax.random.key(0))
+    keys = random.row_keys(jax.random.key(0), 2)
+    again = upscale.reduced(jax.jit(gan.sample)(state, keys, a=0.5 * small), 2)
+    np.testing.assert_allclose(again, 0.5 * small, atol=1e-5)
+    assert not np.allclose(upscale.reduced(plain.sample(state, keys, a=small), 2), small, atol=1e-3)
+    _, metrics = jax.jit(gan.step)(state, batch)
+    made = upscale.consistent(state["generator"](batch["a"]), batch["a"])
+    error = float(jnp.mean(jnp.square(made - batch["b"])))
+    assert float(metrics["pretraining/loss"].value) == pytest.approx(error, rel=1e-5)
 
 
 # --- samples --------------------------------------------------------------------------------------

@@ -1,0 +1,180 @@
+"""BiGAN (Donahue et al. 2017): a generator and, learnt beside it, the encoder that inverts it, on
+garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
+
+    python -m experiments.bigan
+    python -m experiments.encodings RUN      # what its encoder keeps of images and their classes
+
+The pictures of a run show held-out images, each above its G(E(x)), and two rows of samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments import game
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from jaxgan.data import Splits
+    from jaxgan.types import GAN
+    from jaxgan.visualise import Picture
+
+COLUMNS, RECONSTRUCTED, DRAWN = 10, 30, 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(game.Game):
+    """Generator, encoder, and a discriminator of pairs."""
+
+    steps: int = 14_000
+    latent_size: int = 50
+    generator_learning_rate: float = 1e-3
+    """Step size of the optimiser of the generator, and of that of the encoder."""
+    discriminator_learning_rate: float = 2e-4
+    order: Literal["alternate", "simultaneous"] = "simultaneous"
+    """Whether generator and encoder answer the moved discriminator, or all move from one state."""
+    decay_from: float = 0.5
+    decay_to: float = 0.0
+    """Share of the step sizes that is left at the end of the run: 0 falls to it linearly, anything
+    else exponentially.
+    """
+    weight_decay: float = 0.0
+    """This times the weights is added to all gradients (before Adam scales them)."""
+    architecture: Literal["convolutional", "perceptron"] = "convolutional"
+    """The DCGAN's networks, or the authors' perceptrons for MNIST."""
+    stochastic: bool = False
+    """Let the encoder draw its latents from a Gaussian that it gives (ALI)."""
+    width: int = 48
+    """Channels next to the image (convolutional)."""
+    kernel: int = 4
+    """Side of every convolution's kernel (convolutional)."""
+    features: int = 256
+    """Features of the encoder, and units of the dense layers."""
+    discriminator_norm: Literal["batch", "spectral", "none"] = "batch"
+    """Of the discriminator (convolutional)."""
+
+
+PRESETS = {
+    # jeffdonahue/bigan, train_mnist.sh: 200 epochs of 390 batches (50,000 images) and 200 more, in
+    # which the step sizes fall; give it --data tfds:mnist. Its losses are half of those here, so
+    # its weight decay of 2.5e-5 is 5e-5 of them.
+    "paper": {
+        "steps": 400 * 390,
+        "batch_size": 128,
+        "architecture": "perceptron",
+        "features": 1024,
+        "prior": "uniform",
+        "generator_learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
+        "decay_to": 0.01,
+        "weight_decay": 5e-5,
+        "ema_half_life": 0.0,
+    },
+    "smoke": {
+        "steps": 4,
+        "batch_size": 8,
+        "width": 4,
+        "features": 8,
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
+    that contradict each other.
+    """
+    from jaxgan import inference
+    from jaxgan.models import bigan
+
+    if config.real_label != 1.0:
+        raise ValueError(
+            "generator and encoder play the discriminator's game with its labels exchanged, which "
+            "must hence be 0 and 1; leave --real-label at 1"
+        )
+    options = {**game.options(config, axis_name=axis_name), "optimisers": optimisers(config)}
+    if config.order == "simultaneous":
+        # Moved from one state, both sides meet the same pairs: they are computed once.
+        shared = config.accumulate == 1
+        options |= {"schedule": inference.simultaneously, "shared_noise": shared}
+    return bigan.build(
+        shape=game.image_shape(spec),
+        architecture=config.architecture,
+        latent_size=config.latent_size,
+        prior=config.prior,
+        stochastic=config.stochastic,
+        width=config.width,
+        kernel=config.kernel,
+        features=config.features,
+        discriminator_norm=config.discriminator_norm,
+        **options,
+    )
+
+
+def optimisers(config: Config) -> dict[str, Any]:
+    """The optimiser of each side that the flags ask for; ValueError where they contradict each
+    other.
+    """
+    import optax
+
+    from jaxgan import two_player
+
+    chosen = game.optimisers(config)
+    if config.decay_to:
+        if config.optimiser != "adam":
+            raise ValueError("only Adam's step sizes fall exponentially; leave --decay-to at 0")
+        constant = round(config.decay_from * config.steps)
+
+        def falling(rate: float) -> optax.Schedule:
+            span = max(config.steps - constant, 1)
+            return optax.exponential_decay(rate, span, config.decay_to, constant)
+
+        rates = {
+            "generator": config.generator_learning_rate,
+            "discriminator": config.discriminator_learning_rate,
+        }
+        chosen = {
+            side: two_player.adam(falling(rate), config.beta1, config.beta2)
+            for side, rate in rates.items()
+        }
+    if not config.weight_decay:
+        return chosen
+    decay = optax.add_decayed_weights(config.weight_decay)
+    return {side: optax.chain(decay, optimiser) for side, optimiser in chosen.items()}
+
+
+def picture(gan: GAN, splits: Splits) -> Picture:
+    """Held-out images above what the averaged players make of them, then samples."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from jaxgan import data, random, visualise
+
+    held_out = splits.held_out
+    assert isinstance(held_out, data.Dataset)
+    chosen = held_out.subset(np.arange(RECONSTRUCTED) * len(held_out) // RECONSTRUCTED)
+    images = chosen.float_images()
+
+    @jax.jit
+    def drawn(state: Any) -> tuple[jax.Array, jax.Array]:
+        keys = random.row_keys(jax.random.key(0), RECONSTRUCTED)
+        averaged = state.averaged()
+        samples = gan.sample(averaged, random.row_keys(jax.random.key(1), DRAWN))
+        return gan.sample(averaged, keys, image=jnp.asarray(images)), samples
+
+    def show(state: Any) -> Image.Image:
+        again, samples = drawn(state)
+        rows = np.stack([images, again]).reshape(2, -1, COLUMNS, *images.shape[1:])
+        pairs = rows.swapaxes(0, 1).reshape(-1, *images.shape[1:])
+        return visualise.grid(np.concatenate([pairs, samples]), columns=COLUMNS)
+
+    return show
+
+
+if __name__ == "__main__":
+    run.main(__name__)

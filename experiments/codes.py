@@ -1,0 +1,162 @@
+"""How well the first code of an InfoGAN knows the classes that it never saw, beside two controls.
+
+    python -m experiments.codes runs/infogan
+    python -m experiments.codes runs/seed0 runs/seed1 runs/seed2
+
+Each held-out image is put into the cluster of its likeliest value of c1. Prints, for each model of
+each run, the share of the images in the cluster of their class, each cluster having another class
+(the one-to-one or Hungarian accuracy); the purity, where clusters may share a class; how often q
+recognises the code of the model's own samples; and the class of each value of c1, which is that of
+each column in a run's pictures. Of several models it prints the best and the median as well. The
+controls are the first model before training, and k-means on the pixels of its training images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to score."""
+
+    runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
+    """The run directories, of one seed or of several."""
+    samples: int = 2000
+    """How many of its own samples each model is to recognise."""
+    seed: int = 0
+    """Of the samples and of the controls."""
+
+
+def report(config: Config) -> str:
+    """The scores of all models and of the controls, as text."""
+    from jaxgan.metrics import clusters
+
+    lines = [f"{'':32s}{'one-to-one':>11s}{'purity':>11s}{'own codes':>11s}"]
+    accuracies, controls = [], []
+    for name, trained in models(config.runs):
+        splits = labelled(trained)
+        images, labels = splits.held_out.float_images(), splits.held_out.labels
+        found = recognised(trained, images)
+        lines.append(f"{row(name, found, labels)}{own_codes(trained, config):11.1%}")
+        named = columns(found, splits.held_out, trained.config.categories[0])
+        lines.append(f"  columns: {named}")
+        accuracies.append(clusters.one_to_one_accuracy(found, labels))
+        controls = controls or [
+            row("untrained", recognised(untrained(trained, config), images), labels),
+            row("k-means on pixels", clusters_of_pixels(trained, splits, config), labels),
+        ]
+    lines += controls
+    if len(accuracies) > 1:
+        best, median = max(accuracies), statistics.median(accuracies)
+        lines.append(f"of {len(accuracies)} models: best {best:.1%}, median {median:.1%}")
+    return "\n".join(lines)
+
+
+def models(runs: tuple[pathlib.Path, ...]) -> Iterator[tuple[str, Any]]:
+    """Each model of each run, by its name; RunError where one is no InfoGAN with a class code."""
+    import jaxgan
+    from jaxgan import rundir
+    from jaxgan.errors import RunError
+
+    for path in runs:
+        record = rundir.read_record(path)
+        if record is None:
+            raise RunError(f"{path} is no run directory: it has no config.json of a run")
+        if not record["config"].get("categories"):
+            raise RunError(f"{path} is no run of an InfoGAN with a categorical code")
+        seeds = record["config"]["seeds"]
+        for seed in range(record["config"]["seed"], record["config"]["seed"] + seeds):
+            trained = jaxgan.load(path, seed=seed)
+            yield (f"{path}" if seeds == 1 else f"{path} seed {seed}"), trained
+
+
+def labelled(trained: Any) -> Any:
+    """The data of the run; RunError where the held-out images have no labels."""
+    from jaxgan import data, prepare
+    from jaxgan.errors import RunError
+
+    splits = prepare.load_data(trained.config)
+    if not isinstance(splits.held_out, data.Dataset) or splits.held_out.labels is None:
+        raise RunError(f"the images of {trained.config.data} have no labels to compare codes with")
+    return splits
+
+
+def recognised(trained: Any, images: Any) -> Any:
+    """The likeliest value of c1 of each image [N, H, W, C], int [N]."""
+    import jax
+    import numpy as np
+
+    from jaxgan.models import infogan
+
+    @jax.jit
+    def likeliest(images: jax.Array) -> jax.Array:
+        posterior = infogan.recognise(trained.state.averaged(), images)
+        return posterior.logits[0].argmax(axis=-1)
+
+    pieces = range(0, len(images), 500)
+    return np.concatenate([np.asarray(likeliest(images[at : at + 500])) for at in pieces])
+
+
+def clusters_of_pixels(trained: Any, splits: Any, config: Config) -> Any:
+    """The nearest of as many means as c1 has values of each held-out image, int [N]: k-means on up
+    to 10,000 training images.
+    """
+    import numpy as np
+    from scipy.cluster import vq
+
+    train = splits.train.take(min(len(splits.train), 10_000))
+    seen, held_out = (
+        images.float_images().reshape(len(images), -1) for images in (train, splits.held_out)
+    )
+    means, _ = vq.kmeans2(
+        seen,
+        trained.config.categories[0],
+        iter=50,
+        minit="++",
+        rng=np.random.default_rng(config.seed),
+    )
+    return vq.vq(held_out, means)[0]
+
+
+def untrained(trained: Any, config: Config) -> Any:
+    """The model before its first step."""
+    import jax
+
+    return dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
+
+
+def own_codes(trained: Any, config: Config) -> float:
+    """The share of the model's own samples whose c1 q recognises, each value as often."""
+    import numpy as np
+
+    values = np.arange(config.samples, dtype=np.int32) % trained.config.categories[0]
+    samples = trained.sample(config.seed, config.samples, c1=values)
+    return float(np.mean(recognised(trained, samples) == values))
+
+
+def row(name: str, found: Any, labels: Any) -> str:
+    """A line of the table without its last column."""
+    from jaxgan.metrics import clusters
+
+    accuracy = clusters.one_to_one_accuracy(found, labels)
+    return f"{name:32s}{accuracy:11.1%}{clusters.purity(found, labels):11.1%}"
+
+
+def columns(found: Any, images: Any, count: int) -> str:
+    """The name of the class that is matched with each of `count` clusters, '-' where none is."""
+    from jaxgan.metrics import clusters
+
+    matched = clusters.matching(clusters.contingency(found, images.labels))
+    names = (images.classes[matched[i]] if i in matched else "-" for i in range(count))
+    return ", ".join(names)
+
+
+if __name__ == "__main__":
+    print(report(tyro.cli(Config, description=__doc__)))

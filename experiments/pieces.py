@@ -1,0 +1,188 @@
+"""A GAN on the plane, and the same with one piece more: the rows of the table of `cures`.
+
+The GAN is that of the unrolled GAN's notebook (Metz et al. 2017), on which the papers compare:
+perceptrons of two hidden layers of 128 tanh units, orthogonal weights of gain 1.4, Adam with
+momentum 0.5, step sizes 1e-4 and 1e-3 for discriminator and generator, both moving at once. Its
+latents have 32 entries instead of 256, and its generator's loss does not saturate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as linen
+import jax.numpy as jnp
+import optax
+
+from jaxgan import losses, objectives, optimisers, random, steps, terms, two_player, views
+from jaxgan.nn import minibatch, packing, reference
+from jaxgan.random import Keys
+from jaxgan.types import GAN, Array, Objective, Step
+
+HIDDEN = (128, 128)
+LATENTS = partial(random.latents, size=32)
+DRAW = objectives.fakes(LATENTS)
+LAYER = "Dense_1"
+REFERENCE = 64
+
+_dense = partial(linen.Dense, kernel_init=linen.initializers.orthogonal(1.4))
+
+
+class Generator(linen.Module):
+    """Latents [B, Z] to points [B, 2]; `norm` makes what comes before each activation."""
+
+    norm: Callable[[], Callable[[Array], Array]] | None = None
+
+    @linen.compact
+    def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = latents
+        for width in HIDDEN:
+            x = _dense(width)(x)
+            x = jnp.tanh(x if self.norm is None else self.norm()(x))
+        return _dense(2)(x)
+
+
+class Discriminator(linen.Module):
+    """Points [B, D] to logits [B]; `statistic` makes what features of the batch the last layer
+    also sees.
+    """
+
+    statistic: Callable[[], Callable[[Array], Array]] | None = None
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = images
+        for width in HIDDEN:
+            x = jnp.tanh(_dense(width)(x))
+        if self.statistic is not None:
+            x = self.statistic()(x)
+        return _dense(1)(x)[:, 0]
+
+
+Objectives = tuple[Objective, Objective]
+"""The discriminator's and the generator's."""
+
+
+class Recipe(NamedTuple):
+    """What makes a game: networks, loss, optimisers, what becomes of the two objectives, and how
+    their steps make a round; `rows` multiplies the batch.
+    """
+
+    generator: linen.Module = Generator()
+    discriminator: linen.Module = Discriminator()
+    loss: losses.AdversarialLoss = losses.non_saturating()
+    optimisers: dict[str, optax.GradientTransformation] = {  # noqa: RUF012 - never mutated
+        "generator": two_player.adam(1e-3),
+        "discriminator": two_player.adam(1e-4),
+    }
+    refine: Callable[[Objective, Objective], Objectives] = lambda judge, generate: (judge, generate)
+    schedule: Callable[[Step, Step], Step] = two_player.simultaneously
+    rows: int = 1
+
+
+def build(recipe: Recipe) -> GAN:
+    """The game of the recipe."""
+    gan = two_player.build(
+        recipe.generator,
+        recipe.discriminator,
+        shape=(2,),
+        loss=recipe.loss,
+        latents=LATENTS,
+        optimisers=recipe.optimisers,
+    )
+    judge, generate = recipe.refine(
+        objectives.discriminator_objective(recipe.loss, DRAW),
+        objectives.generator_objective(recipe.loss, DRAW),
+    )
+    moves = steps.update("discriminator", judge), steps.update("generator", generate)
+    return gan._replace(step=steps.make_train_step(recipe.schedule(*moves)))
+
+
+def rows(count: int) -> dict[str, Recipe]:
+    """The recipes by the name of what is added to the GAN; a run is `count` train steps long."""
+    noise = views.instance_noise(optax.linear_schedule(0.2, 0.0, count // 2))
+    table = {
+        "GAN": Recipe(),
+        "two step sizes": Recipe(optimisers=_adams(2.5e-4, 1e-3)),
+        "label smoothing": Recipe(loss=losses.non_saturating(real_label=0.9)),
+        "instance noise": Recipe(refine=partial(_both, partial(views.through, view=noise))),
+        "feature matching": _with_features(terms.feature_matching),
+        "Gaussian KL": _with_features(terms.gaussian_kl),
+        "Gaussian JS": _with_features(terms.gaussian_js),
+        "mode seeking": _with_term(terms.mode_seeking(LATENTS), weight=0.1),
+        "historical averaging": Recipe(optimisers=_after(optimisers.historical_averaging(1e-2))),
+        "optimistic": Recipe(optimisers=_before(optimisers.optimistic())),
+        "extragradient": Recipe(schedule=_extragradient),
+        "consensus": Recipe(refine=_consensus),
+        "minibatch stddev": _seeing(partial(minibatch.MinibatchStddev, group=4)),
+        "minibatch discrimination": _seeing(
+            partial(minibatch.MinibatchDiscrimination, kernels=16, group=32)
+        ),
+        "virtual batch norm": Recipe(
+            generator=reference.Reference(
+                Generator(partial(reference.VirtualBatchNorm, REFERENCE)), REFERENCE
+            )
+        ),
+    }
+    packs = {f"packing {size}": _packing(size) for size in (2, 3, 4)}
+    return {**table, **packs, **{f"unrolled {count}": _unrolling(count) for count in (1, 5)}}
+
+
+def _adams(generator: float, discriminator: float, **options: Any) -> dict[str, Any]:
+    return {
+        "generator": two_player.adam(generator, **options),
+        "discriminator": two_player.adam(discriminator, **options),
+    }
+
+
+def _after(first: optax.GradientTransformation) -> dict[str, Any]:
+    return {n: optax.chain(first, adam) for n, adam in Recipe().optimisers.items()}
+
+
+def _before(last: optax.GradientTransformation) -> dict[str, Any]:
+    return {n: optax.chain(adam, last) for n, adam in Recipe().optimisers.items()}
+
+
+def _both(
+    change: Callable[[Objective], Objective], judge: Objective, generate: Objective
+) -> Objectives:
+    return change(judge), change(generate)
+
+
+def _with_term(term: terms.Term, *, weight: float = 1.0) -> Recipe:
+    def refine(judge: Objective, generate: Objective) -> Objectives:
+        return judge, terms.plus(generate, term, name="term", weight=weight)
+
+    return Recipe(refine=refine)
+
+
+def _with_features(measure: terms.Measure) -> Recipe:
+    return _with_term(terms.between_features(DRAW, LAYER, measure))
+
+
+def _seeing(statistic: Callable[[], Callable[[Array], Array]]) -> Recipe:
+    return Recipe(discriminator=Discriminator(statistic))
+
+
+def _extragradient(discriminator: Step, generator: Step) -> Step:
+    return steps.extragradient({"discriminator": discriminator, "generator": generator})
+
+
+def _consensus(judge: Objective, generate: Objective) -> Objectives:
+    agreed = steps.consensus({"discriminator": judge, "generator": generate}, weight=1.0)
+    return agreed["discriminator"], agreed["generator"]
+
+
+def _packing(size: int) -> Recipe:
+    # As many packs as there were examples: the discriminator judges as often.
+    return Recipe(discriminator=packing.Packed(Discriminator(), size), rows=size)
+
+
+def _unrolling(count: int) -> Recipe:
+    def refine(judge: Objective, generate: Objective) -> Objectives:
+        return judge, steps.unrolled(generate, {"discriminator": judge}, count=count)
+
+    smooth = optax.adam(1e-4, b1=0.5, eps_root=1e-8)
+    return Recipe(refine=refine, optimisers={**Recipe().optimisers, "discriminator": smooth})

@@ -1,0 +1,97 @@
+"""Pix2Pix (Isola et al. 2017): from drawings to garments, from pairs; any pairs of images.
+
+    python -m experiments.pix2pix
+    python -m experiments.judge_translations RUN --beside OTHER     # the score, beside another run
+    python -m jaxgan.translate RUN drawings/ --out garments/        # your own drawings
+
+By default the drawings are edges found in the embedded photographs (see
+`jaxgan.data.fashion_domains`). The same U-Net on the absolute error alone is `--adversarial 0`. The
+preset `paper` is the authors' protocol for facades, to be run as
+
+    python -m experiments.pix2pix --preset paper --data paired:facades --direction BtoA
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments import translating
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(translating.Patches):
+    """Image to image, from pairs."""
+
+    steps: int = 15_000
+    batch_size: int = 16
+    decay_from: float = 0.5
+    ema_half_life: float = 10_000.0
+    data: str = "fashion-edges"
+    """fashion-edges, paired:PATH or npz:PATH."""
+    l1: float = 100.0
+    """Weight of the mean absolute error."""
+    adversarial: float = 1.0
+    """Weight of the generator's adversarial loss; 0 leaves the absolute error alone."""
+    norm: Literal["batch", "instance"] = "instance"
+    """Of each image by itself, or by its batch, as the authors, also when the model is used."""
+    dropout: float = 0.5
+    """Share of what the first three decoder layers drop, also when the model is used."""
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Pairs of images."""
+        return {**super().data_options, "kind": "pairs"}
+
+
+PRESETS = {
+    # Isola et al. 2017, section 6.2, and the authors' code, for the 400 facades: 200 epochs, one
+    # image at a time (a norm by batch is then one by image), scaled to 286 pixels and cut to 256.
+    "paper": {
+        "steps": 80_000,
+        "batch_size": 1,
+        "resolution": "256",
+        "jitter": 30,
+        "flip": True,
+        "width": 64,
+        "discriminator_width": 64,
+        "patch_size": 70,
+        "norm": "batch",
+        "decay_from": 1.0,
+        "ema_half_life": 0.0,
+    },
+    "smoke": {
+        "steps": 4,
+        "batch_size": 8,
+        "width": 2,
+        "discriminator_width": 2,
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model for pairs of the data's shapes; ValueError where the data are no pairs or too small
+    for the patches.
+    """
+    from jaxgan.models import pix2pix
+
+    return pix2pix.build(
+        optimisers=translating.adams(config),
+        l1=config.l1,
+        adversarial=config.adversarial,
+        patch_size=config.patch_size,
+        norm=config.norm,
+        dropout=config.dropout,
+        shared_noise=config.accumulate == 1,
+        **translating.options(config, spec, axis_name=axis_name),
+    )
+
+
+if __name__ == "__main__":
+    run.main(__name__)

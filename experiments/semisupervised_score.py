@@ -1,0 +1,99 @@
+"""The error of a semi-supervised run on the held-out images, beside two controls.
+
+    python -m experiments.semisupervised_score runs/semisupervised-DATE
+
+Prints the share of the held-out images that the averaged discriminator gives to another class than
+theirs, without noise; the same by its last weights; and that of the same network trained by the
+run's labelled examples alone, with the same optimiser and average.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Annotated, Any
+
+import tyro
+
+from experiments import semisupervised
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to score."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory."""
+    seed: int | None = None
+    """Which model, of a run of several."""
+    control_steps: int = 2000
+    """Train steps of the network that has the labelled examples alone; 0: leave it out."""
+
+
+def report(config: Config) -> str:
+    """The report on the run, as text; RunError where it is not a semi-supervised one."""
+    import jaxgan
+    from jaxgan import data, prepare
+    from jaxgan.errors import RunError
+
+    trained = jaxgan.load(config.run, seed=config.seed)
+    if not isinstance(trained.config, semisupervised.Config):
+        raise RunError(f"{config.run} is no run of the experiment semisupervised")
+    splits = prepare.load_data(trained.config)
+    held_out = splits.held_out
+    assert isinstance(splits.train, data.PartlyLabelled) and isinstance(held_out, data.Dataset)
+    labelled = splits.train.labelled(trained.config.seed)
+    lines = [
+        f"error on {len(held_out)} held-out images after {trained.step} steps "
+        f"with {len(labelled)} labels"
+    ]
+    if trained.state.ema:
+        lines.append(line("averaged discriminator", trained.state.averaged(), held_out))
+    lines.append(line("its last weights", trained.state, held_out))
+    if config.control_steps:
+        control = supervised(trained, labelled, steps=config.control_steps)
+        lines.append(line("the network by the labelled images alone", control, held_out))
+    return "\n".join(lines)
+
+
+def line(name: str, state: Any, dataset: Any) -> str:
+    """How many of the images of the data set the state's discriminator gets wrong."""
+    wrong = mistakes(state, dataset)
+    return f"{name:42s}{wrong / len(dataset):8.2%}  ({wrong})"
+
+
+def mistakes(state: Any, dataset: Any, *, batch: int = 500) -> int:
+    """How many images of the data set are given to another class than theirs."""
+    import jax
+    import numpy as np
+
+    from jaxgan.models import semisupervised as model
+
+    classify, images = jax.jit(model.classify), dataset.float_images()
+    found = [
+        np.asarray(classify(state, images[start : start + batch]))
+        for start in range(0, len(images), batch)
+    ]
+    return int(np.sum(np.concatenate(found) != dataset.labels))
+
+
+def supervised(trained: Any, labelled: Any, *, steps: int) -> Any:
+    """The averaged state of a fresh discriminator of the run's kind after that many steps on the
+    labelled examples.
+    """
+    import jax
+
+    from jaxgan import parallel
+    from jaxgan.models import semisupervised as model
+
+    config = trained.config
+    step = parallel.compile_step(model.supervised_step(ema_half_life=config.ema_half_life or 1.0))
+    state = trained.gan.init(jax.random.key(config.seed))
+    for index in range(steps):
+        batch = labelled.batch(seed=config.seed, step=index, size=config.batch_size)
+        state, _ = step(state, batch)
+    return state.averaged()
+
+
+if __name__ == "__main__":
+    print(report(tyro.cli(Config, description=__doc__)))

@@ -1,0 +1,85 @@
+"""The flags of every model that turns images of one domain into images of another."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from jaxgan import run
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation(run.Common):
+    """Flags that all models between two domains share."""
+
+    data: str = "fashion-halves"
+    """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """BtoA exchanges the two domains."""
+    jitter: int = 0
+    """Pixels by which training images are enlarged, to cut their size out at random."""
+    generator_learning_rate: float = 2e-4
+    """Step size of the generators' optimiser."""
+    discriminator_learning_rate: float = 2e-4
+    """Step size of the discriminators' optimiser."""
+    width: int = 32
+    """Channels of the generators' first layer."""
+    discriminator_width: int = 32
+    """Channels of the discriminators' first layer."""
+    ema_half_life: float = 0.0
+    """Half-life of the generators' average, in images; 0 keeps none and translates with the last
+    weights.
+    """
+    accumulate: int = 1
+    """Slices a batch's gradients are averaged over, to save memory."""
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Images of two domains, not paired."""
+        return {"kind": "domains", "direction": self.direction, "jitter": self.jitter}
+
+
+@dataclasses.dataclass(frozen=True)
+class Patches(Translation):
+    """Flags of the models whose discriminators judge patches."""
+
+    patch_size: Literal[1, 16, 34, 70, 142, 286] = 16
+    """Side of the patches that the discriminators judge, in pixels."""
+    beta1: float = 0.5
+    """Momentum of both Adams."""
+    decay_from: float = 1.0
+    """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
+
+
+def options(config: Translation, spec: run.DataSpec, *, axis_name: str | None) -> dict[str, Any]:
+    """The arguments that the models' own `build`s share; ValueError where the data are not images
+    of two domains.
+    """
+    if "a" not in spec.inputs or {len(spec.shape), len(spec.inputs["a"])} != {3}:
+        raise ValueError("the data are not images of two domains a and b, which this model needs")
+    return {
+        "shape_a": spec.inputs["a"],
+        "shape_b": spec.shape,
+        "width": config.width,
+        "discriminator_width": config.discriminator_width,
+        "ema_half_life": config.ema_half_life or None,
+        "accumulate": config.accumulate,
+        "axis_name": axis_name,
+    }
+
+
+def adams(config: Patches) -> dict[str, Any]:
+    """The optimiser of each side, whose step sizes fall as the flags say."""
+    from jaxgan import schedules, two_player
+
+    constant = round(config.decay_from * config.steps)
+    return {
+        side: two_player.adam(
+            schedules.constant_then_linear(rate, constant=constant, decay=config.steps - constant),
+            config.beta1,
+        )
+        for side, rate in (
+            ("generator", config.generator_learning_rate),
+            ("discriminator", config.discriminator_learning_rate),
+        )
+    }

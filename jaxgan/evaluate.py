@@ -1,0 +1,161 @@
+"""Measures what a run has learned, against the images it learned from or those held out from it.
+
+    python -m jaxgan.evaluate RUN
+    python -m jaxgan.evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
+
+Without --inception, the embedded classifier of garments gives the features, and every number that
+comes from them is called proxy: it ranks models of garments and compares with no published one.
+Every number is printed with all that it depends on; the run is not written to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from jaxgan.errors import RunError
+
+if TYPE_CHECKING:
+    from jaxgan.data import Dataset
+    from jaxgan.trained import Trained
+
+Name = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory."""
+    metrics: tuple[Name, ...] = ("fid", "kid", "prdc")
+    """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
+    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs."""
+    checkpoint: str = "latest"
+    """latest, best or a number of steps."""
+    samples: int = 10_000
+    """How many images to draw; numbers of different counts do not compare."""
+    split: Literal["train", "held_out"] = "train"
+    """The real images to compare with."""
+    inception: pathlib.Path | None = None
+    """The weights of FID's Inception, .pth or .safetensors; default: the proxy."""
+    sha256: str | None = None
+    """What the sha256 of these weights begins with, where their name does not end in it."""
+    seed: int = 0
+    """Of the samples."""
+    member: int | None = None
+    """The seed of the model to measure, where the run holds several."""
+    cache: bool = True
+    """Keep the statistics of the real images in the user's cache folder."""
+    json: bool = False
+    """Print the numbers and their settings as JSON."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    config = tyro.cli(Config, args=arguments, prog="python -m jaxgan.evaluate", description=__doc__)
+    try:
+        report = evaluate(config)
+    except (RunError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(report, indent=2) if config.json else text(report))
+    return 0
+
+
+def evaluate(config: Config) -> dict[str, Any]:
+    """The numbers of the run and what they depend on, in JSON's types.
+
+    Raises RunError where there is no such run or checkpoint, or the data have changed since, and
+    ValueError where the data or the weights cannot be used.
+    """
+    import jaxgan
+    from jaxgan.metrics import evaluation, features, reference
+
+    which = config.checkpoint
+    trained = jaxgan.load(
+        config.run, checkpoint=int(which) if which.isdigit() else which, seed=config.member
+    )
+    extractor = (
+        features.proxy()
+        if config.inception is None
+        else features.of_inception(config.inception, sha256=config.sha256)
+    )
+    scores = evaluation.evaluator(
+        {name: evaluation.METRICS[name]() for name in config.metrics},
+        images(config, trained),
+        extractor=extractor,
+        samples=config.samples,
+        seed=config.seed,
+        cache=reference.folder() if config.cache else None,
+    )(trained.sample)
+    return {
+        "run": str(config.run),
+        "step": trained.step,
+        "model's seed": trained.config.seed,
+        "numbers": scores.numbers,
+        "warnings": list(scores.warnings),
+        "settings": {"split": config.split, **scores.settings},
+    }
+
+
+def images(config: Config, trained: Trained) -> Dataset:
+    """The real images to compare with.
+
+    Raises RunError where the data are no longer those of the run, or are no images.
+    """
+    from jaxgan import data, prepare, rundir
+
+    record = rundir.read_record(config.run)
+    assert record is not None  # the model has been loaded from it
+    splits = prepare.load_data(trained.config)
+    if splits.train.digest != record["data"]["digest"]:
+        raise RunError(
+            f"the data of {config.run}, {trained.config.data}, have changed since it was trained; "
+            "bring them back to measure it"
+        )
+    chosen = splits.train if config.split == "train" else splits.held_out
+    if not isinstance(chosen, data.Dataset):
+        raise RunError(
+            f"{config.run} learned from {trained.config.data}, where these metrics measure a model "
+            "that draws images from nothing but latents and labels"
+        )
+    return chosen
+
+
+def text(report: Mapping[str, Any]) -> str:
+    """The report for reading: the numbers first, then what they depend on."""
+    settings = report["settings"]
+    lines = [
+        f"{settings['generated']['images']} samples of {report['run']} after {report['step']} "
+        f"steps, against {settings['real']['images']} images of {settings['real']['data']} "
+        f"({settings['split']})"
+    ]
+    width = max(map(len, report["numbers"])) + 2
+    for name, value in report["numbers"].items():
+        lines.append(f"  {name.replace('_', ' '):{width}s}{value:12.6g}")
+    lines += [f"beware: {warning}" for warning in report["warnings"]]
+    lines += [f"  {name}: {value}" for name, value in _flat(settings)]
+    return "\n".join(lines)
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    """The settings with the names of what they belong to before their own."""
+    found = []
+    for name, value in settings.items():
+        path = f"{above}{name}"
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{path} / ")
+        elif value is not None:
+            found.append((path, value))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""What a metric looks at images through: a network that gives features and, perhaps, class
+probabilities, under a name that says which.
+
+Every image, real or generated, is seen as the 256 levels of a picture. Numbers of two networks do
+not compare; only those of Inception with the weights of 2015 bear the plain names of the papers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.resources
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgan import data
+from jaxgan.data import fitting
+from jaxgan.metrics import garments, inception
+from jaxgan.metrics.streaming import Piece, Sight
+
+Sees = Callable[[np.ndarray], tuple[np.ndarray, "np.ndarray | None"]]
+"""Pixels uint8 [N, H, W, C] to features [N, F] and class probabilities [N, K], or None."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Extractor:
+    """A network that metrics look through.
+
+    label:    stands before the name of every metric computed from it: 'proxy', or '' for the one
+              that the papers mean.
+    see:      the network.
+    settings: what decides its numbers, by name, such as the sha256 of its weights.
+    """
+
+    label: str
+    see: Sees
+    settings: Mapping[str, Any]
+
+    def named(self, metric: str) -> str:
+        """The name of a number under the label: 'proxy_fid'."""
+        return f"{self.label}_{metric}" if self.label else metric
+
+
+def proxy() -> Extractor:
+    """The embedded classifier of garments: it serves to rank models of garments, and its numbers
+    compare with no published ones.
+    """
+
+    def see(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        probabilities, features = garments.judge(garments.fitted(data.to_float(pixels)))
+        return features, probabilities
+
+    weights = (importlib.resources.files("jaxgan") / "assets" / garments.WEIGHTS).read_bytes()
+    settings = {
+        "network": "the embedded classifier of garments, a proxy",
+        "sha256 of its weights": hashlib.sha256(weights).hexdigest(),
+        "features": "the mean of its last maps, 128",
+        "size": "28x28 grey, cropped and scaled by Lanczos",
+    }
+    return Extractor("proxy", see, settings)
+
+
+def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:
+    """Inception-v3 with the weights of FID in a file that the user brings, .pth or .safetensors.
+
+    Its sha256 is checked as `jaxgan.weights.load` does; the plain names are for the one file of
+    2015 that published numbers are of, and 'unverified' stands before those of any other. Raises
+    ValueError where the file is not what it should be, or not of this network.
+    """
+    variables = inception.load(path, sha256=sha256)
+    found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()
+    known = found == inception.SHA256
+    settings = {
+        "network": "Inception-v3 of 2015-12-05" if known else "Inception-v3 of unverified weights",
+        "sha256 of its weights": found,
+        "features": "pool3, 2048",
+        "probabilities": "softmax of 1008 logits without their bias",
+        "size": "299x299 colour, bilinear as TensorFlow 1",
+    }
+    see = functools.partial(_through_inception, variables)
+    return Extractor("" if known else "unverified", see, settings)
+
+
+def of_function(
+    function: Callable[[np.ndarray], Any], *, name: str, settings: Mapping[str, Any] | None = None
+) -> Extractor:
+    """A function of the user's, from images float32 [N, H, W, C] in [-1, 1] to features [N, F].
+
+    `name` labels its numbers, and with `settings` decides which cached statistics are its own: give
+    there what changes it, such as a digest of its weights. Raises ValueError on no name.
+    """
+    if not name:
+        raise ValueError("the features have no name; give one, which labels their numbers")
+
+    def see(pixels: np.ndarray) -> tuple[np.ndarray, None]:
+        return np.asarray(function(data.to_float(pixels))), None
+
+    return Extractor(name, see, {"network": name, **(settings or {})})
+
+
+def pieces(
+    images: Iterable[np.ndarray], extractor: Extractor, sights: Iterable[Sight]
+) -> Iterator[Piece]:
+    """What there is to see of images [N, H, W, C], piece by piece, uint8 or floats in [-1, 1]; the
+    network is run only where its features or probabilities are asked for.
+
+    Raises ValueError where probabilities are, and the network has none.
+    """
+    wanted = set(sights)
+    for given in images:
+        pixels = np.asarray(given)
+        pixels = pixels if pixels.dtype == np.uint8 else data.to_uint8(pixels)
+        seen: dict[str, np.ndarray] = {"images": pixels}
+        if wanted - {"images"}:
+            features, probabilities = extractor.see(pixels)
+            seen["features"] = features
+            if probabilities is not None:
+                seen["probabilities"] = probabilities
+            elif "probabilities" in wanted:
+                raise ValueError(
+                    f"the features {extractor.label!r} give no class probabilities, which the "
+                    "Inception score is computed from"
+                )
+        yield seen
+
+
+def _through_inception(variables: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return inception.see(variables, fitting.convert_channels(pixels, 3))

@@ -1,0 +1,273 @@
+"""The Inception-v3 that FID is defined by: the network of the graph of 2015-12-05, not
+torchvision's, from which it differs in its pooling, its classes and its weights.
+
+Two files hold its weights under torch's names, `pt_inception-2015-12-05-6726825d.pth` and, with the
+same content, `weights-inception-2015-12-05-6726825d.pth`. Neither comes with the package.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from jaxgan import weights
+from jaxgan.types import Array, PyTree
+
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the file of weights that published numbers are of."""
+
+SIDE = 299
+CLASSES = 1008
+_BATCH = 50
+
+Kernel = int | tuple[int, int]
+
+
+class Unit(linen.Module):
+    """Convolution, normalisation by stored statistics, rectification. At stride 1 the size stays
+    unless the padding is 'VALID'.
+    """
+
+    features: int
+    kernel: Kernel
+    stride: int = 1
+    padding: str = "SAME"
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        sides = (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+        x = linen.Conv(
+            self.features,
+            sides,
+            strides=(self.stride, self.stride),
+            padding=self.padding if self.stride == 1 else "VALID",
+            use_bias=False,
+            # TF32, the default of recent GPUs, changes the third digit of the features.
+            precision=jax.lax.Precision.HIGHEST,
+            name="conv",
+        )(x)
+        x = linen.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")(x)
+        return jax.nn.relu(x)
+
+
+class Grid35(linen.Module):
+    """The block at 35x35, `pool` features from its pooling branch."""
+
+    pool: int
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        return _joined(
+            Unit(64, 1, name="branch1x1")(x),
+            _chain(x, "branch5x5", (48, 1), (64, 5)),
+            _chain(x, "branch3x3dbl", (64, 1), (96, 3), (96, 3)),
+            Unit(self.pool, 1, name="branch_pool")(_mean_pool(x)),
+        )
+
+
+class To17(linen.Module):
+    """From 35x35 to 17x17."""
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        return _joined(
+            Unit(384, 3, 2, name="branch3x3")(x),
+            _chain(x, "branch3x3dbl", (64, 1), (96, 3), (96, 3, 2)),
+            linen.max_pool(x, (3, 3), (2, 2)),
+        )
+
+
+class Grid17(linen.Module):
+    """The block at 17x17, `inner` features within its factorised 7x7 convolutions."""
+
+    inner: int
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        inner, wide, tall = self.inner, (1, 7), (7, 1)
+        return _joined(
+            Unit(192, 1, name="branch1x1")(x),
+            _chain(x, "branch7x7", (inner, 1), (inner, wide), (192, tall)),
+            _chain(
+                x,
+                "branch7x7dbl",
+                *((inner, 1), (inner, tall), (inner, wide), (inner, tall), (192, wide)),
+            ),
+            Unit(192, 1, name="branch_pool")(_mean_pool(x)),
+        )
+
+
+class To8(linen.Module):
+    """From 17x17 to 8x8."""
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        return _joined(
+            _chain(x, "branch3x3", (192, 1), (320, 3, 2)),
+            _chain(x, "branch7x7x3", (192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)),
+            linen.max_pool(x, (3, 3), (2, 2)),
+        )
+
+
+class Grid8(linen.Module):
+    """The block at 8x8; the last one of the graph takes maxima in its pooling branch."""
+
+    last: bool
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        pool = linen.max_pool(x, (3, 3), (1, 1), "SAME") if self.last else _mean_pool(x)
+        single = Unit(384, 1, name="branch3x3_1")(x)
+        double = _chain(x, "branch3x3dbl", (448, 1), (384, 3))
+        return _joined(
+            Unit(320, 1, name="branch1x1")(x),
+            Unit(384, (1, 3), name="branch3x3_2a")(single),
+            Unit(384, (3, 1), name="branch3x3_2b")(single),
+            Unit(384, (1, 3), name="branch3x3dbl_3a")(double),
+            Unit(384, (3, 1), name="branch3x3dbl_3b")(double),
+            Unit(192, 1, name="branch_pool")(pool),
+        )
+
+
+class Head(linen.Module):
+    """Features [B, F] to logits [B, 1008] without and with their bias."""
+
+    @linen.compact
+    def __call__(self, features: Array) -> tuple[Array, Array]:
+        initial, shape = linen.initializers.lecun_normal(), (features.shape[-1], CLASSES)
+        kernel = self.param("kernel", initial, shape)
+        bias = self.param("bias", linen.initializers.zeros, (CLASSES,))
+        logits = jnp.matmul(features, kernel, precision=jax.lax.Precision.HIGHEST)
+        return logits, logits + jnp.reshape(bias, (1, -1))
+
+
+class Inception(linen.Module):
+    """Pixels [B, 299, 299, 3] in [0, 255] to what metrics tap, by name: '64', '192', '768' and
+    '2048', the means of the maps of so many channels; 'logits' [B, 1008], and 'logits_unbiased'
+    without their bias, which the Inception score has always been computed from.
+    """
+
+    @linen.compact
+    def __call__(self, pixels: Array) -> dict[str, Array]:
+        taps = {}
+        x = (pixels - 128.0) / 128.0
+        x = Unit(32, 3, 2, name="Conv2d_1a_3x3")(x)
+        x = Unit(32, 3, padding="VALID", name="Conv2d_2a_3x3")(x)
+        x = Unit(64, 3, name="Conv2d_2b_3x3")(x)
+        x = linen.max_pool(x, (3, 3), (2, 2))
+        taps["64"] = jnp.mean(x, axis=(1, 2))
+        x = Unit(80, 1, name="Conv2d_3b_1x1")(x)
+        x = Unit(192, 3, padding="VALID", name="Conv2d_4a_3x3")(x)
+        x = linen.max_pool(x, (3, 3), (2, 2))
+        taps["192"] = jnp.mean(x, axis=(1, 2))
+        for letter, pool in zip("bcd", (32, 64, 64), strict=True):
+            x = Grid35(pool, name=f"Mixed_5{letter}")(x)
+        x = To17(name="Mixed_6a")(x)
+        for letter, inner in zip("bcde", (128, 160, 160, 192), strict=True):
+            x = Grid17(inner, name=f"Mixed_6{letter}")(x)
+        taps["768"] = jnp.mean(x, axis=(1, 2))
+        x = To8(name="Mixed_7a")(x)
+        x = Grid8(last=False, name="Mixed_7b")(x)
+        x = Grid8(last=True, name="Mixed_7c")(x)
+        taps["2048"] = x = jnp.mean(x, axis=(1, 2))
+        taps["logits_unbiased"], taps["logits"] = Head(name="fc")(x)
+        return taps
+
+
+def resized(pixels: Array, side: int = SIDE) -> Array:
+    """Pixels [B, H, W, C] at `side` x `side`, bilinear as TensorFlow 1: output i lies at i * H /
+    side of the input, without half a pixel's shift, and nothing is smoothed when it shrinks.
+    """
+    images = jnp.asarray(pixels, jnp.float32)
+    for axis in (2, 1):
+        low, high, share = _neighbours(images.shape[axis], side)
+        share = jnp.expand_dims(share, tuple(other for other in range(4) if other != axis))
+        left, right = jnp.take(images, low, axis), jnp.take(images, high, axis)
+        images = left + (right - left) * share
+    return images
+
+
+def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
+    """The variables of `Inception` from a file of weights under torch's names (`weights.load`).
+
+    Raises ValueError where a tensor is missing or of another shape.
+    """
+    return variables(weights.load(path, sha256=sha256), source=path)
+
+
+def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> PyTree:
+    """The variables of `Inception` from tensors under torch's names; see `load`."""
+    image = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
+    template: Any = jax.eval_shape(Inception().init, jax.random.key(0), image)
+    flat: dict[Any, Any] = traverse_util.flatten_dict(template)
+    found = {}
+    for path, leaf in flat.items():
+        name = ".".join((*path[1:-1], _TORCH[path[-1]]))
+        if name not in given:
+            raise ValueError(f"the weights {source} have no {name!r}; they are not FID's Inception")
+        # Kernels are [out, in, H, W] in torch and [H, W, in, out] here; the last layer's alike.
+        value = given[name].transpose(2, 3, 1, 0) if given[name].ndim == 4 else given[name].T
+        if value.shape != leaf.shape:
+            raise ValueError(
+                f"the weights {source} are not FID's Inception: {name} has the shape "
+                f"{given[name].shape}"
+            )
+        found[path] = np.asarray(value, np.float32)
+    return traverse_util.unflatten_dict(found)
+
+
+def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features [N, 2048] and class probabilities [N, 1008] (NumPy float32) of pixels uint8 [N, H,
+    W, 3].
+    """
+    short = -len(pixels) % _BATCH
+    filled = np.concatenate([pixels, np.zeros((short, *pixels.shape[1:]), np.uint8)])
+    parts = [_see(variables, piece) for piece in np.split(filled, len(filled) // _BATCH)]
+    features, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return features[: len(pixels)], probabilities[: len(pixels)]
+
+
+_TORCH = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+
+@jax.jit
+def _see(variables: PyTree, pixels: Array) -> tuple[Array, Array]:
+    taps: dict[str, Array] = Inception().apply(variables, resized(pixels))  # type: ignore[assignment]
+    return taps["2048"], jax.nn.softmax(taps["logits_unbiased"])
+
+
+def _chain(x: Array, name: str, *units: tuple) -> Array:
+    """One unit after another, named NAME_1, NAME_2, ...; each (features, kernel[, stride])."""
+    for number, unit in enumerate(units, start=1):
+        x = Unit(*unit, name=f"{name}_{number}")(x)
+    return x
+
+
+def _joined(*branches: Array) -> Array:
+    return jnp.concatenate(branches, axis=-1)
+
+
+def _mean_pool(x: Array) -> Array:
+    """Means of 3x3; the padding beyond an edge does not count."""
+    return linen.avg_pool(x, (3, 3), (1, 1), "SAME", count_include_pad=False)
+
+
+def _neighbours(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels before and after each place, and its share of the way between them [side]."""
+    # In float32, as TensorFlow has it: in float64 some places would fall to another pixel.
+    places = np.arange(side, dtype=np.float32) * np.float32(size / side)
+    low = places.astype(np.int32)
+    return low, np.minimum(low + 1, size - 1), places - low.astype(np.float32)

@@ -1,0 +1,93 @@
+"""PSNR and SSIM of images against the truth, as super-resolution is scored: on the luminance, in
+the 256 levels of an image file, without the outermost pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from jaxgan import data
+from jaxgan.types import Array
+
+CROP = 4
+"""Pixels that are left out at each edge (Ledig et al. 2017, section 3.1)."""
+
+PEAK = 255.0
+WINDOW, DEVIATION = 11, 1.5
+"""Side, in pixels, and standard deviation of SSIM's Gaussian window."""
+
+_WEIGHTS = np.array([65.481, 128.553, 24.966])
+
+
+def luminance(images: Array | np.ndarray) -> np.ndarray:
+    """Y of YCbCr, float64 [N, H, W], of images [N, H, W, C], floats in [-1, 1] or uint8.
+
+    Colour gives 16 to 235 (ITU-R BT.601, as MATLAB's `rgb2ycbcr` but not rounded), grey its own
+    levels, 0 to 255; floats are rounded to the 256 levels first. Raises ValueError on another
+    number of channels than 1, 3, or 4, whose last is left out.
+    """
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8:
+        pixels = data.to_uint8(pixels)
+    if pixels.ndim != 4 or pixels.shape[3] not in (1, 3, 4):
+        raise ValueError(f"the images have shape {pixels.shape}; expected [N, H, W, 1, 3 or 4]")
+    if pixels.shape[3] == 1:
+        return pixels[..., 0].astype(np.float64)
+    return 16.0 + pixels[..., :3] @ (_WEIGHTS / 255.0)
+
+
+def psnr(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = CROP) -> np.ndarray:
+    """10 log10(255^2 / mean squared difference of Y) of each image, in dB, [N]; infinite where they
+    are equal. Raises ValueError where shapes differ or the crop leaves nothing.
+    """
+    left, right = _compared(images, truth, crop)
+    error = np.mean(np.square(left - right), axis=(1, 2))
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10(PEAK**2 / error)
+
+
+def ssim(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = CROP) -> np.ndarray:
+    """The mean structural similarity of Y of each image, [N], at most 1 (Wang et al. 2004): windows
+    of 11x11 that lie within the image, K1 = 0.01, K2 = 0.03, and population (co)variances.
+
+    Raises ValueError where shapes differ or the crop leaves no window.
+    """
+    left, right = _compared(images, truth, crop)
+    if min(left.shape[1:]) < WINDOW:
+        raise ValueError(
+            f"a crop of {crop} leaves {left.shape[1]}x{left.shape[2]} pixels; SSIM needs {WINDOW} "
+            "each way: give larger images or a smaller crop"
+        )
+    return np.array([_similarity(a, b) for a, b in zip(left, right, strict=True)])
+
+
+def _compared(images, truth, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both luminances [N, h, w] without the crop."""
+    left, right = luminance(images), luminance(truth)
+    if left.shape != right.shape:
+        raise ValueError(f"images of shape {left.shape} are compared with a truth of {right.shape}")
+    height, width = left.shape[1:]
+    if crop < 0 or 2 * crop >= min(height, width):
+        raise ValueError(f"a crop of {crop} pixels leaves nothing of images of {height}x{width}")
+    inner = np.s_[:, crop : height - crop, crop : width - crop]
+    return left[inner], right[inner]
+
+
+def _similarity(left: np.ndarray, right: np.ndarray) -> float:
+    """Wang et al. 2004, equation 13, averaged over all windows."""
+    small, smaller = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
+    mean_left, mean_right = _smoothed(left), _smoothed(right)
+    variance_left = _smoothed(left**2) - mean_left**2
+    variance_right = _smoothed(right**2) - mean_right**2
+    covariance = _smoothed(left * right) - mean_left * mean_right
+    similarity = (2 * mean_left * mean_right + small) * (2 * covariance + smaller)
+    similarity /= mean_left**2 + mean_right**2 + small
+    return float(np.mean(similarity / (variance_left + variance_right + smaller)))
+
+
+def _smoothed(image: np.ndarray) -> np.ndarray:
+    """The weighted mean of every whole window, [H - 10, W - 10]."""
+    line = np.exp(-0.5 * np.square((np.arange(WINDOW) - WINDOW // 2) / DEVIATION))
+    line /= np.sum(line)
+    return sliding_window_view(sliding_window_view(image, WINDOW, axis=0) @ line, WINDOW, 1) @ line

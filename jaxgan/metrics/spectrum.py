@@ -1,0 +1,61 @@
+"""How much of the images' variation lies at which frequency, and how far two such spectra are
+apart: what too smooth or too busy images differ by from real ones, whatever they show.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxgan.metrics import psnr_ssim
+from jaxgan.types import Array
+
+_ROUNDING = 1.0 / 12.0  # variance of rounding to levels: no image file tells of less
+
+
+def radial_log_spectrum(images: Array | np.ndarray) -> np.ndarray:
+    """log10 of the power of Y by frequency, the mean over images [N, H, W, C], float64 [R].
+
+    Entry r - 1 is the mean power of all frequencies of r - 1/2 to r + 1/2 cycles in the shorter
+    side, up to half a cycle a pixel: R is half that side. Power is in squared levels (of 255) a
+    frequency, under a Hann window that keeps the image's edges out, its mean removed, and the
+    rounding's added. Raises ValueError on images of fewer than 4 pixels.
+    """
+    levels = psnr_ssim.luminance(images)
+    height, width = levels.shape[1:]
+    if min(height, width) < 4:
+        raise ValueError(f"images of {height}x{width} pixels have no spectrum; expected 4 or more")
+    window = np.outer(_hann(height), _hann(width))
+    rings = _rings(height, width)
+    return np.mean([np.log10(_by_ring(image, window, rings)) for image in levels], axis=0)
+
+
+def distance(left: np.ndarray, right: np.ndarray) -> float:
+    """The root mean squared difference of two log spectra, in dB; ValueError where they are of
+    images of different sizes.
+    """
+    if left.shape != right.shape:
+        raise ValueError(
+            f"spectra of {len(left)} and {len(right)} frequencies cannot be compared; "
+            "bring the images to one size"
+        )
+    return float(10.0 * np.sqrt(np.mean(np.square(left - right))))
+
+
+def _hann(size: int) -> np.ndarray:
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(size) + 0.5) / size)
+
+
+def _rings(height: int, width: int) -> np.ndarray:
+    """The ring of each frequency, int [H, W]; 0 outside of all."""
+    side = min(height, width)
+    frequencies = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) * side
+    rings = np.rint(frequencies).astype(int)
+    return np.where(rings <= side // 2, rings, 0)
+
+
+def _by_ring(levels: np.ndarray, window: np.ndarray, rings: np.ndarray) -> np.ndarray:
+    """The mean power [R] of one image's levels [H, W] over each ring."""
+    mean = np.sum(levels * window) / np.sum(window)
+    power = np.square(np.abs(np.fft.fft2((levels - mean) * window))) / np.sum(window**2)
+    sums = np.bincount(rings.ravel(), weights=power.ravel())
+    return sums[1:] / np.bincount(rings.ravel())[1:] + _ROUNDING

@@ -1,0 +1,298 @@
+"""Semi-supervised learning with a GAN (Salimans et al. 2016, section 5): a classifier that is the
+discriminator, too, and learns from few labels and many images without.
+
+The classifier of K classes is one of K + 1, the last being "generated", whose logit is fixed at 0:
+no freedom is lost, since a softmax sees no shift of its logits. An image is then real with
+probability Z / (Z + 1), Z the sum of the exponentials of the K logits, so log Z is the
+discriminator's logit.
+
+A batch holds 'image' and 'label', the examples with labels, and as many images without in
+'unlabelled' and in 'reference' (see `jaxgan.data.PartlyLabelled`).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from jaxgan import losses, nn, objectives, random, steps, terms, translation, two_player
+from jaxgan.forward import Forward
+from jaxgan.nn import weight_norm
+from jaxgan.random import Keys
+from jaxgan.state import GANState, Mean, Out
+from jaxgan.types import GAN, Array, Batch, Metrics, Objective, Step, TrainStep
+
+ADVERSARIAL = losses.non_saturating()
+"""On log Z, the discriminator's part of the K + 1 classes' cross-entropy."""
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
+class Generator(linen.Module):
+    """Latents [B, Z] to images of `shape` in [-1, 1]: softplus layers under batch normalisation
+    without gains, then a weight-normalised one.
+    """
+
+    shape: tuple[int, int, int]
+    hidden: Sequence[int] = (500, 500)
+    axis_name: str | None = None
+
+    @linen.compact
+    def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x, weights = latents, linen.initializers.glorot_uniform()
+        for features in self.hidden:
+            x = linen.Dense(features, use_bias=False, kernel_init=weights)(x)
+            norm = linen.BatchNorm(
+                use_running_average=not train,
+                momentum=0.9,
+                epsilon=1e-6,
+                use_scale=False,
+                axis_name=self.axis_name,
+            )
+            x = jax.nn.softplus(norm(x))
+        x = weight_norm.WeightNormDense(math.prod(self.shape), kernel_init=weights)(x)
+        return (2 * jax.nn.sigmoid(x) - 1).reshape(-1, *self.shape)
+
+
+class Judgement(NamedTuple):
+    """What the classifier makes of images: logits [B, K], and the features [B, F] before them."""
+
+    logits: Array
+    features: Array
+
+
+class Discriminator(linen.Module):
+    """Images [B, H, W, C] in [-1, 1] to their `Judgement`: a perceptron under weight normalisation,
+    with Gaussian noise on its input and on every hidden layer.
+
+    The noise is drawn by each example's own key; without keys there is none, which is how to test.
+    `input_noise` is in units of the images' range. A pass with `fit` sets the initial scales and
+    shifts of the layers by its batch (see `weight_norm.FittedDense`).
+    """
+
+    classes: int
+    hidden: Sequence[int] = (1000, 500, 250, 250, 250)
+    input_noise: float = 0.3
+    noise: float = 0.5
+    axis_name: str | None = None
+
+    @linen.compact
+    def __call__(
+        self, images: Array, *, keys: Keys | None = None, train: bool = False, fit: bool = False
+    ) -> Judgement:
+        fitted = self.variable(weight_norm.COLLECTION, "fitted", jnp.zeros, (), bool)
+        if fit:
+            fitted.value = jnp.ones((), bool)
+        features = (images.reshape(images.shape[0], -1) + 1) / 2
+        x = nn.GaussianNoise(self.input_noise)(features, keys)
+        for count in self.hidden:
+            dense = weight_norm.FittedDense(count, axis_name=self.axis_name)
+            features = jax.nn.relu(dense(x, fit=fit))
+            x = nn.GaussianNoise(self.noise)(features, keys)
+        last = weight_norm.FittedDense(self.classes, gain=True, axis_name=self.axis_name)
+        return Judgement(last(x, fit=fit), features)
+
+
+def fit_once(inputs: str) -> Step:
+    """The step that fits the discriminator's layers to the batch's images of that name, the first
+    time; the identity ever after, also for weights that another run has trained.
+    """
+
+    def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
+        player, noise = state["discriminator"], random.fold(keys, "fit")
+
+        def fit() -> dict:
+            return player.mutate(batch[inputs], keys=noise, fit=True)[1].variables
+
+        done = player.variables[weight_norm.COLLECTION]["fitted"]
+        variables = lax.cond(done, lambda: player.variables, fit)
+        return state.with_variables({"discriminator": variables}), {}
+
+    return step
+
+
+# --- the objectives -------------------------------------------------------------------------------
+
+
+def realness(logits: Array) -> Array:
+    """The discriminator's logit [B], log Z of the K classes' logits [B, K]."""
+    return jax.nn.logsumexp(logits, axis=1)
+
+
+def label_loss(logits: Array, labels: Array) -> Array:
+    """Cross-entropy [B] of the labels (int32 [B]) among the K real classes."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def discriminator_objective(draw: Forward, *, unlabelled: float = 1.0) -> Objective:
+    """The classifier's: the labels of the labelled images, and, weighted by `unlabelled`, which
+    images are real: half of the adversarial loss, as each kind is half of what it sees.
+    """
+
+    def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+        fake, _ = draw(state, batch, keys)
+
+        def logits(images: Array, kind: str) -> Array:
+            noise = random.fold(keys, kind)
+            return state["discriminator"](images, keys=noise, train=True).logits
+
+        labelled = logits(batch["image"], "labelled")
+        real_logits = realness(logits(batch["unlabelled"], "unlabelled"))
+        fake_logits = realness(logits(fake, "fake"))
+        of_labels = label_loss(labelled, batch["label"])
+        of_kinds = ADVERSARIAL.discriminator(real_logits, fake_logits) / 2
+        right = jnp.argmax(labelled, axis=1) == batch["label"]
+        metrics = {
+            "labelled_loss": Mean.of(of_labels),
+            "unlabelled_loss": Mean.of(of_kinds),
+            "labelled_accuracy": Mean.of(right),
+            **objectives.verdicts(ADVERSARIAL, real_logits, fake_logits),
+        }
+        return jnp.mean(of_labels) + unlabelled * jnp.mean(of_kinds), Out(metrics)
+
+    return objective
+
+
+def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objective:
+    """The generator's: the mean over features of the squared difference of their means, on fresh
+    fakes and on the reference images, in the last hidden layer, under the discriminator's noise.
+    """
+
+    def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+        fake, players = draw(state, batch, keys)
+
+        def features(images: Array, kind: str) -> Array:
+            noise = random.fold(keys, kind)
+            return state["discriminator"](images, keys=noise, train=True).features
+
+        of_real = features(batch["reference"], "reference")
+        of_fake = features(fake, "fake")
+        gaps = terms.feature_matching(of_real, of_fake, axis_name=axis_name)
+        return jnp.mean(gaps), Out(players=players)
+
+    return objective
+
+
+def label_objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+    """The classifier's from the labelled images alone, which the GAN's is measured against."""
+    noise = random.fold(keys, "labelled")
+    logits = state["discriminator"](batch["image"], keys=noise, train=True).logits
+    right = jnp.argmax(logits, axis=1) == batch["label"]
+    return jnp.mean(label_loss(logits, batch["label"])), Out({"accuracy": Mean.of(right)})
+
+
+# --- the game -------------------------------------------------------------------------------------
+
+
+def adam(learning_rate: optax.ScalarOrSchedule = 3e-3) -> optax.GradientTransformation:
+    """Adam as in the authors' code: momentum 0.5, and 1e-8 added to the mean square under the root,
+    where others add it to the root: gradients below 1e-4 move a weight less.
+    """
+    return optax.adam(learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
+
+
+def build(
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    optimisers: two_player.Optimisers,
+    latent_size: int = 100,
+    hidden: Sequence[int] = (1000, 500, 250, 250, 250),
+    generator_hidden: Sequence[int] = (500, 500),
+    unlabelled: float = 1.0,
+    schedule: two_player.Schedule = steps.alternate,
+    shared_noise: bool = False,
+    accumulate: int = 1,
+    ema_half_life: float | None = None,
+    axis_name: str | None = None,
+) -> GAN:
+    """The game on images of `shape` (H, W, C) of `classes` classes.
+
+    optimisers:    by player, 'generator' and 'discriminator'.
+    unlabelled:    weight of the adversarial loss in the discriminator's.
+    ema_half_life: in images with labels; averages the discriminator, to test with (None: no average
+                   is kept).
+
+    Latents are uniform on (-1, 1). Raises ValueError where there are fewer than two classes.
+    """
+    if classes < 2:
+        raise ValueError(
+            f"the data have {classes} classes; a semi-supervised model needs labels of at least 2"
+        )
+    latents = functools.partial(random.latents, size=latent_size, prior="uniform")
+    draw = objectives.fakes(latents)
+    judging = discriminator_objective(draw, unlabelled=unlabelled)
+    matching = generator_objective(draw, axis_name=axis_name)
+    body = translation.round_of_play(
+        translation.Side("discriminator", ("discriminator",), judging),
+        translation.Side("generator", ("generator",), matching),
+        schedule=fitted_first(schedule),
+        shared_noise=draw if shared_noise else None,
+        accumulate=accumulate,
+        axis_name=axis_name,
+    )
+    generator = Generator(shape, tuple(generator_hidden), axis_name)
+    discriminator = Discriminator(classes, tuple(hidden), axis_name=axis_name)
+    inputs: Any = {"generator": [(latent_size,)], "discriminator": [shape]}
+    networks = {"generator": generator, "discriminator": discriminator}
+    return translation.assemble(
+        {
+            name: translation.Network(module, optimisers[name], inputs[name])
+            for name, module in networks.items()
+        },
+        body,
+        _sampler(latents),
+        conditions=(),
+        generators=("discriminator",),
+        ema_half_life=ema_half_life,
+        axis_name=axis_name,
+    )
+
+
+def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
+    """`sample(state, keys)`; ValueError on a condition."""
+
+    def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
+        if conditions:
+            raise ValueError(
+                f"this model takes no condition {next(iter(conditions))!r}, nor others"
+            )
+        return state["generator"](latents(keys))
+
+    return sample
+
+
+def fitted_first(schedule: Callable[..., Step]) -> Callable[..., Step]:
+    """The schedule, whose first discriminator step fits the layers to the unlabelled images."""
+
+    def round_of_play(discriminator: Step, generator: Step, **options) -> Step:
+        return schedule(steps.then(fit_once("unlabelled"), discriminator), generator, **options)
+
+    return round_of_play
+
+
+def supervised_step(*, ema_half_life: float) -> TrainStep:
+    """A train step of the discriminator by the labelled images alone, on a state of the game."""
+    body = steps.then(
+        fit_once("image"),
+        steps.update("discriminator", label_objective),
+        steps.track_ema("discriminator", half_life=ema_half_life),
+    )
+    return steps.make_train_step(body)
+
+
+def classify(state: GANState, images: Array) -> Array:
+    """The likeliest class (int32 [B]) of images [B, H, W, C], without noise.
+
+    Give it `state.averaged()` to classify by the average, as the authors test.
+    """
+    return jnp.argmax(state["discriminator"](images).logits, axis=1).astype(jnp.int32)

@@ -1,0 +1,262 @@
+"""Image files through a trained model that turns images into images.
+
+    python -m jaxgan.translate RUN INPUT... --out DIR
+
+Each INPUT is an image or a folder of them; what becomes of cat.jpg is DIR/cat.png, and the sub-
+folders of a folder are kept. An image keeps its size: where the network does not take it, it is
+filled up with its own reflection and what comes out is cut back. Colours are converted to those the
+model knows. All of that is said. A model with noise or batch statistics, such as Pix2Pix, is used
+as it was trained: images of one size go through in batches of the run's batch size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import tyro
+
+from jaxgan.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxgan.data import images
+    from jaxgan.trained import Trained
+
+Say = Callable[[str], None]
+Size = tuple[int, int]
+
+_STRIDES = (1, 4, 8, 16, 32)
+"""Sides are filled up to a multiple of the first of these that the network takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to translate, and where to."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory of the model."""
+    inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
+    """Images, and folders of images."""
+    out: pathlib.Path
+    """The folder to write to."""
+    source: Literal["a", "b"] = "a"
+    """The domain of the inputs; b for the other way of a model that translates both."""
+    resolution: str | None = None
+    """Size to bring the inputs to first, like 64 or 64x96 (height x width); default: none."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    """How inputs are brought to the resolution."""
+    seed: int = 0
+    """Of the model's noise, if it has any."""
+
+
+class Found(NamedTuple):
+    """An image to translate: its file, the name of what it becomes, what its header says."""
+
+    path: pathlib.Path
+    name: pathlib.PurePath
+    header: images.Header
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of a call with these arguments; what went wrong is one sentence on stderr."""
+    config = tyro.cli(
+        Config, description=__doc__, prog="python -m jaxgan.translate", args=arguments
+    )
+    try:
+        translate(config, say=print)
+    except (RunError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
+    """The files written, one for each image that can be read; `say` is told what was done to them.
+
+    Raises RunError where the run does not translate such images, and DataError where there are
+    none; then nothing is written.
+    """
+    import jaxgan
+    from jaxgan.data import fitting
+
+    model = jaxgan.load(config.run)
+    channels = _channels(model, config)
+    found = _found(config, say)
+    fit = fitting.make_fit(config.resolution, config.resize, channels)
+    by_size: dict[Size, list[Found]] = {}
+    for one in found:
+        by_size.setdefault(fit.resolution or one.header.size, []).append(one)
+    passing = {size: nearest_size(model, config, size, channels) for size in by_size}
+    written = []
+    for size, group in by_size.items():
+        target = fitting.resolve(fit, size, channels)
+        _say_what_is_done(group, target, passing[size], say)
+        decoded = dict(_decoded(group, target, say))
+        if decoded:
+            outputs = _outputs(model, config, list(decoded.values()), passing[size])
+            written += map(_write, (config.out / name for name in decoded), outputs)
+    if not written:
+        raise RunError("none of the images can be read; nothing was written")
+    say(f"{len(written)} images are in {config.out}")
+    return written
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+def _channels(model: Trained, config: Config) -> int:
+    """The channels of the inputs; RunError where the model does not translate them to files."""
+    shapes = {"a": model.spec.inputs.get("a", ()), "b": model.spec.shape}
+    if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
+        takes = ", ".join(model.gan.conditions) or "nothing"
+        raise RunError(
+            f"{config.run} does not translate images of {config.source}: its model takes {takes}"
+        )
+    made = shapes["b" if config.source == "a" else "a"]
+    for what, shape in (("takes", shapes[config.source]), ("makes", made)):
+        if shape[2] not in (1, 3, 4):
+            raise RunError(
+                f"the model of {config.run} {what} images of {shape[2]} channels, which no image "
+                "file holds; use jaxgan.load and arrays"
+            )
+    return shapes[config.source][2]
+
+
+def nearest_size(model: Trained, config: Config, size: Size, channels: int) -> Size:
+    """The nearest size, not below this one, that goes through the network.
+
+    Raises RunError where there is none.
+    """
+    known = (model.spec.inputs["a"] if config.source == "a" else model.spec.shape)[:2]
+    filled = [tuple(-(-side // stride) * stride for side in size) for stride in _STRIDES]
+    for height, width in [*filled, (max(size[0], known[0]), max(size[1], known[1]))]:
+        if _goes_through(model, config.source, (height, width, channels)):
+            return height, width
+    height, width = known
+    raise RunError(
+        f"images of {size[0]}x{size[1]} pixels do not go through the model of {config.run}, which "
+        f"was trained on {height}x{width}: give --resolution {height}x{width}"
+    )
+
+
+def _goes_through(model: Trained, source: str, shape: tuple[int, ...]) -> bool:
+    import flax.errors
+    import jax
+    import jax.numpy as jnp
+
+    from jaxgan import random
+
+    def sample(state: Any, image: Any) -> Any:
+        return model.gan.sample(state, random.row_keys(jax.random.key(0), 1), **{source: image})
+
+    try:
+        jax.eval_shape(sample, model.state.averaged(), jnp.zeros((1, *shape)))
+    except (ValueError, TypeError, flax.errors.FlaxError):
+        return False
+    return True
+
+
+def _outputs(
+    model: Trained, config: Config, inputs: Sequence[np.ndarray], passing: Size
+) -> Iterator[np.ndarray]:
+    """What the model makes of images uint8 of one size, filled up to `passing` on the way."""
+    import jax
+    import numpy as np
+
+    from jaxgan import data, translation
+
+    height, width = inputs[0].shape[:2]
+    margins = ((0, 0), (0, passing[0] - height), (0, passing[1] - width), (0, 0))
+    filled = np.pad(data.to_float(np.stack(inputs)), margins, mode="symmetric")
+    made = translation.translated(
+        model.gan,
+        model.state.averaged(),
+        filled,
+        source=config.source,
+        key=jax.random.key(config.seed),
+        batch_size=model.config.batch_size,
+    )
+    factor = made.shape[1] // passing[0]
+    yield from data.to_uint8(made[:, : factor * height, : factor * width])
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _found(config: Config, say: Say) -> list[Found]:
+    """The images to translate; DataError where there are none, or two would become one file."""
+    from jaxgan.data import DataError, images, listing
+
+    found, taken = [], {}
+    for path, name in _named(config.inputs):
+        if name in taken:
+            raise DataError(
+                f"{taken[name]} and {path} would both become {config.out / name}; "
+                "translate them one after the other, to two folders"
+            )
+        taken[name] = path
+        if (config.out / name).resolve() == path.resolve():
+            raise DataError(f"{path} would be overwritten by its translation; choose another --out")
+        try:
+            found.append(Found(path, name, images.inspect(path)))
+        except Exception as error:  # PIL's decoders raise what they stumble on
+            say(f"left out {path}: {images.damage(error)}")
+    if not found:
+        given = listing.some(list(map(str, config.inputs))) or "nothing"
+        raise DataError(f"there are no images to translate in {given}")
+    return found
+
+
+def _named(inputs: Sequence[pathlib.Path]) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
+    """Every file of the inputs, and the name of what it becomes."""
+    from jaxgan.data import listing
+
+    for path in inputs:
+        if path.is_dir():
+            for name in listing.images_below(path, name=str(path))[0]:
+                yield path / name, pathlib.PurePath(name).with_suffix(".png")
+        else:
+            yield path, pathlib.PurePath(path.name).with_suffix(".png")
+
+
+def _say_what_is_done(group: list[Found], target: Any, passing: Size, say: Say) -> None:
+    from jaxgan.data import decoding, fitting
+
+    for note in decoding.conversions([one.header for one in group], target):
+        say(note)
+    if passing != target.resolution:
+        size, filled = fitting.describe(target.resolution), fitting.describe(passing)
+        say(f"{len(group)} images of {size} are filled up to {filled} and cut back.")
+
+
+def _decoded(
+    group: list[Found], target: Any, say: Say
+) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
+    """The pixels of what can be read, uint8 [H, W, C], by the name of what it becomes."""
+    from jaxgan.data import images
+
+    for one in group:
+        try:
+            yield one.name, images.decode(one.path, target)
+        except Exception as error:  # PIL's decoders raise what they stumble on
+            say(f"left out {one.path}: {images.damage(error)}")
+
+
+def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
+    from PIL import Image
+
+    from jaxgan import rundir, visualise
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    rundir.write_whole(path, visualise.png(image))
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

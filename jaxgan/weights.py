@@ -1,0 +1,195 @@
+"""Weights that the user brings: tensors by name, from a file whose sha256 is known.
+
+Two kinds of file are read: `.safetensors`, and what `torch.save` writes of a state dict, in its
+zip format or the older one. The latter are pickles, which may run any code; here they are read by
+an unpickler that knows the few names a state dict needs and refuses every other.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import io
+import pathlib
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_TYPES = {
+    "FloatStorage": np.float32,
+    "DoubleStorage": np.float64,
+    "HalfStorage": np.float16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
+_MAGIC = 0x1950A86A20F9469CFC6C
+_MOST_BYTES = 2**31
+
+
+def load(path: str | pathlib.Path, *, sha256: str | None = None) -> dict[str, np.ndarray]:
+    """The tensors of the file by name.
+
+    The file's sha256 must begin with the hex digits `sha256`, eight or more; without them, with
+    those in the file's name (vgg19-dcbb9e9d.pth). Raises ValueError where it does not, where
+    neither says which file is meant, or where the file is not what its name says.
+    """
+    path = pathlib.Path(path).expanduser()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the weights {path} cannot be read: {error.strerror}") from error
+    _verify(content, path, sha256)
+    read = _from_safetensors if path.suffix == ".safetensors" else _from_torch
+    try:
+        return read(content)
+    except Refused as refused:
+        raise ValueError(f"the weights {path} are refused: {refused}") from refused
+    except Exception as error:  # a damaged file raises anything
+        raise ValueError(
+            f"the weights {path} are no {path.suffix or 'weights'} file that can be read "
+            f"({type(error).__name__}); expected .safetensors, or a state dict by torch.save"
+        ) from error
+
+
+def _verify(content: bytes, path: pathlib.Path, sha256: str | None) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    named = re.search(r"-([0-9a-f]{8,64})$", path.stem)
+    expected = sha256.lower() if sha256 else named and named.group(1)
+    if not expected:
+        raise ValueError(
+            f"which weights {path} should be is not said: its sha256 is {found}; compare that with "
+            "what its publisher says, and give it"
+        )
+    if not re.fullmatch(r"[0-9a-f]{8,64}", expected):
+        raise ValueError(f"the sha256 is {sha256!r}; expected 8 to 64 hex digits")
+    if not found.startswith(expected):
+        raise ValueError(
+            f"the weights {path} have the sha256 {found}, which does not begin with {expected}; "
+            "they are damaged or other ones: fetch them again"
+        )
+
+
+def _from_safetensors(content: bytes) -> dict[str, np.ndarray]:
+    import safetensors.numpy
+
+    return safetensors.numpy.load(content)
+
+
+# --- what torch.save writes -----------------------------------------------------------------------
+
+
+class Refused(ValueError):
+    """A file of weights that asks for more than weights."""
+
+
+class _Storage(NamedTuple):
+    """The numbers that tensors are views of."""
+
+    key: str
+    kind: type
+    size: int
+
+
+class _View(NamedTuple):
+    """A tensor before its numbers are known."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def _view(storage: Any, offset: int, shape: Any, strides: Any, *_: Any) -> _View:
+    return _View(storage, offset, tuple(shape), tuple(strides))
+
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _view,
+    ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+    **{("torch", name): kind for name, kind in _TYPES.items()},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _KNOWN:
+            raise Refused(f"they ask for {module}.{name}, which no tensor needs")
+        return _KNOWN[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, storage, key, _, size, *_ = pid
+        if kind != "storage":
+            raise Refused(f"they refer to a {kind!r}")
+        return _Storage(str(key), storage, int(size))
+
+
+def _from_torch(content: bytes) -> dict[str, np.ndarray]:
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        return _from_zip(content)
+    stream = io.BytesIO(content)
+    if _Unpickler(stream).load() != _MAGIC:
+        raise Refused("they do not begin like a file of torch.save")
+    for _ in ("version", "system"):
+        _Unpickler(stream).load()
+    views = _Unpickler(stream).load()
+    keys = _Unpickler(stream).load()
+    kinds = {view.storage.key: view.storage.kind for view in _tensors(views).values()}
+    numbers = {}
+    for key in keys:
+        size = int.from_bytes(stream.read(8), "little")
+        if key not in kinds:
+            raise Refused(f"they hold numbers {key!r} of no tensor")
+        kind = np.dtype(kinds[key]).newbyteorder("<")
+        numbers[key] = np.frombuffer(stream.read(size * kind.itemsize), kind)
+    return _placed(views, numbers.__getitem__)
+
+
+def _from_zip(content: bytes) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+            raise Refused(f"unpacked they take more than {_MOST_BYTES} bytes")
+        (table,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        root = table.removesuffix("data.pkl")
+        views = _Unpickler(io.BytesIO(archive.read(table))).load()
+        order = "<"
+        if f"{root}byteorder" in archive.namelist():
+            order = ">" if archive.read(f"{root}byteorder") == b"big" else "<"
+        kinds = {view.storage.key: view.storage.kind for view in _tensors(views).values()}
+        numbers = {
+            key: np.frombuffer(
+                archive.read(f"{root}data/{key}"), np.dtype(kind).newbyteorder(order)
+            )
+            for key, kind in kinds.items()
+        }
+    return _placed(views, numbers.__getitem__)
+
+
+def _tensors(views: Any) -> dict[str, _View]:
+    """The entries that are tensors; Refused where the file holds no state dict."""
+    if not isinstance(views, dict) or not all(isinstance(name, str) for name in views):
+        raise Refused("they are no dictionary of tensors by name; save a model's state_dict()")
+    return {name: view for name, view in views.items() if isinstance(view, _View)}
+
+
+def _placed(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors, each with the numbers that it is a view of."""
+    found = {}
+    for name, view in _tensors(views).items():
+        held = numbers(view.storage.key)
+        strides = [stride * held.itemsize for stride in view.strides]
+        sides = zip(view.shape, view.strides, strict=True)
+        last = view.offset + sum((side - 1) * stride for side, stride in sides)
+        if min((view.offset, *view.shape, *view.strides)) < 0 or last >= len(held):
+            raise Refused(f"the tensor {name} reaches beyond its numbers")
+        window = np.ndarray(view.shape, held.dtype, held, view.offset * held.itemsize, strides)
+        found[name] = np.array(window, held.dtype.newbyteorder("="))
+    return found

@@ -1,0 +1,74 @@
+"""The score of models between two domains, on a model whose translations are known."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from experiments import judge_translations
+from jaxgan import data, run
+from tests import toy_translation
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A function of an embedded set: a run of the toy on it."""
+    root = tmp_path_factory.mktemp("judged")
+
+    def make(name: str):
+        config = toy_translation.Config(
+            workdir=str(root / name), data=name, cache=False, batch_size=40, sample_every=0
+        )
+        if not (root / name).exists():
+            run.train(toy_translation, config)
+        return root / name
+
+    return make
+
+
+def rows_of(text: str) -> list[tuple[str, list[str]]]:
+    """Name and cells of every row."""
+    split = (re.split(r"\s{2,}", line) for line in text.splitlines()[1:] if line)
+    return [(name or cells[0], cells) for name, *cells in split]
+
+
+def value(rows, name: str, column: int, occurrence: int = 0) -> float:
+    found = [cells for row, cells in rows if row == name]
+    return float(found[occurrence][column].rstrip("%"))
+
+
+def test_held_out_pairs_say_how_near_the_truth_is(runs):
+    rows = rows_of(judge_translations.report(judge_translations.Config(runs("fashion-halves"))))
+    held_out = data.load("fashion-halves", kind="domains").held_out
+    drawings, garments = held_out.a.float_images(), held_out.b.float_images()
+    assert rows[0][0] == "2000 images, a to b"
+    assert value(rows, "L1", 0) == pytest.approx(np.abs(-drawings - garments).mean(), abs=1e-4)
+    assert value(rows, "L1", 1) == pytest.approx(np.abs(drawings - garments).mean(), abs=1e-4)
+    assert value(rows, "L1", 2) == 0 == value(rows, "edges apart", 2)
+    assert value(rows, "class kept", 2) == pytest.approx(90.8, abs=0.1)
+    # There and back is the identity, from either side; only garments have classes.
+    assert value(rows, "L1", 0, occurrence=1) == 0
+    kept = [cells for name, cells in rows if name == "class kept"]
+    assert len(kept) == 2 and kept[1] == ["90.8%", "90.8%"]
+
+
+def test_without_pairs_the_classes_of_the_target_domain_and_their_diversity_count(runs):
+    path = runs("shoes-bags")
+    other = path.with_name("other")
+    if not other.exists():
+        other.symlink_to(path)
+    rows = rows_of(judge_translations.report(judge_translations.Config(path, beside=other)))
+    assert dict(rows)["600 images, a to b"] == ["shoes-bags", "other", "input", "real"]
+    assert value(rows, "in the target domain", 0) == value(rows, "in the target domain", 1)
+    assert value(rows, "in the target domain", 2) < 5
+    assert value(rows, "in the target domain", 3) > 95
+    shares = [value(rows, name, 3) for name in ("Sandal", "Sneaker", "Ankle boot")]
+    assert sum(shares) == pytest.approx(value(rows, "in the target domain", 3, 1), abs=0.2)
+    assert value(rows, "diversity within class", 3) == pytest.approx(1, abs=0.03)
+
+
+def test_a_run_that_does_not_translate_is_refused(finished):
+    with pytest.raises(ValueError, match="does not translate between two domains"):
+        judge_translations.report(judge_translations.Config(finished))
