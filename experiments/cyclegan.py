@@ -64,6 +64,7 @@ PRESETS = {
         "width": 2,
         "discriminator_width": 2,
         "blocks": 1,
+        "pool": 8,
         "log_every": 2,
         "checkpoint_every": 2,
     },

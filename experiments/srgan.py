@@ -42,9 +42,9 @@ VGG19 = "vgg19:"
 class Config(run.Common):
     """Super-resolution, first by pixels and then against a discriminator."""
 
-    steps: int = 6000
+    steps: int = 7000
     batch_size: int = 16
-    pretraining: int = 3600
+    pretraining: int = 5000
     """Steps in which the generator learns alone, by pixels; 0: none."""
     factor: int = 4
     """How many times larger the images become, in height and width."""
@@ -68,9 +68,9 @@ class Config(run.Common):
     """What the game compares: wavelets, pixels, or vgg19:FILE with torchvision's weights."""
     features_sha256: str | None = None
     """Of that file, 8 digits or more; default: as its name says (vgg19-dcbb9e9d.pth)."""
-    pixels: float = 0.1
+    pixels: float = 0.3
     """Weight of the pixels' mean square beside the features, in the game."""
-    adversarial: float = 1e-3
+    adversarial: float = 3e-3
     """Weight of the adversarial loss, in the game."""
     pretraining_learning_rate: float = 6e-4
     """Step size of the pre-training."""
@@ -78,7 +78,7 @@ class Config(run.Common):
     """Share of the pre-training after which its step size falls linearly, to 0; 1: never."""
     generator_learning_rate: float = 1e-4
     """Step size of the generator in the game."""
-    discriminator_learning_rate: float = 1e-4
+    discriminator_learning_rate: float = 2e-4
     """Step size of the discriminator in the game."""
     drop_at: float = 0.75
     """Share of the game after which both step sizes are a tenth; 1: never."""
@@ -105,6 +105,8 @@ PRESETS = {
         "pixel_loss": "squared",
         "consistent": False,
         "pixels": 0.0,
+        "adversarial": 1e-3,
+        "discriminator_learning_rate": 1e-4,
         "pretraining_learning_rate": 1e-4,
         "decay_from": 1.0,
         "drop_at": 0.5,
@@ -121,13 +123,6 @@ PRESETS = {
         "checkpoint_every": 2,
     },
 }
-
-
-def splits(config: Config, loaded: data.Splits) -> data.Splits:
-    """Pairs made of the single images: those trained on in pieces, those held out whole."""
-    from jaxgan.data import lowered
-
-    return lowered.splits(loaded, factor=config.factor, crop=config.crop)
 
 
 def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
@@ -162,11 +157,13 @@ def alone(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         constant = round(config.decay_from * config.pretraining)
         decay = config.pretraining - constant
         rate = schedules.constant_then_linear(rate, constant=constant, decay=decay)
-    return srgan.build(
+    return model(
+        config,
+        spec,
+        axis_name=axis_name,
         pretraining=None,
         distance=srgan.absolute if config.pixel_loss == "absolute" else srgan.squared,
         optimisers={"generator": optax.adam(rate, b1=config.beta1)},
-        **networks(config, spec, axis_name=axis_name),
     )
 
 
@@ -176,15 +173,16 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     """
     import optax
 
-    from jaxgan.models import srgan
-
     def adam(rate: float) -> Any:
         if config.drop_at == 1.0:
             return optax.adam(rate, b1=config.beta1)
         until = round(config.drop_at * max(0, config.steps - config.pretraining))
         return optax.adam(optax.piecewise_constant_schedule(rate, {until: 0.1}), b1=config.beta1)
 
-    return srgan.build(
+    return model(
+        config,
+        spec,
+        axis_name=axis_name,
         features=features_of(config),
         pixels=config.pixels,
         adversarial=config.adversarial,
@@ -193,26 +191,43 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
             "discriminator": adam(config.discriminator_learning_rate),
         },
         shared_noise=config.accumulate == 1,
-        **networks(config, spec, axis_name=axis_name),
     )
 
 
-def networks(config: Config, spec: run.DataSpec, *, axis_name: str | None) -> dict[str, Any]:
-    """The arguments of `srgan.build` that both stages share."""
+def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **options: Any) -> GAN:
+    """The model of these options of `srgan.build`, on pieces of single images."""
+    from jaxgan.models import srgan
     from jaxgan.nn import upscale
 
-    return {
-        "shape": game.image_shape(spec),
-        "factor": config.factor,
-        "architecture": config.architecture,
-        "blocks": config.blocks,
-        "width": config.width,
-        "discriminator_width": config.discriminator_width,
-        "correct": upscale.consistent if config.consistent else None,
-        "accumulate": config.accumulate,
-        "ema_half_life": config.ema_half_life or None,
-        "axis_name": axis_name,
-    }
+    height, width, channels = piece(config, spec)
+    pairs = srgan.build(
+        shape=(height, width, channels),
+        factor=config.factor,
+        architecture=config.architecture,
+        blocks=config.blocks,
+        width=config.width,
+        discriminator_width=config.discriminator_width,
+        correct=upscale.consistent if config.consistent else None,
+        accumulate=config.accumulate,
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+        **options,
+    )
+    size = height, width
+    return srgan.of_images(pairs, factor=config.factor, size=size, axis_name=axis_name)
+
+
+def piece(config: Config, spec: run.DataSpec) -> tuple[int, int, int]:
+    """The shape of what batches hold of an original: the crop, or as much of the whole image as the
+    factor divides.
+    """
+    from jaxgan import data
+
+    height, width, channels = game.image_shape(spec)
+    whole = [max(1, side // config.factor) * config.factor for side in (height, width)]
+    asked = whole if config.crop is None else data.parse_resolution(config.crop)
+    rows, columns = (min(pair) for pair in zip(asked, whole, strict=True))
+    return rows, columns, channels
 
 
 def features_of(config: Config) -> Any:
@@ -245,10 +260,10 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
     import jax
     import numpy as np
 
-    from jaxgan import data, random, visualise
+    from jaxgan import random, visualise
+    from jaxgan.data import lowered
 
-    held_out = splits.held_out
-    assert isinstance(held_out, data.Pairs)
+    held_out = lowered.pairs(splits.held_out, factor_of(gan, splits.train.shape[2]))
     across = max(1, 128 // held_out.shape[1])
     shown = held_out.take(min(len(held_out), 8 * across))
     small, large = shown.a.float_images(), shown.b.float_images()
@@ -263,6 +278,20 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
         return visualise.grid(threes(small, found, large), columns=3 * across)
 
     return draw
+
+
+def factor_of(gan: GAN, channels: int) -> int:
+    """How many times larger the model makes images."""
+    import jax
+    import numpy as np
+
+    from jaxgan import random
+
+    def enlarge(key: Any) -> Any:
+        small = np.zeros((1, 8, 8, channels), np.float32)
+        return gan.sample(gan.init(key), random.row_keys(key, 1), a=small)
+
+    return jax.eval_shape(enlarge, jax.random.key(0)).shape[1] // 8
 
 
 def threes(small: Any, found: Any, large: Any) -> Any:

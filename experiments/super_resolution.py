@@ -48,12 +48,12 @@ def report(config: Config) -> str:
     """The report on the run, as text; ValueError where it does not enlarge images."""
     import jaxgan
     from jaxgan import data, prepare
+    from jaxgan.data import lowered
 
     trained = jaxgan.load(config.run)
     if not isinstance(trained.config, srgan.Config):
         raise ValueError(f"{config.run} is no run of experiments.srgan")
-    held_out = srgan.splits(trained.config, prepare.load_data(trained.config)).held_out
-    assert isinstance(held_out, data.Pairs)
+    held_out = lowered.pairs(prepare.load_data(trained.config).held_out, trained.config.factor)
     enlargers = enlargers_of(trained)
     small, large = held_out.a.float_images(), held_out.b.images
     made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}

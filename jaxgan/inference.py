@@ -14,12 +14,12 @@ import flax.linen as linen
 import jax.numpy as jnp
 import optax
 
-from jaxgan import objectives, random, steps, translation
+from jaxgan import assembly, objectives, random, steps
+from jaxgan.assembly import Network, Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import Network, Schedule, Side
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 PLAYERS = ("generator", "encoder")
@@ -153,7 +153,7 @@ def build(
     """
     draw = passes(latents)
     judging = discriminator_objective(loss, draw, relabel=relabel)
-    body = translation.round_of_play(
+    body = assembly.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", PLAYERS, inverse_objective(loss, draw)),
         schedule=schedule,
@@ -170,12 +170,12 @@ def build(
         "encoder": player("encoder", "generator", shape),
         "discriminator": player("discriminator", "discriminator", shape, (latent_size,)),
     }
-    return translation.assemble(
+    return assembly.assemble(
         players,
         body,
         _sampler(latents),
         conditions=("image",),
-        generators=PLAYERS,
+        averaged=PLAYERS,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

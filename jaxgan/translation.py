@@ -1,5 +1,5 @@
-"""What models that turn images into images share: two sides of players, their first state, and the
-images that `sample` is given.
+"""What models that turn images into images share: the players between two domains, and the images
+that `sample` is given.
 
 Batches hold images by domain: 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. A model that translates
 both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
@@ -8,8 +8,8 @@ both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -17,33 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import random, state, steps
-from jaxgan.forward import Forward
+from jaxgan import random, state
+from jaxgan.assembly import Network
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, Objective, Step
+from jaxgan.types import GAN, Array
 
 Shape = tuple[int, int, int]
-Schedule = Callable[..., Step]
 
 GENERATORS = ("generator_ab", "generator_ba")
 DISCRIMINATORS = ("discriminator_a", "discriminator_b")
-
-
-class Network(NamedTuple):
-    """A player to be: its module, its optimiser, and the shapes of an example of each input."""
-
-    module: linen.Module
-    optimiser: optax.GradientTransformation
-    inputs: Sequence[Shape]
-
-
-class Side(NamedTuple):
-    """Players that move together, on one objective; `role` names their metrics."""
-
-    role: str
-    players: tuple[str, ...]
-    objective: Objective
 
 
 def halved(loss: AdversarialLoss) -> AdversarialLoss:
@@ -51,81 +34,6 @@ def halved(loss: AdversarialLoss) -> AdversarialLoss:
     (Isola et al. 2017, section 3.3).
     """
     return loss._replace(discriminator=lambda real, fake: loss.discriminator(real, fake) / 2)
-
-
-def round_of_play(
-    discriminators: Side,
-    generators: Side,
-    *,
-    schedule: Schedule,
-    shared_noise: Forward | None = None,
-    accumulate: int = 1,
-    axis_name: str | None = None,
-) -> Step:
-    """The round that the schedule makes of the two sides' updates.
-
-    `shared_noise` is the forward pass of the generators that a round computes once, for both sides.
-    """
-
-    def lift(side: Side) -> Step:
-        return steps.update(
-            side.players,
-            side.objective,
-            prefix=f"{side.role}/",
-            accumulate=accumulate,
-            axis_name=axis_name,
-        )
-
-    if shared_noise is not None:
-        schedule = functools.partial(schedule, shared_noise=shared_noise)
-    return schedule(lift(discriminators), lift(generators))
-
-
-def assemble(
-    networks: Mapping[str, Network],
-    body: Step,
-    sample: Callable[..., Array],
-    *,
-    conditions: tuple[str, ...],
-    generators: Sequence[str] = ("generator",),
-    buffers: Callable[[], Mapping[str, Any]] = dict,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
-) -> GAN:
-    """The model of these players whose train step is the body; its generators' averages have the
-    half-life, in images (None: no average is kept).
-    """
-    averaged: Sequence[str] = ()
-    if ema_half_life is not None:
-        averaged = generators
-        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
-        body = steps.then(body, average)
-    step = steps.make_train_step(body, axis_name=axis_name)
-    return GAN(_initialiser(networks, averaged, buffers), step, sample, conditions=conditions)
-
-
-def _initialiser(
-    networks: Mapping[str, Network],
-    averaged: Sequence[str],
-    buffers: Callable[[], Mapping[str, Any]],
-) -> Callable[[Array], state.GANState]:
-    @jax.jit
-    def init(key: Array) -> state.GANState:
-        for_training, *for_players = jax.random.split(key, 1 + len(networks))
-        players = {}
-        for player_key, (name, network) in zip(for_players, networks.items(), strict=True):
-            inputs = [jnp.zeros((1, *shape)) for shape in network.inputs]
-            players[name] = state.init_player(
-                player_key,
-                network.module,
-                network.optimiser,
-                *inputs,
-                keys=random.row_keys(player_key, 1),
-                train=True,
-            )
-        return state.create(for_training, players, ema=averaged, buffers=buffers())
-
-    return init
 
 
 def require_one_size(shape_a: Shape, shape_b: Shape) -> None:

@@ -12,8 +12,6 @@ import pytest
 
 from jaxgan import parallel, steps
 
-every_case = pytest.mark.parametrize("name", list(laws.BY_NAME))
-
 
 def in_time(names):
     """The cases, of which the heavy ones are left to the slow target."""
@@ -84,7 +82,7 @@ def at_double_precision(name):
     return start, *run(gan, case, 2, state=start, dtype=np.float64)
 
 
-@every_case
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME))
 @pytest.mark.parametrize("moved", ["discriminator", "generator"])
 def test_L1_an_update_moves_its_player_and_nothing_else(name, moved):
     case = laws.BY_NAME[name]
@@ -106,7 +104,7 @@ def test_L1_an_update_moves_its_player_and_nothing_else(name, moved):
             assert not np.array_equal(a, b)
 
 
-@every_case
+@pytest.mark.parametrize("name", list(laws.BY_NAME))
 def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     case = laws.BY_NAME[name]
     gan = case.build()
@@ -121,8 +119,7 @@ def modes_of_the_cases():
     """(case, mode, devices) of L3; what takes minutes in all is left to the slow target."""
     every = [(mode, devices) for mode in parallel.MODES for devices in (1, 2, 4, 8)]
     for name in laws.names_except("L3"):
-        thorough = name in laws.FOUNDATION
-        quick = [("jit", 2), ("shard_map", 2), ("pmap", 8)] if thorough else [("shard_map", 2)]
+        quick = [("jit", 2), ("shard_map", 2), ("pmap", 8)] * (name in laws.FOUNDATION)
         for mode, devices in every:
             marks = () if (mode, devices) in quick else pytest.mark.slow
             yield pytest.param(name, mode, devices, marks=marks)

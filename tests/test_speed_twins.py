@@ -27,8 +27,17 @@ def torch():
 # Cases that differ in size alone are one when tiny.
 DISTINCT = {(case.gan, case.shrunk().setting): case.name for case in CASES.values()}
 
+# Slow to compile, and all of it is part of the same case with R1.
+CONTAINED = {"progressive32"}
 
-@pytest.mark.parametrize("name", DISTINCT.values())
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in CONTAINED else ())
+        for name in DISTINCT.values()
+    ],
+)
 def test_both_sides_have_the_same_losses_from_the_same_weights_and_draws(name, torch, tmp_path):
     from benchmarks.side_by_side import jaxgan_side, pytorch_side
 
@@ -164,6 +173,65 @@ def test_linear_layers_keep_the_order_of_pixels(torch):
     theirs = loaded(twin, dense)(torch.from_numpy(np.array(latents)))
     ours = linen.Dense(72).apply({"params": dense}, latents).reshape(2, 4, 6, 3)
     np.testing.assert_allclose(channels_first(ours), theirs.detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [4, 8])
+def test_progressive_layers_resample_by_the_nearest_and_the_mean(torch, size):
+    from benchmarks.pytorch import progressive
+
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, size, size)
+    plain, double, halve = (
+        kind(3, 5) for kind in (progressive.Conv, progressive.ConvDouble, progressive.ConvHalve)
+    )
+    for layer in (double, halve):
+        layer.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        doubled = plain(images.repeat_interleave(2, 2).repeat_interleave(2, 3))
+        torch.testing.assert_close(double(images), doubled, rtol=1e-4, atol=1e-5)
+        halved = torch.nn.functional.avg_pool2d(plain(images), 2)
+        torch.testing.assert_close(halve(images), halved, rtol=1e-4, atol=1e-5)
+
+
+def test_progressive_networks_of_several_levels_are_those_of_jaxgan(torch):
+    from benchmarks.pytorch import weights
+    from benchmarks.side_by_side import jaxgan_side
+
+    case = CASES["progressive32"].shrunk()
+    case = case._replace(setting=dataclasses.replace(case.setting, shape=(16, 16, 3)))
+    latents, grown = jax.random.normal(jax.random.key(0), (4, 3)), jnp.ones(4)
+    state = jax.jit(case.build_gan().init)(jax.random.key(1))
+    params = {name: jaxgan_side.lively(player.params) for name, player in state.players.items()}
+    state = state.with_params(params)
+
+    @jax.jit
+    def played(state):
+        images = state["generator"](latents, grown, train=False)
+        return images, state["discriminator"](images, grown, train=False)
+
+    images, logits = played(state)
+    twins = case.build_twin().players
+    for name, network in twins.items():
+        weights.load(network, params[name])
+    with torch.no_grad():
+        theirs = twins["generator"](torch.from_numpy(np.array(latents)))
+        verdicts = twins["discriminator"](theirs)
+    np.testing.assert_allclose(channels_first(images), theirs, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(logits, verdicts, rtol=1e-3, atol=1e-5)
+
+
+def test_the_drift_term_is_that_of_jaxgan(torch):
+    from benchmarks.pytorch import progressive as twin
+    from benchmarks.pytorch import training
+    from jaxgan import losses
+    from jaxgan.models import progressive
+
+    real, fake = [3.0, -1.0], [0.5, 2.0]
+    critic = progressive.drifting(losses.wasserstein(), 0.1).discriminator
+    ours = critic(jnp.array(real), jnp.array(fake)).mean()
+    loss = twin.drifting(training.wasserstein(), 0.1)
+    theirs = loss.discriminator(torch.tensor(real), torch.tensor(fake))
+    assert theirs.item() == pytest.approx(float(ours), rel=1e-6)
 
 
 def loaded(network, leaves):

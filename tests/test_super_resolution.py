@@ -15,7 +15,7 @@ from experiments import srgan, super_resolution
 from jaxgan import data, run
 from jaxgan.data import bicubic
 
-SPEC = run.DataSpec((16, 16, 3), (), {"a": (4, 4, 3)})
+SPEC = run.DataSpec((18, 16, 3))
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,9 @@ def photos(tmp_path_factory):
     """A folder of smooth colour pictures with edges, 40 x 36 pixels."""
     folder = tmp_path_factory.mktemp("photos")
     y, x = np.mgrid[:40, :36] / 40
-    for index in range(14):
+    for index in range(20):
         shade = np.stack([np.sin(3 * x + index), np.cos(4 * y * x), x - y], axis=-1)
-        shade[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.01 * (index + 1)] *= -1
+        shade[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.008 * (index + 1)] *= -1
         Image.fromarray(data.to_uint8(shade)).save(folder / f"{index}.png")
     return folder
 
@@ -35,7 +35,7 @@ def finished(tmp_path_factory, photos):
     """A run of two steps by pixels and two of the game."""
     path = tmp_path_factory.mktemp("runs") / "srgan"
     flags = ["--preset", "smoke", "--pretraining", "2", "--workdir", str(path), "--no-cache"]
-    flags += ["--data", f"folder:{photos}", "--holdout", "0.4", "--crop", "24", "--batch-size", "4"]
+    flags += ["--data", f"folder:{photos}", "--holdout", "0.4", "--crop", "24", "--batch-size", "8"]
     assert run.command(srgan, flags) == 0
     return path
 
@@ -48,7 +48,7 @@ def test_a_run_learns_by_pixels_first_and_then_plays(finished):
     first, last = (jaxgan.load(finished, checkpoint=step) for step in (2, 4))
     assert set(first.state.players) == {"generator"}
     assert set(last.state.players) == {"generator", "discriminator", "pretrained"}
-    assert last.spec.shape == (24, 24, 3)
+    assert last.spec.shape == (40, 36, 3)
 
 
 def test_images_of_any_size_are_enlarged_and_reduced_again_they_are_the_small_ones(finished):
@@ -75,7 +75,7 @@ def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, p
     # Bicubic enlargement alone cannot be reduced to what it was made from.
     assert float(rows["reduced again, dB"][0]) < float(rows["least"][1])
     whole = [line for line in lines if "40x36" in line]
-    assert len(whole) == 14
+    assert len(whole) == 20
     with Image.open(finished / "super_resolution.png") as picture:
         width, height = picture.size
     assert width > 4 * 36 and height > 2 * 40
@@ -84,6 +84,14 @@ def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, p
 def test_the_first_stage_alone_has_no_game_to_score(finished):
     trained = jaxgan.load(finished, checkpoint=2)
     assert list(super_resolution.enlargers_of(trained)) == ["bicubic", "SRResNet"]
+
+
+@pytest.mark.parametrize(
+    ("crop", "shape"),
+    [(None, (16, 16, 3)), ("96", (16, 16, 3)), ("8", (8, 8, 3)), ("12x96", (12, 16, 3))],
+)
+def test_batches_hold_pieces_no_larger_than_the_factor_divides(crop, shape):
+    assert srgan.piece(srgan.Config(crop=crop), SPEC) == shape
 
 
 def test_without_a_pretraining_there_is_one_stage():
@@ -120,7 +128,8 @@ def test_the_step_sizes_fall_as_the_flags_say():
     [
         ({"features": "vgg16"}, "the features are 'vgg16'; expected wavelets, pixels or vgg19:"),
         ({"features": "vgg19:none.pth"}, r"the weights none\.pth cannot be read"),
-        ({"factor": 3, "architecture": "resnet"}, "16x16 pixels cannot be made from images 3 time"),
+        ({"factor": 3, "architecture": "resnet"}, "this network doubles: use 2, 4 or 8"),
+        ({"crop": "10"}, "10x10 pixels cannot be made from images 4 times smaller"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes, sentence):

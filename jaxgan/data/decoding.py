@@ -242,7 +242,7 @@ def conversions(headers: Sequence[images.Header], target: fitting.Target) -> lis
         "with a palette: its colours were looked up": lambda has: "palette" in has.traits,
         "in CMYK: converted to RGB": lambda has: colour and "CMYK" in has.traits,
         "of 16 bits a channel: rounded to 8": lambda has: "16-bit" in has.traits,
-        "with transparency (RGBA): placed on white, --channels 4 keeps it": (
+        "with transparency (RGBA): placed on white (4 channels keep it)": (
             lambda has: not transparent and "transparent" in has.traits
         ),
         "without transparency: made opaque": (

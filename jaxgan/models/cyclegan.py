@@ -14,14 +14,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, objectives, random, replay, steps, translation
+from jaxgan import assembly, losses, nn, objectives, random, replay, steps, translation
+from jaxgan.assembly import Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import patch
 from jaxgan.nn.normalisation import instance_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import DISCRIMINATORS, GENERATORS, Schedule, Shape, Side
+from jaxgan.translation import DISCRIMINATORS, GENERATORS, Shape
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 LEAST_SQUARES = losses.least_squares(factor=1.0)
@@ -228,7 +229,7 @@ def build(
     draw = translations(identities=identity > 0)
     judging = discriminator_objective(translation.halved(loss), draw, pooled=pool != 0)
     translating = generator_objective(loss, draw, cycle=cycle, identity=identity)
-    body = translation.round_of_play(
+    body = assembly.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
         schedule=schedule,
@@ -236,7 +237,7 @@ def build(
         accumulate=accumulate,
         axis_name=axis_name,
     )
-    return translation.assemble(
+    return assembly.assemble(
         translation.both_ways(
             shapes,
             lambda channels: ResNetGenerator(channels, blocks, width),
@@ -246,7 +247,7 @@ def build(
         body,
         translation.both_ways_sample(shapes),
         conditions=("a", "b"),
-        generators=GENERATORS,
+        averaged=GENERATORS,
         buffers=lambda: _pools(pool, shapes),
         ema_half_life=ema_half_life,
         axis_name=axis_name,

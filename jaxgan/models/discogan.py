@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, objectives, parallel, steps, translation, two_player
+from jaxgan import assembly, losses, nn, objectives, parallel, steps, translation, two_player
+from jaxgan.assembly import Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalisation
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import DISCRIMINATORS, GENERATORS, Schedule, Shape, Side
+from jaxgan.translation import DISCRIMINATORS, GENERATORS, Shape
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -237,7 +238,7 @@ def build(
     draw = Forward(GENERATORS, translations)
     judging = discriminator_objective(translation.halved(loss), draw)
     translating = generator_objective(loss, draw, weights, axis_name=axis_name)
-    body = translation.round_of_play(
+    body = assembly.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
         schedule=schedule,
@@ -245,7 +246,7 @@ def build(
         accumulate=accumulate,
         axis_name=axis_name,
     )
-    return translation.assemble(
+    return assembly.assemble(
         translation.both_ways(
             shapes,
             lambda channels: Generator(channels, width, axis_name),
@@ -255,7 +256,7 @@ def build(
         body,
         translation.both_ways_sample(shapes),
         conditions=("a", "b"),
-        generators=GENERATORS,
+        averaged=GENERATORS,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

@@ -15,7 +15,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import information, nn, objectives, random, steps, translation, two_player
+from jaxgan import assembly, information, nn, objectives, random, steps, two_player
 from jaxgan.forward import Forward
 from jaxgan.information import Codes, Information, Posterior
 from jaxgan.losses import AdversarialLoss
@@ -252,9 +252,9 @@ def build(
     )
     told = information.weighted(codes, categorical=categorical_weight, continuous=continuous_weight)
     judging = discriminator_objective(loss, draw, told, relabel=relabel)
-    body = translation.round_of_play(
-        translation.Side("discriminator", JUDGES, judging),
-        translation.Side("generator", ("generator",), generator_objective(loss, draw, told)),
+    body = assembly.round_of_play(
+        assembly.Side("discriminator", JUDGES, judging),
+        assembly.Side("generator", ("generator",), generator_objective(loss, draw, told)),
         schedule=schedule,
         shared_noise=draw if shared_noise else None,
         accumulate=accumulate,
@@ -271,12 +271,12 @@ def build(
         "q": (hidden,),
     }
     moved_by = {**optimisers, "q": optimisers["discriminator"]}
-    return translation.assemble(
-        {n: translation.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
+    return assembly.assemble(
+        {n: assembly.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,
         _sampler(codes, noise),
         conditions=codes.names,
-        generators=PLAYERS,
+        averaged=PLAYERS,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

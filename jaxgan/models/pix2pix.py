@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, objectives, random, steps, translation
+from jaxgan import assembly, losses, nn, objectives, random, steps, translation
+from jaxgan.assembly import Network, Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import layers, normalisation, patch
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Player
-from jaxgan.translation import Network, Schedule, Shape, Side
+from jaxgan.translation import Shape
 from jaxgan.types import GAN, Array, Batch
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -175,7 +176,7 @@ def build(
         "discriminator": Network(judge, optimisers["discriminator"], [shape_b, shape_a]),
     }
     draw = Forward(("generator",), outputs)
-    body = translation.round_of_play(
+    body = assembly.round_of_play(
         *objectives_of(loss, draw, l1=l1, adversarial=adversarial),
         schedule=schedule,
         shared_noise=draw if shared_noise else None,
@@ -190,7 +191,7 @@ def build(
         player = state["generator"].replace(apply_fn=alone.apply)
         return player(images, keys=random.fold(keys, "generator noise"), train=True)
 
-    return translation.assemble(
+    return assembly.assemble(
         networks,
         body,
         sample,

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxgan import losses, nn, objectives, random, steps, terms, translation, two_player
+from jaxgan import assembly, losses, nn, objectives, random, steps, terms, two_player
 from jaxgan.forward import Forward
 from jaxgan.nn import weight_norm
 from jaxgan.random import Keys
@@ -232,9 +232,9 @@ def build(
     draw = objectives.fakes(latents)
     judging = discriminator_objective(draw, unlabelled=unlabelled)
     matching = generator_objective(draw, axis_name=axis_name)
-    body = translation.round_of_play(
-        translation.Side("discriminator", ("discriminator",), judging),
-        translation.Side("generator", ("generator",), matching),
+    body = assembly.round_of_play(
+        assembly.Side("discriminator", ("discriminator",), judging),
+        assembly.Side("generator", ("generator",), matching),
         schedule=fitted_first(schedule),
         shared_noise=draw if shared_noise else None,
         accumulate=accumulate,
@@ -244,15 +244,15 @@ def build(
     discriminator = Discriminator(classes, tuple(hidden), axis_name=axis_name)
     inputs: Any = {"generator": [(latent_size,)], "discriminator": [shape]}
     networks = {"generator": generator, "discriminator": discriminator}
-    return translation.assemble(
+    return assembly.assemble(
         {
-            name: translation.Network(module, optimisers[name], inputs[name])
+            name: assembly.Network(module, optimisers[name], inputs[name])
             for name, module in networks.items()
         },
         body,
         _sampler(latents),
         conditions=(),
-        generators=("discriminator",),
+        averaged=("discriminator",),
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

@@ -3,7 +3,8 @@ against a discriminator and by what a network sees in them.
 
 Batches hold pairs: small images 'a' and their originals 'b'. The two parts are one model after the
 other (`build` with `pretraining=None`, then `remembering(build(...))` from `game_from`), or one
-model that passes from the first to the second by itself.
+model that passes from the first to the second by itself. `of_images` makes the pairs of single
+images.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, objectives, stages, steps, translation
+from jaxgan import assembly, losses, nn, objectives, parallel, random, stages, steps, translation
+from jaxgan.assembly import Network, Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import enlarging, layers, normalisation
+from jaxgan.nn import enlarging, layers, normalisation, upscale
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import Network, Schedule, Shape, Side
+from jaxgan.translation import Shape
 from jaxgan.types import GAN, Array, Batch, Objective, PyTree
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -192,7 +194,7 @@ def build(
         networks["discriminator"] = Network(judge, optimisers["discriminator"], [shape])
         see = None if isinstance(features, Player) else features
         content = content_of(see, pixels=pixels)
-        game = translation.round_of_play(
+        game = assembly.round_of_play(
             *objectives_of(loss, draw, content, adversarial=adversarial),
             schedule=schedule,
             shared_noise=draw if shared_noise else None,
@@ -205,7 +207,7 @@ def build(
         enlarged = state["generator"](images)
         return jnp.clip(enlarged if correct is None else correct(enlarged, images), -1.0, 1.0)
 
-    gan = translation.assemble(
+    gan = assembly.assemble(
         networks,
         body,
         sample,
@@ -216,6 +218,38 @@ def build(
     if isinstance(features, Player):
         return _joined(gan, lambda state: {"features": features})
     return gan
+
+
+# --- pairs of single images -----------------------------------------------------------------------
+
+
+def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | None = None) -> GAN:
+    """The model whose batches hold single images, 'image' [B, H, W, C], no smaller than `size`.
+
+    A piece of `size` (height, width) of each, at a place drawn by the example's own key, is its
+    'b'; 'a' is that piece reduced by itself, as whole images are, in the 256 levels of a file.
+    """
+
+    def step(state: GANState, batch: Batch) -> Any:
+        rows = parallel.global_rows(batch["image"].shape[0], axis_name)
+        keys = random.fold(random.example_keys(state.rng, state.step, rows), "piece")
+        pieces = cut(batch["image"], size, keys)
+        small = jnp.clip(upscale.reduced(pieces, factor), -1.0, 1.0)
+        return gan.step(state, {"a": jnp.round((small + 1) * 127.5) / 127.5 - 1, "b": pieces})
+
+    return gan._replace(step=step)
+
+
+def cut(images: Array, size: tuple[int, int], keys: Keys) -> Array:
+    """A piece [B, *size, C] of each image [B, H, W, C], all places equally likely."""
+    _, height, width, channels = images.shape
+    ends = jnp.array([height - size[0] + 1, width - size[1] + 1])
+    corners = random.draw(keys, lambda key: jax.random.randint(key, (2,), 0, ends))
+
+    def piece(image: Array, corner: Array) -> Array:
+        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (*size, channels))
+
+    return jax.vmap(piece)(images, corners)
 
 
 # --- from one part to the other -------------------------------------------------------------------

@@ -197,6 +197,7 @@ def test_the_pools_are_part_of_the_state(pooled):
     jax.tree.map(np.testing.assert_array_equal, again.buffers, states[3].buffers)
 
 
+@pytest.mark.slow
 def test_with_pools_a_batch_split_by_its_sharding_is_one_batch():
     case = laws.BY_NAME["cyclegan-pool"]
     gan, mesh = case.build(), parallel.data_mesh(jax.devices()[:2])

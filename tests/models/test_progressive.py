@@ -179,6 +179,7 @@ def test_weights_averages_step_and_randomness_go_on_and_optimisers_if_asked(stag
         jax.tree.map(np.testing.assert_array_equal, average, source["params"][block])
 
 
+@pytest.mark.slow
 def test_every_level_grows_from_the_one_below():
     state = None
     for level in range(3):
