@@ -219,12 +219,17 @@ def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **option
 
 def piece(config: Config, spec: run.DataSpec) -> tuple[int, int, int]:
     """The shape of what batches hold of an original: the crop, or as much of the whole image as the
-    factor divides.
+    factor divides. Raises ValueError where that is nothing.
     """
     from jaxgan import data
 
     height, width, channels = game.image_shape(spec)
-    whole = [max(1, side // config.factor) * config.factor for side in (height, width)]
+    if config.factor < 2 or min(height, width) < config.factor:
+        raise ValueError(
+            f"images of {height}x{width} pixels cannot be made {config.factor} times smaller; give "
+            "--factor 2 or more, and larger images"
+        )
+    whole = [side // config.factor * config.factor for side in (height, width)]
     asked = whole if config.crop is None else data.parse_resolution(config.crop)
     rows, columns = (min(pair) for pair in zip(asked, whole, strict=True))
     return rows, columns, channels
