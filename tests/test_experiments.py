@@ -36,8 +36,8 @@ EXPERIMENTS = [
     "srgan",
 ]
 
-# DCGAN with another loss: the suite trains them in shorter tests, the slow target in these, too.
-OTHER_LOSSES = ("lsgan", "wgan", "wgan_gp", "sngan")
+# The slow target runs these, too: DCGAN with another loss, and what other tests of the suite run.
+ALSO_SLOW = ("lsgan", "wgan", "wgan_gp", "sngan", "progressive", "cyclegan", "srgan")
 
 
 def module_of(name):
@@ -59,7 +59,7 @@ def test_every_model_has_its_experiment():
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in OTHER_LOSSES)) for name in EXPERIMENTS],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ALSO_SLOW)) for name in EXPERIMENTS],
 )
 def test_a_smoke_run_leaves_metrics_pictures_and_a_model(name, tmp_path):
     path = smoke(name, tmp_path / "run")

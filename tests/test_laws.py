@@ -13,9 +13,12 @@ import pytest
 from jaxgan import parallel, steps
 
 
-def in_time(names):
-    """The cases, of which the heavy ones are left to the slow target."""
-    return [pytest.param(n, marks=[pytest.mark.slow] * (n in laws.HEAVY)) for n in names]
+def in_time(names, late=(*laws.VARIANTS, *laws.HEAVY)):
+    """The cases, of which the `late` ones are left to the slow target."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in late)) for name in names]
+
+
+some_modes = ["jit", *(pytest.param(mode, marks=pytest.mark.slow) for mode in parallel.MODES[1:])]
 
 
 def identical(left, right) -> bool:
@@ -104,7 +107,7 @@ def test_L1_an_update_moves_its_player_and_nothing_else(name, moved):
             assert not np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", list(laws.BY_NAME))
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=laws.VARIANTS))
 def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     case = laws.BY_NAME[name]
     gan = case.build()
@@ -140,7 +143,7 @@ def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devi
             assert b == pytest.approx(a, rel=1e-10, abs=1e-10)
 
 
-@pytest.mark.parametrize("mode", parallel.MODES)
+@pytest.mark.parametrize("mode", some_modes)
 def test_L3_in_single_precision_the_losses_agree(mode):
     case = laws.BY_NAME["dcgan"]
     _, reports = run(case.build(), case, 3)
@@ -151,7 +154,7 @@ def test_L3_in_single_precision_the_losses_agree(mode):
 
 
 @pytest.mark.parametrize("name", in_time(laws.names_except("L4")))
-@pytest.mark.parametrize("slices", [2, 4])
+@pytest.mark.parametrize("slices", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_L4_accumulation_equals_the_whole_batch(name, slices):
     case = laws.BY_NAME[name]
     with jax.enable_x64(True):
@@ -190,9 +193,7 @@ def test_L5_every_k_is_the_identity_at_other_steps(name):
 
 
 @pytest.mark.parametrize("name", in_time(laws.BY_NAME))
-@pytest.mark.parametrize(
-    "mode", ["jit", *(pytest.param(m, marks=pytest.mark.slow) for m in parallel.MODES[1:])]
-)
+@pytest.mark.parametrize("mode", some_modes)
 def test_L6_a_step_never_retraces(name, mode):
     case = laws.BY_NAME[name]
     gan = case.build(axis_name=parallel.axis_for(mode))

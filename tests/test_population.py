@@ -112,7 +112,9 @@ def test_as_many_devices_share_the_members_as_divide_them(size, devices):
     assert mesh.size == devices
 
 
-@pytest.mark.parametrize("name", ["vanilla-3-critic-steps", "dcgan"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("vanilla-3-critic-steps", marks=pytest.mark.slow), "dcgan"]
+)
 def test_devices_that_share_the_members_change_no_number_and_exchange_none(name):
     case = laws.BY_NAME[name]
     with jax.enable_x64(True):
