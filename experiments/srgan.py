@@ -42,9 +42,9 @@ VGG19 = "vgg19:"
 class Config(run.Common):
     """Super-resolution, first by pixels and then against a discriminator."""
 
-    steps: int = 7000
+    steps: int = 9500
     batch_size: int = 16
-    pretraining: int = 5000
+    pretraining: int = 6000
     """Steps in which the generator learns alone, by pixels; 0: none."""
     factor: int = 4
     """How many times larger the images become, in height and width."""
