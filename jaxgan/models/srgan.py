@@ -32,6 +32,9 @@ CROSS_ENTROPY = losses.non_saturating()
 PRETRAINED = "pretrained"
 """The player that remembers the generator as the pre-training left it."""
 
+ROUNDS = 4
+"""Of correction and clipping of a sample."""
+
 Features = Callable[[Array], PyTree]
 """Images [B, H, W, C] in [-1, 1] to feature maps [B, ...], one or several: VGG19's of the paper
 (`jaxgan.nn.vgg`), or others.
@@ -204,8 +207,7 @@ def build(
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         _, images = translation.source(conditions, {"a": small}, len(keys))
-        enlarged = state["generator"](images)
-        return jnp.clip(enlarged if correct is None else correct(enlarged, images), -1.0, 1.0)
+        return within_range(state["generator"](images), images, correct)
 
     gan = assembly.assemble(
         networks,
@@ -218,6 +220,17 @@ def build(
     if isinstance(features, Player):
         return _joined(gan, lambda state: {"features": features})
     return gan
+
+
+def within_range(images: Array, small: Array, correct: Correction | None) -> Array:
+    """The images in [-1, 1], and corrected: what clipping undoes is corrected again, some times.
+
+    Where the correction is a projection, each of both brings the images nearer to the original.
+    """
+    if correct is not None:
+        for _ in range(ROUNDS):
+            images = jnp.clip(correct(images, small), -1.0, 1.0)
+    return jnp.clip(images, -1.0, 1.0)
 
 
 # --- pairs of single images -----------------------------------------------------------------------

@@ -222,6 +222,21 @@ def test_a_correction_holds_in_training_and_in_samples():
     assert float(metrics["pretraining/loss"].value) == pytest.approx(error, rel=1e-5)
 
 
+def test_clipping_and_correcting_in_turn_leaves_images_that_are_nearly_both():
+    original = jnp.clip(3 * noise(1, 16, 16, 1), -1, 1)
+    small, guess = upscale.reduced(original, 4), 2 * noise(1, 16, 16, 1, seed=5)
+    once = jnp.clip(upscale.consistent(guess, small), -1, 1)
+    found = srgan.within_range(guess, small, upscale.consistent)
+
+    def apart(left, right):
+        return float(jnp.linalg.norm(left - right))
+
+    assert float(jnp.max(jnp.abs(found))) <= 1
+    assert apart(upscale.reduced(found, 4), small) < 0.5 * apart(upscale.reduced(once, 4), small)
+    assert apart(found, original) < apart(once, original) < apart(guess, original)
+    np.testing.assert_array_equal(srgan.within_range(guess, small, None), jnp.clip(guess, -1, 1))
+
+
 # --- pairs of single images -----------------------------------------------------------------------
 
 
