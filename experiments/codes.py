@@ -49,7 +49,7 @@ def report(config: Config) -> str:
         lines.append(f"  columns: {named}")
         accuracies.append(clusters.one_to_one_accuracy(found, labels))
         controls = controls or [
-            row("untrained", recognised(untrained(trained, config), images), labels),
+            row("untrained", recognised(trained.untrained(config.seed), images), labels),
             row("k-means on pixels", clusters_of_pixels(trained, splits, config), labels),
         ]
     lines += controls
@@ -90,18 +90,13 @@ def labelled(trained: Any) -> Any:
 
 def recognised(trained: Any, images: Any) -> Any:
     """The likeliest value of c1 of each image [N, H, W, C], int [N]."""
-    import jax
-    import numpy as np
-
     from jaxgan.models import infogan
+    from jaxgan.trained import in_pieces
 
-    @jax.jit
-    def likeliest(images: jax.Array) -> jax.Array:
-        posterior = infogan.recognise(trained.state.averaged(), images)
-        return posterior.logits[0].argmax(axis=-1)
+    def likeliest(state: Any, images: Any) -> Any:
+        return infogan.recognise(state, images).logits[0].argmax(axis=-1)
 
-    pieces = range(0, len(images), 500)
-    return np.concatenate([np.asarray(likeliest(images[at : at + 500])) for at in pieces])
+    return in_pieces(likeliest, trained.state.averaged(), images)
 
 
 def clusters_of_pixels(trained: Any, splits: Any, config: Config) -> Any:
@@ -123,13 +118,6 @@ def clusters_of_pixels(trained: Any, splits: Any, config: Config) -> Any:
         rng=np.random.default_rng(config.seed),
     )
     return vq.vq(held_out, means)[0]
-
-
-def untrained(trained: Any, config: Config) -> Any:
-    """The model before its first step."""
-    import jax
-
-    return dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
 
 
 def own_codes(trained: Any, config: Config) -> float:

@@ -33,8 +33,6 @@ class Config:
 
 def report(config: Config) -> str:
     """The report on the run, as text; ValueError where its model takes no images to encode."""
-    import jax
-
     import jaxgan
     from jaxgan import data, prepare
 
@@ -44,7 +42,7 @@ def report(config: Config) -> str:
     splits = prepare.load_data(trained.config)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
-    untrained = dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
+    untrained = trained.untrained(config.seed)
     lines = [f"{len(held_out)} held-out images and {config.run} after {trained.step} steps"]
     if trained.config.data == "fashion":
         lines += kept(trained, untrained, held_out, config)
@@ -104,17 +102,12 @@ def probed(trained: Any, untrained: Any, train: Any, held_out: Any) -> list[str]
     return lines
 
 
-def encoded(model: Any, images: Any, *, piece: int = 500) -> Any:
+def encoded(model: Any, images: Any) -> Any:
     """The encoding of the images by the averaged encoder, as NumPy arrays."""
-    import jax
-    import numpy as np
-
     from jaxgan import inference
+    from jaxgan.trained import in_pieces
 
-    encode = jax.jit(inference.encode)
-    state = model.state.averaged()
-    parts = [encode(state, images[at : at + piece]) for at in range(0, len(images), piece)]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return in_pieces(inference.encode, model.state.averaged(), images)
 
 
 if __name__ == "__main__":

@@ -114,11 +114,7 @@ def optimisers(config: Game) -> dict[str, Any]:
     from jaxgan.models import vanilla
 
     def rate(value: float, updates: int) -> Any:
-        # A plain number where nothing decays: a schedule would add its counter to the state.
-        if config.decay_from == 1.0:
-            return value
-        constant = round(config.decay_from * updates)
-        return schedules.constant_then_linear(value, constant=constant, decay=updates - constant)
+        return schedules.linear_from(value, config.decay_from, steps=updates)
 
     if config.optimiser == "sgd" and config.decay_from != 1.0:
         raise ValueError("--optimiser sgd decays by its own law; leave --decay-from at 1")

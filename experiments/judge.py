@@ -57,17 +57,15 @@ def report(config: Config) -> str:
 
 def shares(trained: Any, held_out: Any, samples: Any, config: Config) -> list[str]:
     """A table: classes by row, what was judged by column."""
-    import jax
     import numpy as np
 
     from jaxgan.metrics import garments
 
-    untrained = dataclasses.replace(trained, state=trained.gan.init(jax.random.key(config.seed)))
     noise = np.random.default_rng(config.seed).uniform(-1, 1, (config.samples, *held_out.shape))
     judged = {
         "samples": samples,
         "real": held_out.float_images(),
-        "untrained": untrained.sample(config.seed, config.samples),
+        "untrained": trained.untrained(config.seed).sample(config.seed, config.samples),
         "noise": noise,
     }
     columns = {

@@ -155,12 +155,13 @@ def likeness(real: Column) -> Measures:
     """How far images are, as a set, from the real ones."""
     from jaxgan.metrics import edges, spectrum
 
+    of_real = spectrum.radial_log_spectrum(real.images)
+
     def sharpness(column: Column) -> str:
         return f"{edges.distance(column.images, real.images):.2f}"
 
     def frequencies(column: Column) -> str:
-        spectra = (spectrum.radial_log_spectrum(images) for images in (column.images, real.images))
-        return f"{spectrum.distance(*spectra):.2f}"
+        return f"{spectrum.distance(spectrum.radial_log_spectrum(column.images), of_real):.2f}"
 
     return {"edges apart": sharpness, "spectrum apart, dB": frequencies}
 

@@ -82,10 +82,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     from jaxgan import schedules
     from jaxgan.models import semisupervised
 
-    constant = round(config.decay_from * config.steps)
-    rate = schedules.constant_then_linear(
-        config.learning_rate, constant=constant, decay=config.steps - constant
-    )
+    rate = schedules.linear_from(config.learning_rate, config.decay_from, steps=config.steps)
     return semisupervised.build(
         shape=game.image_shape(spec),
         classes=len(spec.classes),

@@ -64,17 +64,13 @@ def line(name: str, state: Any, dataset: Any) -> str:
 
 def mistakes(state: Any, dataset: Any, *, batch: int = 500) -> int:
     """How many images of the data set are given to another class than theirs."""
-    import jax
     import numpy as np
 
     from jaxgan.models import semisupervised as model
+    from jaxgan.trained import in_pieces
 
-    classify, images = jax.jit(model.classify), dataset.float_images()
-    found = [
-        np.asarray(classify(state, images[start : start + batch]))
-        for start in range(0, len(images), batch)
-    ]
-    return int(np.sum(np.concatenate(found) != dataset.labels))
+    found = in_pieces(model.classify, state, dataset.float_images(), size=batch)
+    return int(np.sum(found != dataset.labels))
 
 
 def supervised(trained: Any, labelled: Any, *, steps: int) -> Any:

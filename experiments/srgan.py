@@ -152,11 +152,9 @@ def alone(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     from jaxgan import schedules
     from jaxgan.models import srgan
 
-    rate: Any = config.pretraining_learning_rate
-    if config.decay_from != 1.0:
-        constant = round(config.decay_from * config.pretraining)
-        decay = config.pretraining - constant
-        rate = schedules.constant_then_linear(rate, constant=constant, decay=decay)
+    rate = schedules.linear_from(
+        config.pretraining_learning_rate, config.decay_from, steps=config.pretraining
+    )
     return model(
         config,
         spec,

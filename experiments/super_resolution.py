@@ -58,7 +58,8 @@ def report(config: Config) -> str:
     small, large = held_out.a.float_images(), held_out.b.images
     made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}
     title = f"{len(held_out)} images of {trained.config.data}, {trained.step} steps"
-    lines = table(title, made, measures(held_out.a.images, large))
+    score = scorer(held_out.a.images, large)
+    lines = table(title, {name: score(images) for name, images in made.items()})
     place = config.picture or config.run / "super_resolution.png"
     in_columns({**made, "original": large}, rows=config.rows).save(place)
     lines.append(f"in the picture {place}: {', '.join(made)}, original")
@@ -95,43 +96,43 @@ def enlargers_of(trained: Any, *, rows: int = 16) -> Enlargers:
 
 # --- scores ---------------------------------------------------------------------------------------
 
-Measures = Mapping[str, Callable[[np.ndarray], str]]
-"""By name, what is said of enlarged images, uint8 [N, H, W, C]."""
 
-
-def measures(small: np.ndarray, large: np.ndarray) -> Measures:
-    """What compares with the originals and with the small images, both uint8 [N, H, W, C]."""
+def scorer(small: np.ndarray, large: np.ndarray) -> Callable[[np.ndarray], dict[str, str]]:
+    """What says, by name, how enlarged images compare with the originals and with the small ones,
+    all uint8 [N, H, W, C].
+    """
     from jaxgan.metrics import psnr_ssim, spectrum
 
     real = spectrum.radial_log_spectrum(large)
 
-    def apart(images: np.ndarray) -> str:
-        return f"{spectrum.distance(spectrum.radial_log_spectrum(images), real):.2f}"
+    def score(images: np.ndarray) -> dict[str, str]:
+        again = reduced_again(images, small)
+        apart = spectrum.distance(spectrum.radial_log_spectrum(images), real)
+        return {
+            "PSNR, dB": f"{np.mean(psnr_ssim.psnr(images, large)):.2f}",
+            "SSIM": f"{np.mean(psnr_ssim.ssim(images, large)):.4f}",
+            "spectrum apart, dB": f"{apart:.2f}",
+            "reduced again, dB": f"{np.mean(again):.1f}",
+            "  least": f"{np.min(again):.1f}",
+        }
 
-    return {
-        "PSNR, dB": lambda images: f"{np.mean(psnr_ssim.psnr(images, large)):.2f}",
-        "SSIM": lambda images: f"{np.mean(psnr_ssim.ssim(images, large)):.4f}",
-        "spectrum apart, dB": apart,
-        "reduced again, dB": lambda images: f"{np.mean(reduced_again(images, small)):.1f}",
-        "  least": lambda images: f"{np.min(reduced_again(images, small)):.1f}",
-    }
+    return score
 
 
 def reduced_again(images: np.ndarray, small: np.ndarray) -> np.ndarray:
     """The PSNR [N], in dB, of images uint8 made as small as `small`, beside those."""
     from jaxgan.data import bicubic
+    from jaxgan.metrics import psnr_ssim
 
     found = bicubic.resized(images.astype(np.float32), small.shape[1:3])
-    error = np.mean(np.square(found - small), axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return 10.0 * np.log10(255.0**2 / error)
+    return psnr_ssim.decibels(np.mean(np.square(found - small), axis=(1, 2, 3)))
 
 
-def table(title: str, columns: Mapping[str, np.ndarray], measured: Measures) -> list[str]:
-    """A row for each measure, a column for each way to enlarge."""
-    rows = [title, " " * 22 + "".join(f"{name:>12s}" for name in columns)]
-    for name, measure in measured.items():
-        rows.append(f"{name:22s}" + "".join(f"{measure(x):>12s}" for x in columns.values()))
+def table(title: str, scores: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A row for each score, a column for each way to enlarge."""
+    rows = [title, " " * 22 + "".join(f"{name:>12s}" for name in scores)]
+    for name in next(iter(scores.values())):
+        rows.append(f"{name:22s}" + "".join(f"{column[name]:>12s}" for column in scores.values()))
     return rows
 
 

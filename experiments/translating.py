@@ -72,11 +72,9 @@ def adams(config: Patches) -> dict[str, Any]:
     """The optimiser of each side, whose step sizes fall as the flags say."""
     from jaxgan import schedules, two_player
 
-    constant = round(config.decay_from * config.steps)
     return {
         side: two_player.adam(
-            schedules.constant_then_linear(rate, constant=constant, decay=config.steps - constant),
-            config.beta1,
+            schedules.linear_from(rate, config.decay_from, steps=config.steps), config.beta1
         )
         for side, rate in (
             ("generator", config.generator_learning_rate),

@@ -99,17 +99,21 @@ def keep_freed_memory() -> None:
     jax.monitoring.register_event_duration_secs_listener(release)
 
 
+def cache_folder(kind: str) -> pathlib.Path:
+    """Where the user keeps what can be made again: jaxgan/KIND in $XDG_CACHE_HOME or ~/.cache."""
+    home = os.path.expanduser("~")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    return pathlib.Path(base) / "jaxgan" / kind
+
+
 def use_compilation_cache() -> list[str]:
     """Has JAX keep compiled programs in the user's cache folder; returns notes where it cannot.
 
-    The folder is $JAX_COMPILATION_CACHE_DIR, which JAX heeds by itself, or jaxgan in
-    $XDG_CACHE_HOME or ~/.cache.
+    The folder is $JAX_COMPILATION_CACHE_DIR, which JAX heeds by itself, or `cache_folder`'s.
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return []
-    home = os.path.expanduser("~")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-    folder = pathlib.Path(base) / "jaxgan" / "compiled"
+    folder = cache_folder("compiled")
     if not folder.is_absolute() or folder.is_relative_to("/.cache"):
         return ["compiled programs are not kept: there is no home directory"]
     try:

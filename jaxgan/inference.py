@@ -185,9 +185,7 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
     """`sample(state, keys, image=...)`; ValueError on another condition."""
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        unknown = sorted(set(conditions) - {"image"})
-        if unknown:
-            raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes image")
+        objectives.require_known(conditions, ["image"])
         if not conditions:
             return state["generator"](latents(keys))
         draws = random.fold(keys, "encoder noise")

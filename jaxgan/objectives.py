@@ -8,7 +8,7 @@ statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax.numpy as jnp
@@ -38,6 +38,15 @@ the fake is from what this example's image should be.
 def unconditional(batch: Batch) -> tuple[Array, ...]:
     """No conditions."""
     return ()
+
+
+def require_known(given: Iterable[str], known: Iterable[str]) -> None:
+    """ValueError where a sampler is given a condition that it does not take."""
+    known = list(known)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        takes = ", ".join(known) or "none"
+        raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes {takes}")
 
 
 def fakes(latents: Draw, conditions: Conditions = unconditional) -> Forward:

@@ -19,3 +19,15 @@ def constant_then_linear(value: float, *, constant: int, decay: int) -> optax.Sc
     if decay == 0:
         return optax.constant_schedule(value)
     return optax.linear_schedule(value, 0.0, decay, transition_begin=constant)
+
+
+def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSchedule:
+    """`value`, which falls linearly from the `share` of so many steps on, to 0 at their end.
+
+    A plain number where the share is 1: a schedule would add its counter to the optimiser's state.
+    Raises ValueError where the share is outside [0, 1].
+    """
+    if share == 1.0:
+        return value
+    constant = round(share * steps)
+    return constant_then_linear(value, constant=constant, decay=steps - constant)

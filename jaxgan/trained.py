@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan import checkpoint, experiments, population, random, rundir, stages
 from jaxgan.errors import RunError
@@ -57,6 +58,21 @@ class Trained:
             for start in range(0, total, size)
         ]
         return jnp.concatenate(drawn)[:n]
+
+    def untrained(self, seed: int) -> Trained:
+        """The model before its first step, its weights drawn anew by the seed."""
+        return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
+
+
+def in_pieces(
+    function: Callable[[Any, Any], Any], state: Any, images: np.ndarray, *, size: int = 500
+) -> Any:
+    """`function(state, images)`, compiled, of images [N, ...], `size` of them at a time: its arrays
+    [N, ...] as NumPy's.
+    """
+    compiled = jax.jit(function)
+    parts = [compiled(state, images[at : at + size]) for at in range(0, len(images), size)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def load(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import random, state
+from jaxgan import objectives, random, state
 from jaxgan.assembly import Network
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -52,10 +52,7 @@ def source(conditions: Mapping[str, Any], shapes: Mapping[str, Shape], count: in
     `shapes` has the domains that the model translates from. Without a condition it is the first of
     them, and its images are grey (all 0). Raises ValueError on another condition, or on several.
     """
-    unknown = sorted(set(conditions) - set(shapes))
-    if unknown:
-        known = ", ".join(shapes)
-        raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes {known}")
+    objectives.require_known(conditions, shapes)
     if len(conditions) > 1:
         raise ValueError(
             f"images of {' and '.join(sorted(conditions))} were given; "

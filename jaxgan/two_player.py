@@ -145,10 +145,7 @@ def _sampler(latents: objectives.Draw, defaults: Defaults) -> Callable[..., Arra
     """`sample(state, keys, **conditions)`; ValueError on a condition that has no default."""
 
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
-        unknown = sorted(set(conditions) - set(defaults))
-        if unknown:
-            known = ", ".join(defaults) or "none"
-            raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes {known}")
+        objectives.require_known(conditions, defaults)
         given = [
             jnp.asarray(conditions[name]) if name in conditions else default(len(keys))
             for name, default in defaults.items()

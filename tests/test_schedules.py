@@ -28,3 +28,16 @@ def test_it_may_fall_from_the_start():
 def test_a_schedule_of_no_steps_is_refused(constant, decay):
     with pytest.raises(ValueError, match=f"constant for {constant} steps and decays over {decay}"):
         schedules.constant_then_linear(0.1, constant=constant, decay=decay)
+
+
+def test_a_rate_may_fall_from_a_share_of_the_steps_on():
+    rate = schedules.linear_from(0.4, 0.5, steps=4)
+    found = [float(rate(step)) for step in range(6)]
+    np.testing.assert_allclose(found, [0.4, 0.4, 0.4, 0.2, 0.0, 0.0], atol=1e-7)
+    assert schedules.linear_from(0.4, 1.0, steps=4) == 0.4  # no schedule, so no counter to keep
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.5])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="expected no negative number"):
+        schedules.linear_from(0.1, share, steps=4)

@@ -80,7 +80,7 @@ def twin(setting: Setting) -> Twin:
         "wgan-gp": penalties.gradient_penalty(),
     }
     wasserstein = progressive.drifting(training.wasserstein(), DRIFT)
-    return progressive.game(
+    return training.two_players(
         progressive.Generator(base, widths, channels=channels, latent_size=size),
         progressive.Discriminator(base, widths, channels=channels, group=setting.group),
         loss=wasserstein if setting.penalty == "wgan-gp" else training.non_saturating(),

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from benchmarks.pytorch import layers
-from benchmarks.pytorch.draws import Draws
-from benchmarks.pytorch.training import Batch, Loss, Losses, Penalty, Twin, descend, frozen
+from benchmarks.pytorch.training import Loss
 
 _EPSILON = 1e-8
 _LEAST_FUSED = 8
@@ -189,7 +188,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, channels, H, W] to logits [B]: the generator's levels in reverse."""
+    """Images [B, channels, H, W] to logits [B, 1]: the generator's levels in reverse."""
 
     def __init__(
         self, base: tuple[int, int], widths: Sequence[int], *, channels: int, group: int
@@ -212,10 +211,10 @@ class Discriminator(nn.Module):
         x = functional.leaky_relu(x, 0.2, inplace=True)
         for level in range(self.last, -1, -1):
             x = self.get_submodule(f"block_{level}")(x)
-        return x[:, 0]
+        return x
 
 
-# --- the game -------------------------------------------------------------------------------------
+# --- the loss -------------------------------------------------------------------------------------
 
 
 def drifting(loss: Loss, weight: float) -> Loss:
@@ -225,37 +224,3 @@ def drifting(loss: Loss, weight: float) -> Loss:
             loss.discriminator(real, fake) + weight * real.square().mean()
         )
     )
-
-
-def game(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    *,
-    loss: Loss,
-    latents: Callable[[int, Draws], torch.Tensor],
-    learning_rate: float,
-    betas: tuple[float, float],
-    penalty: Penalty | None = None,
-) -> Twin:
-    """A discriminator step, and a generator step on the same fakes."""
-    optimisers = [
-        torch.optim.Adam(player.parameters(), lr=learning_rate, betas=betas, fused=True)
-        for player in (discriminator, generator)
-    ]
-
-    def step(batch: Batch, draws: Draws) -> Losses:
-        real = batch["image"]
-        if penalty is not None:
-            real = real.detach().requires_grad_(True)
-        fake = generator(latents(real.shape[0], draws))
-        still = fake.detach()
-        real_logits = discriminator(real)
-        value = loss.discriminator(real_logits, discriminator(still))
-        if penalty is not None:
-            value = value + penalty(discriminator, real, real_logits, still, draws)
-        of_discriminator = descend(optimisers[0], value)
-        with frozen(discriminator):
-            of_generator = descend(optimisers[1], loss.generator(discriminator(fake)))
-        return {"discriminator/loss": of_discriminator, "generator/loss": of_generator}
-
-    return Twin({"generator": generator, "discriminator": discriminator}, step)

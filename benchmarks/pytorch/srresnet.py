@@ -1,4 +1,4 @@
-"""The twin of SRResNet in `jaxgan.models.srgan`."""
+"""The twin of SRResNet in `jaxgan.nn.enlarging`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SRResNet(nn.Module):
 
 def by_pixels(generator: nn.Module) -> Twin:
     """The mean squared error, by Adam."""
-    optimiser = adam(generator.parameters(), 1e-4, beta1=0.9)
+    optimiser = adam(generator.parameters(), 1e-4, betas=(0.9, 0.999))
 
     def step(batch: Mapping[str, torch.Tensor], draws: Draws) -> Losses:
         value = nn.functional.mse_loss(generator(batch["a"]), batch["b"])

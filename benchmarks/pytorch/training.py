@@ -59,10 +59,12 @@ def wasserstein() -> Loss:
 
 
 def adam(
-    parameters: Iterable[nn.Parameter], learning_rate: float = 2e-4, beta1: float = 0.5
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float = 2e-4,
+    betas: tuple[float, float] = (0.5, 0.999),
 ) -> torch.optim.Optimizer:
     """Adam as GANs use it, in the one fused kernel that torch has for a CPU, too."""
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta1, 0.999), fused=True)
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:
@@ -92,6 +94,7 @@ def two_players(
     loss: Loss,
     latents: Callable[[int, Draws], torch.Tensor],
     learning_rate: float = 2e-4,
+    betas: tuple[float, float] = (0.5, 0.999),
     penalty: Penalty | None = None,
     n_critic: int = 1,
 ) -> Twin:
@@ -100,7 +103,9 @@ def two_players(
 
     The batch holds n_critic minibatches: rows j, j + n_critic, ... are those of step j.
     """
-    optimisers = [adam(player.parameters(), learning_rate) for player in (discriminator, generator)]
+    optimisers = [
+        adam(player.parameters(), learning_rate, betas) for player in (discriminator, generator)
+    ]
 
     def discriminator_step(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tensor:
         if penalty is not None:

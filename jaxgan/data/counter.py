@@ -39,7 +39,8 @@ def normal(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
     return radius * np.cos(2.0 * np.pi * uniform(seed, f"{stream}/angle", counters))
 
 
-@functools.lru_cache(maxsize=4)
+# Room for the orders of a population's seeds, or of several streams, at once.
+@functools.lru_cache(maxsize=16)
 def permutation(seed: int, epoch: int, count: int, stream: str = "") -> np.ndarray:
     """The order [count] in which epoch `epoch` visits `count` examples, read-only; no two streams
     agree.

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.metrics import windows
 from jaxgan.metrics.streaming import Metric, Stream
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales, finest first (Wang et al. 2003, section 3.2)."""
 
-_WINDOW, _DEVIATION = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SMALLEST = 2 ** (len(WEIGHTS) - 1)
 
@@ -106,14 +106,9 @@ def _similarities(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
 def _windowed(images: np.ndarray) -> np.ndarray:
     """Means of the images [N, H, W, C] under the Gaussian window wherever it fits."""
-    size = min(_WINDOW, *images.shape[1:3])
-    at = np.arange(size) - (size - 1) / 2
-    weights = np.exp(-0.5 * np.square(at / (_DEVIATION * size / _WINDOW)))
-    weights /= np.sum(weights)
-    for axis in (1, 2):
-        windows = np.lib.stride_tricks.sliding_window_view(images, size, axis)
-        images = windows @ weights
-    return images
+    size = min(windows.SIZE, *images.shape[1:3])
+    deviation = windows.DEVIATION * size / windows.SIZE
+    return windows.smoothed(images, axes=(1, 2), size=size, deviation=deviation)
 
 
 def _halved(images: np.ndarray) -> np.ndarray:

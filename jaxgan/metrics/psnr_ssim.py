@@ -5,17 +5,15 @@ the 256 levels of an image file, without the outermost pixels.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxgan import data
+from jaxgan.metrics import windows
 from jaxgan.types import Array
 
 CROP = 4
 """Pixels that are left out at each edge (Ledig et al. 2017, section 3.1)."""
 
 PEAK = 255.0
-WINDOW, DEVIATION = 11, 1.5
-"""Side, in pixels, and standard deviation of SSIM's Gaussian window."""
 
 _WEIGHTS = np.array([65.481, 128.553, 24.966])
 
@@ -42,7 +40,11 @@ def psnr(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = C
     are equal. Raises ValueError where shapes differ or the crop leaves nothing.
     """
     left, right = _compared(images, truth, crop)
-    error = np.mean(np.square(left - right), axis=(1, 2))
+    return decibels(np.mean(np.square(left - right), axis=(1, 2)))
+
+
+def decibels(error: np.ndarray) -> np.ndarray:
+    """The PSNR of mean squared differences on the scale [0, 255], in dB; infinite at 0."""
     with np.errstate(divide="ignore"):
         return 10.0 * np.log10(PEAK**2 / error)
 
@@ -54,10 +56,10 @@ def ssim(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = C
     Raises ValueError where shapes differ or the crop leaves no window.
     """
     left, right = _compared(images, truth, crop)
-    if min(left.shape[1:]) < WINDOW:
+    if min(left.shape[1:]) < windows.SIZE:
         raise ValueError(
-            f"a crop of {crop} leaves {left.shape[1]}x{left.shape[2]} pixels; SSIM needs {WINDOW} "
-            "each way: give larger images or a smaller crop"
+            f"a crop of {crop} leaves {left.shape[1]}x{left.shape[2]} pixels; SSIM needs "
+            f"{windows.SIZE} each way: give larger images or a smaller crop"
         )
     return np.array([_similarity(a, b) for a, b in zip(left, right, strict=True)])
 
@@ -88,6 +90,4 @@ def _similarity(left: np.ndarray, right: np.ndarray) -> float:
 
 def _smoothed(image: np.ndarray) -> np.ndarray:
     """The weighted mean of every whole window, [H - 10, W - 10]."""
-    line = np.exp(-0.5 * np.square((np.arange(WINDOW) - WINDOW // 2) / DEVIATION))
-    line /= np.sum(line)
-    return sliding_window_view(sliding_window_view(image, WINDOW, axis=0) @ line, WINDOW, 1) @ line
+    return windows.smoothed(image, axes=(0, 1))

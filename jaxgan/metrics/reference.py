@@ -7,14 +7,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from jaxgan import data, rundir
+from jaxgan import data, environment, rundir
 from jaxgan.metrics import features, streaming
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.streaming import Stream
@@ -27,9 +26,8 @@ _MOST_BYTES = 2**30
 
 
 def folder() -> pathlib.Path:
-    """Where statistics are kept by default: jaxgan/statistics in $XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return pathlib.Path(base) / "jaxgan" / "statistics"
+    """Where statistics are kept by default."""
+    return environment.cache_folder("statistics")
 
 
 def statistics(

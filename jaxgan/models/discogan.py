@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, nn, objectives, parallel, steps, translation, two_player
+from jaxgan import assembly, losses, nn, objectives, steps, terms, translation, two_player
 from jaxgan.assembly import Schedule, Side
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
@@ -128,8 +128,7 @@ def feature_distance(
     """
     total = jnp.zeros(())
     for real_layer, fake_layer in zip(real, fake, strict=True):
-        difference = parallel.batch_mean(real_layer - fake_layer, axis_name)
-        total += jnp.mean(jnp.square(difference))
+        total += jnp.mean(terms.feature_matching(real_layer, fake_layer, axis_name=axis_name))
     return total
 
 
@@ -157,19 +156,19 @@ def generator_objective(
         back_a, players[to_a] = players[to_a].mutate(fakes["b"], train=True)
         back_b, players[to_b] = players[to_b].mutate(fakes["a"], train=True)
         backs = {"a": back_a, "b": back_b}
-        terms = dict.fromkeys(("adversarial", "features", "reconstruction"), jnp.zeros(()))
+        parts = dict.fromkeys(("adversarial", "features", "reconstruction"), jnp.zeros(()))
         for domain, name in zip("ab", DISCRIMINATORS, strict=True):
             real_logits, real_features = state[name](batch[domain], train=True)
             fake_logits, fake_features = state[name](fakes[domain], train=True)
-            terms["adversarial"] += jnp.mean(loss.generator(fake_logits, real_logits))
-            terms["features"] += feature_distance(real_features, fake_features, axis_name=axis_name)
-            terms["reconstruction"] += _on_unit_scale(backs[domain] - batch[domain])
+            parts["adversarial"] += jnp.mean(loss.generator(fake_logits, real_logits))
+            parts["features"] += feature_distance(real_features, fake_features, axis_name=axis_name)
+            parts["reconstruction"] += _on_unit_scale(backs[domain] - batch[domain])
         share = weights.reconstruction(state.step)
         imitation = (
-            weights.adversarial * terms["adversarial"] + weights.features * terms["features"]
+            weights.adversarial * parts["adversarial"] + weights.features * parts["features"]
         )
-        value = (1 - share) * imitation + share * terms["reconstruction"]
-        metrics = {name: Mean.of(term) for name, term in terms.items()}
+        value = (1 - share) * imitation + share * parts["reconstruction"]
+        metrics = {name: Mean.of(term) for name, term in parts.items()}
         return value, Out(metrics, players=players)
 
     return objective

@@ -286,10 +286,7 @@ def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:
     """`sample(state, keys, **values)`; ValueError on a code that there is not."""
 
     def sample(state: GANState, keys: Keys, **values: Any) -> Array:
-        unknown = sorted(set(values) - set(codes.names))
-        if unknown:
-            names = ", ".join(codes.names)
-            raise ValueError(f"this model takes no condition {unknown[0]!r}; it takes {names}")
+        objectives.require_known(values, codes.names)
         given = {name: jnp.asarray(value) for name, value in values.items()}
         known = {**information.drawn(codes, keys), **given}
         return state["generator"](information.joined(codes, noise(keys), known))

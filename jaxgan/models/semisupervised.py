@@ -262,10 +262,7 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
     """`sample(state, keys)`; ValueError on a condition."""
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        if conditions:
-            raise ValueError(
-                f"this model takes no condition {next(iter(conditions))!r}, nor others"
-            )
+        objectives.require_known(conditions, [])
         return state["generator"](latents(keys))
 
     return sample
