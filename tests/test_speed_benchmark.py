@@ -192,7 +192,7 @@ def test_the_table_has_a_line_a_case():
     ]
 
 
-def test_the_line_of_the_seeds_tells_both_ratios():
+def test_the_line_of_the_seeds_tells_all_ratios():
     row = {
         "case": "seeds",
         "of": "mixture",
@@ -202,12 +202,15 @@ def test_the_line_of_the_seeds_tells_both_ratios():
         "ratio": 2.0,
         "steps": 1000,
         "sequence_run_s": 30.0,
+        "sequence_anew_run_s": 45.0,
         "jaxgan_run_s": 10.0,
         "ratio_with_start": 3.0,
+        "ratio_with_compilation": 4.5,
     }
     line = speed.line(row)
     assert "8.00 / 4.00 ms, ratio 2.00" in line
     assert "30.0 / 10.0 s, ratio 3.00" in line
+    assert "45.0 s, ratio 4.50" in line
 
 
 def test_the_command_prints_and_writes_rows_and_says_what_was_not_measured(

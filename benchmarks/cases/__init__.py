@@ -31,6 +31,7 @@ class Case(NamedTuple):
     per_call: jaxgan's train steps in a compiled call, as the family's experiment records them.
     layouts:  memory layouts that PyTorch tries; the best counts. A network without images has one.
     tiny:     fields of the setting to replace for a test of a second or two.
+    compared: train steps whose losses both sides must agree on: fewer where a step is many updates.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case(NamedTuple):
     tiny: Mapping[str, Any]
     per_call: int = 1
     layouts: tuple[str, ...] = ("contiguous", "channels_last")
+    compared: int = 3
 
     def build_gan(self) -> GAN:
         """jaxgan's model."""

@@ -97,9 +97,14 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 _tiny = {"shape": (8, 8, 3), "rows": 4, "width": 2, "max_width": 4, "latent_size": 3, "group": 2}
 _both: dict[str, Any] = {"gan": gan, "twin": twin, "batch": batch, "tiny": _tiny}
+# As many channels at every resolution, as the paper has at 32 pixels, if fewer than its 512.
+_wide: dict[str, Any] = {"width": 128, "max_width": 128}
 
 CASES = [
     Case("progressive32", Setting(), **_both),
     Case("progressive32-r1", Setting("r1"), **_both),
     Case("progressive32-wgangp", Setting("wgan-gp"), **_both),
+    Case("progressive32-wide", Setting(**_wide), **_both),
+    Case("progressive32-wide-r1", Setting("r1", **_wide), **_both),
+    Case("progressive32-wide-wgangp", Setting("wgan-gp", **_wide), **_both),
 ]

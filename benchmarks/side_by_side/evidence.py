@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-STEPS = 3
-"""Train steps whose losses are compared."""
 TOLERANCE = 1e-3
 """Largest difference of two losses of the first step, relative to the larger."""
 LATER_TOLERANCE = 1e-2
@@ -90,8 +88,9 @@ def disagreement(recorded: Evidence, found: Repetition) -> str | None:
         return f"{sentence}, from the same weights, batch and draws"
     for name, difference in found.differences.items():
         if not difference <= UPDATE_TOLERANCE:
+            steps = len(next(iter(ours.values())))
             return (
-                f"what {STEPS} steps change in the {name} differs by {difference:.1%} between "
+                f"what {steps} steps change in the {name} differs by {difference:.1%} between "
                 "jaxgan and PyTorch, from the same weights, batch and draws"
             )
     return None

@@ -100,7 +100,7 @@ def record(case: cases.Case) -> evidence.Evidence:
     losses: dict[str, list[float]] = {}
     with _recorded() as draws:
         step = jax.jit(gan.step)
-        for _ in range(evidence.STEPS):
+        for _ in range(case.compared):
             state, metrics = step(state, batch)
             for name, mean in metrics.items():
                 losses.setdefault(name, []).append(float(mean.value))

@@ -65,7 +65,7 @@ def repeat(case: cases.Case, recorded: evidence.Evidence) -> evidence.Repetition
     draws.replay_dropout(twin.players)
     batch = prepared(twin, recorded.batch, "contiguous")
     losses: dict[str, list[float]] = {}
-    for _ in range(evidence.STEPS):
+    for _ in range(case.compared):
         for name, value in twin.step(batch, draws).items():
             losses.setdefault(name, []).append(value.item())
     if draws.left():
