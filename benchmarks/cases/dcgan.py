@@ -1,4 +1,6 @@
-"""Convolutional networks of 28 and 64 pixels: cross-entropy, R1, and the Wasserstein critic."""
+"""Convolutional networks of 28 and 64 pixels: cross-entropy, R1, the Wasserstein critic, and the
+spectrally normalised discriminator under the hinge loss.
+"""
 
 from __future__ import annotations
 
@@ -95,8 +97,59 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
     return {"image": uniform_images(draws, (rows, *setting.shape))}
 
 
+# --- SNGAN ----------------------------------------------------------------------------------------
+
+
+def sngan_gan(setting: Setting) -> GAN:
+    from jaxgan import losses, two_player
+    from jaxgan.models import dcgan
+
+    gan = dcgan.build(
+        shape=setting.shape,
+        latent_size=setting.latent_size,
+        width=setting.width,
+        kernel=setting.kernel,
+        discriminator_norm="spectral",
+        loss=losses.hinge(),
+        optimisers={player: two_player.adam() for player in ("generator", "discriminator")},
+        shared_noise=True,
+    )
+    return gan._replace(init=functools.partial(_from_equal_entries, gan))
+
+
+def _from_equal_entries(gan: GAN, key: Any) -> Any:
+    """The first state, but the vectors of the power method, which are no params that the other side
+    could load, have equal entries.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from jaxgan.nn import spectral
+
+    state = gan.init(key)
+    variables = state["discriminator"].variables
+    vectors = jax.tree.map(lambda u: jnp.full_like(u, u.size**-0.5), variables[spectral.COLLECTION])
+    variables = {**variables, spectral.COLLECTION: vectors}
+    return state.with_variables({"discriminator": variables})
+
+
+def sngan_twin(setting: Setting) -> Twin:
+    from benchmarks.pytorch import dcgan, sngan, training
+
+    height, width, channels = setting.shape
+    shape, size = (channels, height, width), setting.latent_size
+    sizes = {"stages": _stages(height), "width": setting.width, "kernel": setting.kernel}
+    return training.two_players(
+        dcgan.generator(shape, latent_size=size, **sizes),
+        sngan.discriminator(shape, **sizes),
+        loss=training.hinge(),
+        latents=lambda count, draws: draws.normal("latent", count, size),
+    )
+
+
 _tiny = {"shape": (16, 16, 3), "width": 4, "rows": 4, "latent_size": 3}
 _both: dict[str, Any] = {"gan": gan, "twin": twin, "batch": batch, "tiny": _tiny}
+_sngan: dict[str, Any] = {**_both, "gan": sngan_gan, "twin": sngan_twin}
 _28, _64 = (28, 28, 1), (64, 64, 3)
 
 CASES = [
@@ -107,4 +160,5 @@ CASES = [
     Case("dcgan64-b64", Setting(_64, 64), **_both),
     Case("dcgan64-b128", Setting(_64, 128), **_both),
     Case("wgangp64-k5", Setting(_64, 64, "wgan-gp", n_critic=5), compared=1, **_both),
+    Case("sngan28", Setting(_28, 64), **_sngan),
 ]

@@ -29,9 +29,18 @@ class Draws:
         """Uniform integers in [0, high)."""
         return torch.randint(high, shape)
 
+    def again(self, name: str, values: torch.Tensor) -> None:
+        """jaxgan draws these values once more, by the same keys: no work once it is compiled."""
+
+    def unused(self, name: str) -> None:
+        """jaxgan draws here what nothing uses: no work once it is compiled."""
+
 
 class Replayed(Draws):
-    """The recorded draws of jaxgan's steps, by name in the order in which they were made."""
+    """The recorded draws of jaxgan's steps, by name in the order in which they were made.
+
+    A twin that joins several passes into one asks for the rows of all of them at once.
+    """
 
     def __init__(self, recorded: Iterable[tuple[str, np.ndarray]]) -> None:
         self._waiting: dict[str, collections.deque[torch.Tensor]] = {}
@@ -50,6 +59,13 @@ class Replayed(Draws):
 
     def integers(self, name: str, *shape: int, high: int) -> torch.Tensor:
         return self._next(name, shape)
+
+    def again(self, name: str, values: torch.Tensor) -> None:
+        if not torch.equal(self._next(name, tuple(values.shape)).to(values), values):
+            raise ValueError(f"jaxgan's step draws {name!r} again, but other values")
+
+    def unused(self, name: str) -> None:
+        self._take(name)
 
     def left(self) -> list[str]:
         """Names of the draws that were not asked for."""
@@ -78,14 +94,19 @@ class Replayed(Draws):
         return hook
 
     def _next(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        if not self._waiting.get(name):
-            raise ValueError(f"PyTorch's step draws {name!r} where jaxgan's drew nothing")
-        values = self._waiting[name].popleft()
+        values = self._take(name)
+        while self._waiting[name] and values.shape[0] < shape[0]:
+            values = torch.cat([values, self._take(name)])
         if tuple(values.shape) != shape:
             raise ValueError(
                 f"PyTorch's step draws {name!r} of shape {shape}, jaxgan's of {values.shape}"
             )
         return values
+
+    def _take(self, name: str) -> torch.Tensor:
+        if not self._waiting.get(name):
+            raise ValueError(f"PyTorch's step draws {name!r} where jaxgan's drew nothing")
+        return self._waiting[name].popleft()
 
 
 def channels_first(values: torch.Tensor) -> torch.Tensor:

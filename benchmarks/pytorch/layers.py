@@ -89,9 +89,41 @@ class ToImage(nn.Linear):
         return super().forward(input).unflatten(1, self.shape)
 
 
+class WeightNormDense(nn.Linear):
+    """A linear layer by directions of length 1, with a gain of its own for each feature."""
+
+    def __init__(self, inputs: int, outputs: int, *, gain: bool = True) -> None:
+        super().__init__(inputs, outputs)
+        self.gain = nn.Parameter(torch.ones(outputs)) if gain else None
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        factors = self.inverse_lengths()
+        if self.gain is not None:
+            factors = factors * self.gain
+        # Scaling the products is less work than normalising the weights.
+        return torch.addcmul(self.bias, functional.linear(input, self.weight), factors)
+
+    def inverse_lengths(self) -> torch.Tensor:
+        """What normalises each feature's direction, [F]."""
+        return (self.weight.square().sum(1) + 1e-8).rsqrt()
+
+
+class ShiftedNorm(nn.BatchNorm1d):
+    """Batch normalisation without gains."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, eps=1e-6, momentum=0.1)
+        self.register_parameter("weight", None)
+
+
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """Batch normalisation of images whose running statistics keep 0.9 of the old, as in jaxgan."""
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
+
+
+def feature_norm(features: int) -> nn.BatchNorm1d:
+    """The same of features [B, F]."""
+    return nn.BatchNorm1d(features, eps=1e-5, momentum=0.1)
 
 
 def same_pads(kernel: int, stride: int) -> Pads:
@@ -110,9 +142,11 @@ def transposed_crops(kernel: int, stride: int) -> Pads:
 
 
 _FLAX_NAMES = (
+    (WeightNormDense, "WeightNormDense"),
     (nn.Linear, "Dense"),
     (nn.Conv2d, "Conv"),
     (nn.ConvTranspose2d, "ConvTranspose"),
+    (nn.BatchNorm1d, "BatchNorm"),
     (nn.BatchNorm2d, "BatchNorm"),
     (nn.PReLU, "PReLU"),
     (nn.Dropout, "Dropout"),
@@ -121,11 +155,16 @@ _FLAX_NAMES = (
 
 def sequence(*layers: nn.Module) -> nn.Sequential:
     """The layers one after another, named as a compact Flax module names its own."""
+    return nn.Sequential(named(*layers))
+
+
+def named(*layers: nn.Module) -> collections.OrderedDict[str, nn.Module]:
+    """The layers by the names that `sequence` gives them."""
     counts: collections.Counter[str] = collections.Counter()
-    named = collections.OrderedDict()
+    by_name: collections.OrderedDict[str, nn.Module] = collections.OrderedDict()
     for layer in layers:
         kinds = (name for kind, name in _FLAX_NAMES if isinstance(layer, kind))
         kind = next(kinds, type(layer).__name__)
-        named[f"{kind}_{counts[kind]}"] = layer
+        by_name[f"{kind}_{counts[kind]}"] = layer
         counts[kind] += 1
-    return nn.Sequential(named)
+    return by_name

@@ -58,13 +58,28 @@ def wasserstein() -> Loss:
     )
 
 
+def hinge() -> Loss:
+    """The hinge loss."""
+    relu = nn.functional.relu
+    return Loss(
+        discriminator=lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(),
+        generator=lambda fake: -fake.mean(),
+    )
+
+
 def adam(
     parameters: Iterable[nn.Parameter],
     learning_rate: float = 2e-4,
     betas: tuple[float, float] = (0.5, 0.999),
+    *,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Adam as GANs use it, in the one fused kernel that torch has for a CPU, too."""
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True)
+    """Adam as GANs use it, in the one fused kernel that torch has for a CPU, too; weight_decay
+    times the weights is added to their gradients.
+    """
+    return torch.optim.Adam(
+        parameters, lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
+    )
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:

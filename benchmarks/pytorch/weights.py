@@ -101,6 +101,13 @@ def _norm(layer: nn.Module, leaves: Mapping[str, np.ndarray]) -> dict[str, np.nd
     return {{"scale": "weight"}.get(name, name): value for name, value in leaves.items()}
 
 
+def _weight_norm(
+    layer: layers.WeightNormDense, leaves: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    rest = {name: value for name, value in leaves.items() if name != "directions"}
+    return {"weight": leaves["directions"].T, **rest}
+
+
 def _prelu(layer: nn.Module, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"weight": leaves["negative_slope"].reshape(1)}
 
@@ -123,10 +130,12 @@ def _with_bias(leaves: Mapping[str, np.ndarray], weight: np.ndarray) -> dict[str
 _CONVERSIONS: tuple[tuple[type[nn.Module], Callable[..., dict[str, np.ndarray]]], ...] = (
     (layers.FromImage, _from_image),
     (layers.ToImage, _to_image),
+    (layers.WeightNormDense, _weight_norm),
     (nn.Linear, _linear),
     (layers.BeforeShuffle, _before_shuffle),
     (nn.Conv2d, _conv),
     (nn.ConvTranspose2d, _conv_transpose),
+    (nn.BatchNorm1d, _norm),
     (nn.BatchNorm2d, _norm),
     (nn.InstanceNorm2d, _norm),
     (nn.PReLU, _prelu),
