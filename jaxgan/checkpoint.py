@@ -7,10 +7,11 @@ the run says of it.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -35,10 +36,16 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """Writes checkpoints to a directory and keeps the latest `keep`."""
+    """Writes checkpoints to a directory and keeps the latest `keep`, and those of the steps that
+    `best()` gives whenever one has been written.
+    """
 
-    def __init__(self, path: pathlib.Path, *, keep: int) -> None:
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+    def __init__(
+        self, path: pathlib.Path, *, keep: int, best: Callable[[], Collection[int]] = tuple
+    ) -> None:
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=_LatestAndBest(keep, best), cleanup_tmp_directories=True
+        )
         self._path, self._latest = path, max(steps_in(path), default=None)
         self._manager = ocp.CheckpointManager(path.absolute(), options=options)
 
@@ -101,6 +108,21 @@ class Checkpoints:
             f"a checkpoint could not be written to {self._path}: {rundir.reason(error)}. "
             f"{self.last_words()}"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _LatestAndBest:
+    """Which checkpoints orbax keeps. Its own policy for the best reads their numbers from what was
+    saved, and a state may have to be measured after it was.
+    """
+
+    keep: int
+    best: Callable[[], Collection[int]]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-self.keep :], *self.best()}
+        return [step in kept for step in steps]
 
 
 def steps_in(path: pathlib.Path) -> list[int]:

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from jaxgan.errors import RunError
+from jaxgan.run import MetricName
 
 if TYPE_CHECKING:
     from jaxgan.data import Dataset
     from jaxgan.trained import Trained
-
-Name = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +33,11 @@ class Config:
 
     run: Annotated[pathlib.Path, tyro.conf.Positional]
     """The run directory."""
-    metrics: tuple[Name, ...] = ("fid", "kid", "prdc")
+    metrics: tuple[MetricName, ...] = ("fid", "kid", "prdc")
     """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
     recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs."""
     checkpoint: str = "latest"
-    """latest, best or a number of steps."""
+    """latest, best (by what the run measured while it trained) or a number of steps."""
     samples: int = 10_000
     """How many images to draw; numbers of different counts do not compare."""
     split: Literal["train", "held_out"] = "train"
@@ -76,21 +75,16 @@ def evaluate(config: Config) -> dict[str, Any]:
     ValueError where the data or the weights cannot be used.
     """
     import jaxgan
-    from jaxgan.metrics import evaluation, features, reference
+    from jaxgan.metrics import evaluation, reference
 
     which = config.checkpoint
     trained = jaxgan.load(
         config.run, checkpoint=int(which) if which.isdigit() else which, seed=config.member
     )
-    extractor = (
-        features.proxy()
-        if config.inception is None
-        else features.of_inception(config.inception, sha256=config.sha256)
-    )
     scores = evaluation.evaluator(
-        {name: evaluation.METRICS[name]() for name in config.metrics},
+        evaluation.chosen(config.metrics),
         images(config, trained),
-        extractor=extractor,
+        extractor=evaluation.extractor_of(config.inception, sha256=config.sha256),
         samples=config.samples,
         seed=config.seed,
         cache=reference.folder() if config.cache else None,
@@ -108,9 +102,11 @@ def evaluate(config: Config) -> dict[str, Any]:
 def images(config: Config, trained: Trained) -> Dataset:
     """The real images to compare with.
 
-    Raises RunError where the data are no longer those of the run, or are no images.
+    Raises RunError where the data are no longer those of the run, and ValueError where the model
+    does not draw such images by itself.
     """
-    from jaxgan import data, prepare, rundir
+    from jaxgan import prepare, rundir
+    from jaxgan.metrics import evaluation
 
     record = rundir.read_record(config.run)
     assert record is not None  # the model has been loaded from it
@@ -121,12 +117,7 @@ def images(config: Config, trained: Trained) -> Dataset:
             "bring them back to measure it"
         )
     chosen = splits.train if config.split == "train" else splits.held_out
-    if not isinstance(chosen, data.Dataset):
-        raise RunError(
-            f"{config.run} learned from {trained.config.data}, where these metrics measure a model "
-            "that draws images from nothing but latents and labels"
-        )
-    return chosen
+    return evaluation.images_of(chosen, trained.gan)
 
 
 def text(report: Mapping[str, Any]) -> str:

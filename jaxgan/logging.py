@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +25,12 @@ Sink = Callable[[Row], None]
 
 TIMES = ("images_per_second", "seconds")
 """The entries of a row that depend on the machine; all others repeat exactly."""
+
+MEASURED = "measured"
+"""The entry of a row of a measurement with all that its numbers depend on."""
+
+NO_NUMBERS = ("step", "members", MEASURED)
+"""The entries of a row that are no numbers to plot."""
 
 
 def calls_ahead() -> int:
@@ -91,6 +98,18 @@ class Recorder:
         """Waits for all metrics given so far. Raises NotFinite where they are not finite."""
         while self._waiting:
             self._take(*self._waiting.popleft())
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside the block is not counted as training."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            lost = time.monotonic() - began
+            self._since += lost
+            if self._timed_from is not None:
+                self._timed_from += lost
 
     def write_rest(self) -> None:
         """Writes the steps since the last row as a short row, which a continued run replaces."""
@@ -187,20 +206,34 @@ def json_lines(path: pathlib.Path) -> Sink:
     return write
 
 
-def cut(path: pathlib.Path, *, after: int) -> None:
-    """Deletes the rows of later steps than `after`, and what a crash left of a last line."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
+def rows(path: pathlib.Path) -> list[Row]:
+    """The rows in the file, up to what a crash left of a last line; none where there is no file."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            step = json.loads(line)["step"]
-        except (ValueError, TypeError, KeyError):
+            found.append(json.loads(line))
+        except ValueError:
             break
-        if step > after:
-            break
-        kept.append(line + "\n")
-    rundir.write_whole(path, "".join(kept))
+    return found
+
+
+def is_measurement(row: Row) -> bool:
+    """Whether the row tells of samples of one state, and not of train steps."""
+    return MEASURED in row
+
+
+def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
+    """Deletes the rows of later steps than `after`, or than `measured` of measurements, and what a
+    crash left of a last line; returns those that are left.
+    """
+
+    def last(row: Row) -> int:
+        return measured if is_measurement(row) else after
+
+    kept = [row for row in rows(path) if row["step"] <= last(row)]
+    if path.exists():
+        rundir.write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
+    return kept
 
 
 class TensorBoard:
@@ -216,7 +249,7 @@ class TensorBoard:
     def __call__(self, row: Row) -> None:
         step, of_members = row["step"], dict(row.get("members", {}))
         seeds = of_members.pop("seed", [])
-        scalars = {name: value for name, value in row.items() if name not in ("step", "members")}
+        scalars = {name: value for name, value in row.items() if name not in NO_NUMBERS}
         for name, values in of_members.items():
             tags = [f"{name}/seed_{seed}" for seed in seeds]
             scalars |= dict(zip(tags, values, strict=True))

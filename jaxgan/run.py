@@ -33,12 +33,20 @@ MAY_CHANGE = frozenset(
         "sample_every",
         "checkpoint_every",
         "keep",
+        "evaluate_every",
+        "evaluate",
+        "evaluate_samples",
+        "inception",
+        "keep_best",
         "overwrite",
         "profile",
         "cache",
     }
 )
 """Fields that may change when a run goes on, as no number of a step depends on them."""
+
+MetricName = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
+"""What samples can be measured by, see `python -m jaxgan.evaluate`."""
 
 
 class DataSpec(NamedTuple):
@@ -107,6 +115,16 @@ class Common:
     """Steps between checkpoints; 0: only at the end."""
     keep: int = 3
     """How many of the latest checkpoints to keep."""
+    evaluate_every: int = 0
+    """Steps between measurements of the samples, by which the best checkpoint is kept; 0: never."""
+    evaluate: tuple[MetricName, ...] = ("fid",)
+    """What to measure, see `python -m jaxgan.evaluate`; the first chooses the best checkpoint."""
+    evaluate_samples: int = 2048
+    """How many images to draw for it; numbers of different counts do not compare."""
+    inception: str | None = None
+    """Weights of FID's Inception to measure by; default: the classifier of garments (proxy)."""
+    keep_best: int = 1
+    """How many of the best checkpoints to keep, beside the latest."""
     steps_per_call: int = 1
     """Train steps in one compiled call; pictures and checkpoints fall on the next end of a call."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"

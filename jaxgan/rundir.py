@@ -2,9 +2,10 @@
 
 config.json     the experiment, its configuration, the data and the environment
 log.txt         what the run said
-metrics.jsonl   one row of means a line, by step; events.out.tfevents.* hold the same rows
+metrics.jsonl   a line for the means of some steps, or for a measurement of samples with all that it
+                depends on, by step; events.out.tfevents.* hold the same numbers
 samples/        pictures of the same latents, by step
-checkpoints/    by step; damaged/ holds those that failed their check
+checkpoints/    the latest and the best, by step; damaged/ holds those that failed their check
 profile/        traces
 """
 

@@ -6,9 +6,10 @@ import contextlib
 import pathlib
 import shlex
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxgan import (
+    best,
     checkpoint,
     environment,
     interrupt,
@@ -20,6 +21,7 @@ from jaxgan import (
     stages,
     train,
     visualise,
+    watching,
 )
 from jaxgan.errors import Interrupted, NotFinite, RunStopped
 from jaxgan.experiments import Experiment
@@ -34,6 +36,7 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
     was told to stop.
     """
     prepare.check_numbers(config)
+    watching.check(config)
     environment.keep_freed_memory()
     if config.seeds > 1:
         environment.use_cores(config.seeds)
@@ -51,39 +54,62 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
         if config.cache:
             notes += environment.use_compilation_cache()
         task = prepare.task(experiment, config, found=found, report=print)
+        watch = watching.of(config, task, report=print)
         record = prepare.record(experiment, config, task, before=before)
         found = found and found._replace(arrays={})  # the task has them
         try:
             if config.overwrite:
                 directory.clear()
             directory.write_record(record)
-            _begin(directory, found)
-            for text in (environment.sentence(record["environment"]), *notes, *task.notes):
+            rows = _begin(directory, found)
+            notes += [*task.notes, *([watch.note] if watch else [])]
+            for text in (environment.sentence(record["environment"]), *notes):
                 progress.say(text, directory.log)
-            _train(experiment, config, directory, task=task, found=found)
+            with _outputs(config, directory, rows, title=experiment.title, found=found) as outputs:
+                _train(experiment, config, outputs, task=task, found=found, watch=watch)
         except OSError as error:
             raise RunStopped(f"{path} cannot be written to: {rundir.reason(error)}") from error
     return path
 
 
-def _begin(directory: rundir.RunDirectory, found: checkpoint.Saved | None) -> None:
-    """Brings the directory back to the checkpoint found, or to the beginning."""
+def _begin(directory: rundir.RunDirectory, found: checkpoint.Saved | None) -> list[logging.Row]:
+    """Brings the directory back to the checkpoint found, or to the beginning; the rows left of the
+    log.
+    """
     begun = f"continuing {directory.path} at step {found.step}" if found else None
     progress.say(begun or f"training in {directory.path}", directory.log)
     checkpoint.set_aside(directory.checkpoints, directory.damaged, after=_step(found))
-    logging.cut(directory.metrics, after=_logged(found))
     directory.samples.mkdir(exist_ok=True)
+    return logging.cut(directory.metrics, after=_logged(found), measured=_step(found))
 
 
 def _logged(found: checkpoint.Saved | None) -> int:
     return found.notes["log"]["logged"] if found else 0
 
 
+class Outputs(NamedTuple):
+    """What a run writes to: what the user sees, its checkpoints, its log, and the standing of the
+    states that were measured.
+    """
+
+    directory: rundir.RunDirectory
+    shown: progress.Progress
+    checkpoints: checkpoint.Checkpoints
+    recorder: logging.Recorder
+    ranking: best.Ranking
+    log: tuple[logging.Sink, ...]
+
+
 @contextlib.contextmanager
 def _outputs(
-    config: Common, directory: rundir.RunDirectory, *, title: str, found: checkpoint.Saved | None
-) -> Iterator[tuple[progress.Progress, checkpoint.Checkpoints, logging.Recorder]]:
-    """What the run writes to, open until the block ends."""
+    config: Common,
+    directory: rundir.RunDirectory,
+    rows: list[logging.Row],
+    *,
+    title: str,
+    found: checkpoint.Saved | None,
+) -> Iterator[Outputs]:
+    """What the run writes to, open until the block ends; `rows` are those of its log before."""
     with contextlib.ExitStack() as stack:
         shown = progress.Progress(
             title=title,
@@ -95,74 +121,125 @@ def _outputs(
         stack.callback(shown.close)
         board = logging.TensorBoard(directory.path, start=_logged(found))
         stack.callback(board.close)
-        checkpoints = checkpoint.Checkpoints(directory.checkpoints, keep=config.keep)
+        for row in rows:
+            if row["step"] > _logged(found):  # of what is void now a measurement alone stays
+                board(row)
+        saved = checkpoint.steps_in(directory.checkpoints)
+        ranking = best.Ranking(rows, saved=saved, keep=config.keep_best)
+        checkpoints = checkpoint.Checkpoints(
+            directory.checkpoints, keep=config.keep, best=ranking.best
+        )
         stack.callback(checkpoints.close)
+        log = (logging.json_lines(directory.metrics), board)
         recorder = logging.Recorder(
             every=config.log_every,
             rows_per_step=config.rows_per_step * config.seeds,
             seeds=config.member_seeds if config.seeds > 1 else (),
-            sinks=[logging.json_lines(directory.metrics), board, shown.show],
+            sinks=[*log, shown.show],
             notes=found.notes["log"] if found else {},
             ahead=logging.calls_ahead(),
             tick=shown.tick,
         )
-        yield shown, checkpoints, recorder
+        yield Outputs(directory, shown, checkpoints, recorder, ranking, log)
 
 
 def _train(
     experiment: Experiment,
     config: Common,
-    directory: rundir.RunDirectory,
+    outputs: Outputs,
     *,
     task: prepare.Task,
     found: checkpoint.Saved | None,
+    watch: watching.Watch | None,
 ) -> None:
     """Trains from the state of the task to the last step, or until told to stop."""
-    with _outputs(config, directory, title=experiment.title, found=found) as outputs:
-        shown, checkpoints, recorder = outputs
+    directory, shown, checkpoints, recorder, ranking, _ = outputs
 
-        def save(step: int, state: Any) -> None:
-            if step == config.steps:
-                recorder.write_rest()
-            checkpoints.save(step, state, {"log": recorder.notes})
+    def save(step: int, state: Any) -> None:
+        if step == config.steps:
+            recorder.write_rest()
+        checkpoints.save(step, state, {"log": recorder.notes})
 
-        def play(begin: int) -> tuple[int, Any]:
-            """The step reached and the state at the end of the task's stage, or of the run."""
-            draw = _drawer(experiment, config, task, directory=directory, say=shown.say)
-            if begin == 0:
-                draw(0, task.state)
-            with _call(config, task, directory, shown.say) as call:
-                return train.fit(
-                    call,
-                    task.state,
-                    task.batches,
-                    span=_span(config, task, begin),
-                    recorder=recorder,
-                    events=(
-                        train.Event(config.sample_every, draw),
-                        train.Event(config.checkpoint_every, save),
-                    ),
-                    asked_to_stop=request,
-                )
+    def measure(step: int, state: Any) -> None:
+        if watch and _is_among_best(watch, task, outputs, state, step=step, request=request):
+            save(step, state)
 
-        try:
-            with interrupt.requests() as request:
-                reached, state = play(_step(found))
-                while reached < config.steps and not request():
-                    task = prepare.next_stage(config, task, state)
-                    shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
-                    reached, state = play(reached)
-                save(reached, state)
-                checkpoints.wait()
-        except NotFinite as broken:
+    def play(begin: int) -> tuple[int, Any]:
+        """The step reached and the state at the end of the task's stage, or of the run."""
+        draw = _drawer(experiment, config, task, directory=directory, say=shown.say)
+        if begin == 0:
+            draw(0, task.state)
+        with _call(config, task, directory, shown.say) as call:
+            return train.fit(
+                call,
+                task.state,
+                task.batches,
+                span=_span(config, task, begin),
+                recorder=recorder,
+                events=(
+                    train.Event(config.sample_every, draw),
+                    train.Event(config.evaluate_every, measure),
+                    train.Event(config.checkpoint_every, save),
+                ),
+                asked_to_stop=request,
+            )
+
+    try:
+        with interrupt.requests() as request:
+            reached, state = _step(found), task.state
+            late = watching.is_owed(config, task.plan, reached, ranking)
+            if late:
+                measure(reached, state)
+            if not (late and request()):
+                reached, state = play(reached)
+            while reached < config.steps and not request():
+                task = prepare.next_stage(config, task, state)
+                shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
+                reached, state = play(reached)
+            save(reached, state)
             checkpoints.wait()
-            raise RunStopped(
-                f"{broken}. {checkpoints.last_words()} To go on with other settings, start a new "
-                f"run with --init-from {directory.path}"
-            ) from None
-        if reached < config.steps:
-            raise Interrupted(_farewell(experiment, directory, reached), code=request.code)
-        shown.say(f"finished at step {reached}; samples are in {directory.samples}")
+    except NotFinite as broken:
+        raise _stopped(broken, outputs) from None
+    if reached < config.steps:
+        raise Interrupted(_farewell(experiment, directory, reached), code=request.code)
+    shown.say(f"finished at step {reached}; samples are in {directory.samples}")
+
+
+def _is_among_best(
+    watch: watching.Watch,
+    task: prepare.Task,
+    outputs: Outputs,
+    state: Any,
+    *,
+    step: int,
+    request: interrupt.Request,
+) -> bool:
+    """Whether the task's state is among the best so far, once it has been measured, which is logged
+    and said.
+    """
+    with outputs.recorder.paused():
+        row = watching.measured(
+            watch, task, state, step=step, request=request, say=outputs.shown.say
+        )
+    if row is None:
+        return False
+    for sink in outputs.log:
+        sink(row)
+    new = () if outputs.ranking.best() else row[logging.MEASURED]["warnings"]
+    among = outputs.ranking.add(row)
+    outputs.shown.say(watching.sentence(row, outputs.ranking.best()[0]))
+    for warning in new:
+        outputs.shown.say(f"beware: {warning}")
+    return among
+
+
+def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
+    """What ends the run, once what it has saved is on the disk."""
+    outputs.checkpoints.wait()
+    return RunStopped(
+        f"{broken}. {outputs.checkpoints.last_words()} To go on with other settings, start a new "
+        f"run with --init-from {outputs.directory.path}"
+    )
 
 
 def _step(found: checkpoint.Saved | None) -> int:

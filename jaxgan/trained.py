@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, experiments, population, random, rundir, stages
+from jaxgan import best, checkpoint, experiments, logging, population, random, rundir, stages
 from jaxgan.errors import RunError
 from jaxgan.run import Common, DataSpec
 from jaxgan.types import GAN, Array
@@ -154,10 +154,14 @@ def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
             raise RunError(f"{path} has no checkpoint yet")
         return saved
     if which == "best":
-        raise RunError(
-            f"{path} has no best checkpoint: the run watched no metric to choose one by; "
-            "ask for 'latest' or a number of steps"
-        )
+        ranked = best.ranked(logging.rows(rundir.RunDirectory(path).metrics))
+        held = [step for step in ranked if step in steps]
+        if not held:
+            raise RunError(
+                f"{path} has no best checkpoint: the run watched no metric to choose one by, which "
+                "--evaluate-every does; ask for 'latest' or a number of steps"
+            )
+        return checkpoint.read(folder, held[0])
     if which not in steps:
         raise RunError(
             f"{path} has no checkpoint {which!r}; there are 'latest' and the steps {steps}"

@@ -41,8 +41,8 @@ def saved(state, tmp_path_factory):
     return path
 
 
-def write(path, state, *steps, keep=3):
-    with contextlib.closing(checkpoint.Checkpoints(path, keep=keep)) as checkpoints:
+def write(path, state, *steps, keep=3, best=tuple):
+    with contextlib.closing(checkpoint.Checkpoints(path, keep=keep, best=best)) as checkpoints:
         for step in steps:
             checkpoints.save(step, state.replace(step=jnp.int32(step)), {"sums": {"loss": 0.1}})
         checkpoints.wait()
@@ -112,6 +112,17 @@ def test_a_state_saved_on_some_devices_goes_onto_any_number(state, tmp_path, dev
 def test_only_the_latest_are_kept(state, tmp_path):
     write(tmp_path, state, 1, 2, 3, 4, keep=2)
     assert checkpoint.steps_in(tmp_path) == [3, 4]
+
+
+def test_the_best_are_kept_beside_the_latest_until_others_are_better(state, tmp_path):
+    best = [2]
+    write(tmp_path, state, 1, 2, 3, 4, keep=2, best=lambda: best)
+    assert checkpoint.steps_in(tmp_path) == [2, 3, 4]
+    write(tmp_path, state, 5, keep=1, best=lambda: best)
+    assert checkpoint.steps_in(tmp_path) == [2, 5]
+    best[:] = [6, 5]
+    write(tmp_path, state, 6, keep=1, best=lambda: best)
+    assert checkpoint.steps_in(tmp_path) == [5, 6]
 
 
 def test_where_nothing_was_saved_there_is_no_latest(tmp_path):

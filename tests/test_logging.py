@@ -189,6 +189,22 @@ def test_the_rate_leaves_out_the_call_that_compiled(monkeypatch):
     assert rates[1] == pytest.approx(8 / 0.5)
 
 
+def test_time_that_is_not_training_counts_neither_for_the_rate_nor_for_the_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(logging.time, "monotonic", lambda: now[0])
+    rows = []
+    record = recorder(2, sinks=[rows.append])
+    for step in range(2):
+        record.add(step, metrics(1.0))
+    with record.paused():
+        now[0] += 100.0
+    for step in range(2, 4):
+        now[0] += 0.5
+        record.add(step, metrics(1.0))
+    assert rows[1]["images_per_second"] == pytest.approx(2 * 8 / 1.0)
+    assert rows[1]["seconds"] == 1.0
+
+
 def test_lines_are_cut_back_to_a_step_and_a_torn_last_line_goes(tmp_path):
     path = tmp_path / "metrics.jsonl"
     write = logging.json_lines(path)
@@ -196,12 +212,27 @@ def test_lines_are_cut_back_to_a_step_and_a_torn_last_line_goes(tmp_path):
         write({"step": step, "loss": 0.5})
     with path.open("a") as file:
         file.write('{"step": 8, "lo')
-    logging.cut(path, after=6)
+    logging.cut(path, after=6, measured=0)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [2, 4, 6]
-    logging.cut(path, after=5)
+    logging.cut(path, after=5, measured=0)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [2, 4]
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
-    logging.cut(tmp_path / "absent", after=5)
+    logging.cut(tmp_path / "absent", after=5, measured=0)
+
+
+def measurement(step, **entries):
+    return {"step": step, "evaluation/fid": 9.0, logging.MEASURED: {"settings": {}}, **entries}
+
+
+def test_measurements_are_cut_back_by_themselves(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    write = logging.json_lines(path)
+    for row in ({"step": 2}, measurement(3), {"step": 4}, measurement(4), measurement(5)):
+        write(row)
+    kept = logging.cut(path, after=2, measured=4)
+    assert kept == [{"step": 2}, measurement(3), measurement(4)]
+    assert logging.rows(path) == kept
+    assert logging.rows(tmp_path / "absent") == []
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
@@ -243,6 +274,15 @@ def test_event_files_hold_a_tag_for_each_member(tmp_path):
     (file,) = tmp_path.iterdir()
     scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
     assert scalars == {"d/loss": 1.5, "d/loss/seed_5": 1.0, "d/loss/seed_6": 2.0}
+
+
+def test_event_files_hold_the_numbers_of_a_measurement(tmp_path):
+    board = logging.TensorBoard(tmp_path, start=0)
+    board(measurement(4, members={"seed": [5], "evaluation/fid": [8.0]}))
+    board.close()
+    (file,) = tmp_path.iterdir()
+    scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
+    assert scalars == {"evaluation/fid": 9.0, "evaluation/fid/seed_5": 8.0}
 
 
 ROW = {

@@ -14,9 +14,18 @@ import optax
 import pytest
 
 import jaxgan
-from jaxgan import experiments, parallel, population, prepare, random, steps
+from jaxgan import (
+    evaluate,
+    experiments,
+    logging,
+    parallel,
+    population,
+    prepare,
+    random,
+    steps,
+)
 from jaxgan.errors import RunError
-from tests import toy_experiment, toy_runs
+from tests import toy_experiment, toy_metric, toy_runs
 
 SEEDS = (2, 3, 4)
 
@@ -192,6 +201,23 @@ def test_populations_that_cannot_be_are_refused(fields, said, tmp_path):
     with pytest.raises(RunError, match=said):
         toy_runs.train(tmp_path / "run", **fields)
     assert not (tmp_path / "run").exists()
+
+
+def test_every_member_is_measured_and_their_mean_decides(data, tmp_path, monkeypatch):
+    toy_metric.put_in_place(monkeypatch)
+    fields = {"seed": 2, "seeds": 3, "steps": 8, "steps_per_call": 4, **toy_metric.FLAGS}
+    toy_runs.train(tmp_path, data=data, **fields)
+    rows = [row for row in toy_runs.rows(tmp_path) if logging.is_measurement(row)]
+    lowest = min(rows, key=lambda row: row["evaluation/swd"])
+    found = lowest["members"]["evaluation/swd"]
+    assert lowest["members"]["seed"] == list(SEEDS)
+    assert lowest["evaluation/swd"] == pytest.approx(np.mean(found))
+    assert len(set(found)) == 3
+    flags = {"checkpoint": "best", "metrics": ("swd",), "samples": 30, "cache": False}
+    for seed, value in zip(SEEDS, found, strict=True):
+        report = evaluate.evaluate(evaluate.Config(tmp_path, member=seed, **flags))
+        assert report["step"] == lowest["step"]
+        assert report["numbers"]["swd"] == pytest.approx(value, rel=1e-3)
 
 
 def test_members_start_from_the_weights_of_one_run_or_each_from_its_own(together, alone, data):

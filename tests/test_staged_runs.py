@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import checkpoint, parallel, run
-from tests import staged_experiment, toy_runs
+from jaxgan import checkpoint, logging, parallel, run
+from tests import staged_experiment, toy_metric, toy_runs
 
 
 def train(workdir, **fields):
@@ -63,3 +63,13 @@ def test_a_member_of_a_population_in_stages_is_its_single_run(whole, data, tmp_p
 def test_stages_that_cut_a_call_in_two_are_refused(data, tmp_path):
     with pytest.raises(jaxgan.errors.RunError, match="no multiple of the 3 steps"):
         train(tmp_path, data=data, steps_per_call=3)
+
+
+def test_each_stage_is_measured_by_its_own_model(data, tmp_path, monkeypatch):
+    toy_metric.put_in_place(monkeypatch, [1.0, 2.0, 3.0])
+    train(tmp_path, data=data, **{**toy_metric.FLAGS, "evaluate_every": 24})
+    measured = [row["step"] for row in toy_runs.rows(tmp_path) if logging.is_measurement(row)]
+    assert measured == [8, 16, 24]
+    model = jaxgan.load(tmp_path, checkpoint="best")
+    assert model.step == 8
+    assert model.state["generator"].params["Dense_0"]["kernel"].shape == (3, 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +23,8 @@ from jaxgan.metrics import (
     streaming,
 )
 from jaxgan.metrics.features import Extractor
-from jaxgan.metrics.streaming import Metric
-from jaxgan.types import Array
+from jaxgan.metrics.streaming import Aim, Metric
+from jaxgan.types import GAN, Array
 
 METRICS: Mapping[str, Callable[[], Metric]] = {
     "fid": frechet.metric,
@@ -52,6 +52,41 @@ class Scores(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+def chosen(names: Sequence[str]) -> dict[str, Metric]:
+    """The metrics of these names, each with its usual settings; ValueError where one is unknown, or
+    there are none.
+    """
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        asked = repr(unknown[0]) if unknown else "no metric"
+        raise ValueError(f"{asked} was asked for; expected some of {', '.join(METRICS)}")
+    return {name: METRICS[name]() for name in names}
+
+
+def extractor_of(inception: str | pathlib.Path | None, *, sha256: str | None = None) -> Extractor:
+    """What metrics look through: Inception with the weights in the file, or the proxy if None.
+
+    Raises ValueError as `features.of_inception` does.
+    """
+    if inception is None:
+        return features.proxy()
+    return features.of_inception(inception, sha256=sha256)
+
+
+def images_of(source: data.Source, gan: GAN) -> data.Dataset:
+    """The data, as images to measure the model against.
+
+    Raises ValueError where they are no single images, or the model makes its own from others.
+    """
+    from_images = {"a", "b"} & set(gan.conditions)
+    if isinstance(source, data.Dataset) and not source.inputs and not from_images:
+        return source
+    raise ValueError(
+        f"the model of {source.name} cannot be measured: metrics compare single images with those "
+        "of a model that draws images from nothing but latents and labels"
+    )
+
+
 def evaluator(
     metrics: Mapping[str, Metric],
     real: data.Dataset,
@@ -65,13 +100,14 @@ def evaluator(
     now, or taken from the folder `cache`.
 
     A pure function of the generator: its scores are the same in the middle of training as after
-    it, and it changes nothing. Raises ValueError on numbers below 1, or probabilities that the
-    network does not give.
+    it, and it changes nothing. Raises ValueError on fewer samples than a metric needs, on images
+    that the network is of no use for, or probabilities that it does not give.
     """
-    if samples < 1 or not metrics:
-        raise ValueError(f"{samples} samples and {len(metrics)} metrics; expected one of each")
+    _require_enough(metrics, samples)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
+    if set(sights) - {"images"}:
+        _require_of_use(extractor, real)
     known = reference.statistics(streams, real, extractor=extractor, piece=PIECE, folder=cache)
     settings = {
         "real": {"data": real.name, "digest": real.digest, "images": len(real)},
@@ -106,9 +142,43 @@ def compare(
     for metric in metrics:
         stream = metric.stream
         found = metric.compute(generated[stream.name], real[stream.name])
-        named = (lambda name: name) if stream.sees == "images" else extractor.named
-        numbers |= {named(name): value for name, value in found.items()}
+        numbers |= {_named(name, metric, extractor): value for name, value in found.items()}
     return numbers
+
+
+def aim(metrics: Mapping[str, Metric], extractor: Extractor) -> Aim:
+    """By which of the numbers of `compare` the first of the metrics says that one generator is
+    better than another; ValueError where it says nothing of that.
+    """
+    name, metric = next(iter(metrics.items()))
+    if metric.aim is None:
+        raise ValueError(
+            f"{name} does not say which of two generators is better; name another metric first"
+        )
+    return metric.aim._replace(number=_named(metric.aim.number, metric, extractor))
+
+
+def _named(number: str, metric: Metric, extractor: Extractor) -> str:
+    return number if metric.stream.sees == "images" else extractor.named(number)
+
+
+def _require_enough(metrics: Mapping[str, Metric], samples: int) -> None:
+    if samples < 1 or not metrics:
+        raise ValueError(f"{samples} samples and {len(metrics)} metrics; expected one of each")
+    for name, metric in metrics.items():
+        if samples < metric.least:
+            raise ValueError(
+                f"{name} needs {metric.least} samples or more; {samples} were asked for"
+            )
+
+
+def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
+    if extractor.channels not in (None, real.shape[2]):
+        raise ValueError(
+            f"the images of {real.name} have {real.shape[2]} channels, and the {extractor.label} "
+            f"features are of {extractor.channels}: give the weights of FID's Inception "
+            "(--inception), or measure swd, which needs no network"
+        )
 
 
 def _drawn(sample: Sample, count: int, seed: int) -> Iterator[np.ndarray]:

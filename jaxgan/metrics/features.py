@@ -34,11 +34,13 @@ class Extractor:
               that the papers mean.
     see:      the network.
     settings: what decides its numbers, by name, such as the sha256 of its weights.
+    channels: of the only images that it is of use for; None: any.
     """
 
     label: str
     see: Sees
     settings: Mapping[str, Any]
+    channels: int | None = None
 
     def named(self, metric: str) -> str:
         """The name of a number under the label: 'proxy_fid'."""
@@ -61,7 +63,7 @@ def proxy() -> Extractor:
         "features": "the mean of its last maps, 128",
         "size": "28x28 grey, cropped and scaled by Lanczos",
     }
-    return Extractor("proxy", see, settings)
+    return Extractor("proxy", see, settings, channels=garments.SHAPE[2])
 
 
 def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:

@@ -115,7 +115,8 @@ def metric() -> Metric:
             _warn_if_few(int(side.count), name)
         return {"fid": frechet_distance(generated, real)}
 
-    return Metric(MOMENTS, compute, {"covariance": "unbiased, float64"})
+    aim = streaming.Aim("fid", "lowest")
+    return Metric(MOMENTS, compute, {"covariance": "unbiased, float64"}, aim=aim)
 
 
 def infinity_metric(*, smallest: int = 5000, points: int = 15, seed: int = 0) -> Metric:
@@ -128,7 +129,13 @@ def infinity_metric(*, smallest: int = 5000, points: int = 15, seed: int = 0) ->
         return {"fid_infinity": found}
 
     settings = {"subsets": points, "images of the smallest": smallest, "seed of the subsets": seed}
-    return Metric(streaming.FEATURES, compute, settings)
+    return Metric(
+        streaming.FEATURES,
+        compute,
+        settings,
+        least=2 * smallest,
+        aim=streaming.Aim("fid_infinity", "lowest"),
+    )
 
 
 def proxy_fid(images: Array | np.ndarray, real: Array | np.ndarray) -> float:

@@ -60,7 +60,8 @@ def metric(*, splits: int = 10) -> Metric:
             "inception_score_of_real": inception_score(real.rows, splits=splits).mean,
         }
 
-    return Metric(streaming.PROBABILITIES, compute, {"splits": splits})
+    aim = streaming.Aim("inception_score", "highest")
+    return Metric(streaming.PROBABILITIES, compute, {"splits": splits}, least=splits, aim=aim)
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -82,7 +82,8 @@ def _squared_radii(features: np.ndarray, neighbours: int) -> np.ndarray:
 
 def metric(*, manifold: int = 3, density: int = 5) -> Metric:
     """All four as a metric; `manifold` neighbours for precision and recall, `density` for density
-    and coverage.
+    and coverage. Coverage says which of two generators is better, as it takes both quality and
+    variety.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
@@ -94,7 +95,13 @@ def metric(*, manifold: int = 3, density: int = 5) -> Metric:
         "neighbours of precision and recall": manifold,
         "neighbours of density and coverage": density,
     }
-    return Metric(streaming.FEATURES, compute, settings)
+    return Metric(
+        streaming.FEATURES,
+        compute,
+        settings,
+        least=manifold + 1,
+        aim=streaming.Aim("coverage", "highest"),
+    )
 
 
 def _checked(

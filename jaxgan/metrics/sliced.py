@@ -124,7 +124,7 @@ def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Met
     name = f"patches: {per_image} an image, seed {seed}"
     stream = Stream(name, "images", streaming.no_rows, update)
     settings = {"patches an image and level": per_image, "directions": directions, "seed": seed}
-    return Metric(stream, compute, settings)
+    return Metric(stream, compute, settings, aim=streaming.Aim("swd", "lowest"))
 
 
 def _scaled(patches: np.ndarray) -> np.ndarray:

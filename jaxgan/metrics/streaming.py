@@ -32,17 +32,30 @@ class Stream(NamedTuple):
     update: Callable[[Any, np.ndarray], Any]
 
 
+class Aim(NamedTuple):
+    """What makes one generator better than another: the name of a number, and whether its lowest or
+    its highest value is the best.
+    """
+
+    number: str
+    best: Literal["lowest", "highest"]
+
+
 class Metric(NamedTuple):
     """Numbers that compare two sets of images.
 
     stream:   the statistic of each set that they are computed from.
     compute:  `compute(generated, real) -> {name: number}` from its two states.
     settings: what must be said beside the numbers, by name.
+    least:    the generated images without which there are no numbers.
+    aim:      which of the numbers says how good a generator is, if any.
     """
 
     stream: Stream
     compute: Callable[[Any, Any], dict[str, float]]
     settings: Mapping[str, Any]
+    least: int = 2
+    aim: Aim | None = None
 
 
 class Rows(NamedTuple):

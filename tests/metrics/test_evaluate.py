@@ -69,6 +69,29 @@ def test_the_text_names_what_was_measured_and_calls_a_proxy_a_proxy(finished, ca
     assert not cache.exists()
 
 
+def test_what_a_run_measured_is_what_the_command_finds_of_its_best_state(
+    data, tmp_path, capsys, cache
+):
+    workdir = toy_runs.train(
+        tmp_path / "run", data=data, steps=8, evaluate_every=4, evaluate_samples=130
+    )
+    rows = [row for row in toy_runs.rows(workdir) if "measured" in row]
+    lowest = min(rows, key=lambda row: row["evaluation/proxy_fid"])
+    code, out, _ = printed(
+        capsys, workdir, "--checkpoint", "best", "--metrics", "fid", "--samples", "130", "--json"
+    )
+    assert code == 0
+    report = json.loads(out)
+    assert report["step"] == lowest["step"]
+    assert report["settings"] == lowest["measured"]["settings"]
+    assert report["warnings"] == lowest["measured"]["warnings"]
+    expected = lowest["evaluation/proxy_fid"]
+    assert report["numbers"] == {"proxy_fid": pytest.approx(expected, rel=1e-3)}
+    log = (workdir / "log.txt").read_text()
+    assert f"step {lowest['step']}: proxy fid {expected:.5g}, the best so far" in log
+    assert "beware: a Frechet distance of 130 generated images" in log
+
+
 def test_a_brought_network_measures_without_the_proxy(finished, monkeypatch, capsys):
     own = features.of_function(lambda x: x.reshape(len(x), -1), name="pixels")
     asked = []

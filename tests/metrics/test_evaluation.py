@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import data, evaluate
+from jaxgan import data, run
 from jaxgan.metrics import evaluation, features, frechet, kernel, msssim, prdc, reference
+from jaxgan.types import GAN
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,8 @@ def test_kept_statistics_give_the_same_numbers_and_the_network_sees_no_real_imag
     kept = evaluator(real, metrics, extractor=extractor, cache=tmp_path)
     assert not seen
     assert fresh == gathered == kept(sample).numbers
+    if metric != "ms_ssim":  # it says nothing of quality
+        assert evaluation.aim(metrics, extractor).number in fresh
 
 
 def test_metrics_that_share_a_statistic_keep_it_once(real, tmp_path):
@@ -152,7 +155,7 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
 
 
 def test_the_command_names_every_metric():
-    assert set(typing.get_args(evaluate.Name)) == set(evaluation.METRICS)
+    assert set(typing.get_args(run.MetricName)) == set(evaluation.METRICS)
 
 
 def test_nothing_to_measure_is_refused(real):
@@ -160,3 +163,27 @@ def test_nothing_to_measure_is_refused(real):
         evaluator(real, {"fid": frechet.metric()}, samples=0)
     with pytest.raises(ValueError, match="no class probabilities"):
         evaluator(real, {"is": evaluation.METRICS["inception_score"]()})
+
+
+def test_what_a_metric_cannot_be_had_of_is_refused_before_a_sample_is_drawn(real):
+    with pytest.raises(ValueError, match="fid_infinity needs 10000 samples or more; 50 were"):
+        evaluator(real, evaluation.chosen(["fid", "fid_infinity"]))
+    with pytest.raises(ValueError, match="noise have 3 channels, and the proxy features are of 1"):
+        evaluator(real, evaluation.chosen(["kid"]), extractor=features.proxy())
+    assert evaluator(real, evaluation.chosen(["ms_ssim"]), extractor=features.proxy())
+    with pytest.raises(ValueError, match="ms_ssim does not say which of two generators is better"):
+        evaluation.aim(evaluation.chosen(["ms_ssim", "fid"]), brightness())
+
+
+def test_only_models_that_draw_single_images_by_themselves_are_measured(real):
+    def drawing(*conditions):
+        return GAN(None, None, None, conditions)
+
+    assert evaluation.images_of(real, drawing("label", "image")) is real
+    for source, gan in (
+        (real, drawing("a")),
+        (data.Pairs(real, real), drawing()),
+        (data.load("ring").train, drawing()),
+    ):
+        with pytest.raises(ValueError, match="cannot be measured"):
+            evaluation.images_of(source, gan)

@@ -121,7 +121,7 @@ def test_too_few_rows_are_not_extrapolated_from():
 
 
 def test_the_metric_streams_and_warns_of_few_images():
-    stream, compute, _ = frechet.metric()
+    stream, compute, *_ = frechet.metric()
     whole = features(5000, 3)
     state = stream.update(stream.update(stream.init(), whole[:70]), whole[70:])
     many = frechet.moments(whole)
