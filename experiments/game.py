@@ -50,11 +50,18 @@ class Game(run.Common):
     """
     accumulate: int = 1
     """Slices a batch's gradients are averaged over, to save memory."""
+    limit_images: int | None = None
+    """Train on so many of the training images alone; fewer are always among more."""
 
     @property
     def rows_per_step(self) -> int:
         """A round takes one batch for each discriminator step."""
         return self.batch_size * self.n_critic
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """The training images that the flags leave."""
+        return {**super().data_options, "limit": self.limit_images}
 
 
 def image_shape(spec: run.DataSpec) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ own key, and what it brings in from outside the picture is 0. `sequence` makes a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,17 +26,33 @@ ENTRY = "augmentation"
 # --- colours --------------------------------------------------------------------------------------
 
 
+def _sparing_transparency(change: Callable[..., Array]) -> Callable[..., Array]:
+    """The change of the first three channels where there are four, and of all of them elsewhere."""
+
+    @functools.wraps(change)
+    def run(images: Array, keys: Keys, **options: Any) -> Array:
+        if images.shape[3] != 4:
+            return change(images, keys, **options)
+        colours = change(images[..., :3], keys, **options)
+        return jnp.concatenate([colours, images[..., 3:]], axis=3)
+
+    return run
+
+
+@_sparing_transparency
 def brightness(images: Array, keys: Keys, *, most: float = 0.5) -> Array:
     """The images, each made brighter by one number in [-most, most)."""
     return images + _uniform(keys, "brightness", -most, most)
 
 
+@_sparing_transparency
 def saturation(images: Array, keys: Keys, *, most: float = 1.0) -> Array:
     """The images, each pixel's distance from its grey scaled by one in [1 - most, 1 + most)."""
     grey = jnp.mean(images, axis=3, keepdims=True)
     return grey + (images - grey) * _uniform(keys, "saturation", 1 - most, 1 + most)
 
 
+@_sparing_transparency
 def contrast(images: Array, keys: Keys, *, most: float = 0.5) -> Array:
     """The images, each one's distance from its mean scaled by a number in [1 - most, 1 + most)."""
     mean = jnp.mean(images, axis=(1, 2, 3), keepdims=True)
@@ -196,8 +213,16 @@ def adapt(
     `period` train steps the probability moves up where r is above the target and down where it is
     below, at a speed that takes `images` images from 0 to 1, and stays in [0, 1]. It is reported as
     'augmentation/probability', and lives in the state's `extra` (`initial`): it is saved and
-    resumed with all the rest. Raises ValueError where the step does not report the signal.
+    resumed with all the rest. Raises ValueError on a target that r cannot pass on both sides, on
+    numbers that are not positive, and, when traced, where the step does not report the signal.
     """
+    if not -1 <= target <= 1:
+        raise ValueError(f"the target of the mean sign is {target}; expected -1 to 1")
+    if images <= 0 or period < 1:
+        raise ValueError(
+            f"the probability is to move every {period} steps, from 0 to 1 in {images} images; "
+            "expected positive numbers"
+        )
 
     def adapted(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         state, metrics = step(state, batch, keys)
@@ -223,3 +248,15 @@ def adapt(
         return state.replace(extra={**state.extra, ENTRY: new}), {**metrics, **report}
 
     return adapted
+
+
+def adapting(schedule: Callable[..., Step], **options: Any) -> Callable[..., Step]:
+    """The schedule of a game whose rounds `adapt` follows; `options` are those of `adapt`.
+
+    A round of several discriminator steps moves the probability once, by the signs of all of them.
+    """
+
+    def round_of_play(discriminator: Step, generator: Step, **shared: Any) -> Step:
+        return adapt(schedule(discriminator, generator, **shared), **options)
+
+    return round_of_play

@@ -5,7 +5,7 @@ schedule.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as linen
@@ -16,7 +16,7 @@ import optax
 from jaxgan import objectives, random, state, steps
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, PyTree, Step
+from jaxgan.types import GAN, Array, Objective, PyTree, Step
 
 Schedule = Callable[..., Step]
 """How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
@@ -25,6 +25,11 @@ n_critic=5)`.
 
 Optimisers = Mapping[str, optax.GradientTransformation]
 """What moves each player, by its name."""
+
+Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
+"""What becomes of the discriminator's and the generator's objective before they are lifted to
+steps: seen through a view (`views.for_both`), with a term more (`terms.plus`), unrolled, ...
+"""
 
 Defaults = Mapping[str, Callable[[int], Array]]
 """By the name of a condition, `count -> values [count]` where the caller gives none."""
@@ -49,6 +54,11 @@ def simultaneously(discriminator: Step, generator: Step) -> Step:
     return steps.simultaneous({"discriminator": discriminator, "generator": generator})
 
 
+def unrefined(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
+    """Both objectives as they are."""
+    return discriminator, generator
+
+
 def build(
     generator: linen.Module,
     discriminator: linen.Module,
@@ -63,7 +73,9 @@ def build(
     default_conditions: Defaults | None = None,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: objectives.Penalty | None = None,
+    refine: Refinement = unrefined,
     projection: Callable[[PyTree], PyTree] | None = None,
+    extra: Mapping[str, Any] | None = None,
     accumulate: int = 1,
     ema_half_life: float | None = None,
     axis_name: str | None = None,
@@ -77,7 +89,9 @@ def build(
     default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
                         gives none; its order is the order in which the networks take their
                         conditions.
+    refine:             of both objectives, before they are lifted to steps.
     projection:         of the discriminator's params, after each of its steps (weight clipping).
+    extra:              the state's at first: what refined objectives or the schedule carry in it.
     ema_half_life:      in images; averages the generator (None: no average is kept).
 
     `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise
@@ -86,15 +100,13 @@ def build(
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
     lift = functools.partial(steps.update, accumulate=accumulate, axis_name=axis_name)
-    judge = lift(
-        "discriminator",
-        objectives.discriminator_objective(
-            loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
-        ),
+    plain = objectives.discriminator_objective(
+        loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
     )
+    refined = refine(plain, objectives.generator_objective(loss, draw, conditions=conditions))
+    judge, generate = map(lift, ("discriminator", "generator"), refined)
     if projection is not None:
         judge = steps.then(judge, steps.project("discriminator", projection))
-    generate = lift("generator", objectives.generator_objective(loss, draw, conditions=conditions))
     play = functools.partial(schedule, shared_noise=draw) if shared_noise else schedule
     round_of_play, averaged = play(judge, generate), ()
     if ema_half_life is not None:
@@ -102,8 +114,9 @@ def build(
         average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
         round_of_play = steps.then(round_of_play, average)
     networks = {"generator": generator, "discriminator": discriminator}
+    first = functools.partial(state.create, ema=averaged, extra=extra)
     return GAN(
-        _initialiser(networks, optimisers, shape, latents, defaults=defaults, averaged=averaged),
+        _initialiser(networks, optimisers, shape, latents, defaults=defaults, create=first),
         steps.make_train_step(round_of_play, axis_name=axis_name),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
@@ -117,7 +130,7 @@ def _initialiser(
     latents: objectives.Draw,
     *,
     defaults: Defaults,
-    averaged: Sequence[str],
+    create: Callable[..., state.GANState],
 ) -> Callable[[Array], state.GANState]:
     """`init(key)`: both players from one example each, a drawn latent and an image of zeros."""
 
@@ -136,7 +149,7 @@ def _initialiser(
             "generator": player("generator", for_generator, latents(one)),
             "discriminator": player("discriminator", for_discriminator, jnp.zeros((1, *shape))),
         }
-        return state.create(for_training, players, ema=averaged)
+        return create(for_training, players)
 
     return init
 

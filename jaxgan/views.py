@@ -49,6 +49,17 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
     return run
 
 
+def for_both(view: View) -> Callable[[Objective, Objective], tuple[Objective, Objective]]:
+    """What makes both objectives of a game look through the view: the `refine` of
+    `two_player.build`.
+    """
+
+    def refine(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
+        return through(discriminator, view), through(generator, view)
+
+    return refine
+
+
 def instance_noise(std: Callable[[Array], Any]) -> View:
     """Images with N(0, std^2) noise on every entry (Arjovsky and Bottou 2017, section 3; Sonderby
     et al. 2017, section 3.1).

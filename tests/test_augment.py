@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 from functools import partial
 
 import jax
@@ -12,10 +14,24 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import augment, checkpoint, losses, objectives, random, steps, views
+import jaxgan
+from experiments import dcgan
+from jaxgan import (
+    augment,
+    checkpoint,
+    data,
+    losses,
+    objectives,
+    parallel,
+    random,
+    run,
+    rundir,
+    steps,
+    views,
+)
 from jaxgan.models import vanilla
 from jaxgan.state import Mean
-from tests import toy_players
+from tests import toy_players, toy_runs
 
 LATENTS = partial(random.latents, size=3, prior="uniform")
 
@@ -46,6 +62,23 @@ def test_an_objective_looks_through_its_view_alone():
             state, batch, keys
         )
         assert float(seen) == pytest.approx(float(objective(twice, batch, keys)[0]), rel=1e-6)
+
+
+def test_both_objectives_of_a_game_look_through_one_view():
+    state = toy_players.state_of(
+        {"generator": toy_players.scale(0.5), "discriminator": toy_players.scale(3.0)}
+    )
+    given = state, {"image": jnp.arange(4.0)[:, None]}, toy_players.keys_of(4)
+    draw, loss = objectives.fakes(partial(random.latents, size=1)), losses.wasserstein()
+    makers = objectives.discriminator_objective, objectives.generator_objective
+    made = [make(loss, draw) for make in makers]
+
+    def view(state, images, keys):
+        return images + random.uniform(keys, (1,))
+
+    for plain, refined in zip(made, views.for_both(view)(*made), strict=True):
+        assert refined(*given)[0] == views.through(plain, view)(*given)[0]
+        assert refined(*given)[0] != plain(*given)[0]
 
 
 def test_real_and_generated_images_are_transformed_independently():
@@ -117,6 +150,13 @@ def test_colours_change_what_they_name_and_leave_the_rest():
     factors = contrasted.std(axis=(1, 2, 3)) / images.std(axis=(1, 2, 3))
     assert 0.5 <= factors.min() < 0.55
     assert 1.45 < factors.max() <= 1.5001
+
+
+def test_colours_leave_transparency_as_it_is():
+    images, keys = pictures(6, (8, 6, 4)), keys_of(6)
+    coloured = augment.color(images, keys)
+    np.testing.assert_array_equal(coloured[..., 3], images[..., 3])
+    np.testing.assert_array_equal(coloured[..., :3], augment.color(images[..., :3], keys))
 
 
 def test_translations_are_whole_pixels_of_every_size_and_bring_in_zeros():
@@ -211,30 +251,66 @@ def test_a_step_without_the_signal_is_refused():
         step(state, {}, toy_players.keys_of(2))
 
 
-def adaptive_game():
+@pytest.mark.parametrize("options", [{"target": 1.5}, {"images": 0}, {"period": 0}])
+def test_numbers_that_adapt_nothing_are_refused(options):
+    with pytest.raises(ValueError, match="expected"):
+        augment.adapt(lambda state, batch, keys: (state, {}), **options)
+
+
+def adaptive_game(*, axis_name=None, target=-1.0, n_critic=1):
     """Small perceptrons on pictures, under adaptive augmentation."""
-    gan = vanilla.build(
+    return vanilla.build(
         shape=(4, 4, 1),
         latent_size=3,
         generator=vanilla.Generator((4, 4, 1), (8,)),
         discriminator=vanilla.Discriminator((8,), dropout=0.0),
         loss=losses.non_saturating(),
         optimisers=laws.descent(),
-    )
-    draw, loss = objectives.fakes(LATENTS), losses.non_saturating()
-    view = augment.adaptive([augment.mirroring, augment.brightness])
-    judge = views.through(objectives.discriminator_objective(loss, draw), view)
-    generate = views.through(objectives.generator_objective(loss, draw), view)
-    body = steps.alternate(
-        augment.adapt(steps.update("discriminator", judge), period=2, images=100, target=-2.0),
-        steps.update("generator", generate),
+        refine=views.for_both(augment.adaptive([augment.brightness])),
+        extra=augment.initial(),
+        schedule=augment.adapting(
+            partial(steps.alternate, n_critic=n_critic),
+            period=2,
+            images=100,
+            target=target,
+            axis_name=axis_name,
+        ),
+        axis_name=axis_name,
     )
 
-    def init(key):
-        extra = toy_players.state_of({}, extra=augment.initial()).extra
-        return gan.init(key).replace(extra=extra)
 
-    return gan._replace(init=init, step=steps.make_train_step(body))
+def played(gan, count, *, mode="jit", devices=1, rows=8):
+    """What a new game carries and reports of the strength after each of `count` steps."""
+    mesh = parallel.data_mesh(jax.devices()[:devices])
+    step = parallel.compile_step(gan.step, mode=mode, mesh=mesh)
+    state, found = parallel.place_state(gan.init(jax.random.key(0)), mesh), []
+    for index in range(count):
+        batch = {"image": pictures(rows, (4, 4, 1), seed=index)}
+        state, metrics = step(state, parallel.shard(batch, mesh))
+        carried = {name: float(value) for name, value in state.extra["augmentation"].items()}
+        found.append({**carried, "reported": float(metrics["augmentation/probability"].value)})
+    return found
+
+
+@functools.cache
+def played_alone():
+    return played(adaptive_game(target=0.0), 5)
+
+
+@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
+def test_the_strength_follows_the_images_of_all_devices(mode):
+    assert played_alone()[-1]["count"] == played_alone()[-1]["images"] == 8
+    assert any(one["probability"] > 0 for one in played_alone())
+    gan = adaptive_game(target=0.0, axis_name=parallel.axis_for(mode))
+    together = played(gan, 5, mode=mode, devices=4)
+    for one, other in zip(played_alone(), together, strict=True):
+        assert other == pytest.approx(one, abs=1e-6)
+
+
+def test_a_round_of_several_discriminator_steps_moves_the_strength_once():
+    _, second, third = played(adaptive_game(n_critic=3), 3, rows=24)
+    assert second["probability"] == third["probability"] == pytest.approx(0.48)
+    assert (second["count"], third["count"]) == (0, 24)
 
 
 def test_the_strength_is_saved_and_resumed_exactly(tmp_path):
@@ -262,3 +338,61 @@ def test_the_strength_is_saved_and_resumed_exactly(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(left, right)
+
+
+# --- the flags ------------------------------------------------------------------------------------
+
+
+def few_images(folder, **options):
+    """A configuration of the smallest run on 24 of 60 images."""
+    draws = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 1)).astype(np.uint8)
+    np.savez(folder / "images.npz", images=draws)
+    settings = {**dcgan.PRESETS["smoke"], "augment": "ada", "ada_images": 64.0}
+    settings |= {"data": f"npz:{folder / 'images.npz'}", "limit_images": 24, "cache": False}
+    return dcgan.Config(**{**settings, **options})
+
+
+def test_a_run_with_few_images_records_which_and_the_strength(tmp_path):
+    config = few_images(tmp_path, workdir=str(tmp_path / "run"), ada_target=-1.0)
+    path = run.train(dcgan, config)
+    assert [row["augmentation/probability"] for row in toy_runs.rows(path)] == [0.0, 0.0]
+    model = jaxgan.load(path)
+    # Four steps of 8 images, half of the 64 in which it goes from 0 to 1.
+    assert float(model.state.extra["augmentation"]["probability"]) == 0.5
+    assert model.config.limit_images == 24
+    few = data.load(config.data, limit=24).train
+    assert len(few) == 24
+    record = rundir.read_record(path)
+    assert record["data"]["digest"] == few.digest != data.load(config.data).train.digest
+
+
+@pytest.mark.slow
+def test_an_adaptive_run_in_pieces_equals_the_whole(tmp_path):
+    config = few_images(tmp_path, workdir=str(tmp_path / "whole"), steps=9)
+    whole = run.train(dcgan, config)
+    for count in (3, 9):
+        pieces = dataclasses.replace(config, workdir=str(tmp_path / "pieces"), steps=count)
+        run.train(dcgan, pieces)
+    toy_runs.assert_same(whole, tmp_path / "pieces")
+
+
+def test_the_flags_choose_what_both_players_see():
+    spec = run.DataSpec((16, 16, 1))
+    for name, extra in (("none", set()), ("diff", set()), ("ada", {"augmentation"})):
+        gan = dcgan.build(dcgan.Config(augment=name, width=2), spec)
+        state = jax.eval_shape(gan.init, jax.random.key(0))
+        assert set(state.extra) == extra
+        reported = jax.eval_shape(gan.step, state, {"image": jnp.zeros((8, 16, 16, 1))})[1]
+        assert ("augmentation/probability" in reported) == (name == "ada")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"augment": "ada", "loss": "wasserstein"}, "use --augment diff"),
+        ({"augment": "ada", "ada_target": 2.0}, "the target of the mean sign is 2.0"),
+    ],
+)
+def test_a_strength_that_nothing_can_adapt_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        dcgan.build(dcgan.Config(**options), run.DataSpec((16, 16, 1)))
