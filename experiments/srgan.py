@@ -91,6 +91,16 @@ class Config(run.Common):
     accumulate: int = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
+    @property
+    def margin(self) -> int:
+        """How many pixels of a small image, at most, one of the large image depends on each way: by
+        it photos of any size are enlarged tile by tile.
+        """
+        from jaxgan.nn import enlarging, upscale
+
+        network = enlarging.reach(self.architecture, factor=self.factor, blocks=self.blocks)
+        return network + (upscale.REACH if self.consistent else 0)
+
 
 PRESETS = {
     # Ledig et al. 2017, section 3.2: 16 blocks, 1e6 steps by the mean square at 1e-4, then 1e5 at
@@ -246,14 +256,6 @@ def features_of(config: Config) -> Any:
     raise ValueError(
         f"the features are {config.features!r}; expected wavelets, pixels or vgg19:FILE"
     )
-
-
-def margin(config: Config) -> int:
-    """How many pixels of a small image, at most, one of the large image depends on each way."""
-    from jaxgan.nn import enlarging, upscale
-
-    network = enlarging.reach(config.architecture, factor=config.factor, blocks=config.blocks)
-    return network + (upscale.REACH if config.consistent else 0)
 
 
 def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:

@@ -156,7 +156,7 @@ def of_photos(trained: Any, folder: pathlib.Path, *, tile: int) -> list[str]:
     from jaxgan.data import bicubic
     from jaxgan.metrics import psnr_ssim
 
-    enlargers, margin = enlargers_of(trained, rows=1), srgan.margin(trained.config)
+    enlargers, margin = enlargers_of(trained, rows=1), trained.config.margin
     rows = ["", f"{'PSNR, dB':28s}" + "".join(f"{name:>12s}" for name in enlargers)]
     for path, photo in photos(folder, trained.spec.shape[2], trained.config.factor):
         small = bicubic.smaller(photo[None], trained.config.factor)[0]

@@ -1,17 +1,24 @@
-"""Image files through a trained model that turns images into images.
+"""Image files through a trained model that turns images into images, or captions through one that
+draws them.
 
     python -m jaxgan.translate RUN INPUT... --out DIR
+    python -m jaxgan.translate RUN --captions "a red bird" "a blue one" --out DIR
 
 Each INPUT is an image or a folder of them; what becomes of cat.jpg is DIR/cat.png, and the sub-
 folders of a folder are kept. An image keeps its size: where the network does not take it, it is
 filled up with its own reflection and what comes out is cut back. Colours are converted to those the
 model knows. All of that is said. A model with noise or batch statistics, such as Pix2Pix, is used
-as it was trained: images of one size go through in batches of the run's batch size.
+as it was trained: images of one size go through in batches of the run's batch size. Photos of any
+size through a model whose configuration says how far its pixels see (`margin`, as
+super-resolution's does) are computed tile by tile, without seams.
+
+A caption becomes a picture of its name: a-red-bird.png.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +57,12 @@ class Config:
     """Size to bring the inputs to first, like 64 or 64x96 (height x width); default: none."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
     """How inputs are brought to the resolution."""
+    tile: int = 256
+    """Side of the tiles in which photos are computed, in their pixels."""
+    captions: tuple[str, ...] = ()
+    """What to draw, in the place of inputs."""
+    each: int = 1
+    """Pictures of each caption."""
     seed: int = 0
     """Of the model's noise, if it has any."""
 
@@ -76,15 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
-    """The files written, one for each image that can be read; `say` is told what was done to them.
+    """The files written, one for each image that can be read, or `each` for each caption; `say` is
+    told what was done to them.
 
-    Raises RunError where the run does not translate such images, and DataError where there are
-    none; then nothing is written.
+    Raises RunError where the run does not translate such images, or does not draw from captions,
+    and DataError where there are none; then nothing is written.
     """
     import jaxgan
     from jaxgan.data import fitting
 
     model = jaxgan.load(config.run)
+    if config.captions:
+        return _illustrated(model, config, say)
     channels = _channels(model, config)
     found = _found(config, say)
     fit = fitting.make_fit(config.resolution, config.resize, channels)
@@ -106,25 +122,51 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     return written
 
 
+# --- captions -------------------------------------------------------------------------------------
+
+
+def _illustrated(model: Trained, config: Config, say: Say) -> list[pathlib.Path]:
+    """The files written of captions."""
+    from jaxgan import illustrate
+
+    if config.inputs:
+        raise RunError("images and captions were given; give either")
+    drawn = list(illustrate.pictures(model, config.captions, each=config.each, seed=config.seed))
+    _require_files(config, "makes", model.spec.shape)
+    written = [_write(config.out / f"{name}.png", pixels) for name, pixels in drawn]
+    say(f"{len(written)} images are in {config.out}")
+    return written
+
+
 # --- the model ------------------------------------------------------------------------------------
 
 
 def _channels(model: Trained, config: Config) -> int:
     """The channels of the inputs; RunError where the model does not translate them to files."""
-    shapes = {"a": model.spec.inputs.get("a", ()), "b": model.spec.shape}
+    shapes = _shapes(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
         takes = ", ".join(model.gan.conditions) or "nothing"
         raise RunError(
             f"{config.run} does not translate images of {config.source}: its model takes {takes}"
         )
     made = shapes["b" if config.source == "a" else "a"]
-    for what, shape in (("takes", shapes[config.source]), ("makes", made)):
-        if shape[2] not in (1, 3, 4):
-            raise RunError(
-                f"the model of {config.run} {what} images of {shape[2]} channels, which no image "
-                "file holds; use jaxgan.load and arrays"
-            )
+    _require_files(config, "takes", shapes[config.source])
+    _require_files(config, "makes", made)
     return shapes[config.source][2]
+
+
+def _shapes(model: Trained) -> dict[str, tuple[int, ...]]:
+    """The shapes of images of a and b; of a model of single images, of these."""
+    return {"a": model.spec.inputs.get("a", model.spec.shape), "b": model.spec.shape}
+
+
+def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
+    """RunError where no image file holds images of the shape, which the model takes or makes."""
+    if shape[2] not in (1, 3, 4):
+        raise RunError(
+            f"the model of {config.run} {what} images of {shape[2]} channels, which no image file "
+            "holds; use jaxgan.load and arrays"
+        )
 
 
 def nearest_size(model: Trained, config: Config, size: Size, channels: int) -> Size:
@@ -132,7 +174,7 @@ def nearest_size(model: Trained, config: Config, size: Size, channels: int) -> S
 
     Raises RunError where there is none.
     """
-    known = (model.spec.inputs["a"] if config.source == "a" else model.spec.shape)[:2]
+    known = _shapes(model)[config.source][:2]
     filled = [tuple(-(-side // stride) * stride for side in size) for stride in _STRIDES]
     for height, width in [*filled, (max(size[0], known[0]), max(size[1], known[1]))]:
         if _goes_through(model, config.source, (height, width, channels)):
@@ -165,24 +207,40 @@ def _outputs(
     model: Trained, config: Config, inputs: Sequence[np.ndarray], passing: Size
 ) -> Iterator[np.ndarray]:
     """What the model makes of images uint8 of one size, filled up to `passing` on the way."""
-    import jax
     import numpy as np
 
-    from jaxgan import data, translation
+    from jaxgan import data
 
     height, width = inputs[0].shape[:2]
     margins = ((0, 0), (0, passing[0] - height), (0, passing[1] - width), (0, 0))
     filled = np.pad(data.to_float(np.stack(inputs)), margins, mode="symmetric")
-    made = translation.translated(
+    for made in _made(model, config, filled):
+        factor = made.shape[0] // passing[0]
+        yield data.to_uint8(made[: factor * height, : factor * width])
+
+
+def _made(model: Trained, config: Config, images: np.ndarray) -> Iterator[np.ndarray]:
+    """What the model makes of images [N, H, W, C], in batches as in training or, where the
+    configuration says how far its pixels see, each by itself in tiles.
+    """
+    import jax
+
+    from jaxgan import tiling, translation
+
+    translate = functools.partial(
+        translation.translated,
         model.gan,
         model.state.averaged(),
-        filled,
         source=config.source,
         key=jax.random.key(config.seed),
-        batch_size=model.config.batch_size,
     )
-    factor = made.shape[1] // passing[0]
-    yield from data.to_uint8(made[:, : factor * height, : factor * width])
+    margin = getattr(model.config, "margin", None)
+    if margin is None:
+        yield from translate(images, batch_size=model.config.batch_size)
+        return
+    enlarge = functools.partial(translate, batch_size=1)
+    for image in images:
+        yield tiling.enlarged(enlarge, image, margin=margin, tile=config.tile)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import inference, losses, penalties, steps, translation, two_player
+from jaxgan import augment, inference, losses, penalties, steps, translation, two_player, views
 from jaxgan.models import (
     bigan,
     conditional,
@@ -23,8 +23,10 @@ from jaxgan.models import (
     progressive,
     semisupervised,
     srgan,
+    text_to_image,
     vanilla,
 )
+from jaxgan.nn import characters
 from jaxgan.types import GAN
 
 BATCH = 16
@@ -95,6 +97,18 @@ _perceptrons = partial(
 _convolutional = partial(
     dcgan.build, shape=(16, 16, 1), latent_size=3, width=2, ema_half_life=100.0, **_common
 )
+
+
+def _adaptive(axis_name: str | None = None, **changes: Any) -> GAN:
+    schedule = augment.adapting(steps.alternate, images=8 * BATCH, period=2, axis_name=axis_name)
+    adaptation = {
+        "refine": views.for_both(augment.adaptive()),
+        "extra": augment.initial(0.5),
+        "schedule": schedule,
+    }
+    return _convolutional(axis_name=axis_name, **{**adaptation, **changes})
+
+
 _conditional = partial(
     conditional.build, shape=(16, 16, 1), classes=3, latent_size=3, width=2, **_common
 )
@@ -172,6 +186,26 @@ def _enlargements(axis_name: str | None = None, **changes: Any) -> GAN:
     return srgan.of_images(gan, factor=2, size=(16, 16), axis_name=axis_name)
 
 
+def _drawn_from_captions(axis_name: str | None = None, **changes: Any) -> GAN:
+    options = {
+        "shape": (16, 16, 1),
+        "text_size": 4,
+        "encoder": characters.CharacterEncoder(21, 4, 2, 3),
+        "latent_size": 3,
+        "width": 2,
+        "discriminator_width": 2,
+        "compressed": 4,
+    }
+    gan = text_to_image.build(**{**_common, **options, "axis_name": axis_name, **changes})
+
+    def step(state: Any, batch: Any) -> Any:
+        roles = ("caption", "mismatched")
+        codes = {role: jnp.round(10 * (1 + batch[role])).astype(jnp.int32) for role in roles}
+        return gan.step(state, {**batch, **codes})
+
+    return gan._replace(step=step)
+
+
 _both_ways = {
     "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
     "sides": {"discriminator": translation.DISCRIMINATORS, "generator": translation.GENERATORS},
@@ -238,6 +272,7 @@ CASES = [
         (16, 16, 1),
         exempt={"L4": "a shared forward pass is not sliced"},
     ),
+    Case("dcgan-ada", _adaptive, (16, 16, 1), exempt=_NORM),
     Case("conditional", _conditional, (16, 16, 1), classes=3, exempt=_NORM),
     Case(
         "conditional-perceptron",
@@ -315,6 +350,13 @@ CASES = [
         images={"image": (18, 17, 1)},
         exempt=_NORM,
     ),
+    Case(
+        "text-to-image",
+        _drawn_from_captions,
+        (16, 16, 1),
+        images={"image": (16, 16, 1), "caption": (8,), "mismatched": (8,)},
+        exempt=_NORM,
+    ),
 ]
 
 BY_NAME = {case.name: case for case in CASES}
@@ -322,8 +364,8 @@ BY_NAME = {case.name: case for case in CASES}
 # What the others build on: the suite checks it in every mode.
 FOUNDATION = ("vanilla", "dcgan", "conditional")
 
-# DCGAN's networks with another loss, whose laws the slow target checks.
-VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise")
+# DCGAN's networks in another game, whose laws the slow target checks.
+VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise", "dcgan-ada")
 
 # Whose programs take longest to compile: the suite checks their L2, the slow target all.
 HEAVY = (
@@ -335,6 +377,7 @@ HEAVY = (
     "cyclegan-pool",
     "discogan",
     "srgan",
+    "text-to-image",
 )
 
 

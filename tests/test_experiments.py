@@ -34,10 +34,20 @@ EXPERIMENTS = [
     "cyclegan",
     "discogan",
     "srgan",
+    "text_to_image",
 ]
 
 # The slow target runs these, too: DCGAN with another loss, and what other tests of the suite run.
-ALSO_SLOW = ("lsgan", "wgan", "wgan_gp", "sngan", "progressive", "cyclegan", "srgan")
+ALSO_SLOW = (
+    "lsgan",
+    "wgan",
+    "wgan_gp",
+    "sngan",
+    "progressive",
+    "cyclegan",
+    "srgan",
+    "text_to_image",
+)
 
 
 def module_of(name):

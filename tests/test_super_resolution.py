@@ -12,7 +12,7 @@ from PIL import Image
 
 import jaxgan
 from experiments import srgan, super_resolution
-from jaxgan import data, run
+from jaxgan import data, run, translate
 from jaxgan.data import bicubic
 
 SPEC = run.DataSpec((18, 16, 3))
@@ -79,6 +79,20 @@ def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, p
     with Image.open(finished / "super_resolution.png") as picture:
         width, height = picture.size
     assert width > 4 * 36 and height > 2 * 40
+
+
+def test_whole_photos_go_through_in_tiles_as_they_would_at_once(finished, tmp_path):
+    y, x = np.mgrid[:60, :50] / 60
+    photo = data.to_uint8(np.stack([np.sin(9 * x), np.cos(7 * y * x), x - y], axis=-1))
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    config = translate.Config(finished, (tmp_path / "photo.png",), tmp_path / "out", tile=48)
+    (path,) = translate.translate(config, say=lambda text: None)
+    model = jaxgan.load(finished)
+    at_once = data.to_uint8(np.asarray(model.sample(0, 1, a=data.to_float(photo[None])))[0])
+    with Image.open(path) as picture:
+        made = np.asarray(picture)
+    assert made.shape == (240, 200, 3)
+    assert np.abs(made.astype(int) - at_once).max() <= 1
 
 
 def test_the_first_stage_alone_has_no_game_to_score(finished):

@@ -92,6 +92,15 @@ def test_what_a_model_enlarges_is_cut_back_at_its_own_scale(runs, inputs, tmp_pa
     np.testing.assert_array_equal(outputs["x.png"], np.repeat(np.repeat(255 - pixels, 3, 0), 3, 1))
 
 
+def test_photos_are_computed_in_tiles_where_the_model_says_how_far_it_sees(runs, inputs, tmp_path):
+    path, pixels = inputs("x.png", 40, 28)
+    tiled = runs("tiled", factor=3, margin=2)
+    outputs, _ = translated(tiled, tmp_path / "out", path, tile=12)
+    np.testing.assert_array_equal(outputs["x.png"], np.repeat(np.repeat(255 - pixels, 3, 0), 3, 1))
+    with pytest.raises(ValueError, match="tiles of 4 pixels with margins of 2 leave nothing"):
+        translated(tiled, tmp_path / "none", path, tile=4)
+
+
 def test_other_modes_are_converted_and_that_is_said(runs, inputs, tmp_path):
     path, pixels = inputs("x.png", mode="RGB")
     outputs, said = translated(runs("plain"), tmp_path / "out", path)

@@ -20,6 +20,8 @@ class Config(translating.Translation):
     """How many times larger the images are made."""
     of_batch: bool = False
     """Whether the mean of the batch is taken away."""
+    margin: int | None = None
+    """How far its pixels see; None: it does not say, and images are not computed in tiles."""
 
 
 def build(config, spec, *, axis_name=None):

@@ -1,5 +1,6 @@
 """Images and points, and batches of them as a pure function of (seed, step); needs no JAX."""
 
+from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError
@@ -11,6 +12,7 @@ from jaxgan.data.sources import load
 from jaxgan.data.splits import Source, Splits, require_batch
 
 __all__ = [
+    "Captioned",
     "DataError",
     "Dataset",
     "Domains",

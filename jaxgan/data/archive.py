@@ -3,7 +3,10 @@
 Single images have the key `images` [N, H, W, C] or [N, H, W], uint8 or floats in [0, 1] or [-1, 1];
 beside it `labels` [N], integers counted from 0, which may be left out, as may `classes` [K], the
 labels' names. The images of two domains have the keys `a` and `b`, of the same form; of pairs, row
-i of one belongs to row i of the other. `np.savez(path, images=..., labels=...)` makes one.
+i of one belongs to row i of the other. Captioned images have beside `images` the key `captions`,
+strings [N] or [N, K], of which '' is none, or `embeddings`, floats [N, E] or [N, K, E]; `names`,
+strings [N], may say by what images are held out, in the place of their row's number: those of one
+name together. `np.savez(path, images=..., labels=...)` makes an archive.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from __future__ import annotations
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.data import fitting, holdout, memory, pixels
+from jaxgan.data import captions, fitting, holdout, memory, pixels
 from jaxgan.data.dataset import Dataset, check_labels
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, reason
@@ -75,6 +79,25 @@ def load_domains(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
     return joined(Domains, *splits)
 
 
+def load_captions(place: str, fit: fitting.Fit, held: holdout.Holdout) -> Splits:
+    """The archive's images with their captions or, if it has them, with embeddings of captions.
+
+    Raises DataError where an image has no caption, or there are others than images.
+    """
+    name, path, keys = _opened(place)
+    raw, notes = _images(path, keys, "images", name=name)
+    images = Dataset(name, fitting.fit_array(raw, fit, name=name))
+    if "embeddings" in keys:
+        embeddings = _embeddings(path, len(images), name=name)
+        texts = embeddings.reshape(-1, embeddings.shape[-1])
+        dataset = captions.with_texts(images, texts, [embeddings.shape[1]] * len(images))
+    else:
+        dataset, cut = captions.captioned(images, _captions(path, keys, len(images), name=name))
+        notes = (*notes, *cut)
+    names = _strings(path, "names", len(images), name=name) if "names" in keys else None
+    return _divided(dataset, held, notes, names=None if names is None else names.tolist())
+
+
 def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
     """The name for messages, the path and the archive's keys."""
     name, path = f"npz:{place}", pathlib.Path(place).expanduser()
@@ -90,8 +113,15 @@ def _images(
     return raw if raw.ndim == 4 else raw[..., None], notes
 
 
-def _divided(dataset: Dataset, held: holdout.Holdout, notes: tuple[str, ...]) -> Splits:
-    mask, note = holdout.choose(list(map(str, range(len(dataset)))), held, name=dataset.name)
+def _divided(
+    dataset: Dataset,
+    held: holdout.Holdout,
+    notes: tuple[str, ...],
+    *,
+    names: Sequence[str] | None = None,
+) -> Splits:
+    names = list(map(str, range(len(dataset)))) if names is None else names
+    mask, note = holdout.choose(names, held, name=dataset.name)
     train, held_out = (dataset.subset(np.flatnonzero(part)) for part in (~mask, mask))
     return Splits(train, held_out, (*notes, note))
 
@@ -194,6 +224,50 @@ def _class_names(classes: np.ndarray, *, name: str) -> tuple[str, ...]:
             "expected one string for each class"
         )
     return tuple(classes.astype(str).tolist())
+
+
+def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> list[list[str]]:
+    """The captions of each image, of which none is empty."""
+    if "captions" not in keys:
+        raise DataError(
+            f"{name}: the archive has neither 'captions' nor 'embeddings', it holds "
+            f"{', '.join(sorted(keys))}; rename the array"
+        )
+    given = _strings(path, "captions", count, name=name, several=True)
+    read = [[entry for entry in row if captions.plain(entry)] for row in given.tolist()]
+    if not all(read):
+        raise DataError(
+            f"{name}: the caption of image {read.index([])} is empty; "
+            "say what it shows or leave the image out"
+        )
+    return read
+
+
+def _strings(
+    path: pathlib.Path, key: str, count: int, *, name: str, several: bool = False
+) -> np.ndarray:
+    """The array of strings [count], or [count, K] where several are allowed."""
+    strings = _array(path, key, name=name)
+    if strings.dtype.kind != "U" or strings.ndim not in (1, 1 + several) or len(strings) != count:
+        raise DataError(
+            f"{name}: '{key}' is {strings.dtype} of shape {strings.shape} for {count} images; "
+            f"expected strings of shape [{count}]{f' or [{count}, K]' if several else ''}"
+        )
+    return strings[:, None] if several and strings.ndim == 1 else strings
+
+
+def _embeddings(path: pathlib.Path, count: int, *, name: str) -> np.ndarray:
+    """The embeddings [count, K, E] in float32."""
+    found = _array(path, "embeddings", name=name)
+    floats = np.issubdtype(found.dtype, np.floating)
+    if not floats or found.ndim not in (2, 3) or len(found) != count or 0 in found.shape:
+        raise DataError(
+            f"{name}: 'embeddings' is {found.dtype} of shape {found.shape} for {count} images; "
+            f"expected floats of shape [{count}, E] or [{count}, K, E]"
+        )
+    if not np.isfinite(found).all():
+        raise DataError(f"{name}: 'embeddings' has values that are NaN or infinite; replace them")
+    return found.reshape(count, -1, found.shape[-1]).astype(np.float32)
 
 
 def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

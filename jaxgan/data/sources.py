@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jaxgan.data import fitting, mixtures, partly
+from jaxgan.data import fitting, limiting, mixtures, partly
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -20,6 +20,7 @@ KINDS = {
     "images": "single images",
     "pairs": "pairs of images a and b",
     "domains": "images of two domains a and b",
+    "captions": "images with captions",
 }
 """What an example can be, and how messages call it."""
 
@@ -52,12 +53,15 @@ FORMS = {
         "paired:PATH",
         {"pairs": "domain_folders.load_pairs", "domains": "domain_folders.load_pairs"},
     ),
+    "fashion-captions": Form("fashion-captions", {"captions": "fashion_captions.load"}),
+    "captioned": Form("captioned:PATH", {"captions": "caption_files.load"}),
     "npz": Form(
         "npz:PATH",
         {
             "images": "archive.load",
             "pairs": "archive.load_pairs",
             "domains": "archive.load_domains",
+            "captions": "archive.load_captions",
         },
     ),
     "tfds": Form("tfds:NAME", {"images": "tensorflow_datasets.load"}),
@@ -79,12 +83,14 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     direction: str | None = None,
     labels: int | None = None,
+    limit: int | None = None,
 ) -> Splits:
     """The training and held-out data that `spec` names, and notes on what was done to it.
 
     spec:       such as 'fashion' (embedded), 'folder:PATH' or 'ring': see `FORMS`.
-    kind:       what an example is to be: 'images', 'pairs' or 'domains'. Pairs serve as domains,
-                too; then they are drawn by themselves, and what is held out remains paired.
+    kind:       what an example is to be: 'images', 'pairs', 'domains' or 'captions'. Pairs serve as
+                domains, too; then they are drawn by themselves, and what is held out remains
+                paired.
     resolution: 64, '64x96' or (64, 96), height first; None keeps the size, which must then be one
                 for all.
     resize:     'crop', 'pad' or 'stretch', see `fitting.Fit`.
@@ -100,6 +106,7 @@ def load(
     direction:  'BtoA' exchanges the two domains.
     labels:     of each class, how many training images keep their label; batches then hold these
                 and images without label apart: see `PartlyLabelled`. None: all keep theirs.
+    limit:      how many of the training images to keep, see `limiting.limited`. None: all.
 
     Raises DataError, one sentence, where there is no such data or it cannot be used.
     """
@@ -111,11 +118,14 @@ def load(
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
         refuse(spec, "holds out fresh draws of its own", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
+        refuse(spec, "has no number of points", limit_images=limit)
         return Splits(read(), mixtures.held_out(read()))
     splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
     train = splits.train
     if kind == "domains" and isinstance(train, Domains):
         train = train.unpaired()
+    if limit is not None:
+        train = limiting.limited(train, limit)
     if isinstance(train, Dataset | Domains):
         train = train.augmented(flip=flip, jitter=jitter)
     if labels is not None:

@@ -1,0 +1,265 @@
+"""Text to image (Reed et al. 2016): garments, or any captioned images, drawn from words.
+
+    python -m experiments.text_to_image
+    python -m experiments.judge_captions RUN
+    python -m jaxgan.translate RUN --captions "a dark slim dress" --out pictures/
+
+By default the captions of the embedded garments are composed of words for class, shade and shape,
+which are computed from the images (`jaxgan.data.fashion_captions`). Your own images with captions
+are `--data captioned:FOLDER` (a `metadata.jsonl` with file_name and text beside the images) or
+`--data npz:FILE` (images and captions, or embeddings of them).
+
+The run has two stages: for `--matching` steps a network that reads characters learns, together with
+one that sees images, which captions match which images; then it reads for the generator and the
+discriminator. Embeddings that the data bring need no first stage.
+
+Unlike the authors', which sees what a network trained on a million photographs sees, the first
+stage starts from nothing. The preset `paper` has their protocol for 64 pixels, to be run as
+
+    python -m experiments.text_to_image --preset paper --data captioned:FOLDER
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments import game
+from jaxgan import run
+
+if TYPE_CHECKING:
+    import flax.linen as linen
+
+    from jaxgan import data
+    from jaxgan.stages import Stage
+    from jaxgan.types import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(run.Common):
+    """Images from captions."""
+
+    steps: int = 12_000
+    data: str = "fashion-captions"
+    """fashion-captions, captioned:PATH or npz:PATH."""
+    matching: int = 1000
+    """Steps in which the reader of captions learns what matches images; 0: it stays as drawn."""
+    text_size: int = 128
+    """Entries of a caption's embedding."""
+    reader_width: int = 64
+    """Channels of the first layer that reads characters."""
+    seer_width: int = 32
+    """Channels of the first layer of the network that matches images with captions."""
+    matching_learning_rate: float = 1e-3
+    """Step size of the first stage, which falls linearly to 0 over its second half."""
+    latent_size: int = 100
+    """Entries of a latent."""
+    prior: Literal["normal", "uniform"] = "normal"
+    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    width: int = 64
+    """Channels of the generator next to the image; they double with every halving."""
+    discriminator_width: int = 64
+    """Channels of the discriminator next to the image; they double with every halving."""
+    kernel: int = 4
+    """Side of every convolution's kernel."""
+    compressed: int = 128
+    """Entries that both networks compress an embedding to."""
+    mismatched: float = 0.5
+    """Share of real images with wrong captions among the wrong pairs; 0: none (no CLS)."""
+    interpolated: bool = True
+    """Judge the generator midway between captions, too (INT)."""
+    variety: float = 0.0
+    """Weight of the difference between two images of one caption (Mao et al. 2019)."""
+    loss: str = "non_saturating"
+    """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
+    generator_learning_rate: float = 5e-4
+    """Step size of the generator."""
+    discriminator_learning_rate: float = 5e-4
+    """Step size of the discriminator."""
+    beta1: float = 0.5
+    """Momentum of the Adams of the game."""
+    decay_from: float = 0.5
+    """Share of the game after which both step sizes fall linearly, to 0 at its end; 1: never."""
+    halve_every: int = 0
+    """Steps of the game after which both step sizes are halved, again and again; 0: never."""
+    ema_half_life: float = 10_000.0
+    """Half-life of the generator's average, in images; 0 keeps none and samples from the last
+    weights.
+    """
+    shared_noise: bool = True
+    """Let the generator meet the fakes of the discriminator step: one forward pass less a round."""
+    accumulate: int = 1
+    """Slices a batch's gradients are averaged over, to save memory."""
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Images with captions."""
+        return {"kind": "captions"}
+
+
+PRESETS = {
+    # Reed et al. 2016, section 5, and the authors' code, for the 8,855 birds: 600 epochs, the step
+    # sizes halved every 100. Their discriminator draws afresh for each player and averages four
+    # captions' embeddings; here a batch has one caption of each image.
+    "paper": {
+        "steps": 103_000,
+        "matching": 20_000,
+        "resolution": "64",
+        "text_size": 1024,
+        "width": 128,
+        "generator_learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
+        "decay_from": 1.0,
+        "halve_every": 13_800,
+        "shared_noise": False,
+        "ema_half_life": 0.0,
+    },
+    "smoke": {
+        "steps": 4,
+        "matching": 0,
+        "batch_size": 8,
+        "text_size": 8,
+        "reader_width": 2,
+        "width": 4,
+        "discriminator_width": 4,
+        "compressed": 4,
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
+    """The matching of captions and images, where there are captions and steps for it, and the game.
+
+    Raises ValueError where no step is left for the game.
+    """
+    import functools
+
+    from jaxgan import stages
+
+    rows, game_begins = config.rows_per_step, matching_steps(config, spec)
+    playing = functools.partial(build, config, spec)
+    if not game_begins:
+        return (stages.Stage(0, rows, playing),)
+    matching = functools.partial(matched, config, spec)
+    return stages.Stage(0, rows, matching), stages.Stage(game_begins, rows, playing)
+
+
+def matching_steps(config: Config, spec: run.DataSpec) -> int:
+    """How many steps the first stage takes: none where the data bring embeddings."""
+    return 0 if "text" in spec.inputs else config.matching
+
+
+def matched(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """What learns to match captions and images, and draws nothing."""
+    import optax
+
+    from jaxgan import matching, schedules
+
+    rate = schedules.linear_from(config.matching_learning_rate, 0.5, steps=max(1, config.matching))
+    return matching.build(
+        reader(config),
+        matching.ImageEncoder(config.text_size, config.seer_width, axis_name),
+        shape=game.image_shape(spec),
+        optimiser=optax.adam(rate),
+        accumulate=config.accumulate,
+        axis_name=axis_name,
+    )
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The game on images of the data's shape; ValueError on a size that the networks cannot make,
+    or on flags that contradict each other.
+    """
+    from jaxgan import losses
+    from jaxgan.models import text_to_image
+
+    embedded = spec.inputs.get("text")
+    return text_to_image.build(
+        shape=game.image_shape(spec),
+        text_size=config.text_size if embedded is None else embedded[0],
+        encoder=reader(config) if embedded is None else None,
+        optimisers=optimisers(config, config.steps - matching_steps(config, spec)),
+        latent_size=config.latent_size,
+        prior=config.prior,
+        width=config.width,
+        discriminator_width=config.discriminator_width,
+        kernel=config.kernel,
+        compressed=config.compressed,
+        mismatched=config.mismatched,
+        between=0.5 if config.interpolated else None,
+        variety=config.variety,
+        loss=losses.by_name(config.loss),
+        shared_noise=config.shared_noise and config.accumulate == 1,
+        accumulate=config.accumulate,
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
+
+
+def reader(config: Config) -> linen.Module:
+    """The network that reads captions."""
+    from jaxgan.data import captions
+    from jaxgan.nn import characters
+
+    return characters.CharacterEncoder(
+        captions.CODES, config.text_size, config.reader_width, 2 * config.reader_width
+    )
+
+
+def optimisers(config: Config, updates: int) -> dict[str, Any]:
+    """The optimiser of each player of a game of so many updates."""
+    import optax
+
+    from jaxgan import schedules, two_player
+
+    if config.halve_every and config.decay_from != 1.0:
+        raise ValueError("--halve-every has a law of its own; leave --decay-from at 1")
+
+    def rate(value: float) -> Any:
+        if config.halve_every:
+            return optax.exponential_decay(value, config.halve_every, 0.5, staircase=True)
+        return schedules.linear_from(value, config.decay_from, steps=max(1, updates))
+
+    return {
+        "generator": two_player.adam(rate(config.generator_learning_rate), config.beta1),
+        "discriminator": two_player.adam(rate(config.discriminator_learning_rate), config.beta1),
+    }
+
+
+def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any] | None:
+    """Held-out captions, each above its image and what the averaged generator draws; None while
+    there is no generator.
+    """
+    if not gan.conditions:
+        return None
+    import jax
+    import numpy as np
+
+    from jaxgan import data, pages, random
+
+    rows, columns = 8, 8
+    assert isinstance(splits.held_out, data.Captioned)
+    held_out = splits.held_out.take(min(rows, len(splits.held_out)))
+    assert isinstance(held_out, data.Captioned)
+    texts = held_out.texts[held_out.first[:-1]]
+    titles = [(held_out.captions_of(row) or ["(embedding)"])[0] for row in range(len(held_out))]
+
+    @jax.jit
+    def drawn(state: Any) -> Any:
+        keys = random.row_keys(jax.random.key(0), len(texts) * columns)
+        given = {gan.conditions[0]: np.repeat(texts, columns, axis=0)}
+        return gan.sample(state.averaged(), keys, **given)
+
+    def draw(state: Any) -> Any:
+        made = np.asarray(drawn(state)).reshape(len(texts), columns, *held_out.shape)
+        real = held_out.float_images()[:, None]
+        return pages.page(titles, np.concatenate([real, made], axis=1))
+
+    return draw
+
+
+if __name__ == "__main__":
+    run.main(__name__)
