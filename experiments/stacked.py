@@ -1,0 +1,154 @@
+"""A GAN of colour images whose three channels are digits, each drawn by itself: a thousand modes
+that can be counted (Metz et al. 2017, section 3.3.1), and small networks that miss many of them.
+
+    python -m experiments.stacked --data tfds:mnist
+    python -m experiments.stacked --data tfds:mnist --packing 2
+    python -m experiments.stacked --data tfds:mnist --unrolled 5
+    python -m experiments.tables stacked_mnist      # its table, with the modes counted
+
+Any greyscale images of 28x28 can be stacked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.losses import AdversarialLoss
+    from jaxgan.objectives import Draw
+    from jaxgan.types import GAN, Objective, Step
+
+CHANNELS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(run.Common):
+    """A GAN of stacked images."""
+
+    packing: int = 1
+    """Images that the discriminator judges together (PacGAN); 1: one by one."""
+    unrolled: int = 0
+    """Steps of the discriminator that the generator foresees (unrolled GAN); 0: none."""
+    steps: int = 5000
+    batch_size: int = 128
+    """Images, or packs of them, in each update."""
+    latent_size: int = 256
+    """Entries of a latent, N(0, 1)."""
+    generator_widths: tuple[int, ...] = (64, 32, 16, 8)
+    """Channels of the generator's maps of 4, 7, 14 and 28 pixels."""
+    discriminator_widths: tuple[int, ...] = (4, 8, 16)
+    """Channels of the discriminator's maps of 14, 7 and 4 pixels."""
+    generator_learning_rate: float = 1e-4
+    """Step size of the generator's Adam."""
+    discriminator_learning_rate: float = 2e-4
+    """Step size of the discriminator's Adam."""
+
+    @property
+    def rows_per_step(self) -> int:
+        """Each stacked image takes three, and each pack several of these."""
+        return self.batch_size * self.packing * CHANNELS
+
+
+PRESETS = {
+    # PacGAN's code for the protocol of Metz et al., whose D is half as large as G.
+    "paper": {"steps": 500_000},
+    "smoke": {
+        "steps": 4,
+        "batch_size": 4,
+        "latent_size": 8,
+        "generator_widths": (4, 4, 4, 4),
+        "discriminator_widths": (2, 2, 2),
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model; ValueError on other images than greyscale ones of 28x28, and on an axis, which the
+    batch statistics do not know.
+    """
+    import functools
+
+    from experiments import stacked_networks as networks
+    from jaxgan import losses, random, steps, two_player
+    from jaxgan.nn import packing
+
+    expected = (networks.SIDE, networks.SIDE, 1)
+    if tuple(spec.shape) != expected:
+        raise ValueError(f"the images have shape {spec.shape}; expected {expected} to stack them")
+    if axis_name is not None:
+        raise ValueError("the batch statistics are of the whole batch; use --parallel jit")
+
+    loss = losses.non_saturating()
+    latents = functools.partial(random.latents, size=config.latent_size)
+
+    def refine(judge, generate):
+        if not config.unrolled:
+            return judge, generate
+        return judge, foreseeing(loss, latents, count=config.unrolled)
+
+    discriminator = networks.Discriminator(config.discriminator_widths)
+    return two_player.build(
+        networks.Generator(CHANNELS, config.generator_widths),
+        packing.Packed(discriminator, config.packing) if config.packing > 1 else discriminator,
+        shape=(networks.SIDE, networks.SIDE, CHANNELS),
+        loss=loss,
+        latents=latents,
+        optimisers={
+            "generator": adam(config.generator_learning_rate),
+            "discriminator": adam(config.discriminator_learning_rate),
+        },
+        schedule=lambda judge, generate: on_stacks(steps.alternate(judge, generate)),
+        refine=refine,
+    )
+
+
+def foreseeing(loss: AdversarialLoss, latents: Draw, *, count: int) -> Objective:
+    """The generator's objective `count` discriminator steps ahead, all on one draw of fakes, which
+    is computed once.
+    """
+    from jaxgan import objectives, steps
+    from jaxgan.forward import Forward
+
+    draw = objectives.fakes(latents)
+    given = Forward((), lambda state, batch, keys: (batch["fake"], {}))
+    ahead = steps.unrolled(
+        objectives.generator_objective(loss, given),
+        {"discriminator": objectives.discriminator_objective(loss, given)},
+        count=count,
+    )
+
+    def objective(state, batch, keys):
+        fake, players = draw(state, batch, keys)
+        value, out = ahead(state, {**batch, "fake": fake}, keys)
+        return value, out._replace(players=players)
+
+    return objective
+
+
+def adam(learning_rate: float):
+    """Adam as in the authors' code, smooth where a gradient is zero: an unrolled generator meets
+    its derivative.
+    """
+    import optax
+
+    return optax.adam(learning_rate, b1=0.5, b2=0.99, eps_root=1e-16)
+
+
+def on_stacks(inner: Step) -> Step:
+    """The step on colour images whose channels are three of the batch's images each."""
+    from jaxgan.nn import packing
+
+    def step(state, batch, keys):
+        stacks = packing.pack(batch["image"], CHANNELS)
+        return inner(state, {"image": stacks}, keys.replace(base=keys.base[::CHANNELS]))
+
+    return step
+
+
+if __name__ == "__main__":
+    run.main(__name__)

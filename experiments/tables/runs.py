@@ -1,0 +1,53 @@
+"""Runs of the experiments, as the pieces of the tables need them. Imports no JAX."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from jaxgan.trained import Trained
+
+
+def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Trained]:
+    """The models, one for each seed, of the run of `experiments.NAME` with these flags (fields of
+    its `Config`) in the folder; a run that was stopped goes on, and a finished one is read.
+
+    Raises RunError where it cannot start or go on, and Interrupted where it is told to stop.
+    """
+    import jaxgan
+
+    module = importlib.import_module(f"experiments.{experiment}")
+    fewest = {"sample_every": 0, "keep": 1, "workdir": str(folder / "run")}
+    config = module.Config(**{**fewest, **{name: _tuples(flag) for name, flag in flags.items()}})
+    path = run.train(module, config)
+    return [jaxgan.load(path, seed=seed) for seed in config.member_seeds]
+
+
+def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> Trained:
+    """The model that the run of the experiment with these flags would begin with at this seed.
+
+    Raises RunError where the data cannot be had.
+    """
+    import jax
+
+    from jaxgan import prepare
+    from jaxgan.errors import RunError
+    from jaxgan.trained import Trained
+
+    module = importlib.import_module(f"experiments.{experiment}")
+    config = module.Config(**{name: _tuples(flag) for name, flag in flags.items()}, seed=seed)
+    try:
+        spec = run.DataSpec.of(prepare.load_data(config).train)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    gan = module.build(config, spec)
+    return Trained(gan, gan.init(jax.random.key(seed)), config, spec, 0)
+
+
+def _tuples(flag: Any) -> Any:
+    return tuple(flag) if isinstance(flag, list) else flag
