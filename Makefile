@@ -11,7 +11,7 @@ setup = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow test-reference tables tables-quick lint format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -27,6 +27,18 @@ test: ## run the suite
 test-slow: ## run the tests that take minutes
 	@$(setup) test
 	@JAXGAN_TESTS_OPTIMISED=1 $(python) -m pytest -n $(JOBS) --dist worksteal -m slow $(ARGS)
+
+test-reference: ## run the tests that compare with other implementations
+	@$(setup) reference
+	@$(python) -m pytest -n $(JOBS) --dist worksteal -m reference -rs $(ARGS)
+
+tables: ## run what is missing of the papers' tables (hours) and write docs/results.md
+	@$(setup) test
+	@$(python) -m experiments.tables $(ARGS)
+
+tables-quick: ## prove in minutes that every table runs
+	@$(setup) test
+	@$(python) -m experiments.tables --quick $(ARGS)
 
 lint: ## check style, format and types
 	@$(setup) dev

@@ -1,9 +1,9 @@
-"""A GAN on the plane, and the same with one piece more: the rows of the table of `cures`.
+"""A GAN on the plane, and the same with one piece more: what `experiments.cures` trains.
 
 The GAN is that of the unrolled GAN's notebook (Metz et al. 2017), on which the papers compare:
 perceptrons of two hidden layers of 128 tanh units, orthogonal weights of gain 1.4, Adam with
-momentum 0.5, step sizes 1e-4 and 1e-3 for discriminator and generator, both moving at once. Its
-latents have 32 entries instead of 256, and its generator's loss does not saturate.
+momentum 0.5, step sizes 1e-4 and 1e-3 for discriminator and generator, both moving at once. There
+the game is zero-sum ("minimax"); the generator of all others does not saturate.
 """
 
 from __future__ import annotations
@@ -13,21 +13,45 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as linen
+import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, objectives, optimisers, random, steps, terms, two_player, views
+from jaxgan import (
+    forward,
+    losses,
+    objectives,
+    optimisers,
+    penalties,
+    random,
+    schedules,
+    steps,
+    terms,
+    two_player,
+    views,
+)
 from jaxgan.nn import minibatch, packing, reference
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, Objective, Step
 
 HIDDEN = (128, 128)
-LATENTS = partial(random.latents, size=32)
-DRAW = objectives.fakes(LATENTS)
 LAYER = "Dense_1"
 REFERENCE = 64
+GAMMA = 0.1
 
-_dense = partial(linen.Dense, kernel_init=linen.initializers.orthogonal(1.4))
+
+def weights(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """Orthogonal weights of gain 1.4; those of a population are drawn one after another.
+
+    Factorised as a batch, two layers at once would wait for each other for ever where the CPU has
+    no more than two cores: each holds a thread of the pool on which its parts are to run.
+    """
+    draw = linen.initializers.orthogonal(1.4)
+    alone = jax.custom_batching.sequential_vmap(lambda key: draw(key, shape, dtype))
+    return alone(key)
+
+
+_dense = partial(linen.Dense, kernel_init=weights)
 
 
 class Generator(linen.Module):
@@ -66,13 +90,14 @@ Objectives = tuple[Objective, Objective]
 
 
 class Recipe(NamedTuple):
-    """What makes a game: networks, loss, optimisers, what becomes of the two objectives, and how
-    their steps make a round; `rows` multiplies the batch.
+    """What makes a game: networks, loss, penalty, optimisers, what becomes of the two objectives,
+    and how their steps make a round; `rows` multiplies the batch.
     """
 
     generator: linen.Module = Generator()
     discriminator: linen.Module = Discriminator()
     loss: losses.AdversarialLoss = losses.non_saturating()
+    penalty: objectives.Penalty | None = None
     optimisers: dict[str, optax.GradientTransformation] = {  # noqa: RUF012 - never mutated
         "generator": two_player.adam(1e-3),
         "discriminator": two_player.adam(1e-4),
@@ -82,36 +107,44 @@ class Recipe(NamedTuple):
     rows: int = 1
 
 
-def build(recipe: Recipe) -> GAN:
+def latents(size: int) -> objectives.Draw:
+    """Latents [B, size] from N(0, 1)."""
+    return partial(random.latents, size=size)
+
+
+def build(recipe: Recipe, latents: objectives.Draw) -> GAN:
     """The game of the recipe."""
     gan = two_player.build(
         recipe.generator,
         recipe.discriminator,
         shape=(2,),
         loss=recipe.loss,
-        latents=LATENTS,
+        latents=latents,
         optimisers=recipe.optimisers,
     )
+    draw = objectives.fakes(latents)
     judge, generate = recipe.refine(
-        objectives.discriminator_objective(recipe.loss, DRAW),
-        objectives.generator_objective(recipe.loss, DRAW),
+        objectives.discriminator_objective(recipe.loss, draw, penalty=recipe.penalty),
+        objectives.generator_objective(recipe.loss, draw),
     )
     moves = steps.update("discriminator", judge), steps.update("generator", generate)
     return gan._replace(step=steps.make_train_step(recipe.schedule(*moves)))
 
 
-def rows(count: int) -> dict[str, Recipe]:
+def rows(count: int, latents: objectives.Draw) -> dict[str, Recipe]:
     """The recipes by the name of what is added to the GAN; a run is `count` train steps long."""
     noise = views.instance_noise(optax.linear_schedule(0.2, 0.0, count // 2))
+    features = partial(_with_features, objectives.fakes(latents))
     table = {
         "GAN": Recipe(),
+        "minimax": Recipe(loss=losses.minimax()),
         "two step sizes": Recipe(optimisers=_adams(2.5e-4, 1e-3)),
         "label smoothing": Recipe(loss=losses.non_saturating(real_label=0.9)),
         "instance noise": Recipe(refine=partial(_both, partial(views.through, view=noise))),
-        "feature matching": _with_features(terms.feature_matching),
-        "Gaussian KL": _with_features(terms.gaussian_kl),
-        "Gaussian JS": _with_features(terms.gaussian_js),
-        "mode seeking": _with_term(terms.mode_seeking(LATENTS), weight=0.1),
+        "feature matching": features(terms.feature_matching),
+        "Gaussian KL": features(terms.gaussian_kl),
+        "Gaussian JS": features(terms.gaussian_js),
+        "mode seeking": _with_term(terms.mode_seeking(latents), weight=0.1),
         "historical averaging": Recipe(optimisers=_after(optimisers.historical_averaging(1e-2))),
         "optimistic": Recipe(optimisers=_before(optimisers.optimistic())),
         "extragradient": Recipe(schedule=_extragradient),
@@ -125,12 +158,17 @@ def rows(count: int) -> dict[str, Recipe]:
                 Generator(partial(reference.VirtualBatchNorm, REFERENCE)), REFERENCE
             )
         ),
+        "minimax, unrolled 5": _unrolling(5)._replace(loss=losses.minimax()),
+        "WGAN-GP": _wgan_gp(),
+        "RpGAN, R1 and R2": _rpgan(count),
     }
     packs = {f"packing {size}": _packing(size) for size in (2, 3, 4)}
     return {**table, **packs, **{f"unrolled {count}": _unrolling(count) for count in (1, 5)}}
 
 
-def _adams(generator: float, discriminator: float, **options: Any) -> dict[str, Any]:
+def _adams(
+    generator: optax.ScalarOrSchedule, discriminator: optax.ScalarOrSchedule, **options: Any
+) -> dict[str, Any]:
     return {
         "generator": two_player.adam(generator, **options),
         "discriminator": two_player.adam(discriminator, **options),
@@ -158,8 +196,8 @@ def _with_term(term: terms.Term, *, weight: float = 1.0) -> Recipe:
     return Recipe(refine=refine)
 
 
-def _with_features(measure: terms.Measure) -> Recipe:
-    return _with_term(terms.between_features(DRAW, LAYER, measure))
+def _with_features(draw: forward.Forward, measure: terms.Measure) -> Recipe:
+    return _with_term(terms.between_features(draw, LAYER, measure))
 
 
 def _seeing(statistic: Callable[[], Callable[[Array], Array]]) -> Recipe:
@@ -186,3 +224,31 @@ def _unrolling(count: int) -> Recipe:
 
     smooth = optax.adam(1e-4, b1=0.5, eps_root=1e-8)
     return Recipe(refine=refine, optimisers={**Recipe().optimisers, "discriminator": smooth})
+
+
+def _wgan_gp() -> Recipe:
+    """Weight, critic steps and Adam of the toy of Gulrajani et al. 2017."""
+    return Recipe(
+        loss=losses.wasserstein(),
+        penalty=partial(penalties.gradient_penalty, weight=0.1),
+        optimisers=_adams(1e-4, 1e-4, beta1=0.5, beta2=0.9),
+        schedule=partial(steps.alternate, n_critic=5),
+        rows=5,
+    )
+
+
+def _rpgan(count: int) -> Recipe:
+    """The loss of R3GAN (Huang et al. 2024), its penalties in every step, Adam without momentum;
+    the step sizes fall from the middle of the `count` steps on.
+    """
+    rate = schedules.linear_from(3e-3, 0.5, steps=count)
+
+    def penalty(judge: Callable[[Array], Array], real: Array, fake: Array, keys: Keys) -> Array:
+        return penalties.r1(judge, real, gamma=GAMMA) + penalties.r2(judge, fake, gamma=GAMMA)
+
+    return Recipe(
+        loss=losses.relativistic_paired(),
+        penalty=penalty,
+        optimisers=_adams(rate, rate, beta1=0.0, beta2=0.99),
+        schedule=steps.alternate,
+    )

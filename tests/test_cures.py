@@ -1,17 +1,17 @@
-"""The table of cures: every row trains, finished rows are kept, and what cannot be is refused."""
+"""The pieces against collapse: every one trains, and what cannot be is refused."""
 
 from __future__ import annotations
 
-import json
-
+import jax
 import numpy as np
 import pytest
 
+import jaxgan
 from experiments import cures, pieces
+from jaxgan import data, run
 
-ROWS = list(pieces.rows(10))
-SMALL = {"seeds": 2, "steps": 2, "steps_per_call": 2, "batch_size": 32, "samples": 20}
-QUICK = ("packing 3", "unrolled 1")
+ROWS = list(pieces.rows(10, pieces.latents(3)))
+QUICK = ("unrolled 1",)
 
 
 def in_time(names):
@@ -19,62 +19,35 @@ def in_time(names):
 
 
 @pytest.mark.parametrize("name", in_time(ROWS))
-def test_every_row_trains_and_is_measured(name, tmp_path):
-    config = cures.Config(rows=(name,), out=tmp_path / "rows.json", **SMALL)
-    results = cures.run(config)
-    assert list(results) == [name]
-    assert all(len(results[name][measure]) == 2 for measure in cures.COLUMNS)
-    assert 0 <= np.mean(results[name]["high_quality"]) <= 1
-    assert name in cures.report(results)
+def test_every_piece_moves_both_players_and_stays_finite(name):
+    config = cures.Config(piece=name, steps=2, batch_size=32, latent_size=3)
+    gan = cures.build(config, run.DataSpec((2,)))
+    ring = data.load(config.data).train
+    batch = ring.batch(seed=0, step=0, size=config.rows_per_step)
+    state = gan.init(jax.random.key(0))
+    reached, metrics = jax.jit(gan.step)(state, batch)
+    assert np.isfinite([mean.value for mean in metrics.values()]).all()
+    for player in ("generator", "discriminator"):
+        before, after = (jax.tree.leaves(s[player].params) for s in (state, reached))
+        assert any((a != b).any() for a, b in zip(before, after, strict=True)), player
 
 
-def test_a_finished_row_is_kept_and_not_run_again(tmp_path, monkeypatch):
-    runs = []
-
-    def counted(recipe, config):
-        runs.append(recipe)
-        values = {measure: [0.5, 0.25] for measure in cures.COLUMNS}
-        return {**values, "seconds": [1.0]}
-
-    monkeypatch.setattr(cures, "measured", counted)
-    path = tmp_path / "deep" / "rows.json"
-    first = cures.run(cures.Config(rows=("GAN",), out=path, **SMALL))
-    both = cures.run(cures.Config(rows=("GAN", "packing 2"), out=path, **SMALL))
-    assert len(runs) == 2
-    assert both["GAN"] == first["GAN"]
-    assert set(json.loads(path.read_text())["rows"]) == {"GAN", "packing 2"}
-    assert len(cures.run(cures.Config(out=path, **SMALL))) == len(ROWS)
-    assert len(runs) == len(ROWS)
+@pytest.mark.slow
+def test_a_run_gives_each_seeds_points_back(tmp_path):
+    flags = ["--preset", "smoke", "--workdir", str(tmp_path / "run"), "--no-cache", "--seeds", "2"]
+    assert run.command(cures, [*flags, "--piece", "packing 2"]) == 0
+    first, second = (jaxgan.load(tmp_path / "run", seed=s).sample(0, 5) for s in (0, 1))
+    assert first.shape == (5, 2)
+    assert not np.array_equal(first, second)
 
 
-def test_a_line_has_the_mean_and_the_deviation_over_seeds():
-    result = {
-        "captured": [7.0, 8.0],
-        "filled": [6.0, 6.0],
-        "high_quality": [0.5, 0.6],
-        "reverse_kl": [0.25, 0.75],
-        "seconds": [12.3],
-    }
-    text = " ".join(cures.line("GAN", result).split())
-    assert text == "GAN 7.5 +- 0.7 6.0 +- 0.0 55.0 +- 7.1 0.500 +- 0.354 12 s"
-
-
-def test_a_divergence_that_is_infinite_for_a_seed_is_so_for_the_row():
-    result = {measure: [1.0, 1.0] for measure in cures.COLUMNS}
-    text = cures.line("GAN", {**result, "reverse_kl": [0.5, float("inf")], "seconds": [1.0]})
-    assert "inf +- -" in text
-
-
-def test_results_of_another_protocol_unknown_rows_and_broken_calls_are_refused(
-    tmp_path, monkeypatch
-):
-    values = {**{measure: [0.0] for measure in cures.COLUMNS}, "seconds": [0.0]}
-    monkeypatch.setattr(cures, "measured", lambda recipe, config: values)
-    path = tmp_path / "rows.json"
-    cures.run(cures.Config(rows=("GAN",), out=path, **SMALL))
-    with pytest.raises(ValueError, match=r"holds results of .*name another file with --out"):
-        cures.run(cures.Config(rows=("GAN",), out=path, **{**SMALL, "steps": 4}))
-    with pytest.raises(ValueError, match="there is no row 'sleep'; the rows are GAN, two step"):
-        cures.run(cures.Config(rows=("sleep",), out=path, **SMALL))
-    with pytest.raises(ValueError, match="3 steps are no whole number of calls of 2"):
-        cures.run(cures.Config(out=path, **{**SMALL, "steps": 3}))
+@pytest.mark.parametrize(
+    ("changes", "spec", "message"),
+    [
+        ({"piece": "sleep"}, run.DataSpec((2,)), "there is no piece 'sleep'; the pieces are GAN"),
+        ({}, run.DataSpec((28, 28, 1)), "expected points on the plane"),
+    ],
+)
+def test_unknown_pieces_and_images_are_refused(changes, spec, message):
+    with pytest.raises(ValueError, match=message):
+        cures.build(cures.Config(**changes), spec)

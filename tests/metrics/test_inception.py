@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -87,11 +91,29 @@ def test_weights_of_another_network_are_refused(given):
         inception.variables({**given, "fc.weight": given["fc.weight"][:1000]})
 
 
-def test_every_tap_agrees_with_torch_fidelitys_network_on_random_weights(given, tmp_path):
-    reference = pytest.importorskip(
-        "torch_fidelity.feature_extractor_inceptionv3", reason="torch-fidelity is not installed"
-    )
-    torch = pytest.importorskip("torch", reason="the reference network needs torch")
+@pytest.fixture
+def reference(monkeypatch):
+    """torch-fidelity's module of the network, without the rest of its package, which also imports
+    torchvision: a build of it for another torch fails.
+    """
+    pytest.importorskip("torch", reason="the reference network needs torch")
+    found = importlib.util.find_spec("torch_fidelity")
+    if found is None:
+        pytest.skip("torch-fidelity is not installed")
+    package = types.ModuleType("torch_fidelity")
+    package.__path__ = list(found.submodule_search_locations or ())
+    monkeypatch.setitem(sys.modules, "torch_fidelity", package)
+    yield importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    for name in [name for name in sys.modules if name.startswith("torch_fidelity.")]:
+        del sys.modules[name]
+
+
+@pytest.mark.reference
+def test_every_tap_agrees_with_torch_fidelitys_network_on_random_weights(
+    given, reference, tmp_path
+):
+    import torch
+
     path = tmp_path / "weights.pth"
     torch.save({name: torch.from_numpy(value) for name, value in given.items()}, path)
     taps = list(WIDTHS)

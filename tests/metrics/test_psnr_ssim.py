@@ -96,6 +96,7 @@ def test_what_cannot_be_compared_is_refused():
         psnr_ssim.ssim(pixels, pixels, crop=15)
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("channels", [1, 3])
 def test_both_agree_with_scikit_image(channels):
     metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")

@@ -1,0 +1,136 @@
+"""PacGAN (Lin et al. 2018) on the plane: perceptrons of ALI's toy, the discriminator judging packs.
+
+    python -m experiments.pacgan --data grid --packing 2
+    python -m experiments.pacgan --data grid --packing 2 --preset paper
+    python -m experiments.tables pacgan        # its table
+
+The training set is finite, as in the paper: points drawn once, of which every example of a pack is
+a uniform draw. The batch statistics of the generator are those of all fakes of a step, where the
+authors' code takes them of each of a pack's parts by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import run
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from jaxgan.data import Splits
+    from jaxgan.types import GAN, Array, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(run.Common):
+    """A GAN on the plane whose discriminator sees several points at once."""
+
+    data: str = "grid"
+    """ring or grid."""
+    packing: int = 2
+    """Points in a pack; 1 is the plain GAN."""
+    steps: int = 10_000
+    batch_size: int = 100
+    """Packs in each update."""
+    steps_per_call: int = 50
+    points: int = 100_000
+    """Size of the training set."""
+    latent_size: int = 2
+    """Entries of a latent, N(0, 1)."""
+    generator_width: int = 400
+    """Units of each of the generator's four hidden layers."""
+    discriminator_width: int = 200
+    """Maxout units, of 5 pieces, of each of the discriminator's three hidden layers."""
+    learning_rate: float = 1e-4
+    """Step size of both Adams, whose momentum is 0.8."""
+
+    @property
+    def rows_per_step(self) -> int:
+        """Each pack takes several examples."""
+        return self.batch_size * self.packing
+
+
+PRESETS = {
+    # 400 epochs of 100,000 examples.
+    "paper": {"steps": 400_000},
+    "smoke": {
+        "steps": 4,
+        "batch_size": 8,
+        "points": 100,
+        "generator_width": 8,
+        "discriminator_width": 4,
+        "steps_per_call": 1,
+        "log_every": 2,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model; ValueError on other data than a mixture on the plane, and on an axis, which the
+    batch statistics do not know.
+    """
+    import functools
+
+    import jax.numpy as jnp
+
+    from experiments import pacgan_networks as networks
+    from jaxgan import losses, random, two_player
+    from jaxgan.data import mixtures
+    from jaxgan.nn import packing
+
+    if spec.shape != (2,) or config.data not in mixtures.MIXTURES:
+        raise ValueError(f"the data are {config.data}; expected ring or grid")
+    if axis_name is not None:
+        raise ValueError("the batch statistics are of the whole batch; use --parallel jit")
+    drawn = mixtures.MIXTURES[config.data]().batch(seed=0, step=0, size=config.points)
+    training_set = jnp.asarray(drawn["image"])
+
+    def schedule(discriminator: Step, generator: Step) -> Step:
+        return among(training_set, two_player.simultaneously(discriminator, generator))
+
+    optimiser = two_player.adam(config.learning_rate, beta1=0.8)
+    judge = networks.Discriminator(config.discriminator_width)
+    return two_player.build(
+        networks.Generator(config.generator_width),
+        packing.Packed(judge, config.packing),
+        shape=(2,),
+        loss=losses.non_saturating(),
+        latents=functools.partial(random.latents, size=config.latent_size),
+        optimisers={"generator": optimiser, "discriminator": optimiser},
+        schedule=schedule,
+    )
+
+
+def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
+    """The points alone: packs are judged, and no field over the plane shows the verdict."""
+    from experiments.tables import strips
+    from jaxgan import data
+
+    assert isinstance(splits.train, data.Mixture)
+    return strips.picture_of(gan, splits.train)
+
+
+def among(training_set: Array, inner: Step) -> Step:
+    """The step on uniform draws, with replacement, from the training set [N, D] in the place of
+    the batch's points.
+    """
+    import jax
+
+    from jaxgan import random
+
+    def row(key: Array) -> Array:
+        return jax.random.randint(key, (), 0, len(training_set))
+
+    def step(state, batch, keys):
+        rows = random.draw(random.fold(keys, "training set"), row)
+        return inner(state, {**batch, "image": training_set[rows]}, keys)
+
+    return step
+
+
+if __name__ == "__main__":
+    run.main(__name__)

@@ -1,0 +1,32 @@
+"""The papers' tables beside our own numbers: `python -m experiments.tables` writes docs/results.md.
+
+Each table is a module with a declaration `TABLE` (`experiments.tables.frame`). Imports no JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from experiments.tables import frame
+
+NAMES = (
+    "dirac",
+    "ring_grid",
+    "pacgan",
+    "cures",
+    "stacked_mnist",
+    "parzen",
+    "few_labels",
+    "encoders",
+    "losses",
+)
+"""The modules, in the order of the page."""
+
+
+def load() -> Mapping[str, frame.Table]:
+    """The tables by the name of their module; ValueError where a declaration contradicts itself."""
+    found = {name: importlib.import_module(f"experiments.tables.{name}").TABLE for name in NAMES}
+    for name, table in found.items():
+        frame.check(name, table)
+    return found

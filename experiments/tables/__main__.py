@@ -1,0 +1,143 @@
+"""The papers' tables, measured and written to docs/results.md.
+
+    python -m experiments.tables                      what is missing, of all tables
+    python -m experiments.tables dirac ring_grid      of these
+    python -m experiments.tables ring_grid/ring-gan   this piece
+    python -m experiments.tables pacgan --full        the paper's protocol where the default cuts it
+    python -m experiments.tables --quick              proves that each table runs; keeps nothing
+
+It may be stopped at any time and goes on where it was; what is finished is not run again. A table
+takes at most 45 minutes on 2 cores, --quick at most 10 minutes for all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments import tables
+from experiments.tables import page, running
+from jaxgan.errors import Interrupted, RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Tables, or pieces as TABLE/PIECE; default: all."""
+    quick: bool = False
+    """Tiny budgets, into a temporary folder."""
+    full: bool = False
+    """The papers' protocols, for as long as they take."""
+    page_only: bool = False
+    """Write the page from the results that there are and measure nothing."""
+    results: Path = running.Places().results
+    """Where results are kept; the page lies beside the folder."""
+    work: Path = running.Places().work
+    """Where pieces that are not finished keep their runs."""
+    cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is quick."""
+
+    @property
+    def budget(self) -> str:
+        """The budget asked for."""
+        return "quick" if self.quick else "full" if self.full else "default"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code of a run with these arguments."""
+    config = tyro.cli(Config, args=list(arguments), description=__doc__, prog="experiments.tables")
+    try:
+        if config.quick and config.full:
+            raise RunError("--quick and --full are two budgets; give one of them")
+        if config.quick and config.results == running.Places().results:
+            with tempfile.TemporaryDirectory(prefix="jaxgan-tables-") as folder:
+                path = Path(folder)
+                return play(
+                    dataclasses.replace(config, results=path / "results", work=path / "work")
+                )
+        return play(config)
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    except Interrupted as interrupt:
+        print(interrupt, file=sys.stderr)
+        return interrupt.code
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept", file=sys.stderr)
+        return 130
+
+
+def play(config: Config) -> int:
+    """Measures what is asked for and writes the page: 1 where a piece could not be measured."""
+    asked, failed = chosen(config.names), []
+    if config.page_only:
+        asked = {}
+    for name, only in asked.items():
+        if len(asked) > 1:
+            code = apart(config, [f"{name}/{piece}" for piece in only] or [name])
+            failed += [name] if code else []
+        else:
+            failed += here(config, name, only)
+    page.write(config.results)
+    if failed:
+        print(f"could not be measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def here(config: Config, name: str, only: Sequence[str]) -> list[str]:
+    """Measures the table in this process; the pieces that could not be measured."""
+    from jaxgan import environment  # imports JAX
+
+    environment.keep_freed_memory()
+    if config.cache:
+        environment.use_compilation_cache()
+    places = running.Places(config.results, config.work)
+    return running.run(name, tables.load()[name], config.budget, places=places, only=only)
+
+
+def chosen(names: Sequence[str]) -> dict[str, list[str]]:
+    """By table, in the order of the page, the pieces that are named; none of them means all.
+
+    Raises RunError on a table that does not exist.
+    """
+    named: dict[str, list[str]] = {}
+    for given in names or tables.NAMES:
+        table, _, piece = given.partition("/")
+        if table not in tables.NAMES:
+            raise RunError(f"there is no table {table!r}; there are {', '.join(tables.NAMES)}")
+        named.setdefault(table, []).extend([piece] if piece else [])
+    return {name: named[name] for name in tables.NAMES if name in named}
+
+
+def apart(config: Config, names: Sequence[str]) -> int:
+    """The exit code of the same for these names in a process of its own: JAX settles its devices
+    and types once in a process, and tables want their own.
+    """
+    flags = [f"--{flag}" for flag in ("quick", "full") if getattr(config, flag)]
+    flags += [] if config.cache else ["--no-cache"]
+    places = ["--results", str(config.results), "--work", str(config.work)]
+    command = [sys.executable, "-m", "experiments.tables", *names, *flags, *places]
+    # A session of its own: Ctrl-C reaches this process, which passes one signal on.
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+
+
+if __name__ == "__main__":
+    # So that a piece that is told to stop says how long it took.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    sys.exit(main(sys.argv[1:]))

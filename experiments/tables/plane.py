@@ -1,0 +1,90 @@
+"""What tables of GANs on the plane share: their columns, and how a population is measured."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from experiments.tables import frame
+
+MODES = {"ring": 8, "grid": 25}
+
+REACH = {"ring": 1.6, "grid": 5.2}
+"""Half the side of the square that pictures show."""
+
+PANELS = 5
+
+
+def columns(data: str) -> tuple[frame.Column, ...]:
+    """What is measured of points beside a mixture."""
+    return (
+        frame.Column("captured", f"modes of {MODES[data]}", "{:.1f}".format),
+        frame.Column("filled", "filled", "{:.1f}".format),
+        frame.Column("high_quality", "high quality %", "{:.1f}".format, 100.0),
+        frame.Column("reverse_kl", "reverse KL", "{:.3f}".format),
+    )
+
+
+def control(data: str, samples: int) -> frame.Piece:
+    """The row of points drawn from the mixture itself."""
+    settings = {"data": data, "samples": samples, "seeds": 10}
+    return frame.Piece(f"{data}-real", "the data themselves", settings, measure_control)
+
+
+def measure_control(settings: frame.Settings, folder: Path) -> frame.Measured:
+    """The coverage of fresh draws, by seed."""
+    from jaxgan.data import mixtures
+
+    mixture = mixtures.held_out(mixtures.MIXTURES[settings["data"]]())
+    sets = [
+        mixture.batch(seed=seed, step=0, size=settings["samples"])["image"]
+        for seed in range(settings["seeds"])
+    ]
+    return frame.Measured(_coverage(sets, mixture))
+
+
+def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Measured:
+    """Trains the models of `settings["seeds"]` together, or goes on with them, and measures
+    `settings["samples"]` points of each.
+
+    All other settings are fields of the configuration of `experiments.NAME`. The strip shows the
+    first seed's points at every fifth of the run.
+    """
+    import numpy as np
+
+    import jaxgan
+    from experiments.tables import runs, strips
+    from jaxgan.data import mixtures
+
+    steps, count = settings["steps"], settings["samples"]
+    marks = _marks(steps, settings["steps_per_call"])
+    flags = {name: value for name, value in settings.items() if name != "samples"}
+    flags |= {"checkpoint_every": marks[0], "keep": len(marks), "log_every": marks[0]}
+    models = runs.trained(experiment, {**flags, "cache": False}, folder)
+    ends = [np.asarray(model.sample(0, count)) for model in models]
+    first = models[0].config
+    way = [jaxgan.load(folder / "run", seed=first.seed, checkpoint=mark) for mark in marks[:-1]]
+    shown = [*(np.asarray(model.sample(0, count)) for model in way), ends[0]]
+    mixture = mixtures.MIXTURES[settings["data"]]()
+    strip = strips.points(shown, reach=REACH[settings["data"]])
+    return frame.Measured(_coverage(ends, mixture), strip)
+
+
+def marks_of(steps: int, steps_per_call: int) -> tuple[str, ...]:
+    """The heads of a strip's panels."""
+    return tuple(f"{mark:,} steps" for mark in _marks(steps, steps_per_call))
+
+
+def _marks(steps: int, steps_per_call: int) -> list[int]:
+    """The ends of calls at which points are shown, evenly spread, the last step among them."""
+    every = math.ceil(steps / steps_per_call / PANELS) * steps_per_call
+    return sorted({*range(every, steps, every), steps})
+
+
+def _coverage(sets: list[Any], mixture: Any) -> dict[str, list[float]]:
+    from jaxgan.metrics import modes
+
+    found = [modes.coverage(points, mixture) for points in sets]
+    names = ("captured", "filled", "high_quality", "reverse_kl")
+    return {name: [float(getattr(one, name)) for one in found] for name in names}

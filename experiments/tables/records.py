@@ -1,0 +1,123 @@
+"""The results' files, the only source of the page: a JSON file for each piece, and its picture.
+
+    RESULTS/TABLE/PIECE.json        of the default budget
+    RESULTS/TABLE/full/PIECE.json   of the full protocol
+
+Files are written whole or not at all. Numbers are kept by seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.tables import frame
+from jaxgan import rundir
+from jaxgan.errors import RunError
+
+
+class Kept(NamedTuple):
+    """A result as it was kept.
+
+    numbers:     by measure, a number for each seed.
+    seconds:     wall time of all sittings.
+    command:     what measures the piece again.
+    environment: versions, device, number of cores, and the code's revision.
+    """
+
+    settings: Mapping[str, Any]
+    digest: str
+    numbers: Mapping[str, list[float]]
+    seconds: float
+    command: str
+    environment: Mapping[str, Any]
+
+
+def digest(settings: frame.Settings) -> str:
+    """The first 16 hexadecimal digits of the sha256 of the settings."""
+    text = json.dumps(settings, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def path(results: Path, table: str, piece: str, *, budget: str) -> Path:
+    """The file of the piece's result."""
+    folder = results / table
+    return (folder / "full" if budget == "full" else folder) / f"{piece}.json"
+
+
+def read(file: Path) -> Kept | None:
+    """The result in the file, None where there is none; RunError where it cannot be read."""
+    try:
+        content = json.loads(file.read_text())
+        decoded = {name: [float(v) for v in values] for name, values in content["numbers"].items()}
+        return Kept(**{**content, "numbers": decoded})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{file} is no result of a table: {error}; bring it back, or delete it to measure again"
+        ) from error
+
+
+def write(
+    file: Path,
+    piece: frame.Piece,
+    measured: frame.Measured,
+    *,
+    columns: tuple[frame.Column, ...],
+    seconds: float,
+    command: str,
+    environment: Mapping[str, Any],
+) -> None:
+    """Keeps what the piece found.
+
+    Raises ValueError where it lacks a column's measure or has another number of seeds for one.
+    """
+    _check(measured.numbers, columns, file)
+    # JSON has no infinity and no NaN: they are kept as their names.
+    content = {
+        "settings": dict(piece.settings),
+        "digest": digest(piece.settings),
+        "numbers": {name: list(map(_plain, values)) for name, values in measured.numbers.items()},
+        "seconds": round(seconds, 1),
+        "command": command,
+        "environment": dict(environment),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if measured.picture is not None:
+        buffer = io.BytesIO()
+        measured.picture.save(buffer, format="PNG", optimize=True)
+        rundir.write_whole(file.with_suffix(".png"), buffer.getvalue())
+    # Last: with it, the piece is finished.
+    rundir.write_whole(file, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def is_stale(kept: Kept, piece: frame.Piece) -> bool:
+    """Whether the result is of other settings than those declared now."""
+    return kept.digest != digest(piece.settings)
+
+
+def changes(kept: Kept, piece: frame.Piece) -> str:
+    """Which settings have changed since the result was measured, in words."""
+    before, now = dict(kept.settings), json.loads(json.dumps(dict(piece.settings)))
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return ", ".join(f"{name} was {before.get(name)} and is {now.get(name)}" for name in names)
+
+
+def _plain(value: float) -> float | str:
+    value = float(value)
+    return value if math.isfinite(value) else str(value)
+
+
+def _check(numbers: Mapping[str, Any], columns: tuple[frame.Column, ...], file: Path) -> None:
+    missing = [column.measure for column in columns if column.measure not in numbers]
+    if missing:
+        raise ValueError(f"{file}: the piece did not measure {missing[0]!r}")
+    lengths = {name: len(values) for name, values in numbers.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"{file}: the piece has {lengths} numbers; expected one for each seed")

@@ -1,0 +1,139 @@
+"""Measures the pieces that have no result, or one of other settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.tables import frame, page, records
+from jaxgan import rundir
+from jaxgan.errors import RunError
+
+
+class Places(NamedTuple):
+    """Where results are kept, and where the pieces that are not finished keep their own."""
+
+    results: Path = Path("docs/results")
+    work: Path = Path("runs/tables")
+
+
+class Job(NamedTuple):
+    """A piece to measure, and why."""
+
+    part: frame.Part
+    piece: frame.Piece
+    file: Path
+    reason: str
+
+
+def jobs(
+    name: str,
+    table: frame.Table,
+    budget: str,
+    *,
+    results: Path,
+    only: Sequence[str] = (),
+) -> list[Job]:
+    """What there is to measure, in the order of the page; `only` names pieces.
+
+    Raises RunError on a piece that does not exist.
+    """
+    pieces = table.pieces(budget)
+    for asked in only:
+        if asked not in pieces:
+            raise RunError(f"{name} has no piece {asked!r}; it has {', '.join(pieces)}")
+    found = []
+    for part, piece in (pieces[asked] for asked in only or pieces):
+        file = records.path(results, name, piece.name, budget=budget)
+        kept = records.read(file)
+        if kept is None:
+            found.append(Job(part, piece, file, "not run yet"))
+        elif records.is_stale(kept, piece):
+            reason = f"stale, {records.changes(kept, piece)}"
+            found.append(Job(part, piece, file, reason))
+    return found
+
+
+def run(
+    name: str,
+    table: frame.Table,
+    asked: str,
+    *,
+    places: Places,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> list[str]:
+    """Measures what is missing of the table under the budget asked for, rewriting the page after
+    each piece; returns the pieces that could not be measured.
+
+    A piece that raises RunError is reported and passed over; all else ends the table, whose
+    finished pieces stay.
+    """
+    budget = table.budget(asked)
+    waiting = jobs(name, table, budget, results=places.results, only=only)
+    say(f"{name}: {len(waiting)} of {len(only or table.pieces(budget))} pieces to measure")
+    failed = []
+    for job in waiting:
+        title = f"{name}/{job.piece.name}"
+        say(f"{title}: {job.reason}")
+        try:
+            seconds = measure(name, job, budget, work=places.work)
+        except RunError as error:
+            say(f"{title}: {error}")
+            failed.append(title)
+            continue
+        say(f"{title}: measured in {seconds:.0f} s")
+        page.write(places.results)
+    return failed
+
+
+def measure(name: str, job: Job, budget: str, *, work: Path) -> float:
+    """Measures one piece and keeps what it found; returns the seconds it took."""
+    import jax
+
+    from jaxgan import environment
+
+    settings = job.piece.settings
+    folder = work / name / f"{job.piece.name}-{records.digest(settings)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    measured, seconds = _timed(job.piece, folder)
+    records.write(
+        job.file,
+        job.piece,
+        measured,
+        columns=job.part.columns,
+        seconds=seconds,
+        command=command(f"{name}/{job.piece.name}", budget),
+        environment={**environment.describe(__file__), "cores": cores()},
+    )
+    jax.clear_caches()  # each program takes memory that no other piece uses
+    return seconds
+
+
+def command(name: str, budget: str) -> str:
+    """What measures the table or the piece of that name."""
+    return f"python -m experiments.tables {name}" + (" --full" if budget == "full" else "")
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _timed(piece: frame.Piece, folder: Path) -> tuple[frame.Measured, float]:
+    """What the piece found, and the seconds that it took in this sitting and those before."""
+    clock = folder / "seconds.json"
+    before: Any = json.loads(clock.read_text()) if clock.exists() else 0.0
+    begun = time.monotonic()
+    try:
+        measured = piece.measure(piece.settings, folder)
+    finally:
+        seconds = before + time.monotonic() - begun
+        rundir.write_whole(clock, json.dumps(seconds))
+    return measured, seconds

@@ -1,0 +1,225 @@
+"""The signals asked of what a run left: its log, its samples, its discriminator, its field."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan import data, stability, stages
+from jaxgan.diagnosis import columns as of_columns
+from jaxgan.diagnosis import logits, reading, samples
+from jaxgan.diagnosis.finding import Finding, Part, Series, merged
+from jaxgan.diagnosis.reading import Record
+from jaxgan.diagnosis.samples import Sides
+from jaxgan.errors import RunError
+from jaxgan.trained import Trained
+
+LEAST_STEPS = 200
+"""A model of fewer steps has not had the time to learn, or to fail."""
+
+Columns = Mapping[str, Series]
+
+
+class Question(NamedTuple):
+    """What is asked of a checkpoint: the run, the model, of several that of the seed `member`, and
+    the data.
+    """
+
+    record: Record
+    trained: Trained
+    member: int | None
+    splits: data.Splits
+
+    def first_step(self, holds: Callable[[Trained], bool]) -> int:
+        """The first checkpoint from which on `holds`, which is true of this one."""
+        return reading.first_step(self.record, self.trained, self.member, holds)
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def of_log(record: Record, columns: Columns) -> Part:
+    """What the columns of the log tell."""
+    found = [of_columns.not_finite(columns)]
+    if found == [None] and not record.running:
+        saved = max(record.saved, default=None)
+        last = reading.last_step(columns)
+        found.append(of_columns.broke_off(last, steps=record.config.steps, saved=saved))
+    finite = {name: column.finite() for name, column in columns.items()}
+    rows = max((len(column.steps) for column in finite.values()), default=0)
+    if rows < of_columns.LEAST_ROWS:
+        why = f"the log has {rows} rows, too few to judge; {of_columns.LEAST_ROWS} are needed"
+        return Part(_present(found), unexamined={"the course of training": why})
+    for name, column in finite.items():
+        player, _, kind = name.rpartition("/")
+        if kind == "gradient_norm" and len(column.steps) >= of_columns.LEAST_ROWS:
+            found.append(of_columns.exploded(column, player=player))
+    loss = str(getattr(record.config, "loss", ""))
+    for judge in reading.judges(finite):
+        found += _of_judge(finite, judge, loss)
+    return Part(_present(found), _last_values(finite))
+
+
+def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
+    """What a judge's verdicts tell, and with them the generators' gradients."""
+    right = reading.accuracies(columns, judge, loss)
+    passed = reading.passed_on(columns, judge, loss)
+    lead = reading.lead(columns, judge)
+    gone = None if passed is None else of_columns.saturated(passed, lead)
+    # A critic's unit is its own: its swings count by what they are of its lead.
+    least = of_columns.LEAST_SWING if right is not None else 0.0
+    swings = of_columns.oscillating(lead, least=least)
+    if right is None:
+        return [gone, swings]
+    for name, gradient in columns.items():
+        if gone is None and name.startswith("generator") and name.endswith("/gradient_norm"):
+            gone = of_columns.vanished(gradient, *right)
+    return [of_columns.won(*right), gone, swings]
+
+
+def _last_values(columns: Columns) -> dict[str, float]:
+    """What the last rows say of the game's health."""
+    kinds = ("real_accuracy", "fake_accuracy", "real_sign", "gradient_norm")
+    return {
+        name: float(column.values[-1])
+        for name, column in columns.items()
+        if name.rpartition("/")[2] in kinds and len(column.values)
+    }
+
+
+def _present(found: Iterable[Finding | None]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in found if finding is not None)
+
+
+# --- the checkpoint -------------------------------------------------------------------------------
+
+
+def of_checkpoint(
+    record: Record,
+    columns: Columns,
+    *,
+    which: str | int,
+    member: int | None,
+    count: int,
+    batches: int,
+    jacobian: bool,
+) -> Part:
+    """What the model of a checkpoint tells: `count` of its samples, and what it says of `batches`
+    batches of known and of unknown examples.
+    """
+    subject = "what was learned"
+    if not record.saved:
+        return Part(unexamined={subject: "there is no checkpoint"})
+    trained = reading.load(record, which, member)
+    if trained.step < LEAST_STEPS:
+        why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
+        return Part(unexamined={subject: why})
+    try:
+        question = Question(record, trained, member, reading.splits(record))
+    except RunError as error:
+        return Part(unexamined={subject: str(error)})
+    parts = [of_samples(question, columns, count=count)]
+    if batches:
+        parts.append(of_verdicts(question, batches=batches))
+    if jacobian:
+        parts.append(of_local_game(question))
+    return merged(parts)
+
+
+def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
+    """What samples tell, beside real examples."""
+    record, trained = question.record, question.trained
+    if record.spec.inputs:
+        return Part(unexamined={"the samples": "the model makes images of images"})
+    sides = reading.sides(question.splits, count)
+
+    def drawn(trained: Trained) -> np.ndarray:
+        return samples.rows(np.asarray(trained.sample(0, len(sides.known))))
+
+    def fails(kind: str) -> Callable[[Trained], bool]:
+        def holds(earlier: Trained) -> bool:
+            found = samples.failing(drawn(earlier), sides)
+            return found is not None and found.kind == kind
+
+        return holds
+
+    now = drawn(trained)
+    found = samples.failing(now, sides)
+    if found is not None:
+        since = question.first_step(fails(found.kind))
+        if found.kind == "collapsed":
+            since = min(since, alike_since(record, sides, until=trained.step) or since)
+        found = found._replace(since=since)
+    unsure = []
+    if samples.poor(now, sides):
+        loss = str(getattr(record.config, "loss", ""))
+        given = [reading.accuracies(columns, judge, loss) for judge in reading.judges(columns)]
+        unsure = [of_columns.blind(*right) for right in given if right is not None]
+    return Part(_present([found, *unsure]), samples.numbers(now, sides))
+
+
+def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
+    """The first of the run's pictures, up to a step, since which their samples are alike; None
+    where there are no such pictures or the last are not.
+    """
+    limit = samples.LIKENESS * samples.spread(sides.known)
+    shown = ((s, images) for s, images in reading.pictured(record) if s <= until)
+    alike = itertools.takewhile(lambda pair: samples.spread(samples.rows(pair[1])) < limit, shown)
+    return min((step for step, _ in alike), default=None)
+
+
+def of_verdicts(question: Question, *, batches: int) -> Part:
+    """What the discriminators say of examples that they know, and of others."""
+    record, splits = question.record, question.splits
+    rows = record.plan[stages.made_at(record.plan, question.trained.step)].rows
+    one = [set(part.batch(seed=0, step=0, size=1)) for part in splits[:2]]
+    if one[0] != one[1]:
+        why = f"held-out examples lack {', '.join(sorted(one[0] - one[1]))}"
+        return Part(unexamined={"whether the discriminator overfits": why})
+
+    def said(trained: Trained) -> list[dict[str, np.ndarray]]:
+        return reading.said(trained, splits[:2], rows=rows, batches=batches)
+
+    known, unknown = said(question.trained)
+    found, seen = [], {}
+    for judge in reading.judges(known):
+        real, fake = f"{judge}/real_logit", f"{judge}/fake_logit"
+
+        def verdict(said: list[dict[str, np.ndarray]], real=real, fake=fake) -> Finding | None:
+            return logits.overfits(said[0][real], said[1][real], said[0][fake])
+
+        seen[f"{real}, known"] = float(known[real].mean())
+        seen[f"{real}, unknown"] = float(unknown[real].mean())
+        seen[fake] = float(known[fake].mean())
+        finding = verdict([known, unknown])
+        if finding is not None:
+            since = question.first_step(lambda t, verdict=verdict: verdict(said(t)) is not None)
+            found.append(finding._replace(since=since))
+    return Part(tuple(found), seen)
+
+
+def of_local_game(question: Question) -> Part:
+    """The eigenvalues of the game's Jacobian on one batch, in numbers: no finding rests on them."""
+    record, trained = question.record, question.trained
+    rows = record.plan[stages.made_at(record.plan, trained.step)].rows
+    batch = question.splits.train.batch(seed=trained.config.seed, step=trained.step, size=rows)
+    gan = reading.without_shared_noise(record, trained.step)
+    field, params = stability.field(gan, trained.state, batch)
+    try:
+        local = stability.jacobian(field, params)
+    except ValueError as error:
+        return Part(unexamined={"the game's Jacobian": str(error)})
+    found = stability.eigenvalues(local)
+    in_turn = sorted(params, key=lambda name: (name.startswith("generator"), name))
+    return Part(
+        numbers={
+            "Jacobian: params": float(len(found)),
+            "Jacobian: largest real part": float(found.real.max()),
+            "Jacobian: largest imaginary part": float(found.imag.max()),
+            "Jacobian: largest stable step, at once": stability.largest_step(local),
+            "Jacobian: largest stable step, in turn": stability.largest_step(local, in_turn),
+        }
+    )

@@ -1,0 +1,203 @@
+"""Signals of samples beside real examples: a generator that has collapsed, or lost modes.
+
+All take arrays [N, ...] of any shape, drawn at random: points, or images, of which `thumbnails`
+keeps what a glance sees. `fidelity` needs as many real examples that the generator did not learn
+from: what they score is what there is to reach.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.data import Mixture
+from jaxgan.diagnosis.finding import Finding
+from jaxgan.metrics import distances, modes, prdc
+
+LIKENESS = 0.5
+"""Samples that lie, on average, less than half as far apart as real examples do have lost three
+quarters of the variance.
+"""
+
+PART = 0.5
+"""The share of what unknown real examples reach below which coverage is poor, and above which
+precision is good.
+"""
+
+FAR = 0.2
+"""The share of their precision below which samples are poor: four of five lie where no real example
+is.
+"""
+
+TENTH = 0.1
+"""A mode with less than a tenth of the points of an even share is lost: chance leaves it more."""
+
+AT_MODES = 0.25
+"""The share of points within three standard deviations of a mode below which samples are poor:
+three of four are nowhere.
+"""
+
+SIDE = 8  # pixels of a thumbnail's side
+
+
+class Sides(NamedTuple):
+    """What samples are compared with, all rows [N, F].
+
+    known:   real examples that the generator learned from.
+    unknown: as many that it did not.
+    mixture: where the data are points of known modes.
+    """
+
+    known: np.ndarray
+    unknown: np.ndarray
+    mixture: Mixture | None = None
+
+
+class Fidelity(NamedTuple):
+    """Where samples lie beside real examples (`metrics.prdc`), and what other real ones reach.
+
+    precision, coverage:           of the samples.
+    real_precision, real_coverage: of real examples that the generator did not learn from.
+    """
+
+    precision: float
+    coverage: float
+    real_precision: float
+    real_coverage: float
+
+    @property
+    def poor(self) -> bool:
+        """Whether most samples lie where there are no data."""
+        return self.precision < FAR * self.real_precision
+
+
+def rows(examples: np.ndarray) -> np.ndarray:
+    """Images as thumbnails, points as they are: float64 [N, F]."""
+    wide = np.asarray(examples, np.float64)
+    return thumbnails(wide) if wide.ndim == 4 else wide
+
+
+def failing(generated: np.ndarray, sides: Sides) -> Finding | None:
+    """What is wrong with samples [N, F], if anything: the gravest of this module's signals."""
+    broken = int(np.sum(~np.isfinite(generated).all(axis=1)))
+    if broken:
+        evidence = {"samples that are not finite": float(broken)}
+        return Finding("not finite", "Samples are not finite.", None, evidence)
+    found = collapsed(generated, sides.known)
+    if found is not None:
+        return found
+    if sides.mixture is not None:
+        return modes_lost(generated, sides.mixture)
+    return uncovered(fidelity(generated, sides.known, sides.unknown))
+
+
+def poor(generated: np.ndarray, sides: Sides) -> bool:
+    """Whether most samples [N, F] lie where there are no data, or are not finite."""
+    if not np.isfinite(generated).all():
+        return True
+    if sides.mixture is not None:
+        return scattered(generated, sides.mixture)
+    return fidelity(generated, sides.known, sides.unknown).poor
+
+
+def numbers(generated: np.ndarray, sides: Sides) -> dict[str, float]:
+    """What samples [N, F] score beside what real examples do."""
+    if not np.isfinite(generated).all():
+        return {}
+    apart = {"distance of two samples over that of real ones": spread(generated)}
+    apart = {name: value / spread(sides.known) for name, value in apart.items()}
+    if sides.mixture is not None:
+        found = modes.coverage(generated, sides.mixture)
+        return {**apart, "share of samples at a mode": found.high_quality}
+    return {**apart, **fidelity(generated, sides.known, sides.unknown)._asdict()}
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C] as the means of at most `SIDE` x `SIDE` fields, [N, F]: neither noise nor
+    texture counts.
+    """
+    wide = np.asarray(images, np.float64)
+    for axis in (1, 2):
+        length = wide.shape[axis]
+        starts = np.arange(min(SIDE, length)) * length // min(SIDE, length)
+        sizes = np.diff([*starts, length]).reshape([-1 if a == axis else 1 for a in range(4)])
+        wide = np.add.reduceat(wide, starts, axis=axis) / sizes
+    return wide.reshape(len(wide), -1)
+
+
+def spread(rows: np.ndarray) -> float:
+    """The mean Euclidean distance of two different rows of [N, F]."""
+    centred = np.asarray(rows, np.float64)
+    centred = centred - centred.mean(axis=0)
+    total = sum(np.sqrt(squared).sum() for _, squared in distances.blocks(centred, centred))
+    return float(total / (len(rows) * (len(rows) - 1)))
+
+
+def collapsed(generated: np.ndarray, real: np.ndarray) -> Finding | None:
+    """Samples [N, F] that are much more alike than real examples [M, F] are."""
+    of_samples, of_real = spread(generated), spread(real)
+    if of_samples >= LIKENESS * of_real:
+        return None
+    return Finding(
+        "collapsed",
+        "The generator has collapsed: its samples are nearly all alike.",
+        None,
+        {"mean distance of two samples": of_samples, "of two real examples": of_real},
+    )
+
+
+def fidelity(generated: np.ndarray, real: np.ndarray, others: np.ndarray) -> Fidelity:
+    """Where samples, and other real examples, lie beside the real ones, all [N, F].
+
+    Raises ValueError where there are not more than five real ones.
+    """
+    found = []
+    for rows in (generated, others):
+        found.append(prdc.precision_recall(rows, real).precision)
+        found.append(prdc.density_coverage(rows, real).coverage)
+    return Fidelity(*found)
+
+
+def uncovered(found: Fidelity) -> Finding | None:
+    """Samples that are good but leave most of the data without any: part of its modes are lost.
+
+    Of poor samples, coverage says nothing.
+    """
+    good = found.precision >= PART * found.real_precision
+    if not good or found.coverage >= PART * found.real_coverage:
+        return None
+    return Finding(
+        "modes lost",
+        "The generator draws only part of the data: its samples are as real as any, and most real "
+        "examples have none near them.",
+        None,
+        {
+            "coverage": found.coverage,
+            "coverage by other real examples": found.real_coverage,
+            "precision": found.precision,
+        },
+    )
+
+
+def scattered(points: np.ndarray, mixture: Mixture) -> bool:
+    """Whether most points [N, D] lie at no mode of the mixture."""
+    return modes.coverage(points, mixture).high_quality < AT_MODES
+
+
+def modes_lost(points: np.ndarray, mixture: Mixture) -> Finding | None:
+    """Points [N, D] of which some modes have next to none: each point counts for the mode that it
+    is nearest to, however far.
+    """
+    centres = mixture.centres
+    squared = np.concatenate([part for _, part in distances.blocks(points, centres)])
+    shares = np.bincount(np.argmin(squared, axis=1), minlength=len(centres)) / len(points)
+    kept = int(np.sum(shares >= TENTH / len(centres)))
+    if kept == len(centres):
+        return None
+    return Finding(
+        "modes lost",
+        f"The generator has lost {len(centres) - kept} of {len(centres)} modes.",
+        None,
+        {"modes with samples": float(kept), "modes": float(len(centres))},
+    )

@@ -1,0 +1,297 @@
+"""Runs made to fail in every way are told so, and what is healthy, or too short, is left alone."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgan
+from jaxgan import data, diagnose, parallel, prepare, rundir
+from jaxgan import run as runner
+from jaxgan.diagnosis import examining, reading, samples
+from jaxgan.errors import RunError, RunStopped
+from tests import failing_experiment, test_experiments, toy_runs
+
+LINEAR = {"generator_hidden": (), "discriminator_hidden": (), "latent_size": 1}
+
+# What makes each run fail, the kind of finding that must be among its findings, and the steps at
+# which that must have begun at the latest.
+FAILURES = {
+    "collapsed": (
+        {"generator_learning_rate": 1e-2, "discriminator_learning_rate": 1e-4},
+        "collapsed",
+        range(301),
+    ),
+    "generator too slow": (
+        {"generator_learning_rate": 1e-6, "discriminator_learning_rate": 2e-3},
+        "won",
+        range(101),
+    ),
+    "discriminator wins": (
+        {"loss": "minimax", "generator_learning_rate": 1e-4, "discriminator_learning_rate": 2e-3},
+        "vanished",
+        range(201),
+    ),
+    "overfits": (
+        {
+            "data": "few",
+            "holdout": 0.6,
+            "steps": 600,
+            "batch_size": 12,
+            "n_critic": 2,
+            "discriminator_hidden": (128, 128),
+            "generator_learning_rate": 1e-3,
+            "discriminator_learning_rate": 1e-3,
+        },
+        "overfits",
+        range(601),
+    ),
+    "discriminator too weak": (
+        {"data": "ring", "generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-6},
+        "blind",
+        range(101),
+    ),
+    "circles": (
+        {
+            **LINEAR,
+            "data": "gauss1d",
+            "loss": "wasserstein",
+            "steps": 600,
+            "log_every": 5,
+            "generator_learning_rate": 0.1,
+            "discriminator_learning_rate": 0.1,
+        },
+        "oscillating",
+        range(401),
+    ),
+}
+
+
+def garments(path, count):
+    """An archive of garments of 7x7 pixels."""
+    images = data.load("fashion").train.images[:count].astype(float)  # type: ignore[attr-defined]
+    small = images.reshape(count, 7, 4, 7, 4, 1).mean(axis=(2, 4)).round().astype(np.uint8)
+    np.savez(path, images=small)
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archives")
+    return {"many": garments(folder / "many.npz", 1200), "few": garments(folder / "few.npz", 80)}
+
+
+def train(workdir, archives, *, data="many", **fields):
+    """The run directory of a small GAN with these settings."""
+    config = failing_experiment.Config(
+        workdir=str(workdir), data=archives.get(data, data), **fields
+    )
+    return on_one_device(failing_experiment, config)
+
+
+def on_one_device(module, config):
+    """The run of the experiment, trained on one device: simulated ones share the cores."""
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "data_mesh", lambda devices=None: mesh)
+        return runner.train(module, config)
+
+
+def diagnosed(path, **options):
+    return diagnose.diagnose(diagnose.Config(path, **options))
+
+
+def kinds(report):
+    return [found["kind"] for found in report["findings"]]
+
+
+def the(kind, report):
+    """The finding of a kind, which there is once."""
+    (found,) = [found for found in report["findings"] if found["kind"] == kind]
+    return found
+
+
+# --- runs that fail -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_run_made_to_fail_is_told_so_since_when_and_what_to_do(name, archives, tmp_path):
+    fields, kind, begins = FAILURES[name]
+    path = train(tmp_path / "run", archives, **fields)
+    report = diagnosed(path, batches=16 if kind == "overfits" else 0)
+    found = the(kind, report)
+    assert found["since"] in begins
+    assert found["evidence"] and found["advice"]
+    assert all(remedy["source"] for remedy in found["advice"])
+    text = diagnose.text(report)
+    assert found["what"] in text
+    assert f"since step {found['since']}" in text
+    assert report["not examined"] == {}
+    told = [remedy["do"] for remedy in found["advice"]]
+    if name == "generator too slow":
+        assert "--generator-learning-rate" in told
+    if name == "discriminator wins":
+        assert told[0] == "--loss non_saturating"
+        assert the("won", report)["since"] <= found["since"]
+
+
+def test_an_explosion_and_what_it_ended_in_are_told_without_a_checkpoint(archives, tmp_path):
+    fields = {"loss": "wasserstein", "optimiser": "sgd", "log_every": 1, "steps_per_call": 1}
+    rates = {"generator_learning_rate": 0.05, "discriminator_learning_rate": 0.05}
+    with pytest.raises(RunStopped, match="is inf at step"):
+        train(tmp_path / "run", archives, **fields, **rates)
+    report = diagnosed(tmp_path / "run")
+    assert kinds(report) == ["not finite", "exploded", "exploded"]
+    ended, judge, _ = report["findings"]
+    assert ended["since"] == report["step"] < report["steps"]
+    assert judge["what"] == "The gradient of the discriminator has exploded."
+    assert judge["since"] < ended["since"]
+    assert report["not examined"] == {"what was learned": "there is no checkpoint"}
+
+
+def test_a_run_that_dies_before_its_first_row_is_told_so(archives, tmp_path):
+    rates = {"generator_learning_rate": 1e9, "discriminator_learning_rate": 1e9}
+    with pytest.raises(RunStopped):
+        train(tmp_path / "run", archives, loss="wasserstein", optimiser="sgd", **rates)
+    report = diagnosed(tmp_path / "run")
+    assert kinds(report) == ["not finite"]
+    assert report["findings"][0]["since"] == 0
+    assert set(report["not examined"]) == {"the course of training", "what was learned"}
+    (tmp_path / "run" / rundir.LOCK).touch()  # as if it still ran
+    assert kinds(diagnosed(tmp_path / "run")) == []
+
+
+# --- runs that do not -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def healthy(archives, tmp_path_factory):
+    """A run that learns: no column of its log, nor its samples, give reason to worry."""
+    return train(
+        tmp_path_factory.mktemp("runs") / "healthy",
+        archives,
+        steps=2000,
+        log_every=40,
+        checkpoint_every=500,
+        generator_learning_rate=1e-3,
+        discriminator_learning_rate=5e-4,
+        generator_hidden=(64, 64),
+        discriminator_hidden=(64, 64),
+    )
+
+
+def test_nothing_is_found_in_a_healthy_run(healthy, capsys):
+    assert diagnose.main([str(healthy), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["findings"] == [] and report["not examined"] == {}
+    assert report["step"] == report["steps"] == 2000
+    seen = report["numbers"]
+    assert seen["coverage"] > 0.6 * seen["real_coverage"]
+    assert 0.5 < seen["discriminator/real_accuracy"] < 0.98
+    assert abs(seen["discriminator/real_logit, known"]) < 5
+    assert "nothing wrong was found" in diagnose.text(report)
+
+
+def test_an_earlier_checkpoint_can_be_asked_for(healthy):
+    early, late = (diagnosed(healthy, checkpoint=step, batches=0) for step in ("1000", "2000"))
+    assert early["numbers"]["coverage"] != late["numbers"]["coverage"]
+    with pytest.raises(RunError, match="no checkpoint 7"):
+        diagnosed(healthy, checkpoint="7")
+
+
+def test_a_run_too_short_to_judge_is_told_so(finished):
+    report = diagnosed(finished)
+    assert report["findings"] == []
+    assert report["not examined"] == {
+        "the course of training": "the log has 5 rows, too few to judge; 10 are needed",
+        "what was learned": "24 steps are too few to judge; 200 are needed",
+    }
+
+
+def test_data_that_have_changed_leave_the_log(healthy, archives, tmp_path):
+    path = shutil.copytree(healthy, tmp_path / "copy")
+    record = json.loads((path / "config.json").read_text())
+    record["data"]["digest"] = "0" * 64
+    (path / "config.json").write_text(json.dumps(record))
+    report = diagnosed(path)
+    assert report["findings"] == [] and "discriminator/gradient_norm" in report["numbers"]
+    assert "have changed" in report["not examined"]["what was learned"]
+
+
+def test_what_is_no_run_is_refused_in_a_sentence(tmp_path, capsys):
+    assert diagnose.main([str(tmp_path)]) == 2
+    assert "is no run directory" in capsys.readouterr().err
+    with pytest.raises(RunError, match="samples of 10 or more"):
+        diagnosed(tmp_path, samples=5)
+
+
+@pytest.mark.slow
+def test_nothing_is_found_in_a_healthy_dcgan(tmp_path):
+    dcgan = importlib.import_module("experiments.dcgan")
+    config = dcgan.Config(
+        workdir=str(tmp_path / "run"), steps=1500, width=16, sample_every=0, log_every=25
+    )
+    report = diagnosed(on_one_device(dcgan, config), jacobian=True)
+    assert report["findings"] == []
+    assert "params, and a Jacobian of" in report["not examined"]["the game's Jacobian"]
+
+
+# --- every model ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", test_experiments.EXPERIMENTS)
+def test_a_run_of_every_experiment_can_be_examined(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(examining, "LEAST_STEPS", 1)
+    path = test_experiments.smoke(name, tmp_path / "run")
+    report = diagnosed(path, samples=50, batches=2)
+    assert diagnose.text(report)
+    assert "what was learned" not in report["not examined"]
+
+
+def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_path):
+    path = train(tmp_path / "both", archives, data="ring", steps=200, seeds=2)
+    with pytest.raises(RunError, match="of the seeds 0, 1: say which with --member"):
+        diagnosed(path)
+    seen = diagnosed(path, member=1, batches=0)["numbers"]
+    last = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])["members"]
+    name = "discriminator/real_accuracy"
+    assert seen[name] == last[name][1] != last[name][0]
+    model = jaxgan.load(path, seed=1)
+    spread = samples.spread(np.asarray(model.sample(0, 1000)))
+    real = reading.sides(prepare.load_data(model.config), 1000).known
+    ratio = seen["distance of two samples over that of real ones"]
+    assert ratio == pytest.approx(spread / samples.spread(real), rel=1e-6)
+
+
+# --- the game's Jacobian --------------------------------------------------------------------------
+
+
+def test_the_jacobian_of_linear_players_turns_and_does_not_shrink(archives, tmp_path):
+    path = train(
+        tmp_path / "run",
+        archives,
+        **{**LINEAR, "data": "gauss1d", "loss": "wasserstein", "steps": 200, "shared_noise": True},
+    )
+    seen = diagnosed(path, batches=0, jacobian=True)["numbers"]
+    # The fake logit is psi * (scale * z + theta) + bias: bilinear, with the pair (psi, theta).
+    assert seen["Jacobian: params"] == 4
+    assert seen["Jacobian: largest real part"] == pytest.approx(0, abs=1e-6)
+    assert seen["Jacobian: largest imaginary part"] == pytest.approx(1, abs=0.1)
+    assert seen["Jacobian: largest stable step, at once"] == 0
+    assert seen["Jacobian: largest stable step, in turn"] == 0
+
+
+def test_help_is_there_without_importing_jax():
+    command = [sys.executable, "-X", "importtime", "-m", "jaxgan.diagnose", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=toy_runs.ROOT)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "--jacobian" in done.stdout
+    assert "jax" not in imported

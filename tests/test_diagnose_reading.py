@@ -1,0 +1,96 @@
+"""What diagnosis reads of a run: columns of the log, what they imply, and the pictures."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from jaxgan import data, visualise
+from jaxgan import run as runner
+from jaxgan.diagnosis import examining, reading, samples
+
+
+def test_columns_have_the_rows_that_report_them_and_a_broken_last_line_is_not_read(tmp_path):
+    rows = [
+        {"step": 10, "a/loss": 1.0, "seconds": 3.0},
+        {"step": 20, "a/loss": float("nan"), "b/loss": 2.0, "images_per_second": 5.0},
+    ]
+    lines = [json.dumps(row) for row in rows]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, '{"step": 30, "a/lo']))
+    found = reading.columns(tmp_path)
+    assert found.keys() == {"a/loss", "b/loss"}
+    np.testing.assert_array_equal(found["a/loss"].steps, [10, 20])
+    np.testing.assert_array_equal(found["a/loss"].values, [1.0, np.nan])
+    np.testing.assert_array_equal(found["b/loss"].steps, [20])
+    assert reading.last_step(found) == 20
+    assert reading.columns(tmp_path / "nothing") == {}
+
+
+@pytest.mark.parametrize(
+    ("loss", "logit", "expected"),
+    [
+        ("minimax", -4.6, 2 / (1 + np.exp(4.6))),
+        ("non_saturating", -4.6, 2 / (1 + np.exp(-4.6))),
+        ("hinge", -4.6, 1.0),
+        ("wasserstein", -4.6, 1.0),
+        ("least_squares", -4.6, 5.6),
+        ("relativistic_paired", -4.6, 2 / (1 + np.exp(-5.6))),
+    ],
+)
+def test_what_a_loss_passes_on_is_its_slope_over_that_at_an_undecided_judge(loss, logit, expected):
+    steps = np.arange(3)
+    logits = {"real_logit": np.ones(3), "fake_logit": np.full(3, logit)}
+    given = {f"d/{name}": reading.Series(steps, values) for name, values in logits.items()}
+    passed = reading.passed_on(given, "d", loss)
+    assert passed is not None
+    np.testing.assert_allclose(passed.values, expected, rtol=1e-5)
+    assert reading.passed_on(given, "d", "another") is None
+
+
+def test_a_relativistic_judge_is_as_accurate_as_its_loss_says():
+    steps = np.arange(3)
+    given = {
+        "d/real_logit": reading.Series(steps, np.array([1.0, 2.0, 6.0])),
+        "d/fake_logit": reading.Series(steps, np.array([1.0, 1.0, 1.0])),
+    }
+    right = reading.accuracies(given, "d", "relativistic_paired")
+    assert right is not None
+    np.testing.assert_allclose(right[0].values, 1 / (1 + np.exp(-np.array([0.0, 1.0, 5.0]))))
+    assert reading.accuracies(given, "d", "wasserstein") is None
+
+
+@pytest.mark.parametrize("shape", [(7, 7, 1), (20, 9, 3), (64, 80, 4)])
+def test_the_tiles_of_a_picture_are_its_images(shape):
+    images = np.random.default_rng(0).integers(0, 256, (12, *shape)).astype(np.uint8)
+    picture = np.asarray(visualise.grid(data.to_float(images), columns=4))
+    found = reading.tiles(picture, shape)
+    np.testing.assert_array_equal(data.to_uint8(found), images)
+
+
+def test_pictures_date_a_collapse_that_is_older_than_the_checkpoints(tmp_path, monkeypatch):
+    draws = np.random.default_rng(0)
+    real = draws.uniform(-1, 1, (40, 8, 8, 1))
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    for step, spread in ((0, 0.1), (100, 1.0), (200, 0.9), (300, 0.2), (400, 0.1), (500, 0.0)):
+        sheet = visualise.grid(np.float32(spread * real), columns=8)
+        sheet.save(folder / f"{step:06d}.png")
+    record = functools.partial(_Record, tmp_path)
+    sides = samples.Sides(samples.rows(real), samples.rows(real))
+    assert examining.alike_since(record((8, 8, 1)), sides, until=500) == 300
+    assert examining.alike_since(record((8, 8, 1)), sides, until=400) == 300
+    assert examining.alike_since(record((8, 8, 1)), sides, until=200) is None
+    assert examining.alike_since(record((2,)), sides, until=500) is None
+
+
+class _Record:
+    """As much of a record as pictures need."""
+
+    def __init__(self, path: pathlib.Path, shape: tuple[int, ...]) -> None:
+        self.path, self.spec = path, runner.DataSpec(shape)
+        self.config = runner.Common()
+        self.experiment = type("Experiment", (), {"picture": None})

@@ -1,0 +1,87 @@
+"""The tables of games on a point and on the plane: what they measure, and on what."""
+
+from __future__ import annotations
+
+import pathlib
+from decimal import Decimal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import cures, pacgan
+from experiments.tables import dirac, plane
+from jaxgan import population, random, run
+
+
+def test_points_of_the_data_score_what_a_perfect_generator_does():
+    found = plane.measure_control({"data": "grid", "samples": 2500, "seeds": 10}, pathlib.Path())
+    assert found.numbers["captured"] == [25.0] * 10
+    assert np.mean(found.numbers["high_quality"]) == pytest.approx(0.98889, abs=2e-3)
+    assert np.mean(found.numbers["reverse_kl"]) == pytest.approx(0.0048, abs=2e-3)
+
+
+def test_a_strip_shows_a_panel_for_each_of_its_heads():
+    for steps, per_call in ((5000, 100), (20, 10), (2, 2), (400_000, 50), (700, 100)):
+        heads = plane.marks_of(steps, per_call)
+        assert len(heads) <= plane.PANELS
+        assert heads[-1] == f"{steps:,} steps"
+
+
+SLOW_GAMES = [name for name in dirac.GAMES if name not in ("wgan-clipped", "rpgan")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["wgan-clipped", "rpgan", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_GAMES)],
+)
+def test_a_game_ends_where_its_vector_field_does_to_every_digit(name, tmp_path):
+    _, piece = dirac.TABLE.pieces("default")[name]
+    found = piece.measure(piece.settings, tmp_path).numbers
+    for order in dirac.ORDERS:
+        printed = piece.paper[order]
+        unit = 10.0 ** Decimal(printed).as_tuple().exponent
+        assert abs(found[order][0] - float(printed)) <= unit / 2, order
+    assert {0.0: "no", 1.0: "yes"}[found["converged"][0]] == piece.paper["converged"]
+
+
+def test_pacgan_meets_its_training_set_alone_each_pack_by_itself():
+    training_set = jnp.arange(10.0)[:, None] + 100
+    seen = []
+
+    def inner(state, batch, keys):
+        seen.append(batch["image"])
+        return state, {}
+
+    keys = random.row_keys(jax.random.key(0), 1000)
+    pacgan.among(training_set, inner)(None, {"image": jnp.zeros((1000, 1))}, keys)
+    counts = np.bincount(np.asarray(seen[0])[:, 0].astype(int) - 100, minlength=10)
+    assert counts.sum() == 1000
+    assert counts.min() > 60
+
+
+def test_pacgans_networks_have_the_papers_sizes_and_only_the_first_layer_grows_with_the_pack():
+    sizes = {}
+    for packing in (1, 3):
+        gan = pacgan.build(pacgan.Config(packing=packing, points=10), run.DataSpec((2,)))
+        state = jax.eval_shape(gan.init, jax.random.key(0))
+        sizes[packing] = {
+            name: sum(leaf.size for leaf in jax.tree.leaves(state[name].params))
+            for name in state.players
+        }
+    generator = 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + 400 * 2 + 2
+    judge = 2 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1
+    assert sizes[1] == {"generator": generator, "discriminator": judge}
+    assert sizes[3] == {"generator": generator, "discriminator": judge + 4 * 1000}
+
+
+def test_a_member_of_a_population_begins_with_the_orthogonal_weights_of_its_seed():
+    gan = cures.build(cures.Config(latent_size=8), run.DataSpec((2,)))
+    together = jax.jit(population.of(gan).init)(population.keys([3, 4]))
+    alone = gan.init(jax.random.key(4))
+    second = population.member(together, 1)
+    for player in ("generator", "discriminator"):
+        jax.tree.map(np.testing.assert_array_equal, second[player].params, alone[player].params)
+    kernel = np.asarray(alone["generator"].params["Dense_1"]["kernel"])
+    np.testing.assert_allclose(kernel @ kernel.T, 1.4**2 * np.eye(128), atol=1e-5)
