@@ -35,7 +35,10 @@ def does(kind, config):
     return [remedy.do for remedy in remedies.against(kind, config)]
 
 
-@pytest.mark.parametrize("remedy", {remedy for _, remedy in ALL}, ids=lambda remedy: remedy.do)
+DISTINCT = list(dict.fromkeys(remedy for _, remedy in ALL))
+
+
+@pytest.mark.parametrize("remedy", DISTINCT, ids=lambda remedy: remedy.do)
 def test_what_is_recommended_exists(remedy):
     if remedy.do.startswith("python -m "):
         assert remedy.do.removeprefix("python -m experiments.") in CONFIGS
