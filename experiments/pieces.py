@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as linen
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -30,7 +29,7 @@ from jaxgan import (
     two_player,
     views,
 )
-from jaxgan.nn import minibatch, packing, reference
+from jaxgan.nn import layers, minibatch, packing, reference
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, Objective, Step
 
@@ -40,18 +39,7 @@ REFERENCE = 64
 GAMMA = 0.1
 
 
-def weights(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    """Orthogonal weights of gain 1.4; those of a population are drawn one after another.
-
-    Factorised as a batch, two layers at once would wait for each other for ever where the CPU has
-    no more than two cores: each holds a thread of the pool on which its parts are to run.
-    """
-    draw = linen.initializers.orthogonal(1.4)
-    alone = jax.custom_batching.sequential_vmap(lambda key: draw(key, shape, dtype))
-    return alone(key)
-
-
-_dense = partial(linen.Dense, kernel_init=weights)
+_dense = partial(linen.Dense, kernel_init=layers.orthogonal(1.4))
 
 
 class Generator(linen.Module):

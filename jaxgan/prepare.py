@@ -29,6 +29,9 @@ _LEAST = {
     "keep": 1,
     "steps_per_call": 1,
     "profile": 0,
+    "evaluate_every": 0,
+    "evaluate_samples": 1,
+    "keep_best": 1,
 }
 
 
@@ -57,17 +60,25 @@ def check_numbers(config: Common) -> None:
         value = getattr(config, name)
         if value < lowest:
             raise RunError(f"{flag(name)} is {value}; expected {lowest} or more")
-    per_call = config.steps_per_call
-    if config.steps % per_call:
-        below = config.steps // per_call * per_call
-        nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
-        raise RunError(
-            f"--steps is {config.steps}, no multiple of --steps-per-call {per_call}; use {nearest}"
-        )
+    _require_whole_calls(config, "steps")
+    _require_whole_calls(
+        config, "evaluate_every", why=", within which there is no state to measure"
+    )
     if config.seeds > 1 and config.parallel != "jit":
         raise RunError(
             f"--parallel {config.parallel} splits the rows of a batch over the devices, where "
             f"--seeds {config.seeds} splits the models; use --parallel jit"
+        )
+
+
+def _require_whole_calls(config: Common, name: str, *, why: str = "") -> None:
+    value, per_call = getattr(config, name), config.steps_per_call
+    if value % per_call:
+        below = value // per_call * per_call
+        nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
+        raise RunError(
+            f"{flag(name)} is {value}, no multiple of --steps-per-call {per_call}{why}; "
+            f"use {nearest}"
         )
 
 

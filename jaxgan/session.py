@@ -36,7 +36,6 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
     was told to stop.
     """
     prepare.check_numbers(config)
-    watching.check(config)
     environment.keep_freed_memory()
     if config.seeds > 1:
         environment.use_cores(config.seeds)

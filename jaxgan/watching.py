@@ -28,8 +28,6 @@ from jaxgan.run import Common
 PREFIX = "evaluation/"
 """Stands before the numbers in a row of the log."""
 
-_LEAST = {"evaluate_every": 0, "evaluate_samples": 1, "keep_best": 1}
-
 
 class Watch(NamedTuple):
     """What is measured of the states of a run.
@@ -49,22 +47,6 @@ class Watch(NamedTuple):
 
 class BrokenOff(KeyboardInterrupt):
     """A measurement that was dropped as the process was told to stop."""
-
-
-def check(config: Common) -> None:
-    """Raises RunError on numbers by which nothing can be measured."""
-    for name, lowest in _LEAST.items():
-        value = getattr(config, name)
-        if value < lowest:
-            raise RunError(f"{prepare.flag(name)} is {value}; expected {lowest} or more")
-    every, per_call = config.evaluate_every, config.steps_per_call
-    if every % per_call:
-        below = every // per_call * per_call
-        nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
-        raise RunError(
-            f"--evaluate-every is {every}, no multiple of --steps-per-call {per_call}, within "
-            f"which there is no state to measure; use {nearest}"
-        )
 
 
 def of(config: Common, task: prepare.Task, *, report: Callable[[str], None]) -> Watch | None:

@@ -61,7 +61,7 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
     marks = _marks(steps, settings["steps_per_call"])
     flags = {name: value for name, value in settings.items() if name != "samples"}
     flags |= {"checkpoint_every": marks[0], "keep": len(marks), "log_every": marks[0]}
-    models = runs.trained(experiment, {**flags, "cache": False}, folder)
+    models = runs.trained(experiment, flags, folder)
     ends = [np.asarray(model.sample(0, count)) for model in models]
     first = models[0].config
     way = [jaxgan.load(folder / "run", seed=first.seed, checkpoint=mark) for mark in marks[:-1]]

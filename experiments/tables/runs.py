@@ -22,7 +22,7 @@ def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Tra
     import jaxgan
 
     module = importlib.import_module(f"experiments.{experiment}")
-    fewest = {"sample_every": 0, "keep": 1, "workdir": str(folder / "run")}
+    fewest = {"sample_every": 0, "keep": 1, "cache": False, "workdir": str(folder / "run")}
     config = module.Config(**{**fewest, **{name: _tuples(flag) for name, flag in flags.items()}})
     path = run.train(module, config)
     return [jaxgan.load(path, seed=seed) for seed in config.member_seeds]

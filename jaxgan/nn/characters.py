@@ -58,7 +58,7 @@ class GatedRecurrence(linen.Module):
     def __call__(self, x: Array) -> Array:
         inputs = linen.Dense(3 * self.size)(x)
         shape = (self.size, 3 * self.size)
-        kernel = self.param("kernel", linen.initializers.orthogonal(), shape)
+        kernel = self.param("kernel", layers.orthogonal(), shape)
 
         def advance(state: Array, given: Array) -> tuple[Array, Array]:
             reset, update, new = jnp.split(given, 3, axis=1)

@@ -17,6 +17,21 @@ from jaxgan.random import Keys
 from jaxgan.types import Array
 
 
+def orthogonal(gain: float = 1.0) -> Callable[..., Array]:
+    """The initializer of orthogonal weights; those of a population are drawn one after another.
+
+    Factorised as a batch, two layers at once would wait for each other for ever where the CPU has
+    no more than two cores: each holds a thread of the pool on which its parts are to run.
+    """
+    draw = linen.initializers.orthogonal(gain)
+
+    def weights(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        alone = jax.custom_batching.sequential_vmap(lambda key: draw(key, shape, dtype))
+        return alone(key)
+
+    return weights
+
+
 def conv_general_dilated(
     lhs: Array,
     rhs: Array,
