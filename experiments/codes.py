@@ -16,10 +16,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import statistics
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import tyro
+
+from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,5 +149,16 @@ def columns(found: Any, images: Any, count: int) -> str:
     return ", ".join(names)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.codes",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

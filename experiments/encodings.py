@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
+
+from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,5 +114,16 @@ def encoded(model: Any, images: Any) -> Any:
     return in_pieces(inference.encode, model.state.averaged(), images)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.encodings",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

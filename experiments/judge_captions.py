@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
 from experiments import text_to_image
+from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,5 +227,16 @@ def page(trained: Any, held_out: Any, config: Config, *, credit: str, each: int 
     return pages.page(titles, images, columns=2, credit=credit)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.judge_captions",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

@@ -20,11 +20,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
+
+from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -197,5 +200,16 @@ def in_domain(images: Any, real: Column) -> Measures:
     }
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.judge_translations",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
 
 from experiments import semisupervised
+from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,5 +94,16 @@ def supervised(trained: Any, labelled: Any, *, steps: int) -> Any:
     return state.averaged()
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.semisupervised_score",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ import numpy as np
 import tyro
 
 from experiments import srgan
+from jaxgan import command
 
 Enlargers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """By name, from small images [N, h, w, C] in [-1, 1] to large ones."""
@@ -184,5 +186,16 @@ def photos(
     return found
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+    return command.answer(
+        Config,
+        lambda config: print(report(config)),
+        module="experiments.super_resolution",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
 if __name__ == "__main__":
-    print(report(tyro.cli(Config, description=__doc__)))
+    sys.exit(main())

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from jaxgan import command
 from jaxgan.errors import RunError
 from jaxgan.run import MetricName
 
@@ -58,14 +59,14 @@ class Config:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command; what went wrong is one sentence on stderr."""
-    config = tyro.cli(Config, args=arguments, prog="python -m jaxgan.evaluate", description=__doc__)
-    try:
+
+    def tell(config: Config) -> None:
         report = evaluate(config)
-    except (RunError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(report, indent=2) if config.json else text(report))
-    return 0
+        print(json.dumps(report, indent=2) if config.json else text(report))
+
+    return command.answer(
+        Config, tell, module="jaxgan.evaluate", description=__doc__, arguments=arguments
+    )
 
 
 def evaluate(config: Config) -> dict[str, Any]:

@@ -16,6 +16,7 @@ which samples, of `jaxgan.load(RUN).sample(SEED, n)`, show a concept.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from jaxgan import command
 from jaxgan.errors import RunError
 
 if TYPE_CHECKING:
@@ -83,13 +85,13 @@ class Config:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of a call with these arguments; what went wrong is one sentence on stderr."""
-    config = tyro.cli(Config, args=arguments, prog="python -m jaxgan.latents", description=__doc__)
-    try:
-        explore(config, say=print)
-    except (RunError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.answer(
+        Config,
+        functools.partial(explore, say=print),
+        module="jaxgan.latents",
+        description=__doc__,
+        arguments=arguments,
+    )
 
 
 def explore(config: Config, *, say: Say) -> list[pathlib.Path]:

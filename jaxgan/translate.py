@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
+from jaxgan import command
 from jaxgan.errors import RunError
 
 if TYPE_CHECKING:
@@ -77,15 +78,13 @@ class Found(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of a call with these arguments; what went wrong is one sentence on stderr."""
-    config = tyro.cli(
-        Config, description=__doc__, prog="python -m jaxgan.translate", args=arguments
+    return command.answer(
+        Config,
+        functools.partial(translate, say=print),
+        module="jaxgan.translate",
+        description=__doc__,
+        arguments=arguments,
     )
-    try:
-        translate(config, say=print)
-    except (RunError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
