@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 from typing import Any
 
 from experiments.tables import frame, plane
@@ -14,7 +14,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
         "steps_per_call": 100,
         "batch_size": 64,
         "latent_size": 32,
-        "seeds": 4,
+        "seeds": 6,
     },
 }
 
@@ -57,7 +57,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
                     f"{data}-{piece.lower().replace(' ', '-')}",
                     piece,
                     {"data": data, "piece": piece, "samples": 2500, **chosen},
-                    measure,
+                    functools.partial(plane.train, "cures"),
                 )
                 for piece in shown
             ),
@@ -65,11 +65,6 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
         )
         for data, title in (("ring", "Ring of 8"), ("grid", "Grid of 25"))
     )
-
-
-def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The models of all seeds, trained together."""
-    return plane.train("cures", settings, folder)
 
 
 TABLE = frame.Table(

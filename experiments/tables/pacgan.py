@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 from typing import Any
 
 from experiments.tables import frame, plane
@@ -55,7 +55,7 @@ def _part(data: str, title: str, budget: str) -> frame.Part:
             f"{data}-{'gan' if size == 1 else f'pac{size}'}",
             TITLES[size],
             {"data": data, "packing": size, "samples": 2500, **chosen},
-            measure,
+            functools.partial(plane.train, "pacgan"),
             dict(
                 zip(("captured", "high_quality", "reverse_kl"), PUBLISHED[data][size], strict=True)
             ),
@@ -70,11 +70,6 @@ def _part(data: str, title: str, budget: str) -> frame.Part:
         source="The paper's: table 1, means and standard errors of 10 trials.",
         figure=plane.marks_of(chosen["steps"], chosen["steps_per_call"]),
     )
-
-
-def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The models of all seeds, trained together."""
-    return plane.train("pacgan", settings, folder)
 
 
 TABLE = frame.Table(

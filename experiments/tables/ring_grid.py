@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 from typing import Any
 
 from experiments.tables import frame, plane
@@ -58,7 +58,7 @@ def _part(data: str, title: str, budget: str) -> frame.Part:
             f"{data}-{name}",
             row,
             {"data": data, "piece": piece, "samples": 2500, **chosen},
-            measure,
+            functools.partial(plane.train, "cures"),
             _published(data, name),
         )
         for name, (piece, row) in rows.items()
@@ -81,11 +81,6 @@ def _published(data: str, name: str) -> dict[str, str]:
     if name not in PUBLISHED[data]:
         return {}
     return dict(zip(("captured", "high_quality"), PUBLISHED[data][name], strict=True))
-
-
-def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The models of all seeds, trained together."""
-    return plane.train("cures", settings, folder)
 
 
 NOTE = (
