@@ -18,6 +18,10 @@ SIGNALS = {
 """What a game's health is read from, by the last part of a metric's name, in order of showing."""
 
 
+FAILED = "error: "
+"""What a line of the log begins with that says why a run ended."""
+
+
 class Progress:
     """Shows a run of `total` steps of `rows_per_step` images, `start` of which are done."""
 
@@ -62,6 +66,11 @@ class Progress:
 def say(text: str, log: pathlib.Path) -> None:
     """Prints a line and appends it to the log."""
     print(text, flush=True)
+    note(text, log)
+
+
+def note(text: str, log: pathlib.Path) -> None:
+    """Appends a line to the log alone."""
     with log.open("a") as file:
         file.write(text + "\n")
 

@@ -233,12 +233,14 @@ def _is_among_best(
 
 
 def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
-    """What ends the run, once what it has saved is on the disk."""
+    """What ends the run, once what it has saved is on the disk; the log says it too."""
     outputs.checkpoints.wait()
-    return RunStopped(
+    sentence = (
         f"{broken}. {outputs.checkpoints.last_words()} To go on with other settings, start a new "
         f"run with --init-from {outputs.directory.path}"
     )
+    progress.note(f"{progress.FAILED}{sentence}", outputs.directory.log)
+    return RunStopped(sentence)
 
 
 def _step(found: checkpoint.Saved | None) -> int:

@@ -9,9 +9,23 @@ import pathlib
 import numpy as np
 import pytest
 
-from jaxgan import data, visualise
+from jaxgan import data, progress, visualise
 from jaxgan import run as runner
-from jaxgan.diagnosis import examining, reading, samples
+from jaxgan.diagnosis import columns, examining, reading, samples
+
+
+def test_the_reason_of_an_end_is_the_last_line_of_the_log(tmp_path):
+    assert reading.reason(tmp_path) is None
+    log = tmp_path / "log.txt"
+    progress.note("training in RUN", log)
+    assert reading.reason(tmp_path) is None
+    progress.note("error: d/loss is nan at step 12. The last checkpoint is of step 8.", log)
+    said = reading.reason(tmp_path)
+    assert said == "d/loss is nan at step 12. The last checkpoint is of step 8."
+    found = columns.broke_off(10, steps=100, saved=8, reason=said)
+    assert found is not None and found.what.endswith(said)
+    progress.note("continuing RUN at step 8", log)
+    assert reading.reason(tmp_path) is None
 
 
 def test_columns_have_the_rows_that_report_them_and_a_broken_last_line_is_not_read(tmp_path):

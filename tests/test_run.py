@@ -189,6 +189,8 @@ def test_a_state_that_is_not_finite_is_not_saved_though_every_metric_is(
     with pytest.raises(RunStopped, match=r"state after step 16 is not finite, extra/norm.* step 8"):
         toy_runs.train(tmp_path, data=data)
     assert checkpoint.steps_in(tmp_path / "checkpoints") == [8]
+    last = (tmp_path / "log.txt").read_text().splitlines()[-1]
+    assert last.startswith("error: the state after step 16 is not finite")
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")

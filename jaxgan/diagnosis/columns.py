@@ -77,19 +77,22 @@ def not_finite(columns: Mapping[str, Series]) -> Finding | None:
     )
 
 
-def broke_off(last: int, *, steps: int, saved: int | None) -> Finding | None:
+def broke_off(
+    last: int, *, steps: int, saved: int | None, reason: str | None = None
+) -> Finding | None:
     """A log that ends at step `last` of `steps`, later than the last checkpoint, of step `saved`: a
     run that is told to stop saves the step it has reached, and one that met a number that is not
     finite does not, as such a state is never saved.
 
-    Do not ask while the run goes on.
+    `reason` is what the run itself said at its end. Do not ask while it goes on.
     """
     if last >= steps or (saved is not None and saved >= last):
         return None
+    inferred = "as it does where a number is not finite, or where it is killed."
     return Finding(
         "not finite",
-        f"Training broke off in the steps after {last} of {steps} and saved nothing there, as it "
-        "does where a number is not finite, or where it is killed.",
+        f"Training broke off in the steps after {last} of {steps} and saved nothing there, "
+        + (f"saying: {reason}" if reason else inferred),
         last,
         {"last row": float(last), **({} if saved is None else {"last checkpoint": float(saved)})},
     )

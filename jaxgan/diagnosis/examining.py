@@ -47,7 +47,10 @@ def of_log(record: Record, columns: Columns) -> Part:
     if found == [None] and not record.running:
         saved = max(record.saved, default=None)
         last = reading.last_step(columns)
-        found.append(of_columns.broke_off(last, steps=record.config.steps, saved=saved))
+        reason = reading.reason(record.path)
+        found.append(
+            of_columns.broke_off(last, steps=record.config.steps, saved=saved, reason=reason)
+        )
     finite = {name: column.finite() for name, column in columns.items()}
     rows = max((len(column.steps) for column in finite.values()), default=0)
     if rows < of_columns.LEAST_ROWS:

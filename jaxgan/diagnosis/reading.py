@@ -25,6 +25,7 @@ from jaxgan import (
     logging,
     losses,
     prepare,
+    progress,
     rundir,
     stability,
     stages,
@@ -110,6 +111,15 @@ def _of_member(row: Mapping[str, Any], member: int | None) -> dict[str, float]:
         return {name: of_seeds[seeds.index(member)] for name, of_seeds in values.items()}
     left_out = (*logging.NO_NUMBERS, *_OF_THE_MACHINE)
     return {name: value for name, value in row.items() if name not in left_out}
+
+
+def reason(path: pathlib.Path) -> str | None:
+    """Why the run ended, in its own words; None where it ended well, or could not say."""
+    log = rundir.RunDirectory(path).log
+    lines = log.read_text().splitlines() if log.exists() else []
+    if not lines or not lines[-1].startswith(progress.FAILED):
+        return None
+    return lines[-1].removeprefix(progress.FAILED)
 
 
 def judges(names: Mapping[str, Any]) -> list[str]:
