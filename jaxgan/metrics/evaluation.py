@@ -37,8 +37,10 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
 }
 """What can be asked for by name, each with its usual settings."""
 
-Sample = Callable[[Array, int], Array]
-"""`sample(key, n)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws them."""
+Sample = Callable[..., Array]
+"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws
+them.
+"""
 
 PIECE = 1000
 """Images in the memory at a time, drawn by one key."""
@@ -79,11 +81,15 @@ def images_of(source: data.Source, gan: GAN) -> data.Dataset:
     Raises ValueError where they are no single images, or the model makes its own from others.
     """
     from_images = {"a", "b"} & set(gan.conditions)
-    if isinstance(source, data.Dataset) and not source.inputs and not from_images:
+    if (
+        isinstance(source, data.Dataset)
+        and not from_images
+        and set(source.inputs) <= set(gan.conditions)
+    ):
         return source
     raise ValueError(
         f"the model of {source.name} cannot be measured: metrics compare single images with those "
-        "of a model that draws images from nothing but latents and labels"
+        "of a model that draws images from nothing but latents, labels and captions"
     )
 
 
@@ -111,14 +117,19 @@ def evaluator(
     known = reference.statistics(streams, real, extractor=extractor, piece=PIECE, folder=cache)
     settings = {
         "real": {"data": real.name, "digest": real.digest, "images": len(real)},
-        "generated": {"images": samples, "seed": seed, "images of a key": PIECE},
+        "generated": {
+            "images": samples,
+            "seed": seed,
+            "images of a key": PIECE,
+            "drawn from": " and ".join(["latents", *real.inputs]),
+        },
         "both": {"shape": list(real.shape), "levels": 256},
         "features": dict(extractor.settings) if set(sights) - {"images"} else None,
         "metrics": {name: dict(metric.settings) for name, metric in metrics.items()},
     }
 
     def scores(sample: Sample) -> Scores:
-        seen = features.pieces(_drawn(sample, samples, seed), extractor, sights)
+        seen = features.pieces(_drawn(sample, samples, seed, real), extractor, sights)
         generated = streaming.gather(streams, seen)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -181,8 +192,13 @@ def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
         )
 
 
-def _drawn(sample: Sample, count: int, seed: int) -> Iterator[np.ndarray]:
-    """The samples, a piece at a time, each by a key of its own."""
+def _drawn(sample: Sample, count: int, seed: int, real: data.Dataset) -> Iterator[np.ndarray]:
+    """The samples, a piece at a time, each by a key of its own; of captions, one image after the
+    other is asked for by a caption of it.
+    """
     key = jax.random.key(seed)
     for number, start in enumerate(range(0, count, PIECE)):
-        yield np.asarray(sample(jax.random.fold_in(key, number), min(PIECE, count - start)))
+        n = min(PIECE, count - start)
+        asked = real.batch(seed=seed, step=number, size=PIECE, rows=range(n)) if real.inputs else {}
+        conditions = {role: asked[role] for role in real.inputs}
+        yield np.asarray(sample(jax.random.fold_in(key, number), n, **conditions))

@@ -106,8 +106,9 @@ def test_a_brought_network_measures_without_the_proxy(finished, monkeypatch, cap
     ((path, digest),) = asked
     assert (str(path), digest) == ("w.pth", "6726825d")
     trained = jaxgan.load(finished)
-    real = evaluate.images(evaluate.Config(finished), trained).float_images().reshape(-1, 16)
-    drawn = evaluation._drawn(trained.sample, 64, 0)
+    source = evaluate.images(evaluate.Config(finished), trained)
+    real = source.float_images().reshape(-1, 16)
+    drawn = evaluation._drawn(trained.sample, 64, 0, source)
     (pixels,) = (piece["features"] for piece in features.pieces(drawn, own, ["features"]))
     expected = frechet.frechet_distance(frechet.moments(pixels), frechet.moments(real))
     assert json.loads(out)["numbers"] == {"pixels_fid": pytest.approx(expected)}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data, run
+from jaxgan.data import captions
 from jaxgan.metrics import evaluation, features, frechet, kernel, msssim, prdc, reference
 from jaxgan.types import GAN
 
@@ -65,6 +66,25 @@ def test_the_numbers_are_those_of_the_metrics_on_all_images(real, monkeypatch):
     assert numbers["corner_recall"] == prdc.precision_recall(corners, of_real).recall
     assert numbers["ms_ssim_of_real"] == pytest.approx(msssim.between_pairs(real.images))
     assert evaluator(real, {**metrics, "ms_ssim": msssim.metric()})(sample).numbers == numbers
+
+
+def test_what_draws_from_captions_is_asked_for_those_of_the_data(real, monkeypatch):
+    monkeypatch.setattr(evaluation, "PIECE", 20)
+    names = [[f"noise number {index}"] for index in range(60)]
+    captioned, _ = captions.captioned(real, names)
+    codes = captions.encode([name for (name,) in names])
+    assert evaluation.images_of(captioned, GAN(None, None, None, ("caption",))) is captioned
+
+    def remembered(key, n, *, caption):
+        assert len(caption) == n
+        rows = [int(np.flatnonzero((codes == row).all(axis=1))[0]) for row in caption]
+        return real.float_images()[rows]
+
+    scores = evaluator(captioned, {"fid": frechet.metric()}, samples=60)(remembered)
+    assert scores.numbers["corner_fid"] == pytest.approx(0, abs=1e-9)
+    assert scores.settings["generated"]["drawn from"] == "latents and caption"
+    with pytest.raises(ValueError, match="cannot be measured"):
+        evaluation.images_of(captioned, GAN(None, None, None, ()))
 
 
 def test_settings_and_warnings_stand_beside_the_numbers(real):
