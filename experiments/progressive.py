@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Config(game.Game):
     """Progressive growing with the Wasserstein loss and a gradient penalty."""
 
-    steps: int = 6400
+    steps: int = 18_750
+    batch_size: int = 16
     resolution: str | None = "32"
     loss: str = "wasserstein"
     latent_size: int = 128
