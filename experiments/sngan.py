@@ -3,6 +3,9 @@ garments or any images.
 
     python -m experiments.sngan
     python -m experiments.judge RUN      # what the independent classifier says of it
+
+Of 2,000 samples after the 9000 steps, at least 2 % fall in each of 8 classes at the classifier's
+confidence of 0.9, and their proxy FID is 1.58 (that of `experiments.dcgan` 1.29). One seed.
 """
 
 from __future__ import annotations
