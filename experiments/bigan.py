@@ -29,7 +29,7 @@ COLUMNS, RECONSTRUCTED, DRAWN = 10, 30, 20
 class Config(game.Game):
     """Generator, encoder, and a discriminator of pairs."""
 
-    steps: int = 14_000
+    steps: int = 5000
     latent_size: int = 50
     generator_learning_rate: float = 5e-4
     """Step size of the optimiser of the generator, and of that of the encoder."""
