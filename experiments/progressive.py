@@ -7,7 +7,8 @@
 On 2 CPU cores a step of 16 garments takes 13, 33, 54 and 129 ms at 4, 8, 16 and 32 pixels: 26
 minutes. After 150,000 images of 32 pixels the proxy FID of 2,000 samples is 2.26, and at least 2 %
 of them fall in each of 7 classes. A DCGAN after as many of these (`experiments.dcgan --resolution
-32 --steps 2344`) has 1.53, also in 7 classes. In batches of 64, as many images taught less, to the eye.
+32 --steps 2344`) has 1.53, also in 7 classes. In batches of 64, to the eye, as many images taught
+less.
 
 Each resolution is a stage of the run: it fades in over `--fade-images`, trains on for
 `--stable-images`, and the last one goes on to the end. 32 pixels have the stages 4, 8, 16 and 32;
