@@ -60,9 +60,9 @@ class Config(game.Game):
     features: int = 256
     """Features of the encoder, and units of the dense layers."""
     discriminator_norm: Literal["batch", "spectral", "none"] = "none"
-    """Of the discriminator (convolutional). With batch, at a step size of 1e-3, real pairs and fakes
-    were told apart without a mistake after 7500 steps, and the generator drew black; with spectral
-    the encoder had learnt no inverse after 4000.
+    """Of the discriminator (convolutional). With batch and a step size of 1e-3, real pairs and
+    fakes were told apart without a mistake after 7500 steps, and the generator drew black; with
+    spectral the encoder had learnt no inverse after 4000.
     """
 
 
