@@ -35,9 +35,9 @@ class GAN(NamedTuple):
     """A model as three pure functions.
 
     init:   `init(key) -> GANState`.
-    step:   `step(state, batch) -> (state, metrics)`, one train step. sample: `sample(state, keys,
-    **conditions) -> images`, one image per key, float32 [B, H, W, C] in [-1, 1];
-            a condition left out (a label, a code) takes a stated default.
+    step:   `step(state, batch) -> (state, metrics)`, one train step.
+    sample: `sample(state, keys, **conditions) -> images`, one image per key, float32 [B, H, W, C]
+            in [-1, 1]; a condition left out (a label, a code) takes a stated default.
     conditions: the names of the conditions that `sample` takes.
     """
 
