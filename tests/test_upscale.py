@@ -102,6 +102,15 @@ def test_the_reach_is_what_a_pixel_depends_on(architecture):
     assert reach - 2 <= max(middle - rows[0], rows[-1] - middle) <= reach
 
 
+@pytest.mark.parametrize("size", [(9, 7), (3, 1), (4, 5)])
+def test_the_mean_around_a_pixel_is_of_those_inside_the_image(size):
+    images = noise(2, *size, 3)
+    means = np.asarray(enlarging.means_around(images))
+    for row, column in np.ndindex(*size):
+        inside = images[:, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+        np.testing.assert_allclose(means[:, row, column], inside.mean(axis=(1, 2)), atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(5, 9), (24, 24), (25, 50), (70, 23), (24, 49)])
 def test_every_pixel_is_covered_once_by_a_tile_of_one_size(size):
     seen = []
