@@ -8,8 +8,9 @@ By default it sees drawings of one half of the embedded garments and photographs
 On 2 CPU cores, 10,000 steps at 37 images/s: 18 minutes. Of 2,000 held-out drawings 82.2 % become
 garments of the right class (of the photographs themselves 90.8 %), 0.131 away in the mean (the
 drawings as they are 0.398), and photographs drawings that are 0.085 away. The same run without the
-cycle loss is `--cycle 0`. The preset `paper` is the authors' protocol for
-horses and zebras, to be run as
+cycle loss (`--cycle 0`, which takes the identity loss with it) makes garments that have nothing to
+do with the drawing: 10.0 % of the right class, 0.456 away, and drawings 0.595 away. The preset
+`paper` is the authors' protocol for horses and zebras, to be run as
 
     python -m experiments.cyclegan --preset paper --data unpaired:horse2zebra
 """
