@@ -1,7 +1,8 @@
-"""jaxgan beside PyTorch: the same network trains on the same batch on all cores of the CPU.
+"""jaxgan beside PyTorch: the same network trains on the same batch, on all cores of the CPU.
 
     python -m benchmarks.speed
     python -m benchmarks.speed --cases mixture dcgan28-b64 --json speed.json
+    python -m benchmarks.speed --device cuda        on a GPU
 
 Each side has a process of its own; they take turns of about a second, and a side's time is the
 median of its turns. PyTorch (eager, fused Adam) runs in both memory layouts, of which the better
@@ -23,7 +24,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -40,6 +41,8 @@ class Config:
     sequence."""
     repeats: int = 7
     """Timed turns of each side, after one that warms up."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What both sides compute on."""
     json: pathlib.Path | None = None
     """Write the table here, too."""
 
@@ -100,7 +103,7 @@ def main(config: Config) -> int:
     print(heading(), flush=True)
     for name in chosen:
         try:
-            rows.append(known[name](repeats=config.repeats))
+            rows.append(known[name](repeats=config.repeats, device=config.device))
             print(line(rows[-1]), flush=True)
         except (measuring.Mismatch, protocol.SideFailed) as problem:
             failed = True

@@ -216,7 +216,7 @@ def test_the_line_of_the_seeds_tells_all_ratios():
 def test_the_command_prints_and_writes_rows_and_says_what_was_not_measured(
     monkeypatch, tmp_path, capsys
 ):
-    def measure(case, *, repeats):
+    def measure(case, *, repeats, device):
         assert repeats == 2
         if case.name == "vanilla28":
             raise measuring.Mismatch("the losses differ")

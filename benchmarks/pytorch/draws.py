@@ -46,7 +46,8 @@ class Replayed(Draws):
         self._waiting: dict[str, collections.deque[torch.Tensor]] = {}
         for name, values in recorded:
             queue = self._waiting.setdefault(name, collections.deque())
-            queue.append(channels_first(torch.from_numpy(np.array(values))))
+            values = channels_first(torch.from_numpy(np.array(values)))
+            queue.append(values.to(torch.get_default_device()))
 
     def normal(self, name: str, *shape: int) -> torch.Tensor:
         return self._next(name, shape)

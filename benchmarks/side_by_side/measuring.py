@@ -24,18 +24,24 @@ _LEAST_STEPS = 2
 _SIDES = "benchmarks.side_by_side"
 
 
+EXACT = {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "NVIDIA_TF32_OVERRIDE": "0"}
+"""Products in whole float32, as the comparison of losses needs them: both libraries round what
+goes into them on a GPU (TF32), where they are timed as they come.
+"""
+
+
 class Mismatch(RuntimeError):
     """The two sides do not do the same work."""
 
 
-def measure(case: Case, *, repeats: int) -> dict[str, Any]:
+def measure(case: Case, *, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """The row of the case: medians of turns that alternate, after one that warms up.
 
     Raises Mismatch, before anything is timed, where the losses of the first steps differ.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        ours_alone = environment(cache=pathlib.Path(folder, "cache"))
-        require_equal_work(case, pathlib.Path(folder), ours_alone)
+        ours_alone = environment(cache=pathlib.Path(folder, "cache"), device=device)
+        require_equal_work(case, pathlib.Path(folder), {**ours_alone, **EXACT})
         train = ["-m", f"{_SIDES}.jaxgan_side", "train", case.name]
         ours = stack.enter_context(protocol.started(train, ours_alone))
         with protocol.started(train, ours_alone) as again:
@@ -63,10 +69,13 @@ def measure(case: Case, *, repeats: int) -> dict[str, Any]:
     }
 
 
-def environment(*, cache: pathlib.Path) -> dict[str, str]:
-    """The environment of the sides: the CPU alone, and jaxgan's compiled programs in `cache`."""
+def environment(*, cache: pathlib.Path, device: str = "cpu") -> dict[str, str]:
+    """The environment of the sides: the device alone, and jaxgan's compiled programs in `cache`."""
     inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
-    return {**inherited, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)}
+    of_device = {"JAX_PLATFORMS": device, protocol.DEVICE: device}
+    if device != "cpu":  # the other side needs memory too, and what is recorded goes to the host
+        of_device |= {"JAX_PLATFORMS": f"{device},cpu", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    return {**inherited, **of_device, "XDG_CACHE_HOME": str(cache)}
 
 
 def require_equal_work(case: Case, folder: pathlib.Path, environment: Mapping[str, str]) -> None:

@@ -20,6 +20,9 @@ from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).parents[2]
 
+DEVICE = "JAXGAN_BENCHMARK_DEVICE"
+"""The environment's variable that says what a side computes on: cpu, by default, or cuda."""
+
 
 class SideFailed(RuntimeError):
     """A side ended before its answer."""

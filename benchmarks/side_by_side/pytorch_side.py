@@ -7,6 +7,7 @@ python -m benchmarks.side_by_side.pytorch_side repeat CASE FILE
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import time
@@ -35,18 +36,29 @@ def start(case: cases.Case, layout: str) -> tuple[float, Callable[[int], None]]:
         player.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]
     batch = prepared(twin, data, layout)
     twin.step(batch, draws)
+    finish()
     seconds = time.perf_counter() - begun
 
     def train_on(steps: int) -> None:
         for _ in range(steps):
             twin.step(batch, draws)
+        finish()
 
     return seconds, train_on
 
 
+def finish() -> None:
+    """Waits for the device."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
 def prepared(twin: Twin, data: Mapping[str, np.ndarray], layout: str) -> Any:
     """What the twin's step takes, from jaxgan's batch."""
-    tensors = {name: channels_first(torch.from_numpy(values)) for name, values in data.items()}
+    device = torch.get_default_device()
+    tensors = {
+        name: channels_first(torch.from_numpy(values)).to(device) for name, values in data.items()
+    }
     for name, values in tensors.items():
         if values.ndim == 4:
             tensors[name] = values.contiguous(memory_format=LAYOUTS[layout])
@@ -92,6 +104,7 @@ def _flat(player: torch.nn.Module) -> torch.Tensor:
 
 def main(action: str, name: str, *rest: str) -> None:
     """Serves the command's requests, or prints what repeating the recorded steps gave."""
+    torch.set_default_device(os.environ.get(protocol.DEVICE, "cpu"))
     case = cases.named(name)
     if action == "repeat":
         recorded = evidence.load(pathlib.Path(rest[0]))

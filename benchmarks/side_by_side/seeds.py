@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import pathlib
 import tempfile
 import time
@@ -15,7 +16,9 @@ from benchmarks.side_by_side import evidence, measuring, protocol
 NAME = "seeds"
 
 
-def measure(case: Case, *, repeats: int, count: int = 8, steps: int = 1000) -> dict[str, Any]:
+def measure(
+    case: Case, *, repeats: int, device: str = "cpu", count: int = 8, steps: int = 1000
+) -> dict[str, Any]:
     """The row of `count` seeds of the case: a step of all of them, and whole runs of `steps` steps.
 
     In the steady state, both take turns in processes of their own; a step in sequence is `count`
@@ -26,16 +29,17 @@ def measure(case: Case, *, repeats: int, count: int = 8, steps: int = 1000) -> d
     """
     seeds = range(count)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        environment = measuring.environment(cache=pathlib.Path(folder))
+        environment = measuring.environment(cache=pathlib.Path(folder), device=device)
         train = ["-m", "benchmarks.side_by_side.jaxgan_side", "train", case.name]
         alone = stack.enter_context(protocol.started([*train, "0"], environment))
         together = stack.enter_context(protocol.started([*train, *map(str, seeds)], environment))
         require_equal_members(alone, together)
         sides = {"alone": alone, "together": together}
         times, peaks = measuring.take_turns(sides, repeats=repeats)
-    sequence_s = whole_runs(case, steps, [[seed] for seed in seeds])
-    anew_s = sum(whole_runs(case, steps, [[seed]]) for seed in seeds)
-    together_s = whole_runs(case, steps, [seeds])
+    runs = functools.partial(whole_runs, case, steps, device=device)
+    sequence_s = runs([[seed] for seed in seeds])
+    anew_s = sum(runs([[seed]]) for seed in seeds)
+    together_s = runs([seeds])
     return {
         "case": NAME,
         "of": case.name,
@@ -65,10 +69,12 @@ def require_equal_members(alone: protocol.Side, together: protocol.Side) -> None
         raise measuring.Mismatch(sentence)
 
 
-def whole_runs(case: Case, steps: int, groups: Sequence[Sequence[int]]) -> float:
+def whole_runs(
+    case: Case, steps: int, groups: Sequence[Sequence[int]], *, device: str = "cpu"
+) -> float:
     """The seconds that the groups of seeds take, a process each, one after another."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = measuring.environment(cache=pathlib.Path(folder))
+        environment = measuring.environment(cache=pathlib.Path(folder), device=device)
         begun = time.perf_counter()
         for seeds in groups:
             arguments = ["run", case.name, str(steps), *map(str, seeds)]

@@ -84,18 +84,26 @@ _LARGE = 2**16
 
 
 def _norm(gradients: PyTree) -> Array:
-    """The norm of all gradients together.
-
-    A loop reads a gradient from memory, so that XLA computes it once, and not again in whatever
-    the optimiser does with it; and the squares of a large one never lie in memory together.
-    """
+    """The norm of all gradients together."""
 
     def squares(leaf: Array) -> Array:
         if leaf.size < _LARGE:
-            return jnp.sum(jnp.square(leaf))
-        return jnp.sum(lax.map(lambda part: jnp.sum(jnp.square(part)), leaf))
+            return _squares(leaf)
+        return lax.platform_dependent(leaf, cpu=_squares_in_turn, default=_squares)
 
     return jnp.sqrt(sum(map(squares, jax.tree.leaves(gradients)), jnp.zeros(())))
+
+
+def _squares(leaf: Array) -> Array:
+    return jnp.sum(jnp.square(leaf))
+
+
+def _squares_in_turn(leaf: Array) -> Array:
+    """The sum of squares for a CPU. A loop reads the gradient from memory, so that XLA computes it
+    once, and not again in whatever the optimiser does with it; and the squares of a large one never
+    lie in memory together. An accelerator would start every turn of it anew.
+    """
+    return jnp.sum(lax.map(_squares, leaf))
 
 
 def _accumulate(gradients_of: Callable[..., Any], slices: int) -> Callable[..., Any]:
