@@ -7,10 +7,10 @@ images.
 `discriminator/wasserstein` is the critic's estimate of the distance: it falls as the samples
 improve, from 2.20 after 500 steps to 0.98 after 1000, 0.50 after 3000 and 0.42 at the end.
 
-9000 steps take 14.5 minutes on 2 CPU cores (660 images/s), and took 86 seconds on an H100 that other
-runs shared. After these, at least 2 % of 2,000 samples fall in each of 8 classes at the classifier's
-confidence of 0.9 (coats 1.9 %), and their proxy FID is 1.15 (that of `experiments.dcgan`, trained
-there too, 1.21, 1.16 and 1.13 in three seeds). One seed.
+9000 steps take 14.5 minutes on 2 CPU cores (660 images/s), and took 86 seconds on an H100 that
+other runs shared. After these, at least 2 % of 2,000 samples fall in each of 8 classes at the
+classifier's confidence of 0.9 (coats 1.9 %), and their proxy FID is 1.15 (that of
+`experiments.dcgan`, trained there too, 1.21, 1.16 and 1.13 in three seeds). One seed.
 """
 
 from __future__ import annotations
