@@ -17,7 +17,7 @@ import dataclasses
 import pathlib
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import tyro
@@ -149,16 +149,7 @@ def columns(found: Any, images: Any, count: int) -> str:
     return ", ".join(names)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.codes",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(Config, report, module="experiments.codes", description=__doc__)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -114,16 +113,7 @@ def encoded(model: Any, images: Any) -> Any:
     return in_pieces(inference.encode, model.state.averaged(), images)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.encodings",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(Config, report, module="experiments.encodings", description=__doc__)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -227,16 +226,7 @@ def page(trained: Any, held_out: Any, config: Config, *, credit: str, each: int 
     return pages.page(titles, images, columns=2, credit=credit)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.judge_captions",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(Config, report, module="experiments.judge_captions", description=__doc__)
 
 if __name__ == "__main__":
     sys.exit(main())

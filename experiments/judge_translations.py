@@ -21,7 +21,7 @@ import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -200,16 +200,9 @@ def in_domain(images: Any, real: Column) -> Measures:
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.judge_translations",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(
+    Config, report, module="experiments.judge_translations", description=__doc__
+)
 
 if __name__ == "__main__":
     sys.exit(main())

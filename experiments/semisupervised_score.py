@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -94,16 +93,9 @@ def supervised(trained: Any, labelled: Any, *, steps: int) -> Any:
     return state.averaged()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.semisupervised_score",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(
+    Config, report, module="experiments.semisupervised_score", description=__doc__
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -186,16 +186,7 @@ def photos(
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
-    return command.answer(
-        Config,
-        lambda config: print(report(config)),
-        module="experiments.super_resolution",
-        description=__doc__,
-        arguments=arguments,
-    )
-
+main = command.printing(Config, report, module="experiments.super_resolution", description=__doc__)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -33,3 +33,24 @@ def answer(
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def printing(
+    config: type[Config],
+    report: Callable[[Config], str],
+    *,
+    module: str,
+    description: str | None,
+) -> Callable[..., int]:
+    """The `main(arguments=None)` of a module that prints a report: what `answer` gives."""
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        return answer(
+            config,
+            lambda asked: print(report(asked)),
+            module=module,
+            description=description,
+            arguments=arguments,
+        )
+
+    return main
