@@ -36,7 +36,7 @@ from jaxgan.types import GAN, Array, Objective, Step
 HIDDEN = (128, 128)
 LAYER = "Dense_1"
 REFERENCE = 64
-GAMMA = 0.1
+GAMMA = 0.03
 
 
 _dense = partial(linen.Dense, kernel_init=layers.orthogonal(1.4))
@@ -226,8 +226,8 @@ def _wgan_gp() -> Recipe:
 
 
 def _rpgan(count: int) -> Recipe:
-    """The loss of R3GAN (Huang et al. 2024), its penalties in every step, Adam without momentum;
-    the step sizes fall from the middle of the `count` steps on.
+    """The loss of R3GAN (Huang et al. 2024) and its penalties in every step; the step sizes fall
+    from the middle of the `count` steps on.
     """
     rate = schedules.linear_from(3e-3, 0.5, steps=count)
 
@@ -237,6 +237,6 @@ def _rpgan(count: int) -> Recipe:
     return Recipe(
         loss=losses.relativistic_paired(),
         penalty=penalty,
-        optimisers=_adams(rate, rate, beta1=0.0, beta2=0.99),
+        optimisers=_adams(rate, rate, beta2=0.99),
         schedule=steps.alternate,
     )
