@@ -139,12 +139,16 @@ def _measured_on(found: Mapping[str, records.Kept]) -> list[str]:
     if not found:
         return []
     machines = {
-        f"{kept.environment['cores']} cores, {kept.environment['device']}, "
+        f"{_count(kept.environment['cores'], 'core')}, {kept.environment['device']}, "
         f"jax {kept.environment['versions']['jax']}"
         for kept in found.values()
     }
     total = duration(sum(kept.seconds for kept in found.values()))
     return [f"Measured in {total} on {'; '.join(sorted(machines))}.\n"]
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _line(cells: list[str]) -> str:
