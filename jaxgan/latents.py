@@ -3,10 +3,10 @@
     python -m jaxgan.latents RUN
     python -m jaxgan.latents RUN --pictures arithmetic --arithmetic boot - sneaker + sandal
 
-interpolation.png  the way from one latent to another, straight and on the sphere
-arithmetic.png     a sum of concepts, each the mean latent of a few samples that show it
-walk.png           one latent of which, in each row, one entry changes
-noise.png          latents, each with a little uniform noise
+    interpolation.png  the way from one latent to another, straight and on the sphere
+    arithmetic.png     a sum of concepts, each the mean latent of a few samples that show it
+    walk.png           one latent of which, in each row, one entry changes
+    noise.png          latents, each with a little uniform noise
 
 Concepts are classes of garments, in samples that the embedded classifier is sure of. For all other
 images name them yourself, in a file: `numpy.savez("concepts.npz", smile=[3, 17, 52], ...)` says
