@@ -169,6 +169,13 @@ def test_sides_run_on_the_cpu_with_a_cache_of_their_own(monkeypatch, tmp_path):
     assert "JAX_COMPILATION_CACHE_DIR" not in given
 
 
+def test_sides_on_a_gpu_share_its_memory_and_leave_what_is_recorded_to_the_host(tmp_path):
+    given = measuring.environment(cache=tmp_path, device="cuda")
+    assert given["JAX_PLATFORMS"] == "cuda,cpu"
+    assert given[protocol.DEVICE] == "cuda"
+    assert given["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 ROW = {

@@ -52,10 +52,15 @@ def test_an_update_descends_the_gradient_of_its_players_alone():
     assert values(metrics) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("shape", [(), (5,), (3, 70_000), (70_000,)])
-def test_the_gradient_norm_is_that_of_all_entries_however_many(shape):
+def slopes(shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def sliding(shape):
+    """A player of an array of the shape and one of 2 entries, and the step whose gradients are
+    `slopes(shape)` and 2.
+    """
     params = {"large": jnp.zeros(shape), "small": jnp.zeros(2)}
-    slope = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     player = Player.create(
         apply_fn=lambda variables: variables["params"],
         params=params,
@@ -65,11 +70,25 @@ def test_the_gradient_norm_is_that_of_all_entries_however_many(shape):
 
     def objective(state, batch, keys):
         moved = state["a"].params
-        return jnp.vdot(moved["large"], slope) + 2 * jnp.sum(moved["small"]), Out()
+        return jnp.vdot(moved["large"], slopes(shape)) + 2 * jnp.sum(moved["small"]), Out()
 
-    _, metrics = steps.update("a", objective)(state_of({"a": player}), {}, keys_of(2))
-    wanted = np.sqrt(np.sum(slope.astype(np.float64) ** 2) + 8)
+    return state_of({"a": player}), steps.update("a", objective)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 70_000), (70_000,)])
+def test_the_gradient_norm_is_that_of_all_entries_however_many(shape):
+    state, step = sliding(shape)
+    _, metrics = step(state, {}, keys_of(2))
+    wanted = np.sqrt(np.sum(slopes(shape).astype(np.float64) ** 2) + 8)
     assert values(metrics)["a/gradient_norm"] == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(("platform", "loops"), [("cpu", 1), ("cuda", 0), ("tpu", 0)])
+def test_the_gradient_norm_takes_turns_on_a_cpu_alone(platform, loops):
+    state, step = sliding((3, 70_000))
+    traced = jax.jit(step).trace(state, {}, keys_of(2))
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert text.count("stablehlo.while") == loops
 
 
 def test_an_update_of_several_players_moves_them_together():
