@@ -7,7 +7,8 @@ classifier from ten labels a class, and all the other images without theirs.
 
 On 2 CPU cores a step takes 27 ms where nothing else runs: 30,000 steps in 14 minutes. On MNIST with
 100 labels the averaged discriminator errs on 1.36 % of the 10,000 test images (seed 0), and the
-same network trained on the labelled images alone on 21.95 %.
+same network trained on the labelled images alone on 21.95 %. Of the 2,000 held-out garments, with
+100 labels, it errs on 24.3 %, and by the labels alone on 29.5 %.
 
 The preset `paper` is the authors' protocol for digits: 300 epochs at a constant step size.
 """
