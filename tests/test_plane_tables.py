@@ -29,6 +29,15 @@ def test_a_strip_shows_a_panel_for_each_of_its_heads():
         assert heads[-1] == f"{steps:,} steps"
 
 
+def test_a_run_that_was_stopped_between_two_panels_still_shows_them_all(tmp_path):
+    settings = {"data": "ring", "piece": "GAN", "samples": 10, "seeds": 2}
+    settings |= {"steps_per_call": 1, "batch_size": 32, "latent_size": 2}
+    plane.train("cures", {**settings, "steps": 3}, tmp_path)
+    found = plane.train("cures", {**settings, "steps": 6}, tmp_path)  # shows the steps 2, 4 and 6
+    assert found.picture is not None
+    assert [len(values) for values in found.numbers.values()] == [2] * 4
+
+
 SLOW_GAMES = [name for name in dirac.GAMES if name not in ("wgan-clipped", "rpgan")]
 
 

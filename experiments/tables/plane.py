@@ -60,7 +60,8 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
     steps, count = settings["steps"], settings["samples"]
     marks = _marks(steps, settings["steps_per_call"])
     flags = {name: value for name, value in settings.items() if name != "samples"}
-    flags |= {"checkpoint_every": marks[0], "keep": len(marks), "log_every": marks[0]}
+    # All are kept: a run that is stopped saves one more, which must not push out the first mark.
+    flags |= {"checkpoint_every": marks[0], "keep": steps, "log_every": marks[0]}
     models = runs.trained(experiment, flags, folder)
     ends = [np.asarray(model.sample(0, count)) for model in models]
     first = models[0].config
