@@ -292,7 +292,7 @@ def test_a_stage_lasts_for_the_images_it_is_to_show():
         ({"batch_sizes": (8, 8)}, "--batch-sizes has 2 entries for 4 resolutions"),
         ({"batch_sizes": (8, 8, 6, 8)}, "a batch of 6 cannot be split into groups of 4"),
         ({"batch_size": 8, "accumulate": 4}, "use a multiple of 16"),
-        ({"decay_from": 0.5}, "add --keep-optimisers"),
+        ({"decay_from": 0.5, "keep_optimisers": False}, "take --keep-optimisers"),
     ],
 )
 def test_flags_that_make_no_stages_are_refused(fields, message):
