@@ -175,7 +175,7 @@ def test_a_member_is_given_back_as_a_single_model(together, alone):
     assert member.step == expected.step == 8
     shapes = [jax.tree.map(jnp.shape, model.state) for model in (member, expected)]
     assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
-    np.testing.assert_allclose(member.sample(0, 5), expected.sample(0, 5), atol=0.02)
+    np.testing.assert_allclose(member.sample(0, 5), expected.sample(0, 5), atol=0.05)
     others = jaxgan.load(together, seed=2, checkpoint=8).sample(0, 5)
     assert np.abs(others - member.sample(0, 5)).max() > 0.2
 
