@@ -35,16 +35,21 @@ def example_keys(rng: Array, step: Array | int, rows: Array) -> Keys:
     """Keys of the examples at global `rows` [B] (int32) in train step `step`, from the base key
     `rng` [].
     """
-    at_step = jax.random.fold_in(rng, step)
-    return Keys(jax.vmap(lambda row: jax.random.fold_in(at_step, row))(rows))
+    return _of_rows(jax.random.fold_in(rng, step), rows)
 
 
 def row_keys(key: Array, count: int, *, start: Array | int = 0) -> Keys:
     """Keys of the rows start ... start + count - 1, for sampling: row i depends on (key, i) alone,
     not on `count`.
     """
-    rows = start + jnp.arange(count, dtype=jnp.int32)
-    return Keys(jax.vmap(lambda row: jax.random.fold_in(key, row))(rows))
+    return _of_rows(key, start + jnp.arange(count, dtype=jnp.int32))
+
+
+def _of_rows(key: Array, rows: Array) -> Keys:
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
+    # Without the barrier XLA makes the keys again in the loop of every draw, and on a CPU the LLVM
+    # of jaxlib 0.12 does not come back from such a loop where each row draws a single number.
+    return Keys(jax.lax.optimization_barrier(keys))
 
 
 def fold(keys: Keys, name: str | int) -> Keys:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,3 +113,21 @@ def test_latents_come_from_the_stated_prior(keys, prior, variance):
 def test_an_unknown_prior_is_refused_with_the_known_ones(keys):
     with pytest.raises(ValueError, match="the prior is 'cauchy'; expected one of normal, uniform"):
         random.latents(keys, 3, prior="cauchy")
+
+
+ONE_NUMBER_A_ROW = """
+import jax, jax.numpy as jnp
+from jaxgan import random
+
+def draw(rng, step):
+    return random.uniform(random.example_keys(rng, step, jnp.arange(24)), ())
+
+jax.jit(draw).lower(jax.random.key(0), jnp.int32(3)).compile()
+"""
+
+
+def test_a_number_a_row_compiles_as_users_compile_it():
+    """Under full optimisation, which the suite does without; jaxlib 0.12 once took hours."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    command = [sys.executable, "-c", ONE_NUMBER_A_ROW]
+    subprocess.run(command, env=surroundings, check=True, timeout=300)
