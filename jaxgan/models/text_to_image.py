@@ -34,9 +34,6 @@ from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
 
-LARGEST_BASE = 6
-"""The most pixels of the shorter side at which the discriminator meets the caption."""
-
 # --- networks -------------------------------------------------------------------------------------
 
 
@@ -70,10 +67,8 @@ class Discriminator(linen.Module):
     """Images [B, H, W, C] and embeddings [B, E] to logits [B]; of several embeddings for each image
     a tuple of logits, for which what is seen of the image is computed once.
 
-    DCGAN's convolutions, down to a base whose shorter side is 4 to 6 pixels; there the compressed
-    embedding joins every place, and a 1x1 convolution sees both (figure 2 of the paper, whose base
-    has 4). What is linear after that cannot put places together: on a larger base each would see a
-    patch of the image, and a caption speaks of the whole.
+    DCGAN's convolutions, down to a base of 4 to 15 pixels; there the compressed embedding joins
+    every place, and a 1x1 convolution sees both (figure 2 of the paper).
     """
 
     width: int = 64
@@ -85,9 +80,9 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, *texts: Array, keys: Keys | None = None, train: bool = False
     ) -> Any:
-        x = self._halved(images, self.width, normal=False, train=train)
-        while min(x.shape[1:3]) > LARGEST_BASE:
-            x = self._halved(x, 2 * x.shape[3], normal=True, train=train)
+        x, height, width = images, *images.shape[1:3]
+        for index in range(dcgan.stages((height, width))):
+            x = self._halved(x, self.width << index, normal=index > 0, train=train)
         # The 1x1 convolution of both, joined, is the sum of its parts.
         of_image = nn.Conv(x.shape[3], (1, 1), use_bias=False, kernel_init=dcgan.weights)(x)
         of_text = linen.Dense(x.shape[3], use_bias=False)
