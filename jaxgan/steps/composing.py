@@ -98,10 +98,11 @@ def simultaneous(
     """Every group of players moves from the same old state, on the same keys, and so on the same
     draw.
 
-    `steps` maps the name (or names) of the players a step moves to the step; `extra` and `buffers`
-    pass from one to the next. This is the update of GAN 2014, ALI, BiGAN and CycleGAN. With
-    `shared_noise`, the forward pass that makes the fakes, the round computes that pass once; its
-    result is the same. Raises ValueError where a player is named twice.
+    `steps` maps the name (or names) of the players a step moves to the step, and what a step does
+    to others is not kept; `extra` and `buffers` pass from one to the next. This is the update of
+    GAN 2014, ALI, BiGAN and CycleGAN. With `shared_noise`, the forward pass that makes the fakes,
+    the round computes that pass once; its result is the same. Raises ValueError where a player is
+    named twice.
     """
     groups = [(as_names(names), step) for names, step in steps.items()]
     everyone = [name for names, _ in groups for name in names]
