@@ -16,7 +16,7 @@ differ 0.72 times as much as two photographs. Weakest are coats (26 %), pullover
 steps have not helped: after 12,000, trained on an H100, 70.7 % are of their class, and with
 `--variety 0.1` 69.7 and 77.0 % (two runs of one seed, which a GPU does not add up in one order),
 with a diversity of 0.61 and 0.72. A discriminator that halves garments once more, to 4 pixels where
-the paper's meets the caption, was right on all fakes from step 4000 on, and the class on 53.8 %.
+the paper's meets the caption, knew all fakes from step 4000 on, and 53.8 % were of their class.
 
 The run has two stages: for `--matching` steps a network that reads characters learns, together with
 one that sees images, which captions match which images; then it reads for the generator and the
