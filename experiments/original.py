@@ -18,6 +18,7 @@ from experiments import game
 from jaxgan import run
 
 if TYPE_CHECKING:
+    from jaxgan.state import GANState
     from jaxgan.types import GAN
 
 
@@ -101,6 +102,14 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         ),
         axis_name=axis_name,
     )
+
+
+def begin(state: GANState, train: Any) -> GANState:
+    """The fresh state with a generator that gives each pixel its mean over the training images."""
+    from experiments import original_networks as networks
+
+    params = networks.at_means(state["generator"].params, train.images)
+    return state.with_params({"generator": params})
 
 
 if __name__ == "__main__":

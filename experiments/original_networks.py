@@ -9,20 +9,20 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan import nn
 from jaxgan.models import vanilla
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
-INK = 0.13
-"""The mean pixel of MNIST, with which the generators begin; in 2014 each pixel had a mean of its
-own.
-"""
+LAST = "pixels"
+"""The generator's last layer."""
 
 
 class Generator(linen.Module):
@@ -54,10 +54,21 @@ class Generator(linen.Module):
             x = jnp.concatenate([layer(latents, small), layer(one_hot, 5 * small)], axis=-1)
         else:
             x = layer(latents, large)
-        ink = linen.initializers.constant(math.log(INK / (1 - INK)))
-        last = linen.Dense(math.prod(self.shape), kernel_init=weights, bias_init=ink)
+        last = linen.Dense(math.prod(self.shape), kernel_init=weights, name=LAST)
         pixels = jax.nn.sigmoid(last(layer(x, large)))
         return (2 * pixels - 1).reshape(-1, *self.shape)
+
+
+def at_means(params: Any, images: np.ndarray) -> Any:
+    """The generator's parameters whose last biases are those at which each pixel has its mean over
+    these images, uint8 [N, H, W, C].
+
+    Pylearn2's `init_bias_target_marginals`: where it was one mean for all pixels, a generator of
+    two drew a single image for good.
+    """
+    means = np.clip(np.mean(images, axis=0).ravel() / 255, 1e-7, 1 - 1e-7)
+    bias = jnp.asarray(np.log(means / (1 - means)), jnp.float32)
+    return {**params, LAST: {**params[LAST], "bias": bias}}
 
 
 class ConditionalDiscriminator(linen.Module):

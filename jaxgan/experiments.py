@@ -48,6 +48,13 @@ class Experiment:
         build = functools.partial(self.build, config, spec)
         return (stages.Stage(0, config.rows_per_step, build),)
 
+    def begin(self, state: Any, train: Any) -> Any:
+        """The state that a run begins with, given a fresh one and the training data: the
+        experiment's own `begin`, or the fresh one itself.
+        """
+        own = getattr(self.module, "begin", None)
+        return state if own is None else own(state, train)
+
     @property
     def picture(self) -> Callable[..., Any] | None:
         return getattr(self.module, "picture", None)

@@ -64,9 +64,15 @@ def of(gan: GAN) -> GAN:
     )
 
 
-def growing(grow: Callable[[GANState, GANState], GANState]) -> Callable[..., GANState]:
-    """What takes the state of one model to the next stage's, for each member of a population."""
-    return jax.vmap(grow, in_axes=(_AXES, _AXES), out_axes=_AXES)
+def for_each(change: Callable[..., GANState]) -> Callable[..., GANState]:
+    """What makes of the states of one model another of its states, for each member of as many
+    populations.
+    """
+
+    def changed(*states: GANState) -> GANState:
+        return jax.vmap(change, in_axes=(_AXES,) * len(states), out_axes=_AXES)(*states)
+
+    return changed
 
 
 def keys(seeds: Iterable[int]) -> Array:

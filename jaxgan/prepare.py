@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Callable
@@ -123,7 +124,9 @@ def task(
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
-            state = jax.jit(gan.init)(key)  # eagerly it takes seconds
+            fresh = jax.jit(gan.init)(key)  # eagerly it takes seconds
+            begin = functools.partial(experiment.begin, train=splits.train)
+            state = _for_each(config, begin)(fresh)
         if found is None and config.init_from is not None:
             source = pathlib.Path(config.init_from)
             state, note = start_from(state, source, seeds=config.seeds, report=report)
@@ -144,8 +147,8 @@ def next_stage(config: Common, before: Task, reached: Any) -> Task:
     stage, mesh = before.plan[index], before.mesh
     try:
         member, gan = _models(config, stage, mesh)
-        grow = stage.grow if config.seeds == 1 else population.growing(stage.grow)
-        state = _place(config, grow(reached, jax.jit(gan.init)(_key(config, index))), mesh)
+        fresh = jax.jit(gan.init)(_key(config, index))
+        state = _place(config, _for_each(config, stage.grow)(reached, fresh), mesh)
         batches = _batches(config, before.splits, stage, mesh)
     except ValueError as error:
         raise RunStopped(str(error)) from error
@@ -166,6 +169,11 @@ def _key(config: Common, index: int) -> jax.Array:
     if index > 0:
         keys = jax.vmap(lambda key: jax.random.fold_in(key, index))(keys)
     return keys if config.seeds > 1 else keys[0]
+
+
+def _for_each(config: Common, change: Callable[..., Any]) -> Callable[..., Any]:
+    """What changes the states of one model, for the run's model or each of its several."""
+    return change if config.seeds == 1 else population.for_each(change)
 
 
 def _place(config: Common, state: Any, mesh: Mesh) -> Any:
@@ -215,7 +223,7 @@ def start_from(
     saved = checkpoint.latest(path / "checkpoints", report=report)
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")
-    saved = _for_each(saved, record["config"].get("seeds", 1), seeds, path)
+    saved = _of_as_many(saved, record["config"].get("seeds", 1), seeds, path)
     weights = {
         "players": {
             name: {"params": player.params, "variables": player.variables}
@@ -235,7 +243,7 @@ def start_from(
     return state.replace(ema=weights["ema"]), note
 
 
-def _for_each(
+def _of_as_many(
     saved: checkpoint.Saved, held: int, wanted: int, path: pathlib.Path
 ) -> checkpoint.Saved:
     """The checkpoint of `held` models as one of `wanted`; RunError where that is another number."""

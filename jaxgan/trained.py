@@ -60,7 +60,9 @@ class Trained:
         return jnp.concatenate(drawn)[:n]
 
     def untrained(self, seed: int) -> Trained:
-        """The model before its first step, its weights drawn anew by the seed."""
+        """The model before its first step, its weights drawn anew by the seed: without what an
+        experiment's `begin` takes from the training data.
+        """
         return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
 
 

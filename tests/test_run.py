@@ -6,8 +6,10 @@ import dataclasses
 import json
 import pathlib
 import types
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -138,6 +140,40 @@ def test_init_from_takes_weights_and_averages_but_no_optimiser_and_no_step(finis
             assert not array.any(), name
     assert arrays["step"] == 0
     assert not np.array_equal(arrays["rng"], source["rng"])
+
+
+def test_a_run_begins_with_what_the_experiment_makes_of_the_training_data(
+    finished, data, monkeypatch
+):
+    def begin(state, train):
+        params = state["generator"].params
+        bias = jnp.asarray(train.float_images().mean(axis=0).ravel())
+        last = {**params["Dense_1"], "bias": bias}
+        return state.with_params({"generator": {**params, "Dense_1": last}})
+
+    name = "players/generator/params/Dense_1/bias"
+    before, _ = checkpoint.to_arrays(prepared(data=data).state)
+    monkeypatch.setattr(toy_experiment, "begin", begin, raising=False)
+    task = prepared(data=data)
+    now, _ = checkpoint.to_arrays(task.state)
+    train: Any = task.splits.train
+    expected = train.float_images().mean(axis=0).ravel()
+    assert [other for other in now if not np.array_equal(now[other], before[other])] == [name]
+    np.testing.assert_array_equal(now[name], expected)
+    several, _ = checkpoint.to_arrays(prepared(data=data, seeds=2).state)
+    np.testing.assert_array_equal(several[name], [expected, expected])
+    taken, _ = checkpoint.to_arrays(prepared(data=data, init_from=str(finished)).state)
+    np.testing.assert_array_equal(taken[name], toy_runs.arrays(finished)[name])
+
+
+def test_a_run_that_goes_on_does_not_begin_again(finished, data, monkeypatch):
+    monkeypatch.setattr(toy_experiment, "begin", pytest.fail, raising=False)
+    found = checkpoint.latest(finished / "checkpoints", report=pytest.fail)
+    assert found is not None
+    experiment = experiments.of(toy_experiment)
+    config = toy_experiment.Config(data=data)
+    task = prepare.task(experiment, config, found=found, report=pytest.fail)
+    assert int(task.state.step) == found.step
 
 
 def test_init_from_leaves_what_does_not_fit_fresh_and_says_what(finished, data):

@@ -65,10 +65,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
         note=(
             "The numbers do not follow the quality of samples: centres of clusters have a higher "
             "one than the training images themselves. They serve to check the whole path from "
-            "training to measure. The first of the GAN's two seeds draws one image only, and its "
-            "discriminator is right on everything from step 5500 on. Its generator's biases all "
-            "begin at MNIST's mean pixel, those of 2014 each at the mean of its own pixel: begun "
-            "so, the same seed drew several digits after 3000 steps."
+            "training to measure."
         ),
     )
     return (part,)

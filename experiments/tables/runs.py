@@ -35,18 +35,20 @@ def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> Trained:
     """
     import jax
 
-    from jaxgan import prepare
+    from jaxgan import experiments, prepare
     from jaxgan.errors import RunError
     from jaxgan.trained import Trained
 
     module = importlib.import_module(f"experiments.{experiment}")
     config = module.Config(**{name: _tuples(flag) for name, flag in flags.items()}, seed=seed)
     try:
-        spec = run.DataSpec.of(prepare.load_data(config).train)
+        train = prepare.load_data(config).train
     except ValueError as error:
         raise RunError(str(error)) from error
+    spec = run.DataSpec.of(train)
     gan = module.build(config, spec)
-    return Trained(gan, gan.init(jax.random.key(seed)), config, spec, 0)
+    state = experiments.of(module).begin(gan.init(jax.random.key(seed)), train)
+    return Trained(gan, state, config, spec, 0)
 
 
 def _tuples(flag: Any) -> Any:
