@@ -46,6 +46,10 @@ class Config(run.Common):
         """Some pieces take several examples for one of the others."""
         return self.batch_size * recipe(self).rows
 
+    @property
+    def falls_to_the_end(self) -> bool:
+        return self.piece.startswith("RpGAN")
+
 
 PRESETS = {
     "paper": {"steps": 25_000, "batch_size": 512, "latent_size": 256},

@@ -49,7 +49,9 @@ class Game(run.Common):
     weights.
     """
     accumulate: int = 1
-    """Slices a batch's gradients are averaged over, to save memory."""
+    """Slices a batch's gradients are averaged over, to save memory; with several, each player meets
+    noise of its own.
+    """
     limit_images: int | None = None
     """Train on so many of the training images alone; fewer are always among more."""
 
@@ -57,6 +59,10 @@ class Game(run.Common):
     def rows_per_step(self) -> int:
         """A round takes one batch for each discriminator step."""
         return self.batch_size * self.n_critic
+
+    @property
+    def falls_to_the_end(self) -> bool:
+        return self.decay_from != 1.0
 
     @property
     def data_options(self) -> dict[str, Any]:
@@ -78,8 +84,8 @@ def image_shape(spec: run.DataSpec) -> tuple[int, int, int]:
 def options(config: Game, *, axis_name: str | None) -> dict[str, Any]:
     """The arguments of `two_player.build` that the flags ask for.
 
-    Raises ValueError on a loss that does not exist or does not take the flag, or on flags that
-    contradict each other.
+    Raises ValueError on a loss that does not exist or does not take the flag, on flags that
+    contradict each other, or on slices that a batch does not have.
     """
     import functools
 
@@ -103,12 +109,24 @@ def options(config: Game, *, axis_name: str | None) -> dict[str, Any]:
         "loss": loss,
         "optimisers": optimisers(config),
         "schedule": two_player.simultaneously if config.order == "simultaneous" else alternating,
-        "shared_noise": config.shared_noise,
+        "shared_noise": config.shared_noise and config.accumulate == 1,
         "relabel": flips if config.label_flips else None,
         "ema_half_life": config.ema_half_life or None,
-        "accumulate": config.accumulate,
+        "accumulate": slices(config.accumulate, config.batch_size),
         "axis_name": axis_name,
     }
+
+
+def slices(accumulate: int, batch_size: int) -> int:
+    """How many slices a batch's gradients are averaged over; ValueError where they are none, or of
+    different sizes.
+    """
+    if accumulate < 1 or batch_size % accumulate:
+        raise ValueError(
+            f"--accumulate {accumulate} cannot slice a batch of {batch_size}; "
+            "use a number that divides it"
+        )
+    return accumulate
 
 
 def optimisers(config: Game) -> dict[str, Any]:

@@ -149,12 +149,12 @@ def rows_by_level(config: Config, last: int) -> list[int]:
         raise ValueError(
             f"--batch-sizes has {len(sizes)} entries for {last + 1} resolutions; give one for each"
         )
+    whole = config.group * max(1, config.accumulate)  # `game.options` refuses fewer slices than one
     for size in sizes:
-        if size < 1 or size % (config.group * config.accumulate):
+        if size < 1 or size % whole:
             raise ValueError(
                 f"a batch of {size} cannot be split into groups of {config.group} for the "
-                f"minibatch's standard deviation; use a multiple of "
-                f"{config.group * config.accumulate}"
+                f"minibatch's standard deviation; use a multiple of {whole}"
             )
     return [size * config.n_critic for size in sizes]
 
@@ -173,7 +173,9 @@ def at_level(
     from jaxgan import penalties
     from jaxgan.models import progressive
 
-    options = game.options(config, axis_name=axis_name)
+    # The batch size of the level, of which `batch_size` is only the default.
+    of_level = dataclasses.replace(config, batch_size=rows // config.n_critic)
+    options = game.options(of_level, axis_name=axis_name)
     options["loss"] = progressive.drifting(options["loss"], config.drift)
     return progressive.build(
         shape=shape,

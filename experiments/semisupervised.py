@@ -59,6 +59,10 @@ class Config(run.Common):
         """Few labels, and images without apart from them."""
         return {"labels": self.labels}
 
+    @property
+    def falls_to_the_end(self) -> bool:
+        return self.decay_from != 1.0
+
 
 PRESETS = {
     # The authors' code for MNIST: 300 epochs of 600 updates; an average that keeps 0.9999 of itself
@@ -92,7 +96,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         hidden=config.hidden,
         generator_hidden=config.generator_hidden,
         unlabelled=config.unlabelled_weight,
-        accumulate=config.accumulate,
+        accumulate=game.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
     )

@@ -103,6 +103,10 @@ class Config(run.Common):
     """Slices a batch's gradients are averaged over, to save memory."""
 
     @property
+    def falls_to_the_end(self) -> bool:
+        return self.drop_at != 1.0
+
+    @property
     def margin(self) -> int:
         """How many pixels of a small image, at most, one of the large image depends on each way: by
         it photos of any size are enlarged tile by tile.
@@ -227,7 +231,7 @@ def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **option
         width=config.width,
         discriminator_width=config.discriminator_width,
         correct=upscale.consistent if config.consistent else None,
-        accumulate=config.accumulate,
+        accumulate=game.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
         **options,

@@ -108,6 +108,10 @@ class Config(run.Common):
         """Images with captions."""
         return {"kind": "captions"}
 
+    @property
+    def falls_to_the_end(self) -> bool:
+        return self.decay_from != 1.0
+
 
 PRESETS = {
     # Reed et al. 2016, section 5, and the authors' code, for the 8,855 birds: 600 epochs, the step
@@ -152,6 +156,11 @@ def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
     from jaxgan import stages
 
     rows, game_begins = config.rows_per_step, matching_steps(config, spec)
+    if config.steps <= game_begins:
+        raise ValueError(
+            f"--steps {config.steps} leaves none for the game after the {game_begins} of "
+            "--matching; give more steps, or fewer to the matching"
+        )
     playing = functools.partial(build, config, spec)
     if not game_begins:
         return (stages.Stage(0, rows, playing),)
@@ -176,7 +185,7 @@ def matched(config: Config, spec: run.DataSpec, *, axis_name: str | None = None)
         matching.ImageEncoder(config.text_size, config.seer_width, axis_name),
         shape=game.image_shape(spec),
         optimiser=optax.adam(rate),
-        accumulate=config.accumulate,
+        accumulate=game.slices(config.accumulate, config.batch_size),
         axis_name=axis_name,
     )
 
@@ -205,7 +214,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         variety=config.variety,
         loss=losses.by_name(config.loss),
         shared_noise=config.shared_noise and config.accumulate == 1,
-        accumulate=config.accumulate,
+        accumulate=game.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from experiments import game
 from jaxgan import run
 
 
@@ -50,6 +51,10 @@ class Patches(Translation):
     decay_from: float = 1.0
     """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
 
+    @property
+    def falls_to_the_end(self) -> bool:
+        return self.decay_from != 1.0
+
 
 def options(config: Translation, spec: run.DataSpec, *, axis_name: str | None) -> dict[str, Any]:
     """The arguments that the models' own `build`s share; ValueError where the data are not images
@@ -63,7 +68,7 @@ def options(config: Translation, spec: run.DataSpec, *, axis_name: str | None) -
         "width": config.width,
         "discriminator_width": config.discriminator_width,
         "ema_half_life": config.ema_half_life or None,
-        "accumulate": config.accumulate,
+        "accumulate": game.slices(config.accumulate, config.batch_size),
         "axis_name": axis_name,
     }
 

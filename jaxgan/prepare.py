@@ -98,6 +98,18 @@ def check_same(
             )
 
 
+def notes_on_the_end(config: Common, record: dict[str, Any]) -> list[str]:
+    """What there is to say where a run goes on to another end than the one recorded."""
+    before = record["config"]["steps"]
+    if before == config.steps or not config.falls_to_the_end:
+        return []
+    return [
+        f"beware: step sizes fall to the run's end, which was step {before} and now is "
+        f"{config.steps}: it is not the run that it had been with --steps {config.steps} from the "
+        "start"
+    ]
+
+
 def task(
     experiment: Experiment,
     config: Common,

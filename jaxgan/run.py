@@ -44,7 +44,9 @@ MAY_CHANGE = frozenset(
         "cache",
     }
 )
-"""Fields that may change when a run goes on, as no number of a step depends on them."""
+"""Fields that may change when a run goes on, as no number of a step depends on them; on `steps`
+some do where step sizes fall (`Common.falls_to_the_end`), and the run then says so.
+"""
 
 MetricName = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
 """What samples can be measured by, see `python -m jaxgan.evaluate`."""
@@ -152,6 +154,13 @@ class Common:
     def member_seeds(self) -> tuple[int, ...]:
         """The seeds of the models that train together."""
         return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def falls_to_the_end(self) -> bool:
+        """Whether step sizes fall to the run's last step, so that a step depends on how many there
+        are to be.
+        """
+        return False
 
     @property
     def data_options(self) -> dict[str, Any]:

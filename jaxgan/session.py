@@ -61,6 +61,8 @@ def run(experiment: Experiment, config: Common) -> pathlib.Path:
                 directory.clear()
             directory.write_record(record)
             rows = _begin(directory, found)
+            if before is not None and found is not None:
+                notes += prepare.notes_on_the_end(config, before)
             notes += [*task.notes, *([watch.note] if watch else [])]
             for text in (environment.sentence(record["environment"]), *notes):
                 progress.say(text, directory.log)

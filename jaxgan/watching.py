@@ -59,7 +59,8 @@ def of(config: Common, task: prepare.Task, *, report: Callable[[str], None]) -> 
         return None
     try:
         metrics = evaluation.chosen(config.evaluate)
-        real = evaluation.images_of(task.splits.train, task.member)
+        last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
+        real = evaluation.images_of(task.splits.train, last)
         extractor = evaluation.extractor_of(config.inception)
         aim = evaluation.aim(metrics, extractor)
         report(f"looking at {len(real)} images of {real.name} to measure samples against")

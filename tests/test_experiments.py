@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import pathlib
@@ -205,8 +206,27 @@ def test_step_sizes_decay_to_zero_from_the_share_of_the_run_asked_for():
     [
         (game.Game(optimiser="sgd", decay_from=0.5), "leave --decay-from at 1"),
         (game.Game(loss="hinge", real_label=0.9), "the loss hinge takes no --real-label"),
+        (game.Game(accumulate=0), "--accumulate 0 cannot slice a batch of 64"),
+        (game.Game(accumulate=3), "use a number that divides it"),
     ],
 )
-def test_flags_that_an_optimiser_or_a_loss_does_not_take_are_refused(config, message):
+def test_flags_that_an_optimiser_a_loss_or_a_batch_does_not_take_are_refused(config, message):
     with pytest.raises(ValueError, match=message):
         game.options(config, axis_name=None)
+
+
+def test_slices_of_a_batch_meet_noise_of_their_own():
+    config = game.Game(shared_noise=True, accumulate=2)
+    assert game.options(config, axis_name=None)["shared_noise"] is False
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_where_step_sizes_fall_to_the_end_the_configuration_says_so(name):
+    fields = {field.name for field in dataclasses.fields(module_of(name).Config)}
+    falling = "drop_at" if "drop_at" in fields else "decay_from"
+    if falling not in fields:
+        assert not module_of(name).Config().falls_to_the_end
+        return
+    for share in (0.5, 1.0):
+        config = module_of(name).Config(**{falling: share})
+        assert config.falls_to_the_end == (share != 1.0)

@@ -176,6 +176,22 @@ def test_a_run_that_goes_on_does_not_begin_again(finished, data, monkeypatch):
     assert int(task.state.step) == found.step
 
 
+def test_a_run_that_goes_on_to_another_end_says_so_where_its_step_sizes_fall_to_it(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(toy_experiment.Config, "falls_to_the_end", True)
+    for steps in (8, 13):
+        toy_runs.train(tmp_path, data=data, steps=steps)
+    log = (tmp_path / "log.txt").read_text()
+    assert (
+        log.count("beware: step sizes fall to the run's end, which was step 8 and now is 13") == 1
+    )
+    record = {"config": {"steps": 8}}
+    assert prepare.notes_on_the_end(toy_experiment.Config(steps=8), record) == []
+    monkeypatch.undo()
+    assert prepare.notes_on_the_end(toy_experiment.Config(steps=13), record) == []
+
+
 def test_init_from_leaves_what_does_not_fit_fresh_and_says_what(finished, data):
     note = prepared(data=data, init_from=str(finished), width=9).notes[-1]
     assert note.startswith(f"started from step 24 of {finished}: took ")

@@ -19,7 +19,18 @@ from PIL import Image
 import jaxgan
 from experiments import judge_captions
 from experiments import text_to_image as experiment
-from jaxgan import data, illustrate, losses, matching, pages, random, run, translate, two_player
+from jaxgan import (
+    data,
+    illustrate,
+    logging,
+    losses,
+    matching,
+    pages,
+    random,
+    run,
+    translate,
+    two_player,
+)
 from jaxgan.data import captions
 from jaxgan.errors import RunError
 from jaxgan.models import text_to_image
@@ -292,15 +303,17 @@ def test_what_cannot_be_built_or_drawn_is_refused():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of two steps of matching and two of the game."""
+    """A run of two steps of matching and two of the game, measured after each two."""
     path = tmp_path_factory.mktemp("runs") / "words"
     flags = ["--preset", "smoke", "--matching", "2", "--workdir", str(path), "--no-cache"]
-    assert run.command(experiment, flags) == 0
+    measured = ["--evaluate-every", "2", "--evaluate", "swd", "--evaluate-samples", "20"]
+    assert run.command(experiment, [*flags, *measured]) == 0
     return path
 
 
 def test_a_run_learns_to_read_first_and_then_plays(finished):
-    rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    rows = [row for row in lines if logging.MEASURED not in row]
     assert [row["step"] for row in rows] == [2, 4]
     assert "matching/loss" in rows[0] and "generator/loss" not in rows[0]
     assert "generator/loss" in rows[1] and "matching/loss" not in rows[1]
@@ -310,6 +323,18 @@ def test_a_run_learns_to_read_first_and_then_plays(finished):
     assert same(first.state["encoder"].params, last.state["encoder"].params)
     fresh = experiment.reader(last.config).init(jax.random.key(0), jnp.zeros((1, 8)))
     assert not same(fresh["params"], last.state["encoder"].params)
+
+
+def test_what_draws_nothing_yet_is_not_measured_and_the_game_is(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in lines if logging.MEASURED in row] == [4]
+    assert "step 2 could not be measured: " in (finished / "log.txt").read_text()
+
+
+def test_a_run_whose_steps_all_go_into_the_matching_is_refused():
+    spec = run.DataSpec((28, 28, 1), (), {"caption": (40,)})
+    with pytest.raises(ValueError, match="--steps 8 leaves none for the game after the 8 of"):
+        experiment.plan(experiment.Config(steps=8, matching=8), spec)
 
 
 def test_the_judge_reports_garments_beside_their_controls_and_draws_a_page(finished):
