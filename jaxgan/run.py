@@ -38,6 +38,7 @@ MAY_CHANGE = frozenset(
         "evaluate",
         "evaluate_samples",
         "inception",
+        "inception_sha256",
         "keep_best",
         "overwrite",
         "profile",
@@ -126,6 +127,8 @@ class Common:
     """How many images to draw for it; numbers of different counts do not compare."""
     inception: str | None = None
     """Weights of FID's Inception to measure by; default: the classifier of garments (proxy)."""
+    inception_sha256: str | None = None
+    """What the sha256 of these weights begins with, where their name does not end in it."""
     keep_best: int = 1
     """How many of the best checkpoints to keep, beside the latest."""
     steps_per_call: int = 1

@@ -61,7 +61,7 @@ def of(config: Common, task: prepare.Task, *, report: Callable[[str], None]) -> 
         metrics = evaluation.chosen(config.evaluate)
         last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
         real = evaluation.images_of(task.splits.train, last)
-        extractor = evaluation.extractor_of(config.inception)
+        extractor = evaluation.extractor_of(config.inception, sha256=config.inception_sha256)
         aim = evaluation.aim(metrics, extractor)
         report(f"looking at {len(real)} images of {real.name} to measure samples against")
         scores = evaluation.evaluator(

@@ -87,6 +87,15 @@ def test_training_is_the_same_bit_for_bit_whether_it_is_measured_or_not(whole, d
     assert [row["step"] for row in measurements(whole)] == [4, 8, 12, 16, 20, 24]
 
 
+def test_networks_that_look_at_samples_leave_the_training_as_it_is(whole, data, tmp_path):
+    options = {**MEASURED, "evaluate_every": 8, "evaluate": ("fid", "kid")}
+    seen = toy_runs.train(tmp_path, data=data, **options)
+    assert {"evaluation/proxy_fid", "evaluation/proxy_kid"} <= measurements(seen)[-1].keys()
+    assert [row["step"] for row in measurements(seen)] == [8, 16, 24]
+    left, right = toy_runs.arrays(seen), toy_runs.arrays(whole)
+    assert all(left[name].tobytes() == right[name].tobytes() for name in left)
+
+
 def test_every_measurement_is_said_and_logged_with_all_that_it_depends_on(whole):
     first, *others = measurements(whole)
     measured = first[logging.MEASURED]
@@ -222,6 +231,10 @@ REFUSED = {
         "have 3 channels, and the proxy features are of 1: give .*--inception",
     ),
     "weights that are not there": ({"inception": "none.pth", "evaluate": ("fid",)}, "none.pth"),
+    "other weights than meant": (
+        {"inception": __file__, "inception_sha256": "0" * 8, "evaluate": ("fid",)},
+        "have the sha256 [0-9a-f]{64}, which does not begin with 00000000",
+    ),
 }
 
 

@@ -183,6 +183,15 @@ def test_a_damaged_result_is_refused_in_a_sentence(play, places):
         play(make_table(size=1))
 
 
+def test_what_measured_stands_beside_the_numbers(play, places):
+    network = {"network": "a classifier", "sha256": "00"}
+    play(make_table(lambda settings, folder: frame.Measured(NUMBERS, by=network), size=1))
+    file = places.results / "toy" / "a.json"
+    assert json.loads(file.read_text())["by"] == network
+    kept = records.read(file)
+    assert kept is not None and kept.by == network
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [

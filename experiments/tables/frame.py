@@ -68,10 +68,13 @@ class Measured(NamedTuple):
 
     numbers: by measure, a number for each seed (one number where nothing is drawn).
     picture: a strip of the part's figure, one panel beside the other.
+    by:      the settings of what measured, where others than the piece's decide its numbers: such
+             as the network that gave the features, and its sha256.
     """
 
     numbers: Mapping[str, Sequence[float]]
     picture: Image.Image | None = None
+    by: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class Piece(NamedTuple):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jaxgan.data import Dataset
-    from jaxgan.metrics.evaluation import Sample
+    from jaxgan.metrics.evaluation import Sample, Scores
     from jaxgan.trained import Trained
 
 ROWS = (
@@ -47,6 +47,8 @@ COLUMNS = (
         100.0,
     ),
 )
+
+PROXIES = ("proxy_fid", "proxy_kid", "proxy_coverage")
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
@@ -86,10 +88,10 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
     models = runs.trained(settings["experiment"], settings["flags"], folder)
     held_out: Any = data.load("fashion").held_out
     score = scorer(settings)
-    found = [
-        {**score(model.sample), "ranked_right": _ranked_right(model, held_out)} for model in models
-    ]
-    return frame.Measured({name: [numbers[name] for numbers in found] for name in found[0]})
+    scores = [score(model.sample) for model in models]
+    numbers = {name: [one.numbers[name] for one in scores] for name in PROXIES}
+    ranked = [_ranked_right(model, held_out) for model in models]
+    return frame.Measured({**numbers, "ranked_right": ranked}, by=scores[0].settings)
 
 
 def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
@@ -101,25 +103,22 @@ def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
     def following(key: Any, count: int) -> Any:
         return [next(others) for _ in range(count)]
 
-    numbers = {**scorer(settings)(following), "ranked_right": math.nan}
-    return frame.Measured({name: [number] for name, number in numbers.items()})
+    scores = scorer(settings)(following)
+    numbers = {name: [scores.numbers[name]] for name in PROXIES}
+    return frame.Measured({**numbers, "ranked_right": [math.nan]}, by=scores.settings)
 
 
-def scorer(settings: frame.Settings) -> Callable[[Sample], dict[str, float]]:
-    """What gives the proxies of samples against training images, as many of each as the settings
-    say.
-    """
+def scorer(settings: frame.Settings) -> Callable[[Sample], Scores]:
+    """What scores samples against training images, as many of each as the settings say."""
     from jaxgan.metrics import evaluation, features, reference
 
-    scores = evaluation.evaluator(
+    return evaluation.evaluator(
         {name: evaluation.METRICS[name]() for name in ("fid", "kid", "prdc")},
         halves(settings["images"])[0],
         extractor=features.proxy(),
         samples=settings["images"],
         cache=reference.folder(),
     )
-    shown = {column.measure for column in COLUMNS}
-    return lambda sample: {k: v for k, v in scores(sample).numbers.items() if k in shown}
 
 
 def halves(count: int) -> tuple[Dataset, Dataset]:

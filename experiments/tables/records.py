@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import math
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ class Kept(NamedTuple):
     seconds:     wall time of all sittings.
     command:     what measures the piece again.
     environment: versions, device, number of cores, and the code's revision.
+    by:          the settings of what measured; {} where the piece's own are all, or were taken to
+                 be.
     """
 
     settings: Mapping[str, Any]
@@ -36,6 +39,7 @@ class Kept(NamedTuple):
     seconds: float
     command: str
     environment: Mapping[str, Any]
+    by: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def digest(settings: frame.Settings) -> str:
@@ -87,6 +91,7 @@ def write(
         "seconds": round(seconds, 1),
         "command": command,
         "environment": dict(environment),
+        **({"by": dict(measured.by)} if measured.by else {}),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     if measured.picture is not None:

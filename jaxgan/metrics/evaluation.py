@@ -123,7 +123,7 @@ def evaluator(
             "images of a key": PIECE,
             "drawn from": " and ".join(["latents", *real.inputs]),
         },
-        "both": {"shape": list(real.shape), "levels": 256},
+        "both": {"shape": list(real.shape), "levels": features.LEVELS},
         "features": dict(extractor.settings) if set(sights) - {"images"} else None,
         "metrics": {name: dict(metric.settings) for name, metric in metrics.items()},
     }

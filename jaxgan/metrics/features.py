@@ -22,6 +22,9 @@ from jaxgan.data import fitting
 from jaxgan.metrics import garments, inception
 from jaxgan.metrics.streaming import Piece, Sight
 
+LEVELS = 256
+"""Of a pixel, as metrics see it."""
+
 Sees = Callable[[np.ndarray], tuple[np.ndarray, "np.ndarray | None"]]
 """Pixels uint8 [N, H, W, C] to features [N, F] and class probabilities [N, K], or None."""
 

@@ -70,6 +70,7 @@ def key(stream: Stream, real: data.Dataset, extractor: Extractor) -> str:
     described = {
         "format": _FORMAT,
         "data": real.digest,
+        "levels": features.LEVELS,
         "statistic": stream.name,
         "features": None if stream.sees == "images" else dict(extractor.settings),
     }

@@ -144,13 +144,18 @@ def test_metrics_that_share_a_statistic_keep_it_once(real, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_statistics_of_other_settings_or_data_are_gathered_anew(real, tmp_path):
+def test_statistics_of_other_settings_or_data_are_gathered_anew(real, tmp_path, monkeypatch):
     metrics, seen = {"fid": frechet.metric()}, []
     for settings in (None, {"layer": 1}, {"layer": 2}):
         evaluator(real, metrics, extractor=brightness(settings, seen), cache=tmp_path)
-    evaluator(real.take(59), metrics, extractor=brightness(None, seen), cache=tmp_path)
-    assert sum(seen) == 3 * 60 + 59
-    assert len(list(tmp_path.iterdir())) == 4
+    splits = real.subset(np.arange(0, 60, 2)), real.subset(np.arange(1, 60, 2))
+    for other in (real.take(59), *splits):
+        evaluator(other, metrics, extractor=brightness(None, seen), cache=tmp_path)
+    assert sum(seen) == 3 * 60 + 59 + 60
+    assert len(list(tmp_path.iterdir())) == 6
+    monkeypatch.setattr(features, "LEVELS", 16)
+    evaluator(real, metrics, extractor=brightness(None, seen), cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_damaged_file_is_gathered_anew(real, tmp_path):
