@@ -38,6 +38,20 @@ def test_a_run_that_was_stopped_between_two_panels_still_shows_them_all(tmp_path
     assert [len(values) for values in found.numbers.values()] == [2] * 4
 
 
+def test_the_theory_of_the_unrolled_game_is_that_of_its_linear_field():
+    # The discriminator that the generator meets has moved: its loss is -(psi - rate theta) theta.
+    rate = 0.2
+    theta = np.array([[1 - 2 * rate**2, -rate], [0, 1]])  # theta moves, and psi stays
+    psi = np.array([[1, 0], [rate, 1]])
+    rounds = {"simultaneous": theta + psi - np.eye(2), "theta_first": psi @ theta}
+    rounds["psi_first"] = theta @ psi
+    _, verdict, ends = dirac.GAMES["wgan-unrolled"]
+    for order, expected in zip(dirac.ORDERS, ends, strict=True):
+        end = np.linalg.matrix_power(rounds[order], 500) @ np.ones(2)
+        assert np.linalg.norm(end) == pytest.approx(float(expected), rel=5e-4)
+        assert (abs(np.linalg.eigvals(rounds[order])) < 1).all() == (verdict == "yes")
+
+
 SLOW_GAMES = [name for name in dirac.GAMES if name not in ("wgan-clipped", "rpgan")]
 
 

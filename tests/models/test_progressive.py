@@ -12,6 +12,7 @@ from experiments import progressive as experiment
 from jaxgan import losses, penalties, random, run
 from jaxgan.models import progressive
 from jaxgan.nn import doubling
+from tests import toy_runs
 
 SHAPE = (16, 16, 1)
 ROWS, FADE = 4, 16
@@ -298,3 +299,30 @@ def test_a_stage_lasts_for_the_images_it_is_to_show():
 def test_flags_that_make_no_stages_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         planned(**fields)
+
+
+@pytest.mark.slow
+def test_a_run_in_pieces_equals_the_whole_at_the_end_of_a_stage_and_within_a_fade(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    flags = {
+        **experiment.PRESETS["smoke"],
+        "data": f"npz:{tmp_path / 'images.npz'}",
+        "resolution": "8",
+        "fade_images": 32,
+        "stable_images": 16,
+        "decay_from": 1.0,  # else a step depends on the run's end
+        "checkpoint_every": 0,
+        "sample_every": 0,
+        "cache": False,
+    }
+
+    def train(name, steps):
+        config = experiment.Config(**{**flags, "steps": steps, "workdir": str(tmp_path / name)})
+        return run.train(experiment, config)
+
+    whole = train("whole", 7)
+    for steps in (2, 4, 7):  # the end of the first stage, and within the fade
+        pieces = train("pieces", steps)
+    assert int(toy_runs.arrays(whole)["extra/stage_start"]) == 2
+    toy_runs.assert_same(whole, pieces, step=7)
