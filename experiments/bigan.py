@@ -6,10 +6,10 @@ garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
 
 On 2 CPU cores, 5000 steps at 830 images/s: 6 minutes. G(E(x)) keeps the class of 65.1 % of 2,000
 held-out images, and those of one label differ from each other, on average, at least 0.81 times as
-much as its photographs do. A linear probe on the encoder's features is right on 85.6 % (untrained 84.7 %, on
-pixels 84.8 %), the nearest neighbour on 79.0 % (untrained 80.2 %, on pixels 81.0 %). Longer is not
-better: after 14,000 steps, when the discriminator is right on 98 % of the pairs, 40.9 % keep their
-class, while the probe is right on 87.0 % and the nearest neighbour on 83.0 %.
+much as its photographs do. A linear probe on the encoder's features is right on 85.6 % (untrained
+84.7 %, on pixels 84.8 %), the nearest neighbour on 79.0 % (untrained 80.2 %, on pixels 81.0 %).
+Longer is not better: after 14,000 steps, when the discriminator is right on 98 % of the pairs, 40.9
+% keep their class, while the probe is right on 87.0 % and the nearest neighbour on 83.0 %.
 
 The pictures of a run show held-out images, each above its G(E(x)), and two rows of samples.
 """
