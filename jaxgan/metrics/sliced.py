@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.metrics import streaming
-from jaxgan.metrics.streaming import Metric, Rows, Stream
+from jaxgan.metrics.streaming import Metric, Rows
 
 SMALLEST = 16
 PATCH = 7
@@ -52,18 +52,16 @@ def pyramid(images: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-def patches(
-    images: np.ndarray, *, per_image: int = 128, start: int = 0, seed: int = 0
-) -> np.ndarray:
+def patches(images: np.ndarray, *, per_image: int = 128, seed: int = 0) -> np.ndarray:
     """Random 7x7 patches of every level of images [N, H, W, C], float32 [N, L, P, 7, 7, C].
 
-    Where those of the i-th image lie depends on (seed, start + i) alone, so that equal images at
-    equal places have equal patches.
+    Where those of the i-th image lie depends on (seed, i) alone, so that equal images at equal
+    places have equal patches.
     """
     levels = pyramid(images)
     found = np.empty((len(images), len(levels), per_image, PATCH, PATCH, images.shape[3]), "f4")
     for index in range(len(images)):
-        draws = np.random.default_rng([seed, start + index])
+        draws = np.random.default_rng([seed, index])
         for number, level in enumerate(levels):
             windows = np.lib.stride_tricks.sliding_window_view(level[index], (PATCH, PATCH), (0, 1))
             top, left = (draws.integers(side, size=per_image) for side in windows.shape[:2])
@@ -108,23 +106,19 @@ def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Met
     mean 'swd'; of two sets that differ in number, as many spread evenly over the larger one.
     """
 
-    def update(state: Rows, images: np.ndarray) -> Rows:
-        further = patches(images, per_image=per_image, start=len(state.rows), seed=seed)
-        return streaming.extended(state, further)
-
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
         count = min(len(generated.rows), len(real.rows))
-        sides = [
+        chosen = (
             side.rows[np.arange(count) * len(side.rows) // count] for side in (generated, real)
-        ]
+        )
+        sides = [patches(images, per_image=per_image, seed=seed) for images in chosen]
         found = [1000 * level for level in distance(*sides, directions=directions, seed=seed)]
         by_level = {f"swd_{number}": level for number, level in enumerate(found, start=1)}
         return {**by_level, "swd": float(np.mean(found))}
 
-    name = f"patches: {per_image} an image, seed {seed}"
-    stream = Stream(name, "images", streaming.no_rows, update)
     settings = {"patches an image and level": per_image, "directions": directions, "seed": seed}
-    return Metric(stream, compute, settings, aim=streaming.Aim("swd", "lowest"))
+    # The images, not their patches: those take dozens of times their memory.
+    return Metric(streaming.IMAGES, compute, settings, aim=streaming.Aim("swd", "lowest"))
 
 
 def _scaled(patches: np.ndarray) -> np.ndarray:

@@ -80,6 +80,7 @@ def extended(state: Rows, further: np.ndarray) -> Rows:
 
 
 FEATURES = rows("features", "features")
+IMAGES = rows("images", "images")
 PROBABILITIES = rows("probabilities", "probabilities")
 
 
