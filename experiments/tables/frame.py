@@ -16,9 +16,10 @@ its columns and its pieces, for a budget of `frame.BUDGETS`:
 A piece is a row: it is run by itself, and what it found is a file. `piece.measure(settings,
 folder)` returns a `Measured` with every measure of its part's columns, by seed; seeds train
 together under `vmap` or one after another as it likes. It imports JAX and the library inside the
-function. Its numbers may depend on `settings` (JSON's types) alone: their digest tells whether a
-kept result is still one of this declaration, so whatever is tuned stands there, and a change of
-the code that changes numbers changes an entry too ("version": 2).
+function. Beside `settings` (JSON's types) its numbers may depend on the experiments' defaults and
+on the code alone. The digest of the settings tells whether a kept result is still one of this
+declaration, so whatever is tuned for a table stands there, and whoever changes a default or the
+code so that numbers change, changes an entry too ("version": 2), or deletes the results.
 
 `folder` exists, belongs to the piece and these settings, and outlives a killed process: what is
 long resumes from what it left there. An experiment's run is resumed by asking for it again,
