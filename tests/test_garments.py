@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,21 @@ def test_a_verdict_depends_on_its_image_alone(held_out, verdicts):
     images = held_out.float_images()
     alone, _ = garments.judge(images[700:701])
     np.testing.assert_allclose(alone[0], verdicts[0][700], atol=1e-5)
+
+
+def test_it_judges_in_full_precision_on_every_device(held_out, monkeypatch):
+    programs, judged = [], garments._judge
+
+    def lowered(variables, images):
+        programs.append(judged.lower(variables, images).as_text())
+        return judged(variables, images)
+
+    monkeypatch.setattr(garments, "_judge", lowered)
+    garments.judge(held_out.take(3).float_images())
+    (program,) = programs
+    products = re.findall(r".*stablehlo\.(?:convolution|dot_general)\b.*", program)
+    assert len(products) == 5
+    assert all(line.count("HIGHEST") == 2 for line in products)
 
 
 def test_other_images_than_garments_are_refused():

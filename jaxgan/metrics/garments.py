@@ -71,7 +71,10 @@ def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tup
     if tuple(images.shape[1:]) != SHAPE:
         raise ValueError(f"the judge knows garments of 28x28x1, not images of {images.shape[1:]}")
     variables = _embedded_once() if variables is None else variables
-    parts = [_judge(variables, piece) for piece in _pieces(np.asarray(images, np.float32))]
+    pieces = _pieces(np.asarray(images, np.float32))
+    # TF32, the default of recent GPUs, changes the third digit of the features.
+    with jax.default_matmul_precision("highest"):
+        parts = [_judge(variables, piece) for piece in pieces]
     probabilities, features = (np.concatenate(part) for part in zip(*parts, strict=True))
     return probabilities[: len(images)], features[: len(images)]
 
