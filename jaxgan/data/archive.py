@@ -14,7 +14,7 @@ from __future__ import annotations
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,6 +29,8 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+_PIECE = 2**18
+"""Numbers converted at a time: what that takes beside the images is not counted."""
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
@@ -277,23 +279,40 @@ def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, t
     """
     if images.dtype == np.uint8:
         return images, ()
-    bad = np.flatnonzero(~np.isfinite(images))
-    if len(bad):
-        first = np.unravel_index(bad[0], images.shape)[0]
-        raise DataError(
-            f"{name}: {len(bad)} values of '{key}' are NaN or infinite, "
-            f"the first in image {first}; replace them or leave these images out"
-        )
+    _require_finite(images, key, name=name)
     low, high = float(images.min()), float(images.max())
     if low < -1.0 or high > 1.0:
         raise DataError(
             f"{name}: in '{key}' the floats lie in [{low:.4g}, {high:.4g}]; "
             "expected [0, 1] or [-1, 1]: rescale them, or save uint8 in [0, 255]"
         )
-    signed = images if low < 0.0 else 2.0 * images - 1.0
+    levels = np.empty(images.shape, np.uint8)
+    for rows in _pieces(images):
+        piece = images[rows]
+        levels[rows] = pixels.to_uint8(piece if low < 0.0 else 2.0 * piece - 1.0)
     taken = "[-1, 1]" if low < 0.0 else "[0, 1]"
     note = (
         f"In '{key}' the floats lie in [{low:.4g}, {high:.4g}]: "
         f"taken as {taken} and rounded to 256 levels."
     )
-    return pixels.to_uint8(signed), (note,)
+    return levels, (note,)
+
+
+def _require_finite(images: np.ndarray, key: str, *, name: str) -> None:
+    count, first = 0, None
+    for rows in _pieces(images):
+        bad = ~np.isfinite(images[rows])
+        if first is None and bad.any():
+            first = rows.start + np.nonzero(bad)[0][0]
+        count += np.count_nonzero(bad)
+    if count:
+        raise DataError(
+            f"{name}: {count} values of '{key}' are NaN or infinite, "
+            f"the first in image {first}; replace them or leave these images out"
+        )
+
+
+def _pieces(images: np.ndarray) -> Iterator[slice]:
+    """The rows of images [N, ...], some at a time."""
+    step = max(1, _PIECE // images[0].size)
+    return (slice(at, at + step) for at in range(0, len(images), step))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from jaxgan import data
+from jaxgan.data import archive
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 3), np.uint8)
 LABELS = np.arange(60) % 4
@@ -63,6 +66,28 @@ def test_floats_in_a_known_range_are_stored_as_the_levels_they_stand_for(
     whole = load(make_archive(images=IMAGES), holdout=0.5)
     assert np.array_equal(splits.train.images, whole.train.images)
     assert f"taken as {words} and rounded to 256 levels" in splits.notes[0]
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_floats_become_levels_in_little_more_memory_than_is_counted(low, monkeypatch):
+    monkeypatch.setattr(archive, "_PIECE", archive._PIECE // 16)
+    images = np.random.default_rng(0).uniform(low, 1, (200, 32, 32, 3)).astype(np.float32)
+    tracemalloc.start()
+    levels, _ = archive._as_uint8(images, "images", name="set")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * levels.nbytes  # the images themselves were there before
+    assert np.array_equal(levels, data.to_uint8(images if low else 2 * images - 1))
+
+
+def test_damage_is_counted_and_placed_over_all_pieces(make_archive, monkeypatch):
+    monkeypatch.setattr(archive, "_PIECE", 200)
+    images = IMAGES / np.float32(255)
+    whole = load(make_archive(images=IMAGES)).train.images
+    assert np.array_equal(load(make_archive(images=images)).train.images, whole)
+    images[[37, 50], 0, 0, 0] = np.nan, np.inf
+    with pytest.raises(data.DataError, match=r"2 values .* the first in image 37;"):
+        load(make_archive(images=images))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
