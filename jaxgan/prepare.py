@@ -216,7 +216,7 @@ def load_data(config: Common) -> data.Splits:
         data_dir=config.data_dir,
         **config.data_options,
     )
-    data.require_batch(splits.train, config.rows_per_step)
+    data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
     return splits
 
 

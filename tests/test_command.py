@@ -82,6 +82,7 @@ REFUSED = {
     "--steps 10 --steps-per-call 4": "no multiple of --steps-per-call 4; use 8 or 12",
     "--batch-size 12": "8 devices",
     "--batch-size 400": "fewer than one batch",
+    "--batch-size 16 --n-critic 5": "fewer than the 80 that a step takes at --batch-size 16",
     "--init-from nowhere": "--init-from nowhere: there is no run in it",
 }
 

@@ -67,13 +67,20 @@ def joined(kind: type[Domains], a: Splits, b: Splits) -> Splits:
     return Splits(train, held_out, tuple(dict.fromkeys(notes)))
 
 
-def require_batch(source: Source, size: int) -> None:
-    """Raises DataError where there are fewer images, of any domain, than one batch of `size`."""
+def require_batch(source: Source, size: int, *, batch_size: int | None = None) -> None:
+    """Raises DataError where there are fewer images, of any domain, than the `size` that a step
+    takes; `batch_size` is the `--batch-size` at which it takes so many (default: `size` itself).
+    """
+    batch_size = batch_size or size
+    wanted = f"one batch of {size}"
+    if size != batch_size:
+        wanted = f"the {size} that a step takes at --batch-size {batch_size}"
     parts = {"a": source.a, "b": source.b} if isinstance(source, Domains) else {"": source}
     for domain, part in parts.items():
         if isinstance(part, Dataset) and len(part) < size:
             images = f"images of {domain}" if domain else "images"
+            enough = len(part) * batch_size // size
             raise DataError(
-                f"{source.name}: there are {len(part)} {images}, fewer than one batch of {size}; "
-                f"add images or give --batch-size {len(part)} or less"
+                f"{source.name}: there are {len(part)} {images}, fewer than {wanted}; add images"
+                + (f" or give --batch-size {enough} or less" if enough else "")
             )

@@ -154,6 +154,21 @@ def test_one_batch_must_be_there():
         data.require_batch(numbered(), COUNT + 1)
 
 
+@pytest.mark.parametrize("batches", [1, 2, 5, COUNT])
+def test_the_batch_size_that_is_advised_is_the_largest_that_there_are_images_for(batches):
+    with pytest.raises(data.DataError) as caught:
+        data.require_batch(numbered(), 64 * batches, batch_size=64)
+    (advised,) = re.findall(r"--batch-size (\d+) or less", str(caught.value))
+    data.require_batch(numbered(), int(advised) * batches, batch_size=int(advised))
+    with pytest.raises(data.DataError):
+        data.require_batch(numbered(), (int(advised) + 1) * batches, batch_size=int(advised) + 1)
+
+
+def test_where_no_batch_size_helps_none_is_advised():
+    with pytest.raises(data.DataError, match=r"a step takes at --batch-size 1; add images$"):
+        data.require_batch(numbered(), COUNT + 1, batch_size=1)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "classes", "says"),
     [
