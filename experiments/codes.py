@@ -26,8 +26,8 @@ from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """What to score."""
+class Config(command.Choice):
+    """What to score; of a run of several models all of them, or the one of the seed `member`."""
 
     runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
     """The run directories, of one seed or of several."""
@@ -43,8 +43,8 @@ def report(config: Config) -> str:
 
     lines = [f"{'':32s}{'one-to-one':>11s}{'purity':>11s}{'own codes':>11s}"]
     accuracies, controls = [], []
-    for name, trained in models(config.runs):
-        splits = labelled(trained)
+    for name, run, trained in models(config):
+        splits = labelled(run, trained.config)
         images, labels = splits.held_out.float_images(), splits.held_out.labels
         found = recognised(trained, images)
         lines.append(f"{row(name, found, labels)}{own_codes(trained, config):11.1%}")
@@ -62,32 +62,35 @@ def report(config: Config) -> str:
     return "\n".join(lines)
 
 
-def models(runs: tuple[pathlib.Path, ...]) -> Iterator[tuple[str, Any]]:
-    """Each model of each run, by its name; RunError where one is no InfoGAN with a class code."""
-    import jaxgan
+def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
+    """The name, the run and the model of each that is to be scored; RunError where one is no
+    InfoGAN with a class code.
+    """
     from jaxgan import rundir
     from jaxgan.errors import RunError
 
-    for path in runs:
-        record = rundir.read_record(path)
-        if record is None:
-            raise RunError(f"{path} is no run directory: it has no config.json of a run")
-        if not record["config"].get("categories"):
+    for path in config.runs:
+        recorded = rundir.required_record(path)["config"]
+        if not recorded.get("categories"):
             raise RunError(f"{path} is no run of an InfoGAN with a categorical code")
-        seeds = record["config"]["seeds"]
-        for seed in range(record["config"]["seed"], record["config"]["seed"] + seeds):
-            trained = jaxgan.load(path, seed=seed)
-            yield (f"{path}" if seeds == 1 else f"{path} seed {seed}"), trained
+        first, count = recorded["seed"], recorded["seeds"]
+        every = range(first, first + count) if config.member is None else [config.member]
+        for seed in every:
+            name = f"{path}" if count == 1 else f"{path} seed {seed}"
+            yield name, path, dataclasses.replace(config, member=seed).load_from(path)
 
 
-def labelled(trained: Any) -> Any:
-    """The data of the run; RunError where the held-out images have no labels."""
-    from jaxgan import data, prepare
+def labelled(run: pathlib.Path, config: Any) -> Any:
+    """The data of the run, whose configuration is `config`; RunError where the held-out images have
+    no labels.
+    """
+    from jaxgan import data
     from jaxgan.errors import RunError
+    from jaxgan.trained import data_of
 
-    splits = prepare.load_data(trained.config)
+    splits = data_of(run, config)
     if not isinstance(splits.held_out, data.Dataset) or splits.held_out.labels is None:
-        raise RunError(f"the images of {trained.config.data} have no labels to compare codes with")
+        raise RunError(f"the images of {config.data} have no labels to compare codes with")
     return splits
 
 

@@ -13,21 +13,16 @@ those of the untrained encoder, and the pixels. The encoder is used without draw
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to look at."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     seed: int = 1
     """Of the untrained players, and of what the players draw."""
     examples: int = 60_000
@@ -36,13 +31,13 @@ class Config:
 
 def report(config: Config) -> str:
     """The report on the run, as text; ValueError where its model takes no images to encode."""
-    import jaxgan
-    from jaxgan import data, prepare
+    from jaxgan import data
+    from jaxgan.trained import data_of
 
-    trained = jaxgan.load(config.run)
+    trained = config.load()
     if "image" not in trained.gan.conditions:
         raise ValueError(f"the model of {config.run} encodes no images; give a run of bigan")
-    splits = prepare.load_data(trained.config)
+    splits = data_of(config.run, trained.config)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
     untrained = trained.untrained(config.seed)

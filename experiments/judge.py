@@ -13,22 +13,17 @@ Images of another size than the classifier's are scaled to it, real ones alike.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from experiments import game
 from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to judge."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     samples: int = 2000
     """How many images to draw."""
     seed: int = 1
@@ -39,10 +34,9 @@ class Config:
 
 def report(config: Config) -> str:
     """The report on the run, as text."""
-    import jaxgan
     from jaxgan import data
 
-    trained = jaxgan.load(config.run)
+    trained = config.load()
     # As large as the run's own images: what a change of size takes away, both sides lose.
     size = game.image_shape(trained.spec)[:2]
     splits = data.load("fashion", resolution=size, resize=trained.config.resize)

@@ -20,21 +20,18 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from experiments import text_to_image
 from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to judge."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     samples: int = 2000
     """How many pictures of garments to draw."""
     seed: int = 1
@@ -55,16 +52,16 @@ class Config:
 
 def report(config: Config) -> str:
     """The report on the run, as text; ValueError where it does not draw from captions."""
-    import jaxgan
-    from jaxgan import data, prepare
+    from jaxgan import data
     from jaxgan.data import fashion_captions
+    from jaxgan.trained import data_of
 
-    trained = jaxgan.load(config.run)
+    trained = config.load()
     if not isinstance(trained.config, text_to_image.Config) or not trained.gan.conditions:
         raise ValueError(f"{config.run} is no run of experiments.text_to_image that draws")
     if trained.gan.conditions != ("caption",):
         raise ValueError(f"{config.run} draws from embeddings; captions are needed to judge by")
-    splits = prepare.load_data(trained.config)
+    splits = data_of(config.run, trained.config)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Captioned) and isinstance(held_out, data.Captioned)
     garments = held_out.name == fashion_captions.NAME

@@ -22,10 +22,9 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from jaxgan import command
 
@@ -49,30 +48,28 @@ Measures = Mapping[str, Callable[[Column], str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to judge."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     beside: pathlib.Path | None = None
-    """Another run on the same data, to compare with."""
+    """Another run on the same data, to compare with, by the same checkpoint and member."""
     seed: int = 1
     """Of the noise."""
 
 
 def report(config: Config) -> str:
     """The report on the run, as text; ValueError where it does not translate images."""
-    import jaxgan
-    from jaxgan import data, prepare
+    from jaxgan import data
+    from jaxgan.trained import data_of
 
-    trained = {config.run.name: jaxgan.load(config.run)}
-    if config.beside is not None:
-        trained[config.beside.name] = jaxgan.load(config.beside)
-    model = trained[config.run.name]
-    held_out = prepare.load_data(model.config).held_out
+    runs = {"run": config.run, **({"beside": config.beside} if config.beside else {})}
+    trained = {name: config.load_from(path) for name, path in runs.items()}
+    model = trained["run"]
+    held_out = data_of(config.run, model.config).held_out
     if not isinstance(held_out, data.Domains):
         raise ValueError(f"{config.run} does not translate between two domains")
-    lines = [f"{config.run} after {model.step} steps, on what {model.config.data} holds out"]
+    lines = [f"judged on what {model.config.data} holds out"]
+    lines += [f"{name}: {runs[name]} after {each.step} steps" for name, each in trained.items()]
     for source, target in (("a", "b"), ("b", "a")):
         if source in model.gan.conditions:
             lines += one_way(trained, held_out, source, target, seed=config.seed)
@@ -126,7 +123,7 @@ def translate(model: Any, images: np.ndarray, source: str, seed: int) -> np.ndar
 
 def table(title: str, columns: Mapping[str, Column], measures: Measures) -> list[str]:
     """A row for each measure, a column for each set of images."""
-    rows = [f"{title:28s}" + "".join(f"{name[:15]:>17s}" for name in columns)]
+    rows = [f"{title:28s}" + "".join(f"{name:>17s}" for name in columns)]
     for name, measure in measures.items():
         cells = "".join(f"{measure(column):>17s}" for column in columns.values())
         rows.append(f"{name:28s}" + cells)

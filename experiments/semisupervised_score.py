@@ -10,7 +10,6 @@ run's labelled examples alone, with the same optimiser and average.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
 from typing import Annotated, Any
 
@@ -21,27 +20,27 @@ from jaxgan import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to score."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
-    seed: int | None = None
-    """Which model, of a run of several."""
+    member: Annotated[int | None, tyro.conf.arg(aliases=("--seed",))] = dataclasses.field(
+        default=None, kw_only=True
+    )
+    """The seed of the model, where the run holds several."""
     control_steps: int = 2000
     """Train steps of the network that has the labelled examples alone; 0: leave it out."""
 
 
 def report(config: Config) -> str:
     """The report on the run, as text; RunError where it is not a semi-supervised one."""
-    import jaxgan
-    from jaxgan import data, prepare
+    from jaxgan import data
     from jaxgan.errors import RunError
+    from jaxgan.trained import data_of
 
-    trained = jaxgan.load(config.run, seed=config.seed)
+    trained = config.load()
     if not isinstance(trained.config, semisupervised.Config):
         raise RunError(f"{config.run} is no run of the experiment semisupervised")
-    splits = prepare.load_data(trained.config)
+    splits = data_of(config.run, trained.config)
     held_out = splits.held_out
     assert isinstance(splits.train, data.PartlyLabelled) and isinstance(held_out, data.Dataset)
     labelled = splits.train.labelled(trained.config.seed)

@@ -18,10 +18,9 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from experiments import srgan
 from jaxgan import command
@@ -31,11 +30,9 @@ Enlargers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to score."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     picture: pathlib.Path | None = None
     """Where the picture goes (default: super_resolution.png in the run directory)."""
     rows: int = 6
@@ -48,14 +45,14 @@ class Config:
 
 def report(config: Config) -> str:
     """The report on the run, as text; ValueError where it does not enlarge images."""
-    import jaxgan
-    from jaxgan import data, prepare
+    from jaxgan import data
     from jaxgan.data import lowered
+    from jaxgan.trained import data_of
 
-    trained = jaxgan.load(config.run)
+    trained = config.load()
     if not isinstance(trained.config, srgan.Config):
         raise ValueError(f"{config.run} is no run of experiments.srgan")
-    held_out = lowered.pairs(prepare.load_data(trained.config).held_out, trained.config.factor)
+    held_out = lowered.pairs(data_of(config.run, trained.config).held_out, trained.config.factor)
     enlargers = enlargers_of(trained)
     small, large = held_out.a.float_images(), held_out.b.images
     made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}

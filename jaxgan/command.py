@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
 from jaxgan.errors import RunError
 
+if TYPE_CHECKING:
+    from jaxgan.trained import Trained
+
 Config = TypeVar("Config")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which of the models that runs hold."""
+
+    checkpoint: str = "latest"
+    """latest, best (by what the run measured while it trained) or a number of steps."""
+    member: int | None = None
+    """The seed of the model, where the run holds several."""
+
+    def load_from(self, run: pathlib.Path) -> Trained:
+        """The chosen model of the run directory; RunError, which names the flags, where there is
+        none such.
+        """
+        from jaxgan import trained  # imports JAX, which --help must not
+
+        return trained.load(
+            run, checkpoint=self.checkpoint, seed=self.member, seed_flag="--member "
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OfRun(Choice):
+    """One model of one run."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory."""
+
+    def load(self) -> Trained:
+        """What `load_from` gives of the run."""
+        return self.load_from(self.run)
 
 
 def answer(

@@ -15,12 +15,9 @@ import json
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Any, Literal
 
 from jaxgan import command
-from jaxgan.errors import RunError
 from jaxgan.run import MetricName
 
 if TYPE_CHECKING:
@@ -29,16 +26,12 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to measure."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     metrics: tuple[MetricName, ...] = ("fid", "kid", "prdc")
     """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
     recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs."""
-    checkpoint: str = "latest"
-    """latest, best (by what the run measured while it trained) or a number of steps."""
     samples: int = 10_000
     """How many images to draw; numbers of different counts do not compare."""
     split: Literal["train", "held_out"] = "train"
@@ -49,8 +42,6 @@ class Config:
     """What the sha256 of these weights begins with, where their name does not end in it."""
     seed: int = 0
     """Of the samples."""
-    member: int | None = None
-    """The seed of the model to measure, where the run holds several."""
     cache: bool = True
     """Keep the statistics of the real images in the user's cache folder."""
     json: bool = False
@@ -75,13 +66,9 @@ def evaluate(config: Config) -> dict[str, Any]:
     Raises RunError where there is no such run or checkpoint, or the data have changed since, and
     ValueError where the data or the weights cannot be used.
     """
-    import jaxgan
     from jaxgan.metrics import evaluation, reference
 
-    which = config.checkpoint
-    trained = jaxgan.load(
-        config.run, checkpoint=int(which) if which.isdigit() else which, seed=config.member
-    )
+    trained = config.load()
     scores = evaluation.evaluator(
         evaluation.chosen(config.metrics),
         images(config, trained),
@@ -100,25 +87,18 @@ def evaluate(config: Config) -> dict[str, Any]:
     }
 
 
-def images(config: Config, trained: Trained) -> Dataset:
+def images(config: Config, model: Trained) -> Dataset:
     """The real images to compare with.
 
     Raises RunError where the data are no longer those of the run, and ValueError where the model
     does not draw such images by itself.
     """
-    from jaxgan import prepare, rundir
+    from jaxgan import trained
     from jaxgan.metrics import evaluation
 
-    record = rundir.read_record(config.run)
-    assert record is not None  # the model has been loaded from it
-    splits = prepare.load_data(trained.config)
-    if splits.train.digest != record["data"]["digest"]:
-        raise RunError(
-            f"the data of {config.run}, {trained.config.data}, have changed since it was trained; "
-            "bring them back to measure it"
-        )
+    splits = trained.data_of(config.run, model.config)
     chosen = splits.train if config.split == "train" else splits.held_out
-    return evaluation.images_of(chosen, trained.gan)
+    return evaluation.images_of(chosen, model.gan)
 
 
 def text(report: Mapping[str, Any]) -> str:

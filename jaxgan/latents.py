@@ -20,9 +20,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Any, Literal
 
 from jaxgan import command
 from jaxgan.errors import RunError
@@ -46,11 +44,9 @@ EXPRESSION = ("boot", "-", "sneaker", "+", "sandal")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """Which run to explore, and how."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
     out: pathlib.Path | None = None
     """The folder to write to; default: latents/ in the run directory."""
     pictures: tuple[Literal["interpolation", "arithmetic", "walk", "noise"], ...] = ()
@@ -77,10 +73,6 @@ class Config:
     """Images in a row."""
     seed: int = 0
     """Of the samples and of the noise."""
-    checkpoint: str = "latest"
-    """latest, best or a number of steps."""
-    member: int | None = None
-    """The seed of the model to explore, where the run holds several."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,14 +92,10 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
     Raises RunError where the run has no such latents, or a picture that is asked for cannot be had;
     then nothing is written.
     """
-    import jaxgan
     from jaxgan import concepts
 
     check_numbers(config)
-    which = config.checkpoint
-    model = jaxgan.load(
-        config.run, checkpoint=int(which) if which.isdigit() else which, seed=config.member
-    )
+    model = config.load()
     space = explored(model, config)
     drawn: dict[str, dict[str, np.ndarray]] = {}
     for name in config.pictures or _ROWS:

@@ -101,6 +101,14 @@ def read_record(path: pathlib.Path) -> dict[str, Any] | None:
     return record
 
 
+def required_record(path: pathlib.Path) -> dict[str, Any]:
+    """What `read_record` gives; RunError where `path` is no run directory."""
+    record = read_record(path)
+    if record is None:
+        raise RunError(f"{path} is no run directory: it has no config.json of a run")
+    return record
+
+
 def default_path(title: str) -> pathlib.Path:
     """A directory runs/TITLE-DATE that does not exist yet."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -14,7 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import best, checkpoint, experiments, logging, population, random, rundir, stages
+from jaxgan import (
+    best,
+    checkpoint,
+    data,
+    experiments,
+    logging,
+    population,
+    prepare,
+    random,
+    rundir,
+    stages,
+)
 from jaxgan.errors import RunError
 from jaxgan.run import Common, DataSpec
 from jaxgan.types import GAN, Array
@@ -78,16 +89,20 @@ def in_pieces(
 
 
 def load(
-    run: str | os.PathLike[str], *, checkpoint: str | int = "latest", seed: int | None = None
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str | int = "latest",
+    seed: int | None = None,
+    seed_flag: str = "seed=",
 ) -> Trained:
-    """The trained model of the run directory; see `jaxgan.load`."""
+    """The trained model of the run directory; see `jaxgan.load`. `seed_flag` is what the caller
+    writes before a seed, for messages.
+    """
     path = pathlib.Path(run)
-    record = rundir.read_record(path)
-    if record is None:
-        raise RunError(f"{path} is no run directory: it has no config.json of a run")
+    record = rundir.required_record(path)
     experiment = experiments.recorded(record["experiment"])
     config = experiment.config_from(record["config"], source=path)
-    seed = _chosen(path, config.member_seeds, seed)
+    seed = _chosen(path, config.member_seeds, seed, flag=seed_flag)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
     plan = experiment.plan(config, spec)
@@ -97,13 +112,30 @@ def load(
     return Trained(gan, state, config, spec, saved.step)
 
 
-def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None) -> int:
+def data_of(run: pathlib.Path, config: Common) -> data.Splits:
+    """The data of the run directory, whose configuration is `config`.
+
+    Raises RunError where they cannot be had, or are no longer what the run was trained on.
+    """
+    recorded = rundir.required_record(run)["data"]["digest"]
+    try:
+        splits = prepare.load_data(config)
+    except data.DataError as error:
+        raise RunError(str(error)) from error
+    if splits.train.digest != recorded:
+        raise RunError(
+            f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
+        )
+    return splits
+
+
+def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None, *, flag: str) -> int:
     """The seed of the model to load. Raises RunError where there is none such or no choice."""
     if seed is None and len(seeds) == 1:
         return seeds[0]
     have = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds))}"
     if seed is None:
-        raise RunError(f"{path} holds {len(seeds)} models, of {have}: say which, seed={seeds[0]}")
+        raise RunError(f"{path} holds {len(seeds)} models, of {have}: say which, {flag}{seeds[0]}")
     if seed not in seeds:
         raise RunError(f"{path} holds no model of seed {seed}; it has {have}")
     return seed
@@ -147,7 +179,10 @@ def _draw(
 
 
 def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
-    """The checkpoint asked for. Raises RunError where there is none such."""
+    """The checkpoint asked for, a number of steps also in words of a command line. Raises RunError
+    where there is none such.
+    """
+    which = int(which) if isinstance(which, str) and which.isdecimal() else which
     folder = path / "checkpoints"
     steps = checkpoint.steps_in(folder)
     if which == "latest":

@@ -43,11 +43,9 @@ _STRIDES = (1, 4, 8, 16, 32)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to translate, and where to."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory of the model."""
     inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
     """Images, and folders of images."""
     out: pathlib.Path
@@ -94,10 +92,9 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     Raises RunError where the run does not translate such images, or does not draw from captions,
     and DataError where there are none; then nothing is written.
     """
-    import jaxgan
     from jaxgan.data import fitting
 
-    model = jaxgan.load(config.run)
+    model = config.load()
     if config.captions:
         return _illustrated(model, config, say)
     channels = _channels(model, config)

@@ -6,6 +6,8 @@ import importlib
 
 import pytest
 
+from tests import toy_runs
+
 COMMANDS = (
     "experiments.codes",
     "experiments.encodings",
@@ -39,3 +41,35 @@ def test_the_help_names_the_command_and_says_what_it_does(name, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert f"usage: python -m {name} " in said
     assert module.__doc__.split("\n", 1)[0].split()[-1] in said
+
+
+@pytest.mark.parametrize("name", (*COMMANDS, "jaxgan.translate"))
+def test_the_help_says_how_to_name_one_model_of_a_run(name, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(name).main(["--help"])
+    said = capsys.readouterr().out
+    assert "--checkpoint" in said and "--member" in said
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A run of two seeds."""
+    return toy_runs.recorded(tmp_path_factory.mktemp("runs") / "several", seeds=2)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "experiments.codes"])
+def test_a_run_of_several_models_is_answered_by_the_flag_that_names_one(name, several, capsys):
+    main = importlib.import_module(name).main
+    assert main([str(several)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "say which" in said and "--member" in said and "seed=" not in said
+    assert main([str(several), "--member", "7"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "seeds 0, 1" in said
+
+
+def test_the_score_of_few_labels_still_takes_the_member_as_seed(several, capsys):
+    from experiments import semisupervised_score
+
+    assert semisupervised_score.main([str(several), "--seed", "7"]) == 2
+    assert "holds no model of seed 7" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from PIL import Image
 from experiments import codes, infogan
 from jaxgan import run
 from jaxgan.errors import RunError
+from tests import toy_runs
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,19 @@ def test_the_report_names_every_seed_its_columns_and_the_controls(runs):
     # A published k-means on these pixels: 47 to 55 %.
     assert 40 < float(lines[6].split()[-2].rstrip("%")) < 60
     assert lines[7].startswith("of 2 models: best")
+
+
+def test_data_that_have_changed_are_refused(runs, tmp_path, capsys):
+    toy_runs.assert_refuses_other_data(codes, runs[0], tmp_path / "copy", capsys)
+
+
+def test_one_model_of_several_can_be_asked_for(runs):
+    every = codes.report(codes.Config(runs, samples=60)).splitlines()
+    second = codes.report(codes.Config(runs, samples=60, member=1)).splitlines()
+    assert second[1:3] == every[3:5]
+    assert len(second) == 5
+    with pytest.raises(RunError, match=r"has no checkpoint 7"):
+        codes.report(codes.Config(runs, checkpoint="7"))
 
 
 def test_the_picture_traverses_each_code_for_each_seed(runs):

@@ -10,6 +10,7 @@ import pytest
 import jaxgan
 from experiments import bigan, encodings
 from jaxgan import data, random, run, visualise
+from tests import toy_runs
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +74,15 @@ def test_the_report_sets_a_run_beside_its_controls(directory):
 def test_a_run_without_an_encoder_is_refused(directory, monkeypatch):
     model = jaxgan.load(directory)
     changed = model.gan._replace(conditions=())
-    monkeypatch.setattr(jaxgan, "load", lambda path: type(model)(changed, None, None, None, 0))
+    monkeypatch.setattr(
+        encodings.Config, "load", lambda config: type(model)(changed, None, None, None, 0)
+    )
     with pytest.raises(ValueError, match="encodes no images; give a run of bigan"):
         encodings.report(encodings.Config(directory))
+
+
+def test_data_that_have_changed_are_refused(directory, tmp_path, capsys):
+    toy_runs.assert_refuses_other_data(encodings, directory, tmp_path / "copy", capsys)
 
 
 def test_the_picture_has_images_above_what_becomes_of_them_and_samples_below(directory, splits):

@@ -14,6 +14,7 @@ import jaxgan
 from experiments import srgan, super_resolution
 from jaxgan import data, run, translate
 from jaxgan.data import bicubic
+from tests import toy_runs
 
 SPEC = run.DataSpec((18, 16, 3))
 
@@ -79,6 +80,10 @@ def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, p
     with Image.open(finished / "super_resolution.png") as picture:
         width, height = picture.size
     assert width > 4 * 36 and height > 2 * 40
+
+
+def test_data_that_have_changed_are_refused(finished, tmp_path, capsys):
+    toy_runs.assert_refuses_other_data(super_resolution, finished, tmp_path / "copy", capsys)
 
 
 def test_whole_photos_go_through_in_tiles_as_they_would_at_once(finished, tmp_path):

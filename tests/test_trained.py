@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import run
+from jaxgan import command, run, trained
 from jaxgan.errors import RunError
 from tests import toy_experiment, toy_runs
 
@@ -72,6 +72,41 @@ def test_the_checkpoint_can_be_chosen(finished):
         jaxgan.load(finished, checkpoint="best")
     with pytest.raises(RunError, match="no checkpoint 'newest'"):
         jaxgan.load(finished, checkpoint="newest")
+
+
+def test_a_number_of_steps_may_be_a_word_of_a_command_line(finished):
+    assert jaxgan.load(finished, checkpoint="8").step == 8
+    with pytest.raises(RunError, match="no checkpoint 9;"):
+        jaxgan.load(finished, checkpoint="9")
+
+
+def test_of_several_models_one_must_be_named_in_the_words_of_the_caller(tmp_path):
+    several = toy_runs.recorded(tmp_path / "run", seed=3, seeds=2)
+    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, seed=3$"):
+        jaxgan.load(several)
+    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, --member 3$"):
+        command.OfRun(several).load()
+    with pytest.raises(RunError, match="no model of seed 5; it has the seeds 3, 4"):
+        command.OfRun(several, member=5).load()
+    with pytest.raises(RunError, match="has no checkpoint yet"):
+        command.OfRun(several, member=4).load()
+
+
+def test_the_data_of_a_run_are_those_it_learnt_from(tmp_path):
+    archive = tmp_path / "images.npz"
+    path = toy_runs.train(tmp_path / "run", data=toy_runs.images(archive), steps=8)
+    model = jaxgan.load(path)
+    assert (
+        len(trained.data_of(path, model.config).train)
+        + len(trained.data_of(path, model.config).held_out)
+        == 44
+    )
+    toy_runs.images(archive, seed=1)
+    with pytest.raises(RunError, match=r"run, npz:.*, have changed since it was trained; bring"):
+        trained.data_of(path, model.config)
+    archive.unlink()
+    with pytest.raises(RunError, match="is not there: check the path"):
+        trained.data_of(path, model.config)
 
 
 def test_what_is_no_run_is_not_loaded(tmp_path):

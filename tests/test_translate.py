@@ -164,6 +164,20 @@ def test_the_command_line_says_one_sentence_and_knows_both_ways(runs, inputs, tm
     )
 
 
+def test_the_model_is_that_of_the_checkpoint_and_the_member_asked_for(runs, inputs, tmp_path):
+    path, pixels = inputs("x.png")
+    several = runs("several", seed=3, seeds=2)
+    outputs, _ = translated(several, tmp_path / "out", path, member=4, checkpoint="1")
+    np.testing.assert_array_equal(outputs["x.png"], 255 - pixels)
+    for options, sentence in (
+        ({}, "say which, --member 3"),
+        ({"member": 5}, "holds no model of seed 5"),
+        ({"member": 4, "checkpoint": "9"}, "has no checkpoint 9"),
+    ):
+        with pytest.raises(RunError, match=sentence):
+            translated(several, tmp_path / "out", path, **options)
+
+
 def test_help_imports_no_jax():
     command = [sys.executable, "-X", "importtime", "-m", "jaxgan.translate", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=toy_runs.ROOT)

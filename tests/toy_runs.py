@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 
 import numpy as np
 
-from jaxgan import checkpoint, logging, run
+from jaxgan import checkpoint, experiments, logging, prepare, run
 from tests import toy_experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,6 +35,16 @@ def train(workdir: pathlib.Path, **fields) -> pathlib.Path:
     """Trains in this process."""
     config = toy_experiment.Config(workdir=str(workdir), cache=False, **fields)
     return run.train(toy_experiment, config)
+
+
+def recorded(workdir: pathlib.Path, **fields) -> pathlib.Path:
+    """The directory of a run that wrote its record and nothing else."""
+    config = toy_experiment.Config(workdir=str(workdir), **fields)
+    made = {"experiment": experiments.of(toy_experiment).record, "config": prepare.plain(config)}
+    made["data"] = {**run.DataSpec((2,)).record(), "digest": "0" * 64}
+    workdir.mkdir()
+    (workdir / "config.json").write_text(json.dumps(made))
+    return workdir
 
 
 def rows(workdir: pathlib.Path) -> list[dict]:
@@ -60,6 +71,19 @@ def assert_same(one: pathlib.Path, other: pathlib.Path, step: int | None = None)
 def snapshot(path: pathlib.Path) -> dict[pathlib.Path, bytes]:
     """The content of every file under the path."""
     return {file.relative_to(path): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def assert_refuses_other_data(module, run: pathlib.Path, copy: pathlib.Path, capsys) -> None:
+    """The module's command refuses, in one sentence, a copy of the run that learnt other data."""
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "config.json").read_text())
+    record["data"]["digest"] = "0" * 64
+    (copy / "config.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert module.main([str(copy)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"error: the data of {copy}, ")
+    assert said.endswith("have changed since it was trained; bring them back")
 
 
 def start(workdir: pathlib.Path, cache: pathlib.Path, *flags: str, **environment: str):

@@ -24,19 +24,17 @@ from jaxgan import (
     experiments,
     logging,
     losses,
-    prepare,
     progress,
     rundir,
     stability,
     stages,
 )
-from jaxgan.data import DataError
 from jaxgan.diagnosis import samples
 from jaxgan.diagnosis.finding import Series, together
 from jaxgan.diagnosis.samples import Sides
 from jaxgan.errors import RunError
 from jaxgan.run import Common, DataSpec
-from jaxgan.trained import Trained
+from jaxgan.trained import Trained, data_of
 from jaxgan.types import GAN, Batch
 
 _OF_THE_MACHINE = ("images_per_second", "seconds")
@@ -54,7 +52,6 @@ class Record:
     experiment: experiments.Experiment
     config: Common
     spec: DataSpec
-    digest: str
     plan: tuple[stages.Stage, ...]
     saved: tuple[int, ...]
     running: bool
@@ -62,9 +59,7 @@ class Record:
 
 def record(path: pathlib.Path) -> Record:
     """The record of the run; RunError where there is none."""
-    found = rundir.read_record(path)
-    if found is None:
-        raise RunError(f"{path} is no run directory: it has no config.json of a run")
+    found = rundir.required_record(path)
     experiment = experiments.recorded(found["experiment"])
     config = experiment.config_from(found["config"], source=path)
     spec = DataSpec.recorded(found["data"])
@@ -73,7 +68,6 @@ def record(path: pathlib.Path) -> Record:
         experiment,
         config,
         spec,
-        found["data"]["digest"],
         experiment.plan(config, spec),
         tuple(checkpoint.steps_in(path / "checkpoints")),
         (path / rundir.LOCK).exists(),
@@ -224,13 +218,7 @@ def first_step(
 
 def splits(found: Record) -> data.Splits:
     """The run's data; RunError where they cannot be had or are no longer the same."""
-    try:
-        given = prepare.load_data(found.config)
-    except DataError as error:
-        raise RunError(str(error)) from error
-    if given.train.digest != found.digest:
-        raise RunError(f"the data, {found.config.data}, have changed since the run began")
-    return given
+    return data_of(found.path, found.config)
 
 
 def sides(given: data.Splits, count: int) -> Sides:

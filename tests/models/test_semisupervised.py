@@ -296,6 +296,10 @@ def test_the_score_tells_the_error_of_the_average_the_last_weights_and_the_contr
         assert line.startswith(name) and float(share) == pytest.approx(int(count) / 20, abs=0.006)
 
 
+def test_data_that_have_changed_are_refused(trained, tmp_path, capsys):
+    toy_runs.assert_refuses_other_data(semisupervised_score, trained, tmp_path / "copy", capsys)
+
+
 def test_mistakes_are_counted_against_the_labels(trained):
     model = jaxgan.load(trained)
     held_out = jaxgan.data.load("fashion").held_out.take(30)

@@ -37,6 +37,7 @@ from jaxgan.models import text_to_image
 from jaxgan.nn import characters
 from jaxgan.state import GANState
 from jaxgan.types import GAN
+from tests import toy_runs
 
 SHAPE, WORDS = (16, 16, 1), ["a dark bag", "light", "this coat is wide and grey"]
 LOSS = losses.non_saturating()
@@ -335,6 +336,10 @@ def test_a_run_whose_steps_all_go_into_the_matching_is_refused():
     spec = run.DataSpec((28, 28, 1), (), {"caption": (40,)})
     with pytest.raises(ValueError, match="--steps 8 leaves none for the game after the 8 of"):
         experiment.plan(experiment.Config(steps=8, matching=8), spec)
+
+
+def test_data_that_have_changed_are_refused(finished, tmp_path, capsys):
+    toy_runs.assert_refuses_other_data(judge_captions, finished, tmp_path / "copy", capsys)
 
 
 def test_the_judge_reports_garments_beside_their_controls_and_draws_a_page(finished):
