@@ -4,10 +4,13 @@
 
 Prints, for each class, the share of the samples that the classifier gives to it with a confidence
 of at least 0.9; the controls are real held-out images, the run's own generator before training, and
-uniform noise. A conditional run is also asked for each class: how often the classifier agrees, and
-how diverse each class is beside the real images of it. Last comes the proxy FID of the samples
-against the held-out garments (`jaxgan.metrics.frechet`), beside that of as many training images.
-Images of another size than the classifier's are scaled to it, real ones alike.
+uniform noise. Since one image a class could fill that table, the samples' diversity within each
+class follows: their mean pairwise distance in the classifier's features, over that of real
+held-out images. A conditional run is asked for each class, and how often the classifier agrees
+stands beside; of any other run the classifier says which samples, and which real images, are of a
+class. Last comes the proxy FID of the samples against the held-out garments
+(`jaxgan.metrics.frechet`), beside that of as many training images, and what it depends on. Images
+of another size than the classifier's are scaled to it, real ones alike.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from typing import Any
 
 from experiments import game
 from jaxgan import command
+
+COVERED = 0.02
+"""The share of the samples from which on a class counts as drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +53,9 @@ def report(config: Config) -> str:
     lines += shares(trained, held_out, samples, config)
     if "label" in trained.gan.conditions:
         lines += agreement(trained, held_out, config)
-    lines.append(proxy_fid(samples, train, held_out))
+    else:
+        lines += variety(samples, held_out, config)
+    lines += proxy_fid(samples, train, held_out, config)
     return "\n".join(lines)
 
 
@@ -74,7 +82,7 @@ def shares(trained: Any, held_out: Any, samples: Any, config: Config) -> list[st
     for label, name in enumerate(held_out.classes):
         cells = "".join(f"{column[label]:11.1%}" for column in columns.values())
         rows.append(f"{name:16s}" + cells)
-    covered = "".join(f"{np.sum(column >= 0.02):11d}" for column in columns.values())
+    covered = "".join(f"{np.sum(column >= COVERED):11d}" for column in columns.values())
     rows.append(f"{'classes >= 2 %':16s}" + covered)
     return rows
 
@@ -91,28 +99,72 @@ def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
     images = trained.sample(config.seed, config.samples, label=labels)
     probabilities, features = garments.judge(garments.fitted(images))
     real_probabilities, real_features = garments.judge(garments.fitted(held_out.float_images()))
-    variety = garments.diversity(features, labels, real_features, held_out.labels)
+    diverse = garments.diversity(features, labels, real_features, held_out.labels)
     right = np.argmax(probabilities, axis=1) == labels
     agreed = garments.class_agreement(probabilities, labels)
     real = garments.class_agreement(real_probabilities, held_out.labels)
     rows = [f"the classifier agrees with the asked class on {agreed:.1%} (real images: {real:.1%})"]
     rows.append(f"{'asked class':16s}{'agreement':>11s}{'diversity':>11s}")
     for label, name in enumerate(held_out.classes):
-        rows.append(f"{name:16s}{right[labels == label].mean():11.1%}{variety[label]:11.2f}")
+        rows.append(f"{name:16s}{right[labels == label].mean():11.1%}{diverse[label]:11.2f}")
     return rows
 
 
-def proxy_fid(samples: Any, train: Any, held_out: Any) -> str:
-    """A sentence: how far the samples are from the held-out images, and how far real ones are."""
-    from jaxgan.metrics import frechet
+def variety(samples: Any, held_out: Any, config: Config) -> list[str]:
+    """The diversity of the samples of each class that is drawn, over that of real images: of both,
+    those that the classifier gives to it with the confidence asked for.
+    """
+    from jaxgan.metrics import garments
+
+    (found, features), (known, real) = (
+        confident(images, config.confidence) for images in (samples, held_out.float_images())
+    )
+    diverse = {
+        name: garments.mean_pairwise_distance(features[found == label])
+        / garments.mean_pairwise_distance(real[known == label])
+        for label, name in enumerate(held_out.classes)
+        if (found == label).sum() >= max(2, COVERED * config.samples)
+        and (known == label).sum() >= 2
+    }
+    if not diverse:
+        return [f"no class has {COVERED:.0%} of the samples, of which to say how diverse they are"]
+    least = min(diverse, key=diverse.__getitem__)
+    return [
+        f"{'judged class':16s}{'diversity':>11s}",
+        *(f"{name:16s}{value:11.2f}" for name, value in diverse.items()),
+        f"least diversity {diverse[least]:.2f} ({least}): mean pairwise distance in the "
+        "classifier's features, over that of the real images judged to be of the class",
+    ]
+
+
+def confident(images: Any, confidence: float) -> tuple[Any, Any]:
+    """The class [N] that the classifier gives to each image, -1 below the confidence, and its
+    features [N, F].
+    """
+    import numpy as np
+
+    from jaxgan.metrics import garments
+
+    probabilities, features = garments.judge(garments.fitted(images))
+    sure = probabilities.max(axis=1) >= confidence
+    return np.where(sure, probabilities.argmax(axis=1), -1), features
+
+
+def proxy_fid(samples: Any, train: Any, held_out: Any, config: Config) -> list[str]:
+    """How far the samples are from the held-out images, and how far real ones are: a sentence, and
+    what it depends on.
+    """
+    from jaxgan.metrics import evaluation, features, frechet
 
     count = min(len(samples), len(train))
     generated = frechet.proxy_fid(samples, held_out.float_images())
     real = frechet.proxy_fid(train.take(count).float_images(), held_out.float_images())
-    return (
+    drawn = {"images": len(samples), "seed": config.seed, "images of a key": len(samples)}
+    return [
         f"proxy FID {generated:.3f} of {len(samples)} samples against {len(held_out)} held-out "
-        f"images ({real:.3f} of {count} training images)"
-    )
+        f"images ({real:.3f} of {count} training images)",
+        *evaluation.listed(evaluation.sides(held_out, drawn, features.proxy())),
+    ]
 
 
 main = command.printing(Config, report, module="experiments.judge", description=__doc__)

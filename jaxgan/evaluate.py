@@ -103,6 +103,8 @@ def images(config: Config, model: Trained) -> Dataset:
 
 def text(report: Mapping[str, Any]) -> str:
     """The report for reading: the numbers first, then what they depend on."""
+    from jaxgan.metrics import evaluation
+
     settings = report["settings"]
     lines = [
         f"{settings['generated']['images']} samples of {report['run']} after {report['step']} "
@@ -113,20 +115,7 @@ def text(report: Mapping[str, Any]) -> str:
     for name, value in report["numbers"].items():
         lines.append(f"  {name.replace('_', ' '):{width}s}{value:12.6g}")
     lines += [f"beware: {warning}" for warning in report["warnings"]]
-    lines += [f"  {name}: {value}" for name, value in _flat(settings)]
-    return "\n".join(lines)
-
-
-def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    """The settings with the names of what they belong to before their own."""
-    found = []
-    for name, value in settings.items():
-        path = f"{above}{name}"
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{path} / ")
-        elif value is not None:
-            found.append((path, value))
-    return found
+    return "\n".join(lines + evaluation.listed(settings))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from PIL import Image
 import jaxgan
 from experiments import game, judge
 from jaxgan import data, models, run
+from jaxgan.metrics import features
 
 EXPERIMENTS = [
     "vanilla",
@@ -179,12 +180,48 @@ def test_only_a_critic_reports_a_wasserstein_distance_and_only_a_classifier_accu
 
 def test_the_judge_says_the_proxy_fid_and_of_how_many_images(tmp_path):
     text = judge.report(judge.Config(smoke("lsgan", tmp_path / "run"), samples=30))
-    last = text.splitlines()[-1]
+    lines = text.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("proxy FID")]
     assert re.fullmatch(
         r"proxy FID \d+\.\d{3} of 30 samples against 2000 held-out images "
         r"\(\d+\.\d{3} of 30 training images\)",
-        last,
+        lines[at],
     )
+    digest = features.proxy().settings["sha256 of its weights"]
+    assert f"  features / sha256 of its weights: {digest}" in lines[at:]
+    assert {"  real / images: 2000", "  generated / images: 30", "  both / levels: 256"} < set(
+        lines[at:]
+    )
+
+
+@pytest.fixture(scope="module")
+def garments_unseen():
+    return data.load("fashion").held_out
+
+
+def test_of_real_images_every_class_is_as_diverse_as_of_real_images(garments_unseen):
+    config = judge.Config(pathlib.Path("run"), samples=len(garments_unseen))
+    header, *rows, least = judge.variety(garments_unseen.float_images(), garments_unseen, config)
+    assert header.split() == ["judged", "class", "diversity"]
+    assert [row[:16].strip() for row in rows] == list(garments_unseen.classes)
+    assert all(row.endswith(" 1.00") for row in rows)
+    assert least.startswith("least diversity 1.00 (")
+
+
+def test_one_image_a_class_covers_the_classes_and_has_no_diversity(garments_unseen):
+    labels = garments_unseen.labels
+    first = [np.flatnonzero(labels == label)[0] for label in range(10)]
+    samples = np.repeat(garments_unseen.float_images()[first], 10, axis=0)
+    config = judge.Config(pathlib.Path("run"), samples=100, confidence=0.0)
+    _, *rows, least = judge.variety(samples, garments_unseen, config)
+    assert sum(row.endswith(" 0.00") for row in rows) >= 8
+    assert least.startswith("least diversity 0.00 (")
+
+
+def test_without_two_images_of_a_class_there_is_no_diversity(garments_unseen):
+    config = judge.Config(pathlib.Path("run"), samples=1)
+    (line,) = judge.variety(garments_unseen.float_images()[:1], garments_unseen, config)
+    assert line.startswith("no class has 2% of the samples")
 
 
 def test_step_sizes_decay_to_zero_from_the_share_of_the_run_asked_for():

@@ -116,15 +116,16 @@ def evaluator(
         _require_of_use(extractor, real)
     known = reference.statistics(streams, real, extractor=extractor, piece=PIECE, folder=cache)
     settings = {
-        "real": {"data": real.name, "digest": real.digest, "images": len(real)},
-        "generated": {
-            "images": samples,
-            "seed": seed,
-            "images of a key": PIECE,
-            "drawn from": " and ".join(["latents", *real.inputs]),
-        },
-        "both": {"shape": list(real.shape), "levels": features.LEVELS},
-        "features": dict(extractor.settings) if set(sights) - {"images"} else None,
+        **sides(
+            real,
+            {
+                "images": samples,
+                "seed": seed,
+                "images of a key": PIECE,
+                "drawn from": " and ".join(["latents", *real.inputs]),
+            },
+            extractor if set(sights) - {"images"} else None,
+        ),
         "metrics": {name: dict(metric.settings) for name, metric in metrics.items()},
     }
 
@@ -137,6 +138,31 @@ def evaluator(
         return Scores(numbers, settings, tuple(str(warning.message) for warning in caught))
 
     return scores
+
+
+def sides(
+    real: data.Dataset, generated: Mapping[str, Any], extractor: Extractor | None
+) -> dict[str, Any]:
+    """What numbers depend on whatever the metric: the real images, how the others were `generated`,
+    and how both are seen; None: without a network.
+    """
+    return {
+        "real": {"data": real.name, "digest": real.digest, "images": len(real)},
+        "generated": dict(generated),
+        "both": {"shape": list(real.shape), "levels": features.LEVELS},
+        "features": None if extractor is None else dict(extractor.settings),
+    }
+
+
+def listed(settings: Mapping[str, Any], above: str = "") -> list[str]:
+    """A line for each setting that there is, after the names of what it belongs to."""
+    lines = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            lines += listed(value, f"{above}{name} / ")
+        elif value is not None:
+            lines.append(f"  {above}{name}: {value}")
+    return lines
 
 
 def compare(
