@@ -93,15 +93,20 @@ class Checkpoints:
         except Exception:
             return  # reported by save or wait already
 
-    def last_words(self) -> str:
-        """Which checkpoint there is to return to, after it was read to be sure."""
+    def last_whole(self) -> int | None:
+        """The step of the checkpoint to return to, or None; it was read to be sure."""
         try:
             whole = latest(self._path, report=lambda text: None)
         except RunError:
             whole = None
-        if whole is None:
+        return None if whole is None else whole.step
+
+    def last_words(self) -> str:
+        """Which checkpoint there is to return to, in a sentence."""
+        step = self.last_whole()
+        if step is None:
             return "There is no checkpoint to return to."
-        return f"The last whole checkpoint is that of step {whole.step} in {self._path}."
+        return f"The last whole checkpoint is that of step {step} in {self._path}."
 
     def _failed(self, error: Exception) -> RunStopped:
         return RunStopped(

@@ -222,6 +222,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_exact_step(data, tmp_p
     assert len(toy_runs.rows(rescued)) == 1
 
 
+def test_a_run_that_breaks_before_its_first_checkpoint_is_not_to_be_started_from(data, tmp_path):
+    with pytest.raises(RunStopped) as stopped:
+        toy_runs.train(tmp_path, data=data, break_at=3, steps_per_call=1)
+    said = str(stopped.value)
+    assert said.endswith("no checkpoint to return to. Start a new run with other settings")
+    assert "--init-from" not in said
+
+
 def test_a_state_that_is_not_finite_is_not_saved_though_every_metric_is(
     data, tmp_path, monkeypatch
 ):
