@@ -17,6 +17,8 @@ from jaxgan.types import GAN, Array
 ROWS, COLUMNS = 8, 10
 ACROSS = 4  # panels side by side
 POINTS = 2048
+GAP = 2  # pixels between the images of a grid, before they are enlarged
+_SEEN = 64  # pixels of a side that small images are enlarged to, at most
 
 Picture = Callable[[Any], Image.Image]
 """A picture of a state."""
@@ -115,7 +117,12 @@ def columns_for(classes: int) -> int:
     return classes if COLUMNS < classes <= 2 * COLUMNS else COLUMNS
 
 
-def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> Image.Image:
+def enlargement(height: int, width: int) -> int:
+    """How often a grid repeats each pixel of images of this size."""
+    return max(1, _SEEN // max(height, width))
+
+
+def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
     """Images float [N, H, W, C] in [-1, 1] as one picture, row by row, small ones enlarged.
 
     1 channel is grey, 3 are RGB, 4 are RGBA; of any other number the mean is shown.
@@ -131,7 +138,7 @@ def grid(images: np.ndarray, *, columns: int, gap: int = 2) -> Image.Image:
         top = gap + index // columns * (height + gap)
         left = gap + index % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
-    factor = max(1, 64 // max(height, width))
+    factor = enlargement(height, width)
     sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
 

@@ -68,7 +68,8 @@ def test_shares_count_only_confident_images():
 
 def test_mean_pairwise_distance_by_hand():
     features = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])
-    assert garments.mean_pairwise_distance(features) == pytest.approx((5 + 8 + 5) / 3)
+    assert garments.mean_pairwise_distance(features) == pytest.approx((5 + 8 + 5) / 3, rel=1e-12)
+    assert garments.mean_pairwise_distance(features + 1e6) == pytest.approx(6.0, rel=1e-6)
     with pytest.raises(ValueError, match="at least 2 images"):
         garments.mean_pairwise_distance(features[:1])
 

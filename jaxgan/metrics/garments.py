@@ -19,6 +19,7 @@ from flax import traverse_util
 
 from jaxgan import data, nn
 from jaxgan.data import fitting
+from jaxgan.metrics import distances
 from jaxgan.types import Array, PyTree
 
 SHAPE = (28, 28, 1)
@@ -116,9 +117,9 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
     if len(features) < 2:
         raise ValueError(f"distances need at least 2 images; there are {len(features)}")
     wide = features.astype(np.float64)
-    squares = np.sum(wide**2, axis=1)
-    squared = squares[:, None] + squares[None, :] - 2 * wide @ wide.T
-    return float(np.sqrt(np.maximum(squared, 0)).sum() / (len(wide) * (len(wide) - 1)))
+    wide = wide - wide.mean(axis=0)
+    total = sum(np.sqrt(squared).sum() for _, squared in distances.blocks(wide, wide))
+    return float(total / (len(wide) * (len(wide) - 1)))
 
 
 def diversity(features: np.ndarray, labels: np.ndarray, real: np.ndarray, real_labels: np.ndarray):
