@@ -161,6 +161,26 @@ def _lock(lock: Any, path: pathlib.Path) -> None:
         return
 
 
+def is_claimed(path: pathlib.Path) -> bool:
+    """Whether a process runs in the directory now (see `claim`): a lock that a killed one left
+    behind is nobody's. Where the system cannot tell, any lock counts.
+    """
+    try:
+        lock = (path / LOCK).open()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # another user's
+        return True
+    with lock:
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:  # held, or a file system without locks
+            return True
+    return False
+
+
 def _require_run_or_nothing(path: pathlib.Path) -> None:
     others = [entry.name for entry in path.iterdir() if entry.name != LOCK]
     if others and read_record(path) is None:
