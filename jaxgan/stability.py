@@ -180,6 +180,25 @@ def round_of_steps(
     return product
 
 
+def scaled(local: Jacobian, step_sizes: Mapping[str, float]) -> Jacobian:
+    """The Jacobian of players whose field is multiplied by a step size each: a round of size 1 of
+    it is one of these sizes. Raises KeyError where a player has none.
+    """
+    matrix = np.array(local.matrix)
+    for name, rows in local.players.items():
+        matrix[rows] *= step_sizes[name]
+    return local._replace(matrix=matrix)
+
+
+def bears(local: Jacobian, step_size: float, order: Sequence[Names] | None = None) -> bool:
+    """Whether rounds of gradient steps of this size, in this `order` (see `round_of_steps`),
+    converge to an equilibrium that is near: the spectral radius is below 1, by more than rounding.
+    """
+    eps = np.finfo(np.asarray(local.matrix).dtype).eps
+    rounding = _ROUNDING * eps * step_size * np.abs(eigenvalues(local)).max()
+    return spectral_radius(round_of_steps(local, step_size, order)) < 1 - rounding
+
+
 def spectral_radius(matrix: np.ndarray) -> float:
     """The largest modulus of an eigenvalue: below 1, repeated multiplication ends at zero."""
     return float(np.abs(np.linalg.eigvals(matrix)).max())

@@ -232,6 +232,32 @@ def test_an_order_that_names_no_player_or_forgets_one_is_refused():
         stability.round_of_steps(local, 0.1, ["a"])
 
 
+def test_a_game_bears_the_steps_below_its_largest(float64):
+    for name, order in (("R1 0.3", None), ("R1 1.5", IN_TURN)):
+        local = local_to(name)
+        largest = stability.largest_step(local, order)
+        assert stability.bears(local, 0.99 * largest, order)
+        assert not stability.bears(local, 1.01 * largest, order)
+    assert not stability.bears(local_to("plain"), 1e-3)
+    # A direction along which nothing pulls, but for rounding: a small negative eigenvalue.
+    flat = stability.Jacobian(np.diag([-1.0, -1e-15]), {"a": slice(0, 1), "b": slice(1, 2)})
+    assert not stability.bears(flat, 0.1)
+
+
+def test_players_may_take_steps_of_their_own_size(float64):
+    local = local_to("R1 0.3")
+    sizes = {"discriminator": 0.2, "generator": 0.05}
+    found = stability.round_of_steps(stability.scaled(local, sizes), 1.0, IN_TURN)
+    expected = np.eye(2)
+    for name in IN_TURN:
+        moved, rows = np.eye(2), local.players[name]
+        moved[rows] += sizes[name] * local.matrix[rows]
+        expected = moved @ expected
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    with pytest.raises(KeyError):
+        stability.scaled(local, {"generator": 0.1})
+
+
 # --- real networks --------------------------------------------------------------------------------
 
 
