@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def diagnose(config: Config) -> dict[str, Any]:
     """The report on the run, in JSON's types: its findings, each with `kind`, `what`, `since`,
-    `evidence` and `advice`, the numbers seen, and what was not examined and why.
+    `evidence` and `advice`, the numbers seen (complex ones as [real, imaginary]), `remarks` on
+    them, and what was not examined and why.
 
     Raises RunError where there is no such run, checkpoint or seed, and on numbers out of range.
     """
@@ -93,9 +94,21 @@ def diagnose(config: Config) -> dict[str, Any]:
         "step": max([reading.last_step(columns), *record.saved]),
         "steps": record.config.steps,
         "findings": [_advised(one, record) for one in found.findings],
-        "numbers": dict(found.numbers),
+        "numbers": {name: _in_json(value) for name, value in found.numbers.items()},
+        "remarks": list(found.remarks),
         "not examined": dict(found.unexamined),
     }
+
+
+def _in_json(value: float | complex) -> float | list[float]:
+    return [value.real, value.imag] if isinstance(value, complex) else value
+
+
+def _written(value: float | list[float]) -> str:
+    """A number of a report in three digits."""
+    if isinstance(value, list):
+        return f"{complex(*value):.3g}".replace("j", "i")
+    return f"{value:.3g}"
 
 
 def _member(record: Record, asked: int | None) -> int | None:
@@ -113,9 +126,10 @@ def _advised(found: Finding, record: Record) -> dict[str, Any]:
     """The finding with what helps against it, in JSON's types."""
     from jaxgan.diagnosis import remedies
 
+    seen = {**found.evidence, remedies.CHECKPOINTS: len(record.saved)}
     advice = [
         {"do": remedy.do, "why": remedy.why, "source": remedy.source}
-        for remedy in remedies.against(found.kind, record.config)
+        for remedy in remedies.against(found.kind, record.config, seen)
     ]
     return {**found._asdict(), "evidence": dict(found.evidence), "advice": advice}
 
@@ -140,7 +154,8 @@ def text(report: Mapping[str, Any]) -> str:
         ]
     if report["numbers"]:
         lines += ["", "seen:"]
-        lines += [f"   {name}: {value:.3g}" for name, value in report["numbers"].items()]
+        lines += [f"   {name}: {_written(value)}" for name, value in report["numbers"].items()]
+        lines += [f"   {remark}" for remark in report["remarks"]]
     if report["not examined"]:
         lines += ["", "not examined:"]
         lines += [f"   {name}: {why}" for name, why in report["not examined"].items()]

@@ -15,8 +15,9 @@ import pytest
 import jaxgan
 from jaxgan import data, diagnose, parallel, prepare, rundir
 from jaxgan import run as runner
-from jaxgan.diagnosis import examining, reading, samples
+from jaxgan.diagnosis import examining, reading
 from jaxgan.errors import RunError, RunStopped
+from jaxgan.metrics.garments import mean_pairwise_distance
 from tests import failing_experiment, test_experiments, toy_runs
 
 LINEAR = {"generator_hidden": (), "discriminator_hidden": (), "latent_size": 1}
@@ -42,16 +43,29 @@ FAILURES = {
     "overfits": (
         {
             "data": "few",
-            "holdout": 0.6,
-            "steps": 600,
-            "batch_size": 12,
+            "holdout": 0.75,
+            "steps": 500,
+            "checkpoint_every": 50,
+            "keep": 10,
+            "batch_size": 8,
             "n_critic": 2,
             "discriminator_hidden": (128, 128),
             "generator_learning_rate": 1e-3,
             "discriminator_learning_rate": 1e-3,
         },
         "overfits",
-        range(601),
+        range(200, 451),
+    ),
+    "draws a line": (  # a linear map of one number, which passes no more than half of a ring
+        {
+            "data": "ring",
+            "generator_hidden": (),
+            "latent_size": 1,
+            "generator_learning_rate": 3e-3,
+            "discriminator_learning_rate": 1e-2,
+        },
+        "modes lost",
+        range(301),
     ),
     "discriminator too weak": (
         {"data": "ring", "generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-6},
@@ -137,6 +151,9 @@ def test_a_run_made_to_fail_is_told_so_since_when_and_what_to_do(name, archives,
     told = [remedy["do"] for remedy in found["advice"]]
     if name == "generator too slow":
         assert "--generator-learning-rate" in told
+    if name == "overfits":
+        assert found["evidence"]["r_v"] >= 0.5 and "r_t" in found["evidence"]
+        assert f"(r_t = {found['evidence']['r_t']:.2f})" in found["what"]
     if name == "discriminator wins":
         assert told[0] == "--loss non_saturating"
         assert the("won", report)["since"] <= found["since"]
@@ -164,8 +181,13 @@ def test_a_run_that_dies_before_its_first_row_is_told_so(archives, tmp_path):
     assert kinds(report) == ["not finite"]
     assert report["findings"][0]["since"] == 0
     assert set(report["not examined"]) == {"the course of training", "what was learned"}
-    (tmp_path / "run" / rundir.LOCK).touch()  # as if it still ran
-    assert kinds(diagnosed(tmp_path / "run")) == []
+    told = [remedy["do"] for remedy in report["findings"][0]["advice"]]
+    assert "--discriminator-learning-rate" in told and "--init-from" not in told
+    assert "--init-from" not in report["findings"][0]["what"]
+    with rundir.claim(tmp_path / "run"):  # as if it still ran
+        assert kinds(diagnosed(tmp_path / "run")) == []
+    (tmp_path / "run" / rundir.LOCK).touch()  # what kill -9 leaves
+    assert kinds(diagnosed(tmp_path / "run")) == ["not finite"]
 
 
 # --- runs that do not -----------------------------------------------------------------------------
@@ -265,10 +287,10 @@ def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_
     name = "discriminator/real_accuracy"
     assert seen[name] == last[name][1] != last[name][0]
     model = jaxgan.load(path, seed=1)
-    spread = samples.spread(np.asarray(model.sample(0, 1000)))
+    spread = mean_pairwise_distance(np.asarray(model.sample(0, 1000)))
     real = reading.sides(prepare.load_data(model.config), 1000).known
     ratio = seen["distance of two samples over that of real ones"]
-    assert ratio == pytest.approx(spread / samples.spread(real), rel=1e-6)
+    assert ratio == pytest.approx(spread / mean_pairwise_distance(real), rel=1e-6)
 
 
 # --- the game's Jacobian --------------------------------------------------------------------------
@@ -280,13 +302,22 @@ def test_the_jacobian_of_linear_players_turns_and_does_not_shrink(archives, tmp_
         archives,
         **{**LINEAR, "data": "gauss1d", "loss": "wasserstein", "steps": 200, "shared_noise": True},
     )
-    seen = diagnosed(path, batches=0, jacobian=True)["numbers"]
+    report = diagnosed(path, batches=0, jacobian=True)
+    seen = report["numbers"]
     # The fake logit is psi * (scale * z + theta) + bias: bilinear, with the pair (psi, theta).
     assert seen["Jacobian: params"] == 4
-    assert seen["Jacobian: largest real part"] == pytest.approx(0, abs=1e-6)
+    listed = [complex(*seen[f"Jacobian: eigenvalue {number}"]) for number in range(1, 5)]
+    assert np.real(listed) == pytest.approx(0, abs=1e-6)
+    assert sorted(np.imag(listed)) == pytest.approx([-1, 0, 0, 1], abs=0.1)
     assert seen["Jacobian: largest imaginary part"] == pytest.approx(1, abs=0.1)
     assert seen["Jacobian: largest stable step, at once"] == 0
     assert seen["Jacobian: largest stable step, in turn"] == 0
+    never, own = report["remarks"]
+    assert "no step size of plain gradient descent, however small, is stable" in never
+    assert "(discriminator 0.0002, generator 0.0002; in turn), as plain steps, are not" in own
+    text = diagnose.text(report)
+    assert never in text and own in text
+    assert json.loads(json.dumps(report)) == report
 
 
 def test_help_is_there_without_importing_jax():

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import pathlib
+import shutil
+import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from jaxgan import data, progress, visualise
+from jaxgan import (
+    data,
+    losses,
+    progress,
+    random,
+    rundir,
+    stages,
+    steps,
+    trained,
+    two_player,
+    visualise,
+)
 from jaxgan import run as runner
 from jaxgan.diagnosis import columns, examining, reading, samples
+from jaxgan.models import vanilla
 
 
 def test_the_reason_of_an_end_is_the_last_line_of_the_log(tmp_path):
@@ -99,6 +117,91 @@ def test_pictures_date_a_collapse_that_is_older_than_the_checkpoints(tmp_path, m
     assert examining.alike_since(record((8, 8, 1)), sides, until=400) == 300
     assert examining.alike_since(record((8, 8, 1)), sides, until=200) is None
     assert examining.alike_since(record((2,)), sides, until=500) is None
+
+
+def test_pictures_come_by_their_steps_and_not_by_their_names(tmp_path):
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    steps = [999_000, 1_000_000, 1_001_000]
+    for step in steps:
+        visualise.grid(np.zeros((4, 8, 8, 1), np.float32), columns=2).save(
+            folder / f"{step:06d}.png"
+        )
+    record = _Record(tmp_path, (8, 8, 1))
+    assert [step for step, _ in reading.pictured(record)] == steps[::-1]  # type: ignore[arg-type]
+    (folder / "favourite.png").touch()  # the user's own
+    assert [step for step, _ in reading.pictured(record)] == steps[::-1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("role", "source"), [("a", "images"), ("caption", "captions"), ("text", "captions")]
+)
+def test_what_a_model_makes_images_of_is_named(role, source):
+    record = types.SimpleNamespace(spec=runner.DataSpec((8, 8, 1), inputs={role: (8,)}))
+    question = types.SimpleNamespace(record=record, trained=None)
+    part = examining.of_samples(question, {}, count=10)  # type: ignore[arg-type]
+    assert part.unexamined == {"the samples": f"the model makes images of {source}"}
+
+
+def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):
+    path = shutil.copytree(finished, tmp_path / "copy")
+    assert not reading.record(path).running
+    with rundir.claim(path):
+        assert reading.record(path).running
+        assert rundir.is_claimed(path)  # asking has not released it
+    assert not (path / rundir.LOCK).exists()
+    (path / rundir.LOCK).write_text("left")  # by kill -9
+    assert not reading.record(path).running
+    assert (path / rundir.LOCK).read_text() == "left"
+
+
+# --- verdicts where the players take turns --------------------------------------------------------
+
+
+def taking_turns(schedule):
+    """A model of points, at its first state, as `reading.said` takes it."""
+    gan = two_player.build(
+        vanilla.Generator((2,), (4,)),
+        vanilla.Discriminator((4,), dropout=0.0),
+        shape=(2,),
+        loss=losses.non_saturating(),
+        latents=functools.partial(random.latents, size=2),
+        optimisers=dict.fromkeys(("discriminator", "generator"), optax.sgd(0.1)),
+        schedule=schedule,
+    )
+    state = gan.init(jax.random.key(0))
+    return trained.Trained(gan, state, runner.Common(), runner.DataSpec((2,)), 0)
+
+
+def at_step(model, step):
+    return dataclasses.replace(model, state=model.state.replace(step=jnp.int32(step)), step=step)
+
+
+def test_a_discriminator_is_asked_when_its_turn_comes():
+    model = taking_turns(lambda judge, generate: steps.rotate([judge, generate, generate]))
+    sources = data.load("ring")[:2]
+    for step in (3, 4, 5):
+        known, unknown = reading.said(at_step(model, step), sources, rows=8, batches=4)
+        assert known.keys() == unknown.keys() and reading.judges(known) == ["discriminator"]
+        for values in (*known.values(), *unknown.values()):
+            assert values.shape == (4,) and np.isfinite(values).all()
+
+
+def test_a_discriminator_that_has_no_turn_is_not_examined():
+    model = taking_turns(lambda judge, generate: steps.succession(generate, until=500, rest=judge))
+    plan = [stages.Stage(0, 8, lambda: model.gan)]
+    record = types.SimpleNamespace(plan=plan, saved=())
+
+    def verdicts(step):
+        question = examining.Question(record, at_step(model, step), None, data.load("ring"))  # type: ignore[arg-type]
+        return examining.of_verdicts(question, batches=4)
+
+    assert verdicts(200) == examining.Part(
+        unexamined={
+            "whether the discriminator overfits": "no discriminator is asked in the steps after 200"
+        }
+    )
+    assert "discriminator/real_logit, unknown" in verdicts(500).numbers
 
 
 class _Record:

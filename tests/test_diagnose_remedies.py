@@ -31,8 +31,8 @@ def every_config():
 CONFIGS = dict(every_config())
 
 
-def does(kind, config):
-    return [remedy.do for remedy in remedies.against(kind, config)]
+def does(kind, config, **seen):
+    return [remedy.do for remedy in remedies.against(kind, config, seen)]
 
 
 DISTINCT = list(dict.fromkeys(remedy for _, remedy in ALL))
@@ -62,7 +62,7 @@ def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
     config = CONFIGS[name]
     fields = {field.name for field in dataclasses.fields(config)}
     for kind in remedies.REMEDIES:
-        advice = remedies.against(kind, config)
+        advice = remedies.against(kind, config, {})
         assert advice
         for remedy in advice:
             assert "{" not in remedy.why
@@ -89,6 +89,17 @@ def test_what_a_run_has_already_is_not_recommended():
     assert "--order alternate" not in does("oscillating", vanilla.Config())
 
 
+def test_a_run_is_to_go_on_from_its_last_checkpoint_only_where_it_has_one():
+    assert "--init-from" in does("not finite", dcgan.Config(), checkpoints=2)
+    assert "--init-from" not in does("not finite", dcgan.Config(), checkpoints=0)
+
+
+def test_adaptive_augmentation_is_recommended_only_where_it_would_act():
+    assert "--augment ada" in does("overfits", dcgan.Config(), r_t=0.9)
+    assert "--augment ada" not in does("overfits", dcgan.Config(), r_t=0.5)
+    assert "--augment diff" in does("overfits", dcgan.Config(), r_t=0.5)
+
+
 def test_another_experiment_is_recommended_only_where_it_can_take_the_data():
     command = "python -m experiments.wgan_gp"
     assert command in does("won", dcgan.Config())
@@ -102,5 +113,5 @@ def test_step_sizes_are_recommended_by_which_player_is_slower():
     assert "--generator-learning-rate" not in does("collapsed", slow)
     fast = vanilla.Config(generator_learning_rate=1e-2)
     assert "--generator-learning-rate" not in does("won", fast)
-    (told,) = [r for r in remedies.against("collapsed", fast) if r.do.startswith("--generator")]
+    (told,) = [r for r in remedies.against("collapsed", fast, {}) if r.do.startswith("--generator")]
     assert told.why == "lower it from 0.01, below the discriminator's"

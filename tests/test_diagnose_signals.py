@@ -190,12 +190,6 @@ def cloud(count, *, scale=1.0, seed=0, size=6):
     return scale * np.random.default_rng(seed).normal(size=(count, size))
 
 
-def test_the_spread_is_the_mean_distance_of_two_rows():
-    points = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])
-    assert samples.spread(points) == pytest.approx((5 + 8 + 5) / 3, rel=1e-12)
-    assert samples.spread(points + 1e6) == pytest.approx(6.0, rel=1e-6)
-
-
 def test_samples_less_than_half_as_far_apart_as_real_ones_have_collapsed():
     real = cloud(300)
     found = samples.collapsed(cloud(300, scale=0.4, seed=1), real)
@@ -285,3 +279,26 @@ def test_what_may_be_chance_is_no_overfitting():
     assert logits.overfits(judged(0.5, 0, **wide), judged(0.0, 1, **wide), judged(-0.2, 2)) is None
     behind = logits.overfits(judged(1.0, 0), judged(0.0, 1), judged(2.0, 2))
     assert behind is None  # fakes are judged more real than anything: r_v has no meaning
+
+
+@pytest.mark.parametrize("silent", range(3))
+def test_what_was_not_seen_proves_no_overfitting(silent):
+    given = [judged(4.0, 0), judged(-2.0, 2), judged(-4.0, 1)]
+    assert logits.overfits(*given) is not None
+    for nothing in (np.full(16, np.nan), np.zeros(0)):
+        given[silent] = nothing
+        assert logits.overfits(*given) is None
+
+
+def test_r_t_stands_beside_r_v_in_numbers_and_in_words():
+    given = judged(4.0, 0), judged(-2.0, 2), judged(-4.0, 1)
+    sure = logits.overfits(*given, signs=np.array([0.9, 1.0]))
+    assert sure is not None and sure.evidence["r_t"] == pytest.approx(0.95)
+    assert "calls 98% of its training images real (r_t = 0.95), more than adaptive" in sure.what
+    unsure = logits.overfits(*given, signs=np.array([0.5, 0.3]))
+    assert unsure is not None and unsure.evidence["r_t"] == pytest.approx(0.4)
+    assert "calls 70% of its training images real (r_t = 0.40), no more than" in unsure.what
+    silent = logits.overfits(*given)
+    assert silent is not None and "r_t" not in silent.evidence and "r_t" not in silent.what
+    alike = judged(4.0, 2)  # held-out images are judged as training ones: however sure, no fault
+    assert logits.overfits(given[0], alike, given[2], signs=np.ones(2)) is None

@@ -10,11 +10,13 @@ import numpy as np
 
 from jaxgan import data, stability, stages
 from jaxgan.diagnosis import columns as of_columns
+from jaxgan.diagnosis import local as of_local
 from jaxgan.diagnosis import logits, reading, samples
 from jaxgan.diagnosis.finding import Finding, Part, Series, merged
 from jaxgan.diagnosis.reading import Record
 from jaxgan.diagnosis.samples import Sides
 from jaxgan.errors import RunError
+from jaxgan.metrics.garments import mean_pairwise_distance
 from jaxgan.trained import Trained
 
 LEAST_STEPS = 200
@@ -136,7 +138,8 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
     """What samples tell, beside real examples."""
     record, trained = question.record, question.trained
     if record.spec.inputs:
-        return Part(unexamined={"the samples": "the model makes images of images"})
+        source = "images" if "a" in record.spec.inputs else "captions"
+        return Part(unexamined={"the samples": f"the model makes images of {source}"})
     sides = reading.sides(question.splits, count)
 
     def drawn(trained: Trained) -> np.ndarray:
@@ -168,9 +171,10 @@ def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
     """The first of the run's pictures, up to a step, since which their samples are alike; None
     where there are no such pictures or the last are not.
     """
-    limit = samples.LIKENESS * samples.spread(sides.known)
+    limit = samples.LIKENESS * mean_pairwise_distance(sides.known)
     shown = ((s, images) for s, images in reading.pictured(record) if s <= until)
-    alike = itertools.takewhile(lambda pair: samples.spread(samples.rows(pair[1])) < limit, shown)
+    apart = ((s, mean_pairwise_distance(samples.rows(images))) for s, images in shown)
+    alike = itertools.takewhile(lambda pair: pair[1] < limit, apart)
     return min((step for step, _ in alike), default=None)
 
 
@@ -187,16 +191,28 @@ def of_verdicts(question: Question, *, batches: int) -> Part:
         return reading.said(trained, splits[:2], rows=rows, batches=batches)
 
     known, unknown = said(question.trained)
+    judges = [judge for judge in reading.judges(known) if judge in reading.judges(unknown)]
+    if not judges:
+        why = f"no discriminator is asked in the steps after {question.trained.step}"
+        return Part(unexamined={"whether the discriminator overfits": why})
     found, seen = [], {}
-    for judge in reading.judges(known):
+    for judge in judges:
         real, fake = f"{judge}/real_logit", f"{judge}/fake_logit"
+        sign = f"{judge}/real_sign"
 
-        def verdict(said: list[dict[str, np.ndarray]], real=real, fake=fake) -> Finding | None:
-            return logits.overfits(said[0][real], said[1][real], said[0][fake])
+        def verdict(
+            said: list[dict[str, np.ndarray]], real=real, fake=fake, sign=sign
+        ) -> Finding | None:
+            known, unknown = said
+            if not {real, fake} <= known.keys() or real not in unknown:
+                return None  # before its first turn
+            return logits.overfits(known[real], unknown[real], known[fake], signs=known.get(sign))
 
         seen[f"{real}, known"] = float(known[real].mean())
         seen[f"{real}, unknown"] = float(unknown[real].mean())
         seen[fake] = float(known[fake].mean())
+        if sign in known:
+            seen[f"{sign}, known"] = float(known[sign].mean())
         finding = verdict([known, unknown])
         if finding is not None:
             since = question.first_step(lambda t, verdict=verdict: verdict(said(t)) is not None)
@@ -205,7 +221,7 @@ def of_verdicts(question: Question, *, batches: int) -> Part:
 
 
 def of_local_game(question: Question) -> Part:
-    """The eigenvalues of the game's Jacobian on one batch, in numbers: no finding rests on them."""
+    """The game's Jacobian on one batch, in numbers and in words: no finding rests on it."""
     record, trained = question.record, question.trained
     rows = record.plan[stages.made_at(record.plan, trained.step)].rows
     batch = question.splits.train.batch(seed=trained.config.seed, step=trained.step, size=rows)
@@ -215,14 +231,4 @@ def of_local_game(question: Question) -> Part:
         local = stability.jacobian(field, params)
     except ValueError as error:
         return Part(unexamined={"the game's Jacobian": str(error)})
-    found = stability.eigenvalues(local)
-    in_turn = sorted(params, key=lambda name: (name.startswith("generator"), name))
-    return Part(
-        numbers={
-            "Jacobian: params": float(len(found)),
-            "Jacobian: largest real part": float(found.real.max()),
-            "Jacobian: largest imaginary part": float(found.imag.max()),
-            "Jacobian: largest stable step, at once": stability.largest_step(local),
-            "Jacobian: largest stable step, in turn": stability.largest_step(local, in_turn),
-        }
-    )
+    return of_local.examined(local, of_local.play(record.config, list(params)))

@@ -48,10 +48,13 @@ class Finding(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one examination found, what it saw in numbers, and what it could not examine and why."""
+    """What one examination found, what it saw in numbers and in sentences, and what it could not
+    examine and why.
+    """
 
     findings: tuple[Finding, ...] = ()
-    numbers: Mapping[str, float] = {}
+    numbers: Mapping[str, float | complex] = {}
+    remarks: tuple[str, ...] = ()
     unexamined: Mapping[str, str] = {}
 
 
@@ -61,6 +64,7 @@ def merged(parts: Iterable[Part]) -> Part:
     return Part(
         tuple(finding for part in parts for finding in part.findings),
         {name: value for part in parts for name, value in part.numbers.items()},
+        tuple(remark for part in parts for remark in part.remarks),
         {name: why for part in parts for name, why in part.unexamined.items()},
     )
 

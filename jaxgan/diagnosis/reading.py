@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from jaxgan import (
     rundir,
     stability,
     stages,
+    visualise,
 )
 from jaxgan.diagnosis import samples
 from jaxgan.diagnosis.finding import Series, together
@@ -35,9 +35,9 @@ from jaxgan.diagnosis.samples import Sides
 from jaxgan.errors import RunError
 from jaxgan.run import Common, DataSpec
 from jaxgan.trained import Trained, data_of
-from jaxgan.types import GAN, Batch
+from jaxgan.types import GAN, Batch, Metrics
 
-_OF_THE_MACHINE = ("images_per_second", "seconds")
+_TURNS = 12  # train steps in which every player of any game known here has had its turn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Record:
     """What a run said of itself.
 
     saved:   the steps that have a checkpoint.
-    running: whether its directory is still locked, or a killed process left it so.
+    running: whether a process is at it now.
     """
 
     path: pathlib.Path
@@ -70,7 +70,7 @@ def record(path: pathlib.Path) -> Record:
         spec,
         experiment.plan(config, spec),
         tuple(checkpoint.steps_in(path / "checkpoints")),
-        (path / rundir.LOCK).exists(),
+        rundir.is_claimed(path),
     )
 
 
@@ -83,12 +83,7 @@ def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Serie
     A row has only what its steps reported. What a crash left of a last line is not read.
     """
     found: dict[str, list[tuple[int, float]]] = {}
-    log = path / "metrics.jsonl"
-    for line in log.read_text().splitlines() if log.exists() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
+    for row in logging.rows(rundir.RunDirectory(path).metrics):
         for name, value in _of_member(row, member).items():
             found.setdefault(name, []).append((row["step"], float(value)))
     return {
@@ -103,7 +98,7 @@ def _of_member(row: Mapping[str, Any], member: int | None) -> dict[str, float]:
         seeds = row["members"]["seed"]
         values = {k: v for k, v in row["members"].items() if k != "seed"}
         return {name: of_seeds[seeds.index(member)] for name, of_seeds in values.items()}
-    left_out = (*logging.NO_NUMBERS, *_OF_THE_MACHINE)
+    left_out = (*logging.NO_NUMBERS, *logging.TIMES)
     return {name: value for name, value in row.items() if name not in left_out}
 
 
@@ -238,33 +233,39 @@ def sides(given: data.Splits, count: int) -> Sides:
 def said(
     trained: Trained, sources: Sequence[data.Source], *, rows: int, batches: int
 ) -> list[dict[str, np.ndarray]]:
-    """For each of the sources, what train steps on its examples report while no player moves: means
-    [batches] by name.
+    """For each of the sources, what train steps on its examples report while no player moves: by
+    name, the means [N] of those of its batches in which anything was seen, N from 1 to `batches`.
 
     The discriminators judge as they do in training, batches of a step's size, with their noise and
-    through their views.
+    through their views, at the checkpoint's own step or, where the players' turns leave them out of
+    that, at the next that is theirs.
     """
     report = _reporting(trained.gan)
 
-    def means(source: data.Source, number: int) -> dict[str, np.ndarray]:
+    def means(source: data.Source, number: int, ahead: int) -> dict[str, float]:
         batch = source.batch(seed=trained.config.seed, step=number, size=rows)
-        # Other draws at each batch, at the checkpoint's own step: another may report other metrics.
-        state = trained.state.replace(rng=jax.random.fold_in(trained.state.rng, number))
-        return jax.device_get(report(state, batch))
+        # Other draws at each batch, at the same step: another may report other metrics.
+        state = trained.state.replace(
+            step=trained.state.step + ahead, rng=jax.random.fold_in(trained.state.rng, number)
+        )
+        pairs = jax.device_get(report(state, batch))
+        return {name: float(total / count) for name, (total, count) in pairs.items() if count}
 
+    turns = (ahead for ahead in range(_TURNS) if judges(means(sources[0], 0, ahead)))
+    ahead = next(turns, 0)
     found = []
     for source in sources:
-        seen = [means(source, number) for number in range(batches)]
-        found.append({name: np.array([float(one[name]) for one in seen]) for name in seen[0]})
+        seen = [means(source, number, ahead) for number in range(batches)]
+        names = dict.fromkeys(name for one in seen for name in one)
+        found.append({name: np.array([one[name] for one in seen if name in one]) for name in names})
     return found
 
 
 @functools.lru_cache(maxsize=1)  # earlier checkpoints of the same model compile nothing again
-def _reporting(gan: GAN) -> Callable[[Any, Batch], dict[str, jax.Array]]:
+def _reporting(gan: GAN) -> Callable[[Any, Batch], Metrics]:
     @jax.jit
-    def report(state: Any, batch: Batch) -> dict[str, jax.Array]:
-        _, metrics = gan.step(stability.held(state), batch)
-        return {name: mean.value for name, mean in metrics.items()}
+    def report(state: Any, batch: Batch) -> Metrics:
+        return gan.step(stability.held(state), batch)[1]
 
     return report
 
@@ -280,15 +281,18 @@ def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
     grids = len(shape) == 3 and shape[2] in (1, 3, 4) and not found.spec.inputs
     if found.experiment.picture is not None or found.config.seeds > 1 or not grids:
         return
-    for path in sorted((found.path / "samples").glob("*.png"), reverse=True):
-        with Image.open(path) as picture:
-            yield int(path.stem), tiles(np.asarray(picture), shape)
+    folder = rundir.RunDirectory(found.path).samples
+    # By number: from step 1,000,000 on names have more digits. Others are the user's own.
+    by_step = {int(path.stem): path for path in folder.glob("*.png") if path.stem.isdigit()}
+    for step in sorted(by_step, reverse=True):
+        with Image.open(by_step[step]) as picture:
+            yield step, tiles(np.asarray(picture), shape)
 
 
-def tiles(picture: np.ndarray, shape: tuple[int, ...], *, gap: int = 2) -> np.ndarray:
+def tiles(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The images [N, H, W, C] in [-1, 1] of which `visualise.grid` made the picture."""
     height, width, channels = shape
-    factor = max(1, 64 // max(height, width))
+    gap, factor = visualise.GAP, visualise.enlargement(height, width)
     sheet = picture[::factor, ::factor].reshape(math.ceil(picture.shape[0] / factor), -1, channels)
     rows, columns = (
         (sheet.shape[0] - gap) // (height + gap),

@@ -5,11 +5,14 @@ run's own experiment, other experiments, and pieces for models of one's own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxgan.data.mixtures import MIXTURES
+from jaxgan.diagnosis import logits
 from jaxgan.run import Common
+
+CHECKPOINTS = "checkpoints"
 
 
 class Remedy(NamedTuple):
@@ -20,12 +23,15 @@ class Remedy(NamedTuple):
     why:     what it does, in a few words.
     source:  the paper.
     fits:    whether it can help a run of this configuration; a flag must also exist in it.
+    helps:   whether it can where these numbers were seen, by name: the finding's evidence, and
+             under `CHECKPOINTS` how many the run has.
     """
 
     do: str
     why: str
     source: str
     fits: Callable[[Any], bool] = lambda config: True
+    helps: Callable[[Mapping[str, float]], bool] = lambda seen: True
 
 
 def _has(name: str, *values: Any) -> Callable[[Any], bool]:
@@ -165,6 +171,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "change the images, as often as keeps the discriminator honest",
             "Karras et al. 2020, limited data",
             _both(_has("augment", "none"), _lacks("loss", "wasserstein", "relativistic_paired")),
+            lambda seen: seen.get(logits.R_T, 1.0) > logits.SURE,
         ),
         Remedy(
             "--augment diff",
@@ -218,6 +225,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--init-from",
             "go on in a new run from the last checkpoint, with smaller steps",
             "Mescheder et al. 2017, section 3",
+            helps=lambda seen: seen.get(CHECKPOINTS, 0) > 0,
         ),
         _SPECTRAL,
         _R1,
@@ -277,15 +285,17 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
 """What helps, by kind of finding; what costs least comes first."""
 
 
-def against(kind: str, config: Common) -> list[Remedy]:
+def against(kind: str, config: Common, seen: Mapping[str, float]) -> list[Remedy]:
     """The remedies against a kind of finding that a run of this configuration can take, its own
-    numbers filled in.
+    numbers filled in; `seen` as in `Remedy.helps`.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     chosen = [
         remedy
         for remedy in REMEDIES[kind]
-        if (not remedy.do.startswith("--") or flag_of(remedy) in values) and remedy.fits(config)
+        if (not remedy.do.startswith("--") or flag_of(remedy) in values)
+        and remedy.fits(config)
+        and remedy.helps(seen)
     ]
     return [remedy._replace(why=remedy.why.format_map(values)) for remedy in chosen]
 

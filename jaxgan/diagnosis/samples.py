@@ -14,6 +14,7 @@ import numpy as np
 from jaxgan.data import Mixture
 from jaxgan.diagnosis.finding import Finding
 from jaxgan.metrics import distances, modes, prdc
+from jaxgan.metrics.garments import mean_pairwise_distance
 
 LIKENESS = 0.5
 """Samples that lie, on average, less than half as far apart as real examples do have lost three
@@ -105,8 +106,8 @@ def numbers(generated: np.ndarray, sides: Sides) -> dict[str, float]:
     """What samples [N, F] score beside what real examples do."""
     if not np.isfinite(generated).all():
         return {}
-    apart = {"distance of two samples over that of real ones": spread(generated)}
-    apart = {name: value / spread(sides.known) for name, value in apart.items()}
+    ratio = mean_pairwise_distance(generated) / mean_pairwise_distance(sides.known)
+    apart = {"distance of two samples over that of real ones": ratio}
     if sides.mixture is not None:
         found = modes.coverage(generated, sides.mixture)
         return {**apart, "share of samples at a mode": found.high_quality}
@@ -126,17 +127,9 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     return wide.reshape(len(wide), -1)
 
 
-def spread(rows: np.ndarray) -> float:
-    """The mean Euclidean distance of two different rows of [N, F]."""
-    centred = np.asarray(rows, np.float64)
-    centred = centred - centred.mean(axis=0)
-    total = sum(np.sqrt(squared).sum() for _, squared in distances.blocks(centred, centred))
-    return float(total / (len(rows) * (len(rows) - 1)))
-
-
 def collapsed(generated: np.ndarray, real: np.ndarray) -> Finding | None:
     """Samples [N, F] that are much more alike than real examples [M, F] are."""
-    of_samples, of_real = spread(generated), spread(real)
+    of_samples, of_real = map(mean_pairwise_distance, (generated, real))
     if of_samples >= LIKENESS * of_real:
         return None
     return Finding(
