@@ -1,7 +1,7 @@
 """A model of any players: the sides that they move on, their round, and their first state.
 
-`two_player` is for one generator and one discriminator; this is for games with other players, or
-whose batches hold more than images.
+`two_player` makes the game of one generator and one discriminator of it; games with other players,
+or whose batches hold more than images, begin here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,22 @@ import optax
 
 from jaxgan import random, state, steps
 from jaxgan.forward import Forward
-from jaxgan.types import GAN, Array, Objective, Step
+from jaxgan.types import GAN, Array, Objective, Step, TrainStep
 
 Schedule = Callable[..., Step]
-"""How the steps of two sides make a round (see `two_player.Schedule`)."""
+"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
+n_critic=5)`.
+"""
+
+Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
+"""What becomes of the discriminators' and the generators' objective before they are lifted to
+steps: seen through a view (`views.for_both`), with a term more (`terms.plus`), unrolled, ...
+"""
+
+
+def unrefined(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
+    """Both objectives as they are."""
+    return discriminator, generator
 
 
 class Network(NamedTuple):
@@ -44,19 +56,21 @@ def round_of_play(
     generators: Side,
     *,
     schedule: Schedule,
+    refine: Refinement = unrefined,
     shared_noise: Forward | None = None,
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> Step:
-    """The round that the schedule makes of the two sides' updates.
+    """The round that the schedule makes of the two sides' updates, on their objectives as `refine`
+    leaves them.
 
     `shared_noise` is the forward pass of the generators that a round computes once, for both sides.
     """
 
-    def lift(side: Side) -> Step:
+    def lift(side: Side, objective: Objective) -> Step:
         return steps.update(
             side.players,
-            side.objective,
+            objective,
             prefix=f"{side.role}/",
             accumulate=accumulate,
             axis_name=axis_name,
@@ -64,7 +78,20 @@ def round_of_play(
 
     if shared_noise is not None:
         schedule = functools.partial(schedule, shared_noise=shared_noise)
-    return schedule(lift(discriminators), lift(generators))
+    judging, generating = refine(discriminators.objective, generators.objective)
+    return schedule(lift(discriminators, judging), lift(generators, generating))
+
+
+def train_step(
+    body: Step, averaged: Sequence[str], *, ema_half_life: float | None, axis_name: str | None
+) -> TrainStep:
+    """The body as a train step, after which the averages of the `averaged` players follow them with
+    the half-life, in images (None: no average is kept).
+    """
+    if ema_half_life is not None:
+        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
+        body = steps.then(body, average)
+    return steps.make_train_step(body, axis_name=axis_name)
 
 
 def assemble(
@@ -75,24 +102,24 @@ def assemble(
     conditions: tuple[str, ...],
     averaged: Sequence[str] = ("generator",),
     buffers: Callable[[], Mapping[str, Any]] = dict,
+    extra: Mapping[str, Any] | None = None,
     ema_half_life: float | None = None,
     axis_name: str | None = None,
 ) -> GAN:
-    """The model of these players whose train step is the body; the averages of the `averaged`
-    players have the half-life, in images (None: no average is kept).
+    """The model of these players whose train step is that of the body (`train_step`).
+
+    `extra` and `buffers()` are the state's at first: what refined objectives, the schedule or
+    pools carry in it.
     """
-    if ema_half_life is None:
-        averaged = ()
-    else:
-        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
-        body = steps.then(body, average)
-    step = steps.make_train_step(body, axis_name=axis_name)
-    return GAN(_initialiser(networks, averaged, buffers), step, sample, conditions=conditions)
+    step = train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name)
+    kept = () if ema_half_life is None else averaged
+    first = functools.partial(state.create, ema=kept, extra=extra)
+    return GAN(_initialiser(networks, first, buffers), step, sample, conditions=conditions)
 
 
 def _initialiser(
     networks: Mapping[str, Network],
-    averaged: Sequence[str],
+    create: Callable[..., state.GANState],
     buffers: Callable[[], Mapping[str, Any]],
 ) -> Callable[[Array], state.GANState]:
     @jax.jit
@@ -109,6 +136,6 @@ def _initialiser(
                 keys=random.row_keys(player_key, 1),
                 train=True,
             )
-        return state.create(for_training, players, ema=averaged, buffers=buffers())
+        return create(for_training, players, buffers=buffers())
 
     return init

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import assembly, objectives, random, steps
-from jaxgan.assembly import Network, Schedule, Side
+from jaxgan.assembly import Network, Refinement, Schedule, Side, unrefined
 from jaxgan.forward import Forward
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -134,18 +134,22 @@ def build(
     schedule: Schedule = simultaneously,
     shared_noise: bool = True,
     relabel: Relabel | None = None,
+    refine: Refinement = unrefined,
+    extra: Mapping[str, Any] | None = None,
     accumulate: int = 1,
     ema_half_life: float | None = None,
     axis_name: str | None = None,
 ) -> GAN:
     """The game on images of `shape` ([H, W, C], or [D] for points).
 
-    networks:     'generator', latents to images; 'encoder', images to an `Encoding`;
-                  'discriminator', images and latents to logits [B].
-    optimisers:   by side, 'generator' (which moves the encoder, too) and 'discriminator'.
-    schedule:     of two steps, the discriminator's and that of `PLAYERS`.
-    shared_noise: a round computes G(z) and E(x) once for both sides; turn it off to accumulate
-                  gradients.
+    networks:      'generator', latents to images; 'encoder', images to an `Encoding`;
+                   'discriminator', images and latents to logits [B].
+    optimisers:    by side, 'generator' (which moves the encoder, too) and 'discriminator'.
+    schedule:      of two steps, the discriminator's and that of `PLAYERS`.
+    shared_noise:  a round computes G(z) and E(x) once for both sides; turn it off to accumulate
+                   gradients.
+    refine, extra: as in `two_player.build`; the second objective is that of `PLAYERS`. Through a
+                   view, the discriminator sees the image of a pair; the encoder sees it as it is.
 
     `sample(state, keys)` gives images of fresh latents and `sample(state, keys, image=images)`
     gives G(E(x)) of the images, both in inference mode; what the encoder draws, it draws by the
@@ -157,6 +161,7 @@ def build(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", PLAYERS, inverse_objective(loss, draw)),
         schedule=schedule,
+        refine=refine,
         shared_noise=draw if shared_noise else None,
         accumulate=accumulate,
         axis_name=axis_name,
@@ -176,6 +181,7 @@ def build(
         _sampler(latents),
         conditions=("image",),
         averaged=PLAYERS,
+        extra=extra,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

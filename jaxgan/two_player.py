@@ -13,23 +13,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import objectives, random, state, steps
+from jaxgan import assembly, objectives, random, state, steps
+from jaxgan.assembly import Refinement, Schedule, Side, unrefined
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, Objective, PyTree, Step
-
-Schedule = Callable[..., Step]
-"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
-n_critic=5)`.
-"""
+from jaxgan.types import GAN, Array, PyTree, Step
 
 Optimisers = Mapping[str, optax.GradientTransformation]
 """What moves each player, by its name."""
-
-Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
-"""What becomes of the discriminator's and the generator's objective before they are lifted to
-steps: seen through a view (`views.for_both`), with a term more (`terms.plus`), unrolled, ...
-"""
 
 Defaults = Mapping[str, Callable[[int], Array]]
 """By the name of a condition, `count -> values [count]` where the caller gives none."""
@@ -52,11 +43,6 @@ def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTrans
 def simultaneously(discriminator: Step, generator: Step) -> Step:
     """The schedule of GAN 2014: both players move from the same state, on the same draw."""
     return steps.simultaneous({"discriminator": discriminator, "generator": generator})
-
-
-def unrefined(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
-    """Both objectives as they are."""
-    return discriminator, generator
 
 
 def build(
@@ -99,28 +85,38 @@ def build(
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
-    lift = functools.partial(steps.update, accumulate=accumulate, axis_name=axis_name)
-    plain = objectives.discriminator_objective(
+    judging = objectives.discriminator_objective(
         loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
     )
-    refined = refine(plain, objectives.generator_objective(loss, draw, conditions=conditions))
-    judge, generate = map(lift, ("discriminator", "generator"), refined)
-    if projection is not None:
-        judge = steps.then(judge, steps.project("discriminator", projection))
-    play = functools.partial(schedule, shared_noise=draw) if shared_noise else schedule
-    round_of_play, averaged = play(judge, generate), ()
-    if ema_half_life is not None:
-        averaged = ("generator",)
-        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
-        round_of_play = steps.then(round_of_play, average)
+    generating = objectives.generator_objective(loss, draw, conditions=conditions)
+    body = assembly.round_of_play(
+        Side("discriminator", ("discriminator",), judging),
+        Side("generator", ("generator",), generating),
+        schedule=schedule if projection is None else _projecting(schedule, projection),
+        refine=refine,
+        shared_noise=draw if shared_noise else None,
+        accumulate=accumulate,
+        axis_name=axis_name,
+    )
     networks = {"generator": generator, "discriminator": discriminator}
+    averaged = () if ema_half_life is None else ("generator",)
     first = functools.partial(state.create, ema=averaged, extra=extra)
     return GAN(
         _initialiser(networks, optimisers, shape, latents, defaults=defaults, create=first),
-        steps.make_train_step(round_of_play, axis_name=axis_name),
+        assembly.train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
     )
+
+
+def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> Schedule:
+    """The schedule, after each of whose discriminator steps its params are projected."""
+
+    def round_of_play(discriminator: Step, generator: Step, **options: Any) -> Step:
+        projected = steps.then(discriminator, steps.project("discriminator", projection))
+        return schedule(projected, generator, **options)
+
+    return round_of_play
 
 
 def _initialiser(

@@ -50,8 +50,8 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
 
 
 def for_both(view: View) -> Callable[[Objective, Objective], tuple[Objective, Objective]]:
-    """What makes both objectives of a game look through the view: the `refine` of
-    `two_player.build`.
+    """What makes both objectives of a game look through the view: the `refine` of a model's
+    `build`.
     """
 
     def refine(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:

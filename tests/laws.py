@@ -99,14 +99,14 @@ _convolutional = partial(
 )
 
 
-def _adaptive(axis_name: str | None = None, **changes: Any) -> GAN:
+def _adaptive(build: Callable[..., GAN], axis_name: str | None = None, **changes: Any) -> GAN:
     schedule = augment.adapting(steps.alternate, images=8 * BATCH, period=2, axis_name=axis_name)
     adaptation = {
         "refine": views.for_both(augment.adaptive()),
         "extra": augment.initial(0.5),
         "schedule": schedule,
     }
-    return _convolutional(axis_name=axis_name, **{**adaptation, **changes})
+    return build(axis_name=axis_name, **{**adaptation, **changes})
 
 
 _conditional = partial(
@@ -272,7 +272,7 @@ CASES = [
         (16, 16, 1),
         exempt={"L4": "a shared forward pass is not sliced"},
     ),
-    Case("dcgan-ada", _adaptive, (16, 16, 1), exempt=_NORM),
+    Case("dcgan-ada", partial(_adaptive, _convolutional), (16, 16, 1), exempt=_NORM),
     Case("conditional", _conditional, (16, 16, 1), classes=3, exempt=_NORM),
     Case(
         "conditional-perceptron",
@@ -292,6 +292,13 @@ CASES = [
     Case(
         "infogan",
         _coded,
+        (16, 16, 1),
+        sides={"discriminator": ("discriminator", "q")},
+        exempt=_NORM,
+    ),
+    Case(
+        "infogan-ada",
+        partial(_adaptive, _coded),
         (16, 16, 1),
         sides={"discriminator": ("discriminator", "q")},
         exempt=_NORM,
@@ -371,6 +378,7 @@ VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise", "dcgan-ad
 HEAVY = (
     "progressive",
     "infogan",
+    "infogan-ada",
     "bigan",
     "pix2pix",
     "cyclegan",

@@ -7,7 +7,7 @@ together, raise that bound, and so does the generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -175,16 +175,17 @@ def discriminator_objective(
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         fake, _ = draw(state, batch, keys)
-        (real_logits, _), discriminator = state["discriminator"].mutate(batch["image"], train=True)
-        (fake_logits, features), discriminator = discriminator.mutate(fake, train=True)
-        posterior, q = state["q"].mutate(features, train=True)
+        judge, real = state["discriminator"], batch["image"]
+        at_real, at_fake = random.fold(keys, "real"), random.fold(keys, "fake")
+        (real_logits, _), judge = judge.mutate(real, keys=at_real, train=True)
+        (fake_logits, features), judge = judge.mutate(fake, keys=at_fake, train=True)
+        posterior, q = state["q"].mutate(features, keys=at_fake, train=True)
         metrics = objectives.verdicts(loss, real_logits, fake_logits)
         if relabel is not None:
             real_logits, fake_logits = relabel(real_logits, fake_logits, keys)
         value, of_codes = told(posterior, keys)
         value = jnp.mean(loss.discriminator(real_logits, fake_logits)) - value
-        players = {"discriminator": discriminator, "q": q}
-        return value, Out({**metrics, **of_codes}, players=players)
+        return value, Out({**metrics, **of_codes}, players={"discriminator": judge, "q": q})
 
     return objective
 
@@ -194,11 +195,12 @@ def generator_objective(loss: AdversarialLoss, draw: Forward, told: Information)
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         fake, players = draw(state, batch, keys)
-        fake_logits, features = state["discriminator"](fake, train=True)
+        judge, at_fake = state["discriminator"], random.fold(keys, "fake")
+        fake_logits, features = judge(fake, keys=at_fake, train=True)
         real_logits = None
         if loss.relativistic:
-            real_logits, _ = state["discriminator"](batch["image"], train=True)
-        value, metrics = told(state["q"](features, train=True), keys)
+            real_logits, _ = judge(batch["image"], keys=random.fold(keys, "real"), train=True)
+        value, metrics = told(state["q"](features, keys=at_fake, train=True), keys)
         value = jnp.mean(loss.generator(fake_logits, real_logits)) - value
         return value, Out({"fake_logit": Mean.of(fake_logits), **metrics}, players=players)
 
@@ -228,7 +230,9 @@ def build(
     categorical_weight: float = 1.0,
     continuous_weight: float = 1.0,
     relabel: Relabel | None = None,
-    schedule: two_player.Schedule = steps.alternate,
+    schedule: assembly.Schedule = steps.alternate,
+    refine: assembly.Refinement = assembly.unrefined,
+    extra: Mapping[str, Any] | None = None,
     shared_noise: bool = False,
     accumulate: int = 1,
     ema_half_life: float | None = None,
@@ -238,6 +242,7 @@ def build(
 
     optimisers:    by side, 'generator' and 'discriminator'; the latter's moves q as well.
     std:           of the continuous codes given an image; None: q learns it.
+    refine, extra: as in `two_player.build`; the first objective is the discriminator's and q's.
     ema_half_life: in images; averages all three players (None: no average is kept).
 
     `sample(state, keys, c1=..., c2=...)` takes values of the codes by name, those left out drawn
@@ -256,6 +261,7 @@ def build(
         assembly.Side("discriminator", JUDGES, judging),
         assembly.Side("generator", ("generator",), generator_objective(loss, draw, told)),
         schedule=schedule,
+        refine=refine,
         shared_noise=draw if shared_noise else None,
         accumulate=accumulate,
         axis_name=axis_name,
@@ -277,6 +283,7 @@ def build(
         _sampler(codes, noise),
         conditions=codes.names,
         averaged=PLAYERS,
+        extra=extra,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )

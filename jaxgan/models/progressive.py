@@ -15,6 +15,7 @@ import flax.linen as linen
 import jax.numpy as jnp
 
 from jaxgan import parallel, random, stages, steps, two_player
+from jaxgan.assembly import Schedule
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import doubling, equalised, layers, minibatch
 from jaxgan.random import Keys
@@ -196,7 +197,7 @@ def build(
     width: int = 16,
     max_width: int = 512,
     group: int = 4,
-    schedule: two_player.Schedule = steps.alternate,
+    schedule: Schedule = steps.alternate,
     axis_name: str | None = None,
     **game: Any,
 ) -> GAN:
@@ -204,6 +205,8 @@ def build(
     on to `two_player.build`.
 
     rows:        examples one train step takes, over all devices: alpha counts images by it.
+    group:       of the minibatch's deviation, which couples its examples. A `penalty` on the slope
+                 then takes that of the group's summed logits by each image, as the authors' does.
     fade_images: images over which the level fades in; at level 0, and if 0, alpha is 1.
 
     `step` takes images of the full shape, which it brings to the level by means, and fades as the

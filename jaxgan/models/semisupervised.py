@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as linen
@@ -209,7 +209,9 @@ def build(
     hidden: Sequence[int] = (1000, 500, 250, 250, 250),
     generator_hidden: Sequence[int] = (500, 500),
     unlabelled: float = 1.0,
-    schedule: two_player.Schedule = steps.alternate,
+    schedule: assembly.Schedule = steps.alternate,
+    refine: assembly.Refinement = assembly.unrefined,
+    extra: Mapping[str, Any] | None = None,
     shared_noise: bool = False,
     accumulate: int = 1,
     ema_half_life: float | None = None,
@@ -219,6 +221,8 @@ def build(
 
     optimisers:    by player, 'generator' and 'discriminator'.
     unlabelled:    weight of the adversarial loss in the discriminator's.
+    refine, extra: as in `two_player.build`. A view shows the labelled images, too; the pass that
+                   fits the layers sees images as they are.
     ema_half_life: in images with labels; averages the discriminator, to test with (None: no average
                    is kept).
 
@@ -236,6 +240,7 @@ def build(
         assembly.Side("discriminator", ("discriminator",), judging),
         assembly.Side("generator", ("generator",), matching),
         schedule=fitted_first(schedule),
+        refine=refine,
         shared_noise=draw if shared_noise else None,
         accumulate=accumulate,
         axis_name=axis_name,
@@ -253,6 +258,7 @@ def build(
         _sampler(latents),
         conditions=(),
         averaged=("discriminator",),
+        extra=extra,
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )
