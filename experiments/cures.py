@@ -63,27 +63,28 @@ PRESETS = {
 }
 
 
-def recipe(config: Config) -> Recipe:
+def recipe(config: Config, *, axis_name: str | None = None) -> Recipe:
     """The recipe of the configuration's piece; ValueError where there is none of the name."""
     from experiments import pieces
 
-    known = pieces.rows(config.steps, pieces.latents(config.latent_size))
+    known = pieces.rows(config.steps, pieces.latents(config.latent_size), axis_name=axis_name)
     if config.piece not in known:
         raise ValueError(f"there is no piece {config.piece!r}; the pieces are {', '.join(known)}")
     return known[config.piece]
 
 
 def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model; ValueError on other data than points of two coordinates, and on an axis: several
-    pieces couple the examples of a batch.
+    """The model; ValueError on other data than points of two coordinates.
+
+    Pieces that group or pack examples do so within a shard, as they would on one device, and raise
+    ValueError, when traced, where their size does not divide its rows.
     """
     from experiments import pieces
 
     if spec.shape != (2,):
         raise ValueError(f"the data have the shape {spec.shape}; expected points on the plane")
-    if axis_name is not None:
-        raise ValueError("the pieces take whole batches; use --parallel jit")
-    return pieces.build(recipe(config), pieces.latents(config.latent_size))
+    chosen = recipe(config, axis_name=axis_name)
+    return pieces.build(chosen, pieces.latents(config.latent_size), axis_name=axis_name)
 
 
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import (
+    assembly,
     forward,
     losses,
     objectives,
@@ -90,8 +91,8 @@ class Recipe(NamedTuple):
         "generator": two_player.adam(1e-3),
         "discriminator": two_player.adam(1e-4),
     }
-    refine: Callable[[Objective, Objective], Objectives] = lambda judge, generate: (judge, generate)
-    schedule: Callable[[Step, Step], Step] = two_player.simultaneously
+    refine: assembly.Refinement = assembly.unrefined
+    schedule: assembly.Schedule = two_player.simultaneously
     rows: int = 1
 
 
@@ -100,43 +101,43 @@ def latents(size: int) -> objectives.Draw:
     return partial(random.latents, size=size)
 
 
-def build(recipe: Recipe, latents: objectives.Draw) -> GAN:
-    """The game of the recipe."""
-    gan = two_player.build(
+def build(recipe: Recipe, latents: objectives.Draw, **game: Any) -> GAN:
+    """The game of the recipe; `game` is passed on to `two_player.build`."""
+    return two_player.build(
         recipe.generator,
         recipe.discriminator,
         shape=(2,),
         loss=recipe.loss,
         latents=latents,
         optimisers=recipe.optimisers,
+        schedule=recipe.schedule,
+        penalty=recipe.penalty,
+        refine=recipe.refine,
+        **game,
     )
-    draw = objectives.fakes(latents)
-    judge, generate = recipe.refine(
-        objectives.discriminator_objective(recipe.loss, draw, penalty=recipe.penalty),
-        objectives.generator_objective(recipe.loss, draw),
-    )
-    moves = steps.update("discriminator", judge), steps.update("generator", generate)
-    return gan._replace(step=steps.make_train_step(recipe.schedule(*moves)))
 
 
-def rows(count: int, latents: objectives.Draw) -> dict[str, Recipe]:
+def rows(
+    count: int, latents: objectives.Draw, *, axis_name: str | None = None
+) -> dict[str, Recipe]:
     """The recipes by the name of what is added to the GAN; a run is `count` train steps long."""
     noise = views.instance_noise(optax.linear_schedule(0.2, 0.0, count // 2))
-    features = partial(_with_features, objectives.fakes(latents))
+    features = partial(_with_features, objectives.fakes(latents), axis_name=axis_name)
+    unrolling = partial(_unrolling, axis_name=axis_name)
     table = {
         "GAN": Recipe(),
         "minimax": Recipe(loss=losses.minimax()),
         "two step sizes": Recipe(optimisers=_adams(2.5e-4, 1e-3)),
         "label smoothing": Recipe(loss=losses.non_saturating(real_label=0.9)),
-        "instance noise": Recipe(refine=partial(_both, partial(views.through, view=noise))),
+        "instance noise": Recipe(refine=views.for_both(noise)),
         "feature matching": features(terms.feature_matching),
         "Gaussian KL": features(terms.gaussian_kl),
         "Gaussian JS": features(terms.gaussian_js),
-        "mode seeking": _with_term(terms.mode_seeking(latents), weight=0.1),
+        "mode seeking": _with_term(terms.mode_seeking(latents, axis_name=axis_name), weight=0.1),
         "historical averaging": Recipe(optimisers=_after(optimisers.historical_averaging(1e-2))),
         "optimistic": Recipe(optimisers=_before(optimisers.optimistic())),
         "extragradient": Recipe(schedule=_extragradient),
-        "consensus": Recipe(refine=_consensus),
+        "consensus": Recipe(refine=partial(_consensus, axis_name=axis_name)),
         "minibatch stddev": _seeing(partial(minibatch.MinibatchStddev, group=4)),
         "minibatch discrimination": _seeing(
             partial(minibatch.MinibatchDiscrimination, kernels=16, group=32)
@@ -146,12 +147,12 @@ def rows(count: int, latents: objectives.Draw) -> dict[str, Recipe]:
                 Generator(partial(reference.VirtualBatchNorm, REFERENCE)), REFERENCE
             )
         ),
-        "minimax, unrolled 5": _unrolling(5)._replace(loss=losses.minimax()),
+        "minimax, unrolled 5": unrolling(5)._replace(loss=losses.minimax()),
         "WGAN-GP": _wgan_gp(),
         "RpGAN, R1 and R2": _rpgan(count),
     }
     packs = {f"packing {size}": _packing(size) for size in (2, 3, 4)}
-    return {**table, **packs, **{f"unrolled {count}": _unrolling(count) for count in (1, 5)}}
+    return {**table, **packs, **{f"unrolled {count}": unrolling(count) for count in (1, 5)}}
 
 
 def _adams(
@@ -171,12 +172,6 @@ def _before(last: optax.GradientTransformation) -> dict[str, Any]:
     return {n: optax.chain(adam, last) for n, adam in Recipe().optimisers.items()}
 
 
-def _both(
-    change: Callable[[Objective], Objective], judge: Objective, generate: Objective
-) -> Objectives:
-    return change(judge), change(generate)
-
-
 def _with_term(term: terms.Term, *, weight: float = 1.0) -> Recipe:
     def refine(judge: Objective, generate: Objective) -> Objectives:
         return judge, terms.plus(generate, term, name="term", weight=weight)
@@ -184,8 +179,11 @@ def _with_term(term: terms.Term, *, weight: float = 1.0) -> Recipe:
     return Recipe(refine=refine)
 
 
-def _with_features(draw: forward.Forward, measure: terms.Measure) -> Recipe:
-    return _with_term(terms.between_features(draw, LAYER, measure))
+def _with_features(
+    draw: forward.Forward, measure: Callable[..., Array], *, axis_name: str | None
+) -> Recipe:
+    over_batch = partial(measure, axis_name=axis_name)
+    return _with_term(terms.between_features(draw, LAYER, over_batch))
 
 
 def _seeing(statistic: Callable[[], Callable[[Array], Array]]) -> Recipe:
@@ -196,8 +194,10 @@ def _extragradient(discriminator: Step, generator: Step) -> Step:
     return steps.extragradient({"discriminator": discriminator, "generator": generator})
 
 
-def _consensus(judge: Objective, generate: Objective) -> Objectives:
-    agreed = steps.consensus({"discriminator": judge, "generator": generate}, weight=1.0)
+def _consensus(judge: Objective, generate: Objective, *, axis_name: str | None) -> Objectives:
+    agreed = steps.consensus(
+        {"discriminator": judge, "generator": generate}, weight=1.0, axis_name=axis_name
+    )
     return agreed["discriminator"], agreed["generator"]
 
 
@@ -206,9 +206,10 @@ def _packing(size: int) -> Recipe:
     return Recipe(discriminator=packing.Packed(Discriminator(), size), rows=size)
 
 
-def _unrolling(count: int) -> Recipe:
+def _unrolling(count: int, *, axis_name: str | None) -> Recipe:
     def refine(judge: Objective, generate: Objective) -> Objectives:
-        return judge, steps.unrolled(generate, {"discriminator": judge}, count=count)
+        ahead = steps.unrolled(generate, {"discriminator": judge}, count=count, axis_name=axis_name)
+        return judge, ahead
 
     smooth = optax.adam(1e-4, b1=0.5, eps_root=1e-8)
     return Recipe(refine=refine, optimisers={**Recipe().optimisers, "discriminator": smooth})

@@ -2,8 +2,8 @@
 
 A term maps `(state, batch, keys)` to values whose mean is minimised; `plus` adds it to an objective
 or puts it in the objective's place. The measures of two sets of features see only their means (and
-variances), which couple the examples: under shard_map and pmap they need the batch's axis, and
-accumulated gradients are not those of the whole batch.
+variances), and `mode_seeking` is a ratio of two means, which couples the examples: under shard_map
+and pmap they need the batch's axis, and accumulated gradients are not those of the whole batch.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def gaussian_fit(features: Array, *, axis_name: str | None = None) -> Fit:
 
 def kl_of_fits(left: Fit, right: Fit) -> Array:
     """KL(left || right) of each feature, in nats, [F]: log(s2 / s1) + (v1 + (m1 - m2)^2) / (2 v2)
-    - 1/2.
+    - 1/2, the closed form for normal distributions (Kullback 1959).
     """
     ratio = left.variance / right.variance
     shift = jnp.square(left.mean - right.mean) / right.variance
@@ -146,7 +146,8 @@ def js_of_fits(left: Fit, right: Fit) -> Array:
     the mixture's mean and variance v for the mixture, which has no closed form: the mean KL of both
     to it, log(v / sqrt(v1 v2)) / 2.
 
-    It is the true divergence's upper bound, and unlike it grows without end as the fits part.
+    It is the true divergence's upper bound, and unlike it grows without end as the fits part. The
+    form is no paper's; it follows from `kl_of_fits`.
     """
     gap = jnp.square(left.mean - right.mean)
     variance = (left.variance + right.variance) / 2 + gap / 4
@@ -157,7 +158,8 @@ def js_of_fits(left: Fit, right: Fit) -> Array:
 def gaussian_kl(real: Array, fake: Array, *, axis_name: str | None = None) -> Array:
     """KL(real || fake) of Gaussian fits to features [B, F] of both, by feature, [F].
 
-    A measure: in this direction a generator pays most for variance that its images lack.
+    A measure, and as a generator's loss no paper's: in this direction a generator pays most for
+    variance that its images lack.
     """
     fits = (gaussian_fit(values, axis_name=axis_name) for values in (real, fake))
     return kl_of_fits(*fits)
@@ -165,7 +167,7 @@ def gaussian_kl(real: Array, fake: Array, *, axis_name: str | None = None) -> Ar
 
 def gaussian_js(real: Array, fake: Array, *, axis_name: str | None = None) -> Array:
     """The Jensen-Shannon divergence of Gaussian fits to features [B, F] of both (`js_of_fits`), by
-    feature, [F].
+    feature, [F]. A measure, and as a generator's loss no paper's.
     """
     fits = (gaussian_fit(values, axis_name=axis_name) for values in (real, fake))
     return js_of_fits(*fits)

@@ -1,4 +1,9 @@
-"""Statistics of a minibatch as features, by which a discriminator sees a lack of variety."""
+"""Statistics of a minibatch as features, by which a discriminator sees a lack of variety.
+
+Groups are runs of rows. Slices of a batch, by stride (`steps.split_rows`), hold other groups than
+the batch: accumulated gradients are not those of the whole batch. The statistics couple the rows of
+a group, and so each one's slope by its image, which a penalty takes of the group's summed logits.
+"""
 
 from __future__ import annotations
 

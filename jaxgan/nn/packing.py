@@ -44,6 +44,10 @@ class Packed(linen.Module):
     Only the first layer of `network` changes, whose input has `size` times the channels. For as
     many logits as without packing, a batch has `size` times the rows. What a penalty sees is
     `packed_penalty`. Conditions are not taken: a pack may hold several.
+
+    Packs are runs of rows. Slices of a batch, by stride (`steps.split_rows`), hold other packs than
+    the batch: accumulated gradients are not those of the whole batch. Shards hold the packs of one
+    device; a size that does not divide their rows is refused, as by `pack`.
     """
 
     network: linen.Module
