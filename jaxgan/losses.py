@@ -300,11 +300,17 @@ def flip_labels(
     """The logits with each example's real and fake exchanged at the given probability (keys [B]).
 
     For the discriminator alone: give the result to `loss.discriminator`. An example's patches flip
-    together. Raises ValueError unless 0 <= probability <= 1 and the shapes agree.
+    together. Raises ValueError unless 0 <= probability <= 1, the shapes agree, and there is a key
+    for each row of the logits (of packs there are fewer rows than examples).
     """
     if not 0 <= probability <= 1:
         raise ValueError(f"the probability of a flip is {probability}; expected one in [0, 1]")
     real_logits, fake_logits = _pair(real_logits, fake_logits)
+    if real_logits.shape[0] != len(keys):
+        raise ValueError(
+            f"there are {len(keys)} keys for {real_logits.shape[0]} rows of logits; expected one "
+            "for each: where the discriminator judges packs, give the keys of their first rows"
+        )
     flips = random.bernoulli(random.fold(keys, "flip_labels"), (), probability=probability)
     flips = flips.reshape(-1, *[1] * (real_logits.ndim - 1))
     return (

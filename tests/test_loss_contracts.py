@@ -171,6 +171,14 @@ def test_a_flip_depends_on_its_example_alone_and_takes_all_its_patches():
     assert 0 < few.sum() < 8
 
 
+def test_flips_of_other_rows_than_those_of_the_logits_are_refused():
+    keys = random.row_keys(jax.random.key(5), 8)
+    packs = jnp.ones(4), jnp.zeros(4)
+    with pytest.raises(ValueError, match="8 keys for 4 rows of logits; expected one for each"):
+        losses.flip_labels(*packs, keys, probability=0.5)
+    losses.flip_labels(*packs, keys.replace(base=keys.base[::2]), probability=0.5)
+
+
 @pytest.mark.parametrize("probability", [-0.1, 1.5])
 def test_an_impossible_flip_probability_is_refused(probability):
     with pytest.raises(ValueError, match="the probability of a flip is"):
