@@ -1,7 +1,9 @@
 """Gradient transformations for games, to be chained with any optimiser of optax.
 
-What they remember lives in the optimiser's state, and is saved and resumed with it. Two step sizes
-(TTUR, Heusel et al. 2017) need nothing: each player has an optimiser of its own.
+What they remember lives in the optimiser's state, and is saved and resumed with it. They see
+gradients that are already reduced over slices and devices. Two step sizes, b(n) for the
+discriminator and a(n) for the generator (TTUR, Heusel et al. 2017, eq. 1), need nothing: each
+player has an optimiser of its own.
 """
 
 from __future__ import annotations

@@ -95,6 +95,23 @@ def test_an_extragradient_step_looks_one_move_ahead_and_converges():
     assert squared.max() < 1
 
 
+def test_a_round_of_extragradient_counts_as_two_in_the_optimisers():
+    def falling(count):
+        return jnp.where(count < 2, RATE, 0.0)
+
+    state = start(0.7, -0.4)
+    for name in state.players:
+        optimiser = optax.sgd(falling)
+        player = state[name].replace(tx=optimiser, opt_state=optimiser.init(state[name].params))
+        state = state.replace(players={**state.players, name: player})
+    schedule = steps.extragradient(simultaneously(minimise, maximise))
+    once, _ = schedule(state, {"image": jnp.zeros(1)}, toy_players.keys_of(1))
+    twice, _ = schedule(once, {"image": jnp.zeros(1)}, toy_players.keys_of(1))
+    for name in state.players:
+        assert toy_players.weight(once, name) != toy_players.weight(state, name)
+        assert toy_players.weight(twice, name) == toy_players.weight(once, name)
+
+
 def test_consensus_descends_on_the_squared_field():
     """Its energy is (theta^2 + psi^2) / 2 here, so that both params also shrink."""
     agreed = steps.consensus({"generator": minimise, "discriminator": maximise}, weight=3.0)

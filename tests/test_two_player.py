@@ -98,6 +98,27 @@ def test_a_critic_held_at_slope_1_estimates_the_distance_of_two_points():
     assert found == pytest.approx(4 * 1.2, rel=0.05)
 
 
+def test_two_step_sizes_move_the_players_by_their_own_multiples_of_their_gradients():
+    def moves(generator, discriminator):
+        rates = {"generator": generator, "discriminator": discriminator}
+        gan = build(
+            optimisers={name: optax.sgd(rate) for name, rate in rates.items()},
+            schedule=two_player.simultaneously,
+        )
+        before = gan.init(jax.random.key(0))
+        after, metrics = jax.jit(gan.step)(before, batch(8))
+        for name, rate in rates.items():
+            moved = jax.tree.map(jnp.subtract, after[name].params, before[name].params)
+            gradient = float(metrics[f"{name}/gradient_norm"].value)
+            yield float(optax.tree.norm(moved)), pytest.approx(rate * gradient, rel=1e-5)
+
+    (generator, of_generator), (discriminator, of_discriminator) = moves(0.125, 0.5)
+    assert (generator, discriminator) == (of_generator, of_discriminator)
+    assert [norm for norm, _ in moves(0.25, 0.5)] == pytest.approx(
+        [2 * generator, discriminator], rel=1e-5
+    )
+
+
 def test_rmsprop_by_hand():
     optimiser = two_player.rmsprop(0.1)
     params = jnp.array([1.0, -2.0])

@@ -34,8 +34,10 @@ def unrolled(
     `others` maps the name (or names) of the players that move on to their objective; they move at
     once, by their own optimisers, each time on the batch and the draw that the objective meets, as
     in the authors' code. Nothing of these moves is kept: the step that trains the others is another
-    one. The derivative of Adam is infinite where a gradient has always been exactly zero (a dead
-    ReLU): give the players that move on an Adam with `eps_root` above zero.
+    one. Where gradients are accumulated, the others move on by each slice alone: the gradients are
+    not those of the whole batch. The derivative of Adam is infinite where a gradient has always
+    been exactly zero (a dead ReLU): give the players that move on an Adam with `eps_root` above
+    zero.
 
     Raises ValueError where the count is negative, and, in a round with shared noise, when traced.
     """
@@ -63,7 +65,8 @@ def consensus(
     objectives: Mapping[Names, Objective], *, weight: float, axis_name: str | None = None
 ) -> dict[Names, Objective]:
     """The objectives, each with weight * |v|^2 / 2 added (Mescheder et al. 2017, eq. 9), where v
-    holds every player's gradient of its own loss by its own params, over the whole batch.
+    holds every player's gradient of its own loss by its own params, over the whole batch (of each
+    slice alone, where gradients are accumulated, which then are not those of the whole batch).
 
     All players descend on the same |v|^2, which is reported as 'energy' and is zero at equilibria.
     `objectives` maps the name (or names) of the players an objective moves to the objective.
@@ -101,7 +104,8 @@ def extragradient(steps: Mapping[Names, Step]) -> Step:
     `steps` maps the name (or names) of the players a step moves to the step, which must be an
     `update`. Both moves see the same batch, each with draws of its own, and pass through the
     optimisers, whose memory (Adam's moments) gathers both, as in ExtraAdam (algorithm 4); metrics
-    are those of the second. A round costs two.
+    are those of the second. A round costs two, and counts as two in the optimisers: schedules of
+    their step sizes run twice as fast.
     """
     move = simultaneous(steps)
     names = [name for group in steps for name in as_names(group)]
