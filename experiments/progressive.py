@@ -64,7 +64,8 @@ class Config(game.Game):
     """Weight of the squared logits of real images, which keeps the logits near zero."""
     keep_optimisers: bool = True
     """Let the optimisers keep what they know of the old layers, and their step sizes fall over the
-    whole run; otherwise each stage resets them.
+    whole run; otherwise each stage resets them. What is kept counts the steps of all layers: the
+    first updates of new ones are up to 10 times the step size (see `stages.carry_over`).
     """
 
     @property

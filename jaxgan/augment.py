@@ -138,7 +138,16 @@ def _uniform(keys: Keys, name: str, low: float, high: float) -> Array:
 POLICIES = {"color": color, "translation": translation, "cutout": cutout}
 
 ADAPTIVE = (mirroring, translation, scaling, brightness, contrast, saturation)
-"""What is adapted: pixels, geometry without rotation, colours (the 'bgc' of Karras et al. 2020)."""
+"""What is adapted, in the order of the 'bgc' of Karras et al. 2020 (appendix B: pixels, geometry,
+colours), but not all of it and not as there.
+
+Missing are rotations (by 90 degrees and by any angle), anisotropic scale, translation by parts of a
+pixel, luma flip and hue rotation. Mirroring and isotropic scale have the paper's distributions and
+translation by whole pixels its range, but what comes in from outside is 0, where the paper reflects
+the image, and scale interpolates linearly, where it filters. Brightness, contrast and saturation
+are DiffAugment's uniform draws, where the paper's are normal and log-normal, and contrast is about
+each image's own mean, where the paper's is about 0.
+"""
 
 
 def sequence(transformations: Sequence[Transformation]) -> Transformation:

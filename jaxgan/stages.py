@@ -18,6 +18,10 @@ from jaxgan.types import GAN, PyTree
 def carry_over(old: GANState, new: GANState, *, optimisers: bool = True) -> GANState:
     """The new state with the old one's leaves wherever a path, its shape and type agree, and the
     old one's step and randomness; with fresh optimiser states where `optimisers` is false.
+
+    Adam has one counter for all of a player's params: kept, it corrects no bias of a new layer's
+    moments, which begin at zero, and that layer's first updates are larger than those of a fresh
+    Adam, (1 - b1) / sqrt(1 - b2) times the step size (10 with b1 = 0 and b2 = 0.99).
     """
 
     def player(name: str) -> Player:

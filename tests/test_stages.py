@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxgan import random, stages
@@ -47,6 +48,14 @@ def test_a_state_takes_over_what_has_its_path_and_shape(optimisers):
     kept, known = leaves(grown.ema), leaves(old.ema)
     assert any(np.array_equal(kept[path], known[path]) for path in kept)
     assert grown["generator"].tx is new["generator"].tx
+
+
+def test_adams_first_update_of_a_new_layer_is_not_corrected_where_its_counter_goes_on():
+    optimiser, gradient = optax.adam(1.0, b1=0.0, b2=0.99), {"new": jnp.ones(3)}
+    fresh = optimiser.init(gradient)
+    counted = (fresh[0]._replace(count=jnp.int32(10_000)), *fresh[1:])
+    found = [-optimiser.update(gradient, state)[0]["new"] for state in (fresh, counted)]
+    np.testing.assert_allclose(found, [[1.0] * 3, [10.0] * 3], rtol=1e-4)
 
 
 def test_a_stage_of_the_same_model_goes_on_as_if_it_had_not_begun():
