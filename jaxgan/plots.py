@@ -111,7 +111,8 @@ def line(
 
 def value(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:
     """V(D) = E log D(x) + E log(1 - D(G(z))), in float64, from logits on real [N] and fake [M]."""
-    return float(-np.logaddexp(0, -real_logits).mean() - np.logaddexp(0, fake_logits).mean())
+    real, fake = (np.asarray(logits, np.float64) for logits in (real_logits, fake_logits))
+    return float(-np.logaddexp(0, -real).mean() - np.logaddexp(0, fake).mean())
 
 
 def kernel_density(points: np.ndarray, x: np.ndarray) -> np.ndarray:
