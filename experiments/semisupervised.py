@@ -10,7 +10,10 @@ On 2 CPU cores a step takes 27 ms where nothing else runs: 30,000 steps in 14 mi
 same network trained on the labelled images alone on 21.95 %. Of the 2,000 held-out garments, with
 100 labels, it errs on 24.3 %, and by the labels alone on 29.5 %.
 
-The preset `paper` is the authors' protocol for digits: 300 epochs at a constant step size.
+The preset `paper` is the authors' protocol for digits, 300 epochs at a constant step size: with
+`--data tfds:mnist` an error of 0.82 % (one draw of labels, seed 0; the paper's mean of ten is
+0.93 %), and 23.11 % by the labelled images alone. Its 180,000 steps took 2 h 17 min on 2 CPU cores
+beside some other work, at 2,600 images a second in the median.
 """
 
 from __future__ import annotations
