@@ -7,8 +7,8 @@
 On 2 CPU cores a step of 16 garments takes 13, 33, 54 and 129 ms at 4, 8, 16 and 32 pixels: 14
 minutes. After 58,000 images of 32 pixels the proxy FID of 2,000 samples is 1.61, and at least 2 %
 of them fall in each of 7 classes, within which they differ at least 0.70 times as much as
-photographs do. A DCGAN after as many of these (`experiments.dcgan --resolution
-32 --steps 906`) has 1.93 and 5 classes. One seed.
+photographs do. A DCGAN after as many of these (`experiments.dcgan --resolution 32 --steps 906`) has
+1.93 and 5 classes. One seed.
 
 The step size decides, for equalised weights move by steps, and not by their own size: with the
 paper's 1e-3, kept for the whole run, the proxy FID is 2.26 after 150,000 images of 32 pixels, with
