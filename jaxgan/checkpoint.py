@@ -103,7 +103,10 @@ class Checkpoints:
 
     def last_words(self) -> str:
         """Which checkpoint there is to return to, in a sentence."""
-        step = self.last_whole()
+        return self.words_on(self.last_whole())
+
+    def words_on(self, step: int | None) -> str:
+        """The sentence on what `last_whole` found."""
         if step is None:
             return "There is no checkpoint to return to."
         return f"The last whole checkpoint is that of step {step} in {self._path}."

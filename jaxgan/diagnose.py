@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import tyro
+from typing import TYPE_CHECKING, Any
 
 from jaxgan import command
 from jaxgan.errors import RunError
@@ -29,15 +26,9 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(command.OfRun):
     """What to examine."""
 
-    run: Annotated[pathlib.Path, tyro.conf.Positional]
-    """The run directory."""
-    checkpoint: str = "latest"
-    """latest, best or a number of steps."""
-    member: int | None = None
-    """The seed of the model to examine, where the run holds several."""
     samples: int = 1000
     """How many samples and real examples to compare."""
     batches: int = 16
@@ -74,14 +65,13 @@ def diagnose(config: Config) -> dict[str, Any]:
     record = reading.record(config.run)
     member = _member(record, config.member)
     columns = reading.columns(record.path, member=member)
-    which = config.checkpoint
     found = finding.merged(
         [
             examining.of_log(record, columns),
             examining.of_checkpoint(
                 record,
                 columns,
-                which=int(which) if which.isdigit() else which,
+                which=config.checkpoint,
                 member=member,
                 count=config.samples,
                 batches=config.batches,

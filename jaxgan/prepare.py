@@ -139,10 +139,10 @@ def task(
             fresh = jax.jit(gan.init)(key)  # eagerly it takes seconds
             begin = functools.partial(experiment.begin, train=splits.train)
             state = _for_each(config, begin)(fresh)
-        if found is None and config.init_from is not None:
-            source = pathlib.Path(config.init_from)
-            state, note = start_from(state, source, seeds=config.seeds, report=report)
-            notes.append(note)
+            if config.init_from is not None:
+                source = pathlib.Path(config.init_from)
+                state, note = start_from(state, source, seeds=config.seeds, report=report)
+                notes.append(note)
         state = _place(config, state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:

@@ -237,12 +237,13 @@ def _is_among_best(
 def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
     """What ends the run, once what it has saved is on the disk; the log says it too."""
     outputs.checkpoints.wait()
-    if outputs.checkpoints.last_whole() is None:
+    last = outputs.checkpoints.last_whole()
+    if last is None:
         way_on = "Start a new run with other settings"
     else:
         start = f"--init-from {outputs.directory.path}"
         way_on = f"To go on with other settings, start a new run with {start}"
-    sentence = f"{broken}. {outputs.checkpoints.last_words()} {way_on}"
+    sentence = f"{broken}. {outputs.checkpoints.words_on(last)} {way_on}"
     progress.note(f"{progress.FAILED}{sentence}", outputs.directory.log)
     return RunStopped(sentence)
 
