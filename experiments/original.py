@@ -64,12 +64,10 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     """The model for images of the data's shape; ValueError where they are none, or have no labels
     for --labels.
     """
-    import functools
-
     import jax.numpy as jnp
 
     from experiments import original_networks as networks
-    from jaxgan import losses, random, two_player
+    from jaxgan import losses, two_player
     from jaxgan.models import vanilla
 
     shape, classes = game.image_shape(spec), len(spec.classes) if config.labels else 0
@@ -90,7 +88,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         networks.InInk(judge),
         shape=shape,
         loss=losses.non_saturating(),
-        latents=functools.partial(random.latents, size=100, prior="uniform"),
+        latents=networks.latents,
         optimisers={
             player: vanilla.sgd_of_2014(rate, saturate=config.saturate)
             for player, rate in rates.items()

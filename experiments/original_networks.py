@@ -16,13 +16,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import nn
+from jaxgan import nn, random
 from jaxgan.models import vanilla
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
 LAST = "pixels"
 """The generator's last layer."""
+
+
+def latents(keys: Keys) -> Array:
+    """Latents [B, 100] from U(-sqrt 3, sqrt 3), of unit variance, as the authors drew them.
+
+    With those of U(-1, 1) the game is lost on some seeds: all samples become one image.
+    """
+    return math.sqrt(3) * random.latents(keys, 100, prior="uniform")
 
 
 class Generator(linen.Module):

@@ -197,6 +197,14 @@ def test_the_generator_of_2014_begins_with_each_pixels_mean(labels):
     np.testing.assert_allclose((drawn.mean(axis=0).ravel() + 1) / 2, means, atol=0.01)
 
 
+def test_the_latents_of_2014_are_uniform_and_have_unit_variance():
+    latents = original_networks.latents(random.row_keys(jax.random.key(0), 400))
+    assert latents.shape == (400, 100)
+    assert np.abs(latents).max() < np.sqrt(3)
+    np.testing.assert_allclose(np.var(latents), 1.0, atol=0.02)
+    np.testing.assert_allclose(np.quantile(latents, 0.75), np.sqrt(3) / 2, atol=0.03)
+
+
 def test_the_judge_of_2014_sees_ink():
     gan = original.build(original.Config(hidden=(4, 8)), run.DataSpec((4, 4, 1), ("a", "b")))
     state = gan.init(jax.random.key(0))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -39,14 +40,26 @@ def normal(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
     return radius * np.cos(2.0 * np.pi * uniform(seed, f"{stream}/angle", counters))
 
 
-# Room for the orders of a population's seeds, or of several streams, at once.
-@functools.lru_cache(maxsize=16)
 def permutation(seed: int, epoch: int, count: int, stream: str = "") -> np.ndarray:
     """The order [count] in which epoch `epoch` visits `count` examples, read-only; no two streams
     agree.
     """
-    order = np.argsort(bits(seed, f"{stream}epoch {epoch}", np.arange(count)), kind="stable")
-    order.setflags(write=False)
+    return _orders(seed, count, stream)(epoch)
+
+
+@functools.lru_cache(maxsize=256)
+def _orders(seed: int, count: int, stream: str) -> Callable[[int], np.ndarray]:
+    """The orders of the epochs of one stream, which keeps two, as a batch may straddle them: a
+    stream of few examples, with many epochs in a batch, does not push out those of the others.
+    """
+
+    @functools.lru_cache(maxsize=2)
+    def order(epoch: int) -> np.ndarray:
+        draws = bits(seed, f"{stream}epoch {epoch}", np.arange(count))
+        found = np.argsort(draws, kind="stable")
+        found.setflags(write=False)
+        return found
+
     return order
 
 

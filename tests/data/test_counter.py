@@ -56,6 +56,14 @@ def test_a_permutation_holds_each_index_once_and_differs_between_epochs():
         orders[0][0] = 1
 
 
+def test_streams_of_few_examples_do_not_push_out_the_orders_of_many():
+    held = [counter.permutation(seed, 0, 301) for seed in range(40)]
+    for epoch in range(40):
+        counter.permutation(0, epoch, 7, "few ")
+    for seed, order in enumerate(held):
+        assert counter.permutation(seed, 0, 301) is order
+
+
 def test_draws_are_pinned_so_that_no_release_reorders_a_run_that_is_resumed():
     assert counter.permutation(0, 0, 8).tolist() == [6, 4, 0, 1, 7, 3, 5, 2]
     expected = [-0.6145776608882443, -0.41418105169017233, -1.16873889383972]
