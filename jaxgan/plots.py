@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxgan import data
+from jaxgan.metrics import minimax
 
 Draw = Callable[[Any], np.ndarray]
 
@@ -103,16 +104,10 @@ def line(
     right.plot(x, best, "--", color="black", label="D* = p / (p + q)")
     if judge is not None:
         right.plot(x, sigmoid(judge(x[:, None])), color="crimson", label="D")
-        reached = value(judge(real[:, None]), judge(fake[:, None]))
+        reached = minimax.value(judge(real[:, None]), judge(fake[:, None]))
         axes.set_title(f"V(D) = {reached:.4f}, at the optimum -log 4 = {-math.log(4):.4f}")
     figure.legend(loc="outside lower center", ncols=4)
     return _rendered(figure)
-
-
-def value(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:
-    """V(D) = E log D(x) + E log(1 - D(G(z))), in float64, from logits on real [N] and fake [M]."""
-    real, fake = (np.asarray(logits, np.float64) for logits in (real_logits, fake_logits))
-    return float(-np.logaddexp(0, -real).mean() - np.logaddexp(0, fake).mean())
 
 
 def kernel_density(points: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import math
 from types import SimpleNamespace
 
 import jax
@@ -173,18 +172,6 @@ def test_points_of_three_dimensions_are_refused():
     solid = data.Mixture("solid", np.zeros((1, 3)), 1.0)
     with pytest.raises(ValueError, match="3 dimensions"):
         plots.picture_of(solid, lambda state: np.zeros((4, 3)))
-
-
-def test_the_value_of_an_undecided_discriminator_is_minus_log_4():
-    assert plots.value(np.zeros(5), np.zeros(7)) == pytest.approx(-math.log(4))
-
-
-def test_the_value_is_that_of_goodfellow_2014_and_survives_extreme_logits():
-    real, fake = np.array([0.3, -1.2]), np.array([2.0, -0.5, 0.1])
-    expected = np.log(plots.sigmoid(real)).mean() + np.log(1 - plots.sigmoid(fake)).mean()
-    assert plots.value(real, fake) == pytest.approx(expected)
-    assert plots.value(np.array([-1e5]), np.array([1e5])) == -2e5
-    assert plots.value(np.array([1e5]), np.array([-1e5])) == 0.0
 
 
 def test_the_kernel_density_is_scipys():

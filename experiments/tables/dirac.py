@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from experiments.tables import frame
-
-if TYPE_CHECKING:
-    import numpy as np
 
 # By game: its title, whether theory says that it converges, and |(theta, psi)| after 500 steps of
 # the vector field in NumPy, players moving at once, theta first and psi first.
@@ -149,6 +145,7 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
     from experiments import vanilla
     from jaxgan import run
     from jaxgan.data import mixtures
+    from jaxgan.metrics import minimax
 
     config = vanilla.Config(
         data="gauss1d",
@@ -169,7 +166,7 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
         fake = np.asarray(trained.sample(1, settings["samples"]))
         judge = trained.state["discriminator"]
         found = {
-            "value": _value(np.asarray(judge(real)), np.asarray(judge(fake))),
+            "value": minimax.value(judge(real), judge(fake)),
             "mean": fake.mean(dtype=np.float64),
             "deviation": fake.std(dtype=np.float64),
             "error": np.abs(1 / (1 + np.exp(-np.asarray(judge(around)))) - 0.5).max(),
@@ -177,14 +174,6 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
         for name, number in found.items():
             numbers.setdefault(name, []).append(float(number))
     return frame.Measured(numbers)
-
-
-def _value(real: np.ndarray, fake: np.ndarray) -> float:
-    """V(D) from logits, in float64."""
-    import numpy as np
-
-    wide = -real.astype(np.float64), fake.astype(np.float64)
-    return -sum(float(np.logaddexp(0, logits).mean()) for logits in wide)
 
 
 TABLE = frame.Table(

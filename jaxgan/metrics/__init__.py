@@ -2,5 +2,5 @@
 
 What compares sets of images sees them piece by piece (`streaming`). What takes its arrays whole is
 of few and small ones: `modes` of points, `parzen` and `path_length` of samples, `psnr_ssim` image
-by image, `probes` and `clusters` of features.
+by image, `probes` and `clusters` of features, `minimax` of logits.
 """
