@@ -102,11 +102,10 @@ TABLE = frame.Table(
         "with momentum 0.5, step sizes 1e-3 (generator) and 1e-4 (discriminator), both moving at "
         "once. PacGAN and minibatch discrimination are the non-saturating GAN with that piece; "
         "WGAN-GP has the weight 0.1, 5 critic steps a round and Adam(1e-4, 0.5, 0.9) of its "
-        "authors' toy; the unrolled discriminator's Adam has 1e-8 added to its mean squares, where "
-        "the notebook adds it to their root; RpGAN has R1 and R2 of gamma 0.03 in every step, "
-        "players that alternate, and Adam(3e-3, 0.5, 0.99), whose step sizes fall to 0 from the "
-        "middle on: the only row whose settings were chosen here, on other seeds than the table's. "
-        "2,500 points of each model; the seeds train together."
+        "authors' toy; RpGAN has R1 and R2 of gamma 0.03 in every step, players that alternate, "
+        "and Adam(3e-3, 0.5, 0.99), whose step sizes fall to 0 from the middle on: the only row "
+        "whose settings were chosen here, on other seeds than the table's. 2,500 points of each "
+        "model; the seeds train together."
     ),
     scope={
         "default": (
