@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 
 class RunError(Exception):
     """A run that cannot start as asked: what was found, what was expected, what to do."""
@@ -25,3 +28,20 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
+    """The exit code of `act`, 0 where it gives none; what ended it is one sentence on stderr:
+    `interrupted` where that was Ctrl-C before there was anything to save.
+    """
+    try:
+        return act() or 0
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    except Interrupted as interrupt:
+        print(interrupt, file=sys.stderr)
+        return interrupt.code
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130

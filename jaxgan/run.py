@@ -19,8 +19,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from jaxgan import experiments, rundir
-from jaxgan.errors import Interrupted, RunError
+from jaxgan import errors, experiments, rundir
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -183,19 +182,11 @@ def command(module: ModuleType, arguments: Sequence[str]) -> int:
     # Orbax logs what it raises, with a traceback, before the run can say it in a sentence.
     for logger in ("absl", "asyncio"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)
-    try:
-        experiment = experiments.of(module)
-        train(module, parse(experiment, arguments))
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
-    except Interrupted as interrupt:
-        print(interrupt, file=sys.stderr)
-        return interrupt.code
-    except KeyboardInterrupt:
-        print("interrupted before the first step: nothing to save", file=sys.stderr)
-        return 130
-    return 0
+
+    def act() -> None:
+        train(module, parse(experiments.of(module), arguments))
+
+    return errors.exit_code(act, interrupted="interrupted before the first step: nothing to save")
 
 
 def train(module: ModuleType, config: Common) -> pathlib.Path:

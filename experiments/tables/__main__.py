@@ -7,7 +7,7 @@
     python -m experiments.tables --quick              proves that each table runs; keeps nothing
 
 It may be stopped at any time and goes on where it was; what is finished is not run again. A table
-takes at most 45 minutes on 2 cores, --quick at most 10 minutes for all.
+takes at most 45 minutes on 2 cores (encoders over an hour), --quick at most 10 minutes for all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tyro
 
 from experiments import tables
 from experiments.tables import page, running
-from jaxgan.errors import Interrupted, RunError
+from jaxgan.errors import RunError, exit_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,25 +56,18 @@ class Config:
 def main(arguments: Sequence[str]) -> int:
     """The exit code of a run with these arguments."""
     config = tyro.cli(Config, args=list(arguments), description=__doc__, prog="experiments.tables")
-    try:
-        if config.quick and config.full:
-            raise RunError("--quick and --full are two budgets; give one of them")
-        if config.quick and config.results == running.Places().results:
-            with tempfile.TemporaryDirectory(prefix="jaxgan-tables-") as folder:
-                path = Path(folder)
-                return play(
-                    dataclasses.replace(config, results=path / "results", work=path / "work")
-                )
+    return exit_code(lambda: start(config), interrupted="interrupted; what is finished is kept")
+
+
+def start(config: Config) -> int:
+    """`play`, whose results --quick throws away; RunError on two budgets at once."""
+    if config.quick and config.full:
+        raise RunError("--quick and --full are two budgets; give one of them")
+    if not config.quick or config.results != running.Places().results:
         return play(config)
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
-    except Interrupted as interrupt:
-        print(interrupt, file=sys.stderr)
-        return interrupt.code
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is kept", file=sys.stderr)
-        return 130
+    with tempfile.TemporaryDirectory(prefix="jaxgan-tables-") as folder:
+        path = Path(folder)
+        return play(dataclasses.replace(config, results=path / "results", work=path / "work"))
 
 
 def play(config: Config) -> int:
