@@ -231,7 +231,7 @@ def _rpgan(count: int) -> Recipe:
     """The loss of R3GAN (Huang et al. 2024) and its penalties in every step; the step sizes fall
     from the middle of the `count` steps on.
     """
-    rate = schedules.linear_from(3e-3, 0.5, steps=count)
+    rate = schedules.linear_from(5e-3, 0.5, steps=count)
 
     def penalty(judge: Callable[[Array], Array], real: Array, fake: Array, keys: Keys) -> Array:
         return penalties.r1(judge, real, gamma=GAMMA) + penalties.r2(judge, fake, gamma=GAMMA)
@@ -239,6 +239,6 @@ def _rpgan(count: int) -> Recipe:
     return Recipe(
         loss=losses.relativistic_paired(),
         penalty=penalty,
-        optimisers=_adams(rate, rate, beta2=0.99),
+        optimisers=_adams(rate, rate, beta1=0.0, beta2=0.99),
         schedule=steps.alternate,
     )
