@@ -69,7 +69,7 @@ class Generator(linen.Module):
 
 def at_means(params: Any, images: np.ndarray) -> Any:
     """The generator's parameters whose last biases are those at which each pixel has its mean over
-    these images, uint8 [N, H, W, C] (pylearn2's `init_bias_target_marginals`).
+    these images, uint8 [N, H, W, C] (pylearn2's `init_sigmoid_bias_from_marginals`).
     """
     means = np.clip(np.mean(images, axis=0).ravel() / 255, 1e-7, 1 - 1e-7)
     bias = jnp.asarray(np.log(means / (1 - means)), jnp.float32)

@@ -32,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
 
 def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
     """The exit code of `act`, 0 where it gives none; what ended it is one sentence on stderr:
-    `interrupted` where that was Ctrl-C before there was anything to save.
+    `interrupted` for a Ctrl-C that nothing below had words for.
     """
     try:
         return act() or 0
