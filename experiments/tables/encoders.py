@@ -39,8 +39,8 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "default": {
         "infogan": {**INFOGAN, "seeds": 1},
-        "bigan": {"flags": {**bigan.PRESETS["paper"], "steps": 20_000}, "seeds": 1, **MNIST},
-        "dcgan": {"flags": {"steps": 3000}, "seeds": 2, "draws": 5, **SLACK},
+        "bigan": {"flags": {**bigan.PRESETS["paper"], "steps": 10_000}, "seeds": 1, **MNIST},
+        "dcgan": {"flags": {"steps": 2000}, "seeds": 2, "draws": 5, **SLACK},
     },
     "full": {
         "infogan": {**INFOGAN, "seeds": 5},
@@ -264,8 +264,8 @@ TABLE = frame.Table(
     scope={
         "default": (
             "InfoGAN: the full protocol of its authors' launcher, 5000 steps, one seed. BiGAN: a "
-            "cut, 20,000 steps (43 epochs) instead of 156,000 (400), with step sizes that fall in "
-            "the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, 3000 steps."
+            "cut, 10,000 steps (21 epochs) instead of 156,000 (400), with step sizes that fall in "
+            "the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, 2000 steps."
         ),
         "full": (
             "InfoGAN with 5 seeds, BiGAN for all its 400 epochs, DCGAN for 9000 steps on garments "

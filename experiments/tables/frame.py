@@ -9,8 +9,8 @@ its columns and its pieces, for a budget of `frame.BUDGETS`:
 
     quick    seconds a piece, and at most a minute a table: proves that everything runs. Its
              results go to a temporary folder and never into the page.
-    default  meant for at most 45 minutes a table on 2 cores.
-    full     the paper's protocol, where `default` cuts it; a table without a cut leaves it out of
+    default  at most 45 minutes a table on 2 cores.
+    full     the paper's protocol or nearer to it, where `default` cuts it; else left out of
              `scope`.
 
 A piece is a row: it is run by itself, and what it found is a file. `piece.measure(settings,
