@@ -265,6 +265,29 @@ def test_nothing_is_found_in_a_healthy_dcgan(tmp_path):
     assert "params, and a Jacobian of" in report["not examined"]["the game's Jacobian"]
 
 
+@pytest.mark.slow
+def test_images_of_a_model_that_knows_three_kinds_of_ten_have_lost_modes(tmp_path):
+    dcgan = importlib.import_module("experiments.dcgan")
+    fashion = data.load("fashion").train
+    images, labels = fashion.images, fashion.labels  # type: ignore[attr-defined]
+    np.savez(tmp_path / "three.npz", images=images[np.isin(labels, (1, 4, 9))])
+    common = {"width": 16, "sample_every": 0, "log_every": 25}
+    three = dcgan.Config(
+        workdir=str(tmp_path / "three"), data=f"npz:{tmp_path / 'three.npz'}", steps=1500, **common
+    )
+    known = on_one_device(dcgan, three)
+    assert diagnosed(known)["findings"] == []
+    stuck = {"generator_learning_rate": 1e-9, "discriminator_learning_rate": 1e-9}
+    ten = dcgan.Config(
+        workdir=str(tmp_path / "ten"), init_from=str(known), steps=300, **common, **stuck
+    )
+    found = the("modes lost", diagnosed(on_one_device(dcgan, ten)))
+    assert (
+        found["evidence"]["coverage"] < 0.5 * found["evidence"]["coverage by other real examples"]
+    )
+    assert "jaxgan.nn.packing.Packed" in [remedy["do"] for remedy in found["advice"]]
+
+
 # --- every model ----------------------------------------------------------------------------------
 
 

@@ -199,21 +199,43 @@ def test_samples_less_than_half_as_far_apart_as_real_ones_have_collapsed():
     assert samples.collapsed(cloud(300, scale=0.6, seed=1), real) is None
 
 
+def clusters(modes, seed, count=500):
+    """Points in the first of five places, round each of which is a cloud."""
+    places = np.random.default_rng(seed).integers(modes, size=count)
+    return (20 * np.eye(6))[places] + cloud(count, seed=seed)
+
+
+def test_samples_that_are_of_four_kinds_of_five_have_lost_modes():
+    real = clusters(5, 0)
+    found = samples.kinds_lost(clusters(4, 1), real)
+    assert found is not None and found.kind == "modes lost"
+    fifth = np.mean(real[:, 4] > 10)
+    assert found.evidence["real examples that are of them"] == pytest.approx(fifth)
+    assert found.evidence["kinds"] == 10  # of fifty examples each
+    assert samples.kinds_lost(clusters(5, 1), real) is None
+    few = clusters(5, 0, count=samples.EACH)
+    assert samples.kinds_lost(clusters(1, 1), few) is None  # too few to have kinds
+    twice = np.repeat(clusters(5, 0, count=4), 100, axis=0)
+    assert samples.kinds_lost(twice, twice) is None  # fewer different ones than kinds
+
+
+def test_a_kind_is_lost_below_a_tenth_of_its_share():
+    real = clusters(5, 0)
+    rest = clusters(4, 1, count=960)
+    seldom, often = (20 * np.eye(6)[4] + cloud(n, seed=2) for n in (10, 60))
+    assert samples.kinds_lost(np.vstack([rest, seldom]), real) is not None
+    assert samples.kinds_lost(np.vstack([rest, often]), real) is None
+
+
 def test_good_samples_of_part_of_the_data_have_lost_modes():
-    centres = 20 * np.eye(6)[:5]
-
-    def drawn(modes, seed):
-        places = np.random.default_rng(seed).integers(modes, size=500)
-        return centres[places] + cloud(500, seed=seed)
-
-    real, others = drawn(5, 0), drawn(5, 1)
-    part = samples.fidelity(drawn(2, 2), real, others)
+    real, others = clusters(5, 0), clusters(5, 1)
+    part = samples.fidelity(clusters(2, 2), real, others)
     found = samples.uncovered(part)
     assert found is not None and found.kind == "modes lost"
     assert found.evidence["coverage"] == pytest.approx(0.4, abs=0.05)
     assert not part.poor
-    assert samples.uncovered(samples.fidelity(drawn(5, 3), real, others)) is None
-    far = samples.fidelity(100 + drawn(2, 2), real, others)
+    assert samples.uncovered(samples.fidelity(clusters(5, 3), real, others)) is None
+    far = samples.fidelity(100 + clusters(2, 2), real, others)
     assert far.poor
     assert samples.uncovered(far) is None  # coverage says nothing of what is nowhere
 
@@ -237,6 +259,13 @@ def test_the_gravest_fault_of_samples_is_the_one_that_is_told():
     assert samples.failing(cloud(200, seed=2), sides) is None
     alike = samples.failing(cloud(200, scale=0.1), sides)
     assert alike is not None and alike.kind == "collapsed"
+    five = samples.Sides(clusters(5, 0), clusters(5, 1))
+    part = samples.failing(clusters(4, 2), five)
+    assert part is not None and "kinds without samples" in part.evidence
+    some = clusters(5, 0)[:40]  # as real as any, and next to few
+    variants = samples.failing(np.repeat(some, 12, axis=0), five)
+    assert variants is not None and "coverage" in variants.evidence
+    assert samples.failing(100 + clusters(2, 2), five) is None  # of no kind
     broken = samples.failing(np.where(real > 2, np.nan, real), sides)
     assert broken is not None and broken.kind == "not finite"
     assert samples.poor(np.where(real > 2, np.nan, real), sides)

@@ -259,6 +259,20 @@ def test_machines_tell_blobs_apart_whatever_the_units_of_the_features():
     assert np.mean(found == labels[60:]) > 0.9
 
 
+@pytest.mark.parametrize("size", [4, 50])
+def test_machines_of_coordinates_are_those_of_the_rows(size):
+    draws = np.random.default_rng(0)
+    rows, labels = draws.normal(size=(20, size)), np.arange(20) % 3
+    rows[1] = rows[0]  # a span smaller than there are rows
+    coordinates, basis = margins.in_their_span(rows)
+    assert coordinates.shape == (20, min(20, size))
+    np.testing.assert_allclose(coordinates @ basis.T, rows, atol=1e-12)
+    direct = margins.machines(rows, labels, cost=0.1)
+    few = margins.machines(coordinates, labels, cost=0.1)
+    np.testing.assert_allclose(basis @ few[:-1], direct[:-1], atol=1e-4)
+    np.testing.assert_allclose(few[-1], direct[-1], atol=1e-4)
+
+
 def test_features_are_the_largest_values_of_every_layer():
     gan = dcgan.build(
         shape=(28, 28, 1),

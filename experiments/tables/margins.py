@@ -47,15 +47,27 @@ def classify(
     """
     mean, deviation = np.mean(train, axis=0), np.std(train, axis=0)
     deviation[deviation == 0] = 1
-    rows = ((train - mean) / deviation).astype(np.float64)
+    rows, basis = in_their_span(((train - mean) / deviation).astype(np.float64))
     aside = np.arange(len(rows)) % 5 == 4
 
     def right(cost: float) -> float:
         weights = machines(rows[~aside], labels[~aside], cost=cost)
         return float(np.mean(decided(weights, rows[aside]) == labels[aside]))
 
-    best = max(costs, key=right)
-    return decided(machines(rows, labels, cost=best), (features - mean) / deviation)
+    best = machines(rows, labels, cost=max(costs, key=right))
+    weights = np.vstack([basis @ best[:-1], best[-1:]])
+    return decided(weights, (features - mean) / deviation)
+
+
+def in_their_span(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows [N, F] by their coordinates [N, R] in an orthonormal basis [F, R] of a space that
+    holds them all, R the smaller of N and F.
+
+    The weights of `machines` lie in the span of the rows, whatever the cost, so that few rows of
+    many features are told apart by as few coordinates.
+    """
+    basis, coordinates = np.linalg.qr(rows.T)
+    return coordinates.T, basis
 
 
 def decided(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -7,9 +7,11 @@ from: what they score is what there is to reach.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
+from scipy.cluster import vq
 
 from jaxgan.data import Mixture
 from jaxgan.diagnosis.finding import Finding
@@ -33,6 +35,15 @@ is.
 
 TENTH = 0.1
 """A mode with less than a tenth of the points of an even share is lost: chance leaves it more."""
+
+KINDS = 20
+"""Into so many kinds real examples are divided, at most."""
+
+EACH = 50
+"""Real examples of a kind, on average, that make a share of them more than chance."""
+
+LEAST_LOST = 0.05
+"""The share of real examples, all kinds without samples together, below which none is missed."""
 
 AT_MODES = 0.25
 """The share of points within three standard deviations of a mode below which samples are poor:
@@ -90,7 +101,10 @@ def failing(generated: np.ndarray, sides: Sides) -> Finding | None:
         return found
     if sides.mixture is not None:
         return modes_lost(generated, sides.mixture)
-    return uncovered(fidelity(generated, sides.known, sides.unknown))
+    found = fidelity(generated, sides.known, sides.unknown)
+    if found.poor:  # what lies where no data are is of no kind
+        return None
+    return kinds_lost(generated, sides.known) or uncovered(found)
 
 
 def poor(generated: np.ndarray, sides: Sides) -> bool:
@@ -173,6 +187,42 @@ def uncovered(found: Fidelity) -> Finding | None:
     )
 
 
+def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
+    """Samples [N, F] of which some kinds of the real examples [M, F] have next to none, each sample
+    being of the kind that it is nearest to: kinds are clusters by k-means, as the bins of
+    Richardson and Weiss 2018 (On GANs and GMMs, section 3).
+    """
+    count = min(KINDS, len(real) // EACH)
+    if count < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a kind that nothing is left of
+        centres, _ = vq.kmeans2(real, count, iter=50, minit="++", rng=np.random.default_rng(0))
+    of_real = shares(real, centres)
+    lost = shares(generated, centres) < TENTH * of_real
+    missed = float(np.sum(of_real[lost]))
+    if missed < LEAST_LOST:
+        return None
+    kinds = int(np.sum(of_real > 0))
+    return Finding(
+        "modes lost",
+        "The generator draws only part of the data: next to no samples are of "
+        f"{int(np.sum(lost))} of {kinds} kinds of real examples.",
+        None,
+        {
+            "kinds without samples": float(np.sum(lost)),
+            "kinds": float(kinds),
+            "real examples that are of them": missed,
+        },
+    )
+
+
+def shares(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The share of the rows [N, F] that each centre [K, F] is the nearest to, [K]."""
+    squared = np.concatenate([part for _, part in distances.blocks(rows, centres)])
+    return np.bincount(np.argmin(squared, axis=1), minlength=len(centres)) / len(rows)
+
+
 def scattered(points: np.ndarray, mixture: Mixture) -> bool:
     """Whether most points [N, D] lie at no mode of the mixture."""
     return modes.coverage(points, mixture).high_quality < AT_MODES
@@ -182,15 +232,13 @@ def modes_lost(points: np.ndarray, mixture: Mixture) -> Finding | None:
     """Points [N, D] of which some modes have next to none: each point counts for the mode that it
     is nearest to, however far.
     """
-    centres = mixture.centres
-    squared = np.concatenate([part for _, part in distances.blocks(points, centres)])
-    shares = np.bincount(np.argmin(squared, axis=1), minlength=len(centres)) / len(points)
-    kept = int(np.sum(shares >= TENTH / len(centres)))
-    if kept == len(centres):
+    count = len(mixture.centres)
+    kept = int(np.sum(shares(points, mixture.centres) >= TENTH / count))
+    if kept == count:
         return None
     return Finding(
         "modes lost",
-        f"The generator has lost {len(centres) - kept} of {len(centres)} modes.",
+        f"The generator has lost {count - kept} of {count} modes.",
         None,
-        {"modes with samples": float(kept), "modes": float(len(centres))},
+        {"modes with samples": float(kept), "modes": float(count)},
     )
