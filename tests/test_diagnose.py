@@ -282,9 +282,7 @@ def test_images_of_a_model_that_knows_three_kinds_of_ten_have_lost_modes(tmp_pat
         workdir=str(tmp_path / "ten"), init_from=str(known), steps=300, **common, **stuck
     )
     found = the("modes lost", diagnosed(on_one_device(dcgan, ten)))
-    assert (
-        found["evidence"]["coverage"] < 0.5 * found["evidence"]["coverage by other real examples"]
-    )
+    assert found["evidence"]["real examples that are of them"] > 0.1
     assert "jaxgan.nn.packing.Packed" in [remedy["do"] for remedy in found["advice"]]
 
 

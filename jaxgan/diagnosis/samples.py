@@ -192,7 +192,7 @@ def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
     being of the kind that it is nearest to: kinds are clusters by k-means, as the bins of
     Richardson and Weiss 2018 (On GANs and GMMs, section 3).
     """
-    count = min(KINDS, len(real) // EACH)
+    count = min(KINDS, len(real) // EACH, len(np.unique(real, axis=0)))
     if count < 2:
         return None
     with warnings.catch_warnings():
