@@ -115,7 +115,8 @@ def _codes(settings: Settings) -> frame.Part:
         source="The paper's: an error of 5 % (section 7.2), without saying of how many runs.",
         note=(
             "On the 10,000 test images. One-to-one: each of the code's ten values has another "
-            "class; purity: several may have the same."
+            "class; purity: several may have the same. One run says little: InfoGAN with the "
+            "same seed on an NVIDIA H100 found 80.2 %."
         ),
     )
 
