@@ -28,6 +28,7 @@ from jaxgan import (
     visualise,
 )
 from jaxgan import run as runner
+from jaxgan.data import partly
 from jaxgan.diagnosis import columns, examining, reading, samples
 from jaxgan.models import vanilla
 
@@ -141,6 +142,14 @@ def test_what_a_model_makes_images_of_is_named(role, source):
     question = types.SimpleNamespace(record=record, trained=None)
     part = examining.of_samples(question, {}, count=10)  # type: ignore[arg-type]
     assert part.unexamined == {"the samples": f"the model makes images of {source}"}
+
+
+def test_few_images_of_data_with_few_labels_are_compared_like_any():
+    plain = data.load("fashion")
+    some = plain._replace(train=partly.partly_labelled(plain.train, 100))
+    known = reading.sides(some, 50).known
+    assert known.shape == (50, 64)
+    np.testing.assert_array_equal(known, reading.sides(plain, 50).known)
 
 
 def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):

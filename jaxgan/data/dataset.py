@@ -113,16 +113,24 @@ class Dataset:
 
         A set that is sorted by class stays balanced. Raises DataError where there are fewer.
         """
+        return self.subset(self.evenly(count))
+
+    def evenly(self, count: int) -> np.ndarray:
+        """The rows of `count` images spread evenly over the dataset, int [count]; DataError where
+        there are fewer.
+        """
         if not 1 <= count <= len(self):
             raise DataError(
                 f"{self.name}: {count} images were asked for; "
                 f"expected 1 to {len(self)}, as many as there are"
             )
-        return self.subset(np.arange(count) * len(self) // count)
+        return np.arange(count) * len(self) // count
 
-    def float_images(self) -> np.ndarray:
-        """All images as float32 [N, H, W, C] in [-1, 1], in stored order and never mirrored."""
-        return pixels.to_float(self.images)
+    def float_images(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """All images, or those at `rows`, as float32 [N, H, W, C] in [-1, 1], in stored order and
+        never mirrored.
+        """
+        return pixels.to_float(self.images if rows is None else self.images[rows])
 
 
 def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:

@@ -223,7 +223,7 @@ def sides(given: data.Splits, count: int) -> Sides:
 
     def some(source: data.Source) -> np.ndarray:
         if isinstance(source, data.Dataset):  # a batch may hold some of them more than once
-            return samples.rows(source.take(size).float_images())
+            return samples.rows(source.float_images(source.evenly(size)))
         return samples.rows(source.batch(seed=0, step=0, size=size)["image"])
 
     known, unknown = map(some, given[:2])

@@ -108,6 +108,7 @@ def test_a_subset_keeps_order_labels_and_classes():
 
 def test_taking_spreads_evenly_over_the_set():
     assert numbered(20).take(5).images[:, 0, 2, 0].tolist() == [0, 4, 8, 12, 16]
+    assert numbered(20).evenly(5).tolist() == [0, 4, 8, 12, 16]
     assert len(numbered().take(COUNT)) == COUNT
     with pytest.raises(data.DataError, match="24 images were asked for; expected 1 to 23"):
         numbered().take(24)
