@@ -7,7 +7,7 @@
     python -m experiments.tables --quick              proves that each table runs; keeps nothing
 
 It may be stopped at any time and goes on where it was; what is finished is not run again. A table
-takes at most 45 minutes on 2 cores; --quick at most 10 minutes for all.
+is meant to take at most 45 minutes on 2 cores; --quick at most 10 minutes for all.
 """
 
 from __future__ import annotations

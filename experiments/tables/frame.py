@@ -9,7 +9,7 @@ its columns and its pieces, for a budget of `frame.BUDGETS`:
 
     quick    seconds a piece, and at most a minute a table: proves that everything runs. Its
              results go to a temporary folder and never into the page.
-    default  at most 45 minutes a table on 2 cores.
+    default  meant for at most 45 minutes a table on 2 cores.
     full     the paper's protocol or nearer to it, where `default` cuts it; else left out of
              `scope`.
 

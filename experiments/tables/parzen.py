@@ -126,9 +126,7 @@ def centres(rows: np.ndarray, count: int, *, rounds: int = 5) -> np.ndarray:
 
     means = rows[np.arange(count) * len(rows) // count]
     for _ in range(rounds):
-        nearest = np.concatenate(
-            [np.argmin(squared, axis=1) for _, squared in distances.blocks(rows, means)]
-        )
+        nearest = distances.nearest(rows, means)
         members = scipy.sparse.csr_matrix(
             (np.ones(len(rows), rows.dtype), (nearest, np.arange(len(rows)))),
             shape=(count, len(rows)),

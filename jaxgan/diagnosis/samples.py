@@ -34,7 +34,7 @@ is.
 """
 
 TENTH = 0.1
-"""A mode with less than a tenth of the points of an even share is lost: chance leaves it more."""
+"""A mode with less than a tenth of the points that are its share is lost: chance leaves it more."""
 
 KINDS = 20
 """Into so many kinds real examples are divided, at most."""
@@ -219,8 +219,7 @@ def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
 
 def shares(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """The share of the rows [N, F] that each centre [K, F] is the nearest to, [K]."""
-    squared = np.concatenate([part for _, part in distances.blocks(rows, centres)])
-    return np.bincount(np.argmin(squared, axis=1), minlength=len(centres)) / len(rows)
+    return np.bincount(distances.nearest(rows, centres), minlength=len(centres)) / len(rows)
 
 
 def scattered(points: np.ndarray, mixture: Mixture) -> bool:

@@ -25,3 +25,10 @@ def blocks(
         squared += squares
         squared += np.sum(rows * rows, axis=1)[:, None]
         yield slice(start, start + len(rows)), np.maximum(squared, 0.0, out=squared)
+
+
+def nearest(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Which row of `right` [M, F] is the nearest to each row of `left` [N, F], int [N]; of rows
+    equally near, the first.
+    """
+    return np.concatenate([np.argmin(squared, axis=1) for _, squared in blocks(left, right)])

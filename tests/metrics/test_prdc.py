@@ -105,3 +105,11 @@ def test_sets_without_enough_neighbours_are_refused():
         prdc.density_coverage(features(3), features(5))
     with pytest.raises(ValueError, match="neighbours is 0"):
         prdc.precision_recall(features(9), features(9), neighbours=0)
+
+
+def test_the_nearest_row_is_found_across_blocks_and_of_equals_the_first():
+    rows, others = features(1200), features(30, seed=1)
+    apart = np.sum(np.square(rows[:, None] - others), axis=2)
+    np.testing.assert_array_equal(distances.nearest(rows, others), np.argmin(apart, axis=1))
+    twice = np.concatenate([others, others])
+    np.testing.assert_array_equal(distances.nearest(others, twice), np.arange(30))
