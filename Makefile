@@ -26,7 +26,7 @@ test: ## run the suite
 
 test-slow: ## run the tests that take minutes
 	@$(setup) test
-	@JAXGAN_TESTS_OPTIMISED=1 $(python) -m pytest -n $(JOBS) --dist worksteal -m slow $(ARGS)
+	@JAXGAN_TESTS_OPTIMIZED=1 $(python) -m pytest -n $(JOBS) --dist worksteal -m slow $(ARGS)
 
 test-reference: ## run the tests that compare with other implementations
 	@$(setup) reference

@@ -4,7 +4,7 @@ r"""Emoji and what they are called, as an archive that text-to-image learns from
     python -m experiments.text_to_image --data npz:emoji.npz --steps 5500 --matching 1500 \
         --width 32 --discriminator-width 32 --generator-learning-rate 4e-4 \
         --discriminator-learning-rate 2e-4
-    python -m experiments.judge_captions RUN
+    python -m experiments.evaluation.garment_captions RUN
 
 40 minutes on 2 CPU cores (119 images a second in the game). Then two networks that never saw the
 model find the caption of 49.7 % of the held-out drawings among the first 10 of 100; by chance 10 %,

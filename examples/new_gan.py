@@ -71,7 +71,7 @@ def train(count, *, seed=0, per_call=500):
         real = [RING.batch(seed=seed, step=start + i, size=256)["image"] for i in range(per_call)]
         state, _ = run(state, {"image": np.stack(real)})
     points = mgan.sample(state.averaged(), random.row_keys(jax.random.key(seed), 2_500))
-    distances = np.linalg.norm(np.asarray(points)[:, None] - RING.centres, axis=2)
+    distances = np.linalg.norm(np.asarray(points)[:, None] - RING.centers, axis=2)
     return np.mean(distances < 3 * RING.std, axis=0)
 
 

@@ -2,14 +2,14 @@
 garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
 
     python -m experiments.bigan
-    python -m experiments.encodings RUN      # what its encoder keeps of images and their classes
+    python -m experiments.evaluation.encodings RUN      # what its encoder keeps of images and their classes
 
 On 2 CPU cores, 5000 steps at 830 images/s: 6 minutes. G(E(x)) keeps the class of 65.1 % of 2,000
 held-out images, and those of one label differ from each other, on average, at least 0.81 times as
 much as its photographs do. A linear probe on the encoder's features is right on 85.6 % (untrained
-84.7 %, on pixels 84.8 %), the nearest neighbour on 79.0 % (untrained 80.2 %, on pixels 81.0 %).
+84.7 %, on pixels 84.8 %), the nearest neighbor on 79.0 % (untrained 80.2 %, on pixels 81.0 %).
 Longer is not better: after 14,000 steps, when the discriminator is right on 98 % of the pairs, 40.9
-% keep their class, while the probe is right on 87.0 % and the nearest neighbour on 83.0 %.
+% keep their class, while the probe is right on 87.0 % and the nearest neighbor on 83.0 %.
 
 The pictures of a run show held-out images, each above its G(E(x)), and two rows of samples.
 """
@@ -19,27 +19,29 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from jaxgan.data import Splits
+    from jaxgan.plotting.image_grids import Picture
     from jaxgan.types import GAN
-    from jaxgan.visualise import Picture
 
 COLUMNS, RECONSTRUCTED, DRAWN = 10, 30, 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Generator, encoder, and a discriminator of pairs."""
 
     steps: int = 5000
     latent_size: int = 50
     generator_learning_rate: float = 5e-4
-    """Step size of the optimiser of the generator, and of that of the encoder."""
+    """Step size of the optimizer of the generator, and of that of the encoder."""
     discriminator_learning_rate: float = 2e-4
     order: Literal["alternate", "simultaneous"] = "simultaneous"
     """Whether generator and encoder answer the moved discriminator, or all move from one state."""
@@ -94,11 +96,11 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
     that contradict each other.
     """
-    from jaxgan import inference
+    from jaxgan.games import bidirectional
     from jaxgan.models import bigan
 
     if config.real_label != 1.0:
@@ -106,13 +108,16 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
             "generator and encoder play the discriminator's game with its labels exchanged, which "
             "must hence be 0 and 1; leave --real-label at 1"
         )
-    options = {**game.options(config, axis_name=axis_name), "optimisers": optimisers(config)}
+    options = {
+        **two_player_flags.options(config, axis_name=axis_name),
+        "optimisers": optimisers(config),
+    }
     if config.order == "simultaneous":
         # Moved from one state, both sides meet the same pairs: they are computed once.
         shared = config.accumulate == 1
-        options |= {"schedule": inference.simultaneously, "shared_noise": shared}
+        options |= {"schedule": bidirectional.simultaneously, "shared_noise": shared}
     return bigan.build(
-        shape=game.image_shape(spec),
+        shape=two_player_flags.image_shape(spec),
         architecture=config.architecture,
         latent_size=config.latent_size,
         prior=config.prior,
@@ -126,16 +131,16 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
 
 def optimisers(config: Config) -> dict[str, Any]:
-    """The optimiser of each side that the flags ask for; ValueError where they contradict each
+    """The optimizer of each side that the flags ask for; ValueError where they contradict each
     other.
     """
     import optax
 
-    from jaxgan import two_player
+    from jaxgan import optimizers
 
-    chosen = game.optimisers(config)
+    chosen = two_player_flags.optimisers(config)
     if config.decay_to:
-        if config.optimiser != "adam":
+        if config.optimizer != "adam":
             raise ValueError("only Adam's step sizes fall exponentially; leave --decay-to at 0")
         constant = round(config.decay_from * config.steps)
 
@@ -148,13 +153,13 @@ def optimisers(config: Config) -> dict[str, Any]:
             "discriminator": config.discriminator_learning_rate,
         }
         chosen = {
-            side: two_player.adam(falling(rate), config.beta1, config.beta2)
+            side: optimizers.adam(falling(rate), config.beta1, config.beta2)
             for side, rate in rates.items()
         }
     if not config.weight_decay:
         return chosen
     decay = optax.add_decayed_weights(config.weight_decay)
-    return {side: optax.chain(decay, optimiser) for side, optimiser in chosen.items()}
+    return {side: optax.chain(decay, optimizer) for side, optimizer in chosen.items()}
 
 
 def picture(gan: GAN, splits: Splits) -> Picture:
@@ -163,7 +168,8 @@ def picture(gan: GAN, splits: Splits) -> Picture:
     import jax.numpy as jnp
     import numpy as np
 
-    from jaxgan import data, random, visualise
+    from jaxgan import data, random
+    from jaxgan.plotting import image_grids
 
     held_out = splits.held_out
     assert isinstance(held_out, data.Dataset)
@@ -181,10 +187,10 @@ def picture(gan: GAN, splits: Splits) -> Picture:
         again, samples = drawn(state)
         rows = np.stack([images, again]).reshape(2, -1, COLUMNS, *images.shape[1:])
         pairs = rows.swapaxes(0, 1).reshape(-1, *images.shape[1:])
-        return visualise.grid(np.concatenate([pairs, samples]), columns=COLUMNS)
+        return image_grids.grid(np.concatenate([pairs, samples]), columns=COLUMNS)
 
     return show
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -1,7 +1,7 @@
-"""Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labelled images.
+"""Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labeled images.
 
     python -m experiments.conditional
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 On 2 CPU cores, 6000 steps of about 0.1 s: 10 minutes. Of 2,000 samples the classifier agrees with
 the class asked for on 86.3 % (on 90.8 % of real held-out images); the mean distance of two samples
@@ -13,15 +13,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Class-conditional GAN."""
 
     steps: int = 6000
@@ -35,7 +37,7 @@ class Config(game.Game):
 
 
 PRESETS = {
-    # Mirza and Osindero 2014, section 4.1, but for the optimiser: SGD there.
+    # Mirza and Osindero 2014, section 4.1, but for the optimizer: SGD there.
     "paper": {
         "architecture": "perceptron",
         "batch_size": 100,
@@ -49,23 +51,23 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape and classes; ValueError where they are not
-    labelled.
+    labeled.
     """
     from jaxgan.models import conditional
 
     return conditional.build(
-        shape=game.image_shape(spec),
+        shape=two_player_flags.image_shape(spec),
         classes=len(spec.classes),
         architecture=config.architecture,
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,
         kernel=config.kernel,
-        **game.options(config, axis_name=axis_name),
+        **two_player_flags.options(config, axis_name=axis_name),
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

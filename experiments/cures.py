@@ -5,7 +5,7 @@
     python -m experiments.tables cures          # all pieces, measured on both
     python -m experiments.tables ring_grid      # those that papers have compared
 
-`experiments/pieces.py` says what each piece is. The defaults are a cut of the papers' protocol,
+`experiments/networks/plane.py` says what each piece is. The defaults are a cut of the papers' protocol,
 which takes 25,000 steps of 512 examples (`--preset paper`).
 """
 
@@ -15,18 +15,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from experiments.pieces import Recipe
     from jaxgan.data import Splits
     from jaxgan.types import GAN
 
+    from .networks.plane import Recipe
+
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """A GAN on the plane."""
 
     data: str = "ring"
@@ -65,36 +67,37 @@ PRESETS = {
 
 def recipe(config: Config, *, axis_name: str | None = None) -> Recipe:
     """The recipe of the configuration's piece; ValueError where there is none of the name."""
-    from experiments import pieces
+    from .networks import plane
 
-    known = pieces.rows(config.steps, pieces.latents(config.latent_size), axis_name=axis_name)
+    known = plane.rows(config.steps, plane.latents(config.latent_size), axis_name=axis_name)
     if config.piece not in known:
         raise ValueError(f"there is no piece {config.piece!r}; the pieces are {', '.join(known)}")
     return known[config.piece]
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model; ValueError on other data than points of two coordinates.
 
     Pieces that group or pack examples do so within a shard, as they would on one device, and raise
     ValueError, when traced, where their size does not divide its rows.
     """
-    from experiments import pieces
+    from .networks import plane
 
     if spec.shape != (2,):
         raise ValueError(f"the data have the shape {spec.shape}; expected points on the plane")
     chosen = recipe(config, axis_name=axis_name)
-    return pieces.build(chosen, pieces.latents(config.latent_size), axis_name=axis_name)
+    return plane.build(chosen, plane.latents(config.latent_size), axis_name=axis_name)
 
 
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
     """The points alone: where packs are judged, no field over the plane shows the verdict."""
-    from experiments.tables import strips
     from jaxgan import data
+
+    from .tables import strips
 
     assert isinstance(splits.train, data.Mixture)
     return strips.picture_of(gan, splits.train)
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

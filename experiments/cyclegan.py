@@ -1,8 +1,8 @@
 """CycleGAN (Zhu et al. 2017): between drawings and garments, without pairs; any two domains.
 
     python -m experiments.cyclegan
-    python -m experiments.judge_translations RUN --beside OTHER     # the score, beside another run
-    python -m jaxgan.translate RUN drawings/ --out garments/        # --source b for the other way
+    python -m experiments.evaluation.garment_translations RUN --beside OTHER     # the score, beside another run
+    jaxgan translate RUN drawings/ --out garments/        # --source b for the other way
 
 By default it sees drawings of one half of the embedded garments and photographs of the other half.
 On 2 CPU cores, 10,000 steps at 37 images/s: 18 minutes. Of 2,000 held-out drawings 82.2 % become
@@ -20,15 +20,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments import translating
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import translation_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(translating.Patches):
+class Config(translation_flags.PatchConfig):
     """Image to image and back, without pairs."""
 
     steps: int = 10_000
@@ -75,21 +77,21 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model between domains of the data's shapes; ValueError where they do not fit."""
     from jaxgan.models import cyclegan
 
     return cyclegan.build(
-        optimisers=translating.adams(config),
+        optimisers=translation_flags.adams(config),
         cycle=config.cycle,
         identity=config.identity,
         pool=config.pool,
         blocks=config.blocks or None,
         patch_size=config.patch_size,
         shared_noise=config.accumulate == 1,
-        **translating.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(config, spec, axis_name=axis_name),
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

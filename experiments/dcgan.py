@@ -1,7 +1,7 @@
 """DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
 
     python -m experiments.dcgan
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 On 2 CPU cores, 9000 steps at 1,200 to 1,400 images a second where nothing else runs: 7 minutes. Of
 2,000 samples at least 2 % fall in each of 8 classes at the classifier's confidence of 0.9 or more
@@ -14,7 +14,7 @@ Of few images the discriminator soon knows each by heart; `--augment` keeps it f
 
     python -m experiments.dcgan --limit-images 1000 --workdir runs/few
     python -m experiments.dcgan --limit-images 1000 --augment ada --workdir runs/few-ada
-    python -m jaxgan.evaluate runs/few-ada --split held_out      # and the same of runs/few
+    jaxgan evaluate runs/few-ada --split held_out      # and the same of runs/few
 
 After 9000 steps on 1,000 garments it prints a proxy FID of 1.95, with `ada` of 1.56 and with `diff`
 of 1.85 (all on a CPU; without either on an H100 1.83). One seed.
@@ -25,15 +25,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Deep convolutional GAN."""
 
     steps: int = 9000
@@ -74,7 +76,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None, **options) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None, **options) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
     that contradict each other.
 
@@ -82,9 +84,9 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None, *
     """
     from jaxgan.models import dcgan
 
-    chosen = {**game.options(config, axis_name=axis_name), **options}
+    chosen = {**two_player_flags.options(config, axis_name=axis_name), **options}
     return dcgan.build(
-        shape=game.image_shape(spec),
+        shape=two_player_flags.image_shape(spec),
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,
@@ -102,16 +104,16 @@ def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
     """
     if config.augment == "none":
         return options
-    from jaxgan import augment, views
+    from jaxgan.games import augmentation, input_transforms
 
     if config.augment == "diff":
-        return {**options, "refine": views.for_both(augment.diff_augment())}
+        return {**options, "refine": input_transforms.for_both(augmentation.diff_augment())}
     if options["loss"].boundary is None:
         raise ValueError(
             f"--augment ada follows how sure the discriminator is, which under the loss "
             f"{config.loss} its logits do not say; use --augment diff"
         )
-    adapting = augment.adapting(
+    adapting = augmentation.adapting(
         options["schedule"],
         target=config.ada_target,
         images=config.ada_images,
@@ -119,11 +121,11 @@ def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         **options,
-        "refine": views.for_both(augment.adaptive()),
-        "extra": augment.initial(),
+        "refine": input_transforms.for_both(augmentation.adaptive()),
+        "extra": augmentation.initial(),
         "schedule": adapting,
     }
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

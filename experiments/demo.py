@@ -10,18 +10,20 @@ from __future__ import annotations
 import pathlib
 import sys
 
-from experiments import dcgan, judge
-from jaxgan import run
+from jaxgan.runs import command_line
+
+from . import dcgan
+from .evaluation import garment_classes
 
 RUN = pathlib.Path("runs/demo")
 
 
 def main() -> None:
     """Trains or goes on, prints the classifier's report, and says where the picture is."""
-    code = run.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])
+    code = command_line.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])
     if code:
         sys.exit(code)
-    print(judge.report(judge.Config(RUN)))
+    print(garment_classes.report(garment_classes.Config(RUN)))
     last = max((RUN / "samples").glob("*.png"))
     print(f"the picture of its samples: {last.resolve()}")
 

@@ -1,8 +1,8 @@
 """DiscoGAN (Kim et al. 2017): shoes to bags and back, without pairs; any two domains.
 
     python -m experiments.discogan
-    python -m experiments.judge_translations RUN
-    python -m jaxgan.translate RUN shoes/ --out bags/               # --source b for the other way
+    python -m experiments.evaluation.garment_translations RUN
+    jaxgan translate RUN shoes/ --out bags/               # --source b for the other way
 
 By default the domains are the embedded shoes (of three kinds) and bags, as in the paper's own task.
 On 2 CPU cores, 20,000 steps at 1,200 images/s: 18 minutes. Of held-out images, 94 % of the shoes
@@ -21,15 +21,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments import translating
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import translation_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(translating.Translation):
+class Config(translation_flags.TranslationConfig):
     """What two domains have in common, without pairs."""
 
     steps: int = 20_000
@@ -72,7 +74,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model between domains of the data's shapes; ValueError where they do not fit."""
     from jaxgan.models import discogan
 
@@ -88,9 +90,9 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
             late=config.late,
             curriculum=config.curriculum,
         ),
-        **translating.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(config, spec, axis_name=axis_name),
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -1,7 +1,7 @@
 """InfoGAN (Chen et al. 2016): codes of the generator that come to mean something, without labels.
 
     python -m experiments.infogan --data tfds:mnist
-    python -m experiments.codes RUN      # how well the first code knows the classes
+    python -m experiments.evaluation.infogan_codes RUN      # how well the first code knows the classes
 
 On 2 CPU cores, the authors' 5,000 updates on MNIST at 516 images a second: 21 minutes. The first
 code, one value for each digit, then gives the right class to 74.3, 89.0 and 85.3 % of the test
@@ -17,17 +17,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.plotting.image_grids import Picture
     from jaxgan.types import GAN
-    from jaxgan.visualise import Picture
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """A convolutional GAN whose codes are read off its images."""
 
     steps: int = 5000
@@ -38,7 +40,7 @@ class Config(game.Game):
     """Distribution of the noise: N(0, 1) or U(-1, 1)."""
     generator_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-4
-    """Step size of the discriminator's and of q's optimiser."""
+    """Step size of the discriminator's and of q's optimizer."""
     shared_noise: bool = True
     categories: tuple[int, ...] = (10,)
     """How many classes each categorical code has."""
@@ -73,17 +75,17 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make."""
-    from jaxgan import information
+    from jaxgan.games import mutual_information
     from jaxgan.models import infogan
 
-    options = game.options(config, axis_name=axis_name)
+    options = two_player_flags.options(config, axis_name=axis_name)
     if config.order == "simultaneous":
         options["schedule"] = infogan.simultaneously
     return infogan.build(
-        shape=game.image_shape(spec),
-        codes=information.Codes(config.categories, config.continuous),
+        shape=two_player_flags.image_shape(spec),
+        codes=mutual_information.Codes(config.categories, config.continuous),
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,
@@ -102,22 +104,22 @@ def picture(gan: GAN, splits: data.Splits) -> Picture:
     import numpy as np
     from PIL import Image
 
-    from jaxgan import visualise
     from jaxgan.models import infogan
+    from jaxgan.plotting import image_grids
 
     draw = jax.jit(lambda state: infogan.traversals(gan, state.averaged(), splits.train.shape))
 
     def traversed(state) -> Image.Image:
         panels = {
-            f"{name}, from left to right": visualise.grid(
+            f"{name}, from left to right": image_grids.grid(
                 np.asarray(images).reshape(-1, *images.shape[2:]), columns=images.shape[1]
             )
             for name, images in draw(state).items()
         }
-        return visualise.panels(panels)
+        return image_grids.panels(panels)
 
     return traversed
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

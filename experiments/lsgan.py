@@ -2,7 +2,7 @@
 photographs, or any images.
 
     python -m experiments.lsgan
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 It takes as long as `experiments.dcgan`, whose program it is but for the loss. Of 2,000 samples
 after the 9000 steps, at least 2 % fall in each of 6 classes at the classifier's confidence of 0.9,
@@ -16,8 +16,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import dcgan
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from . import dcgan
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -30,7 +32,7 @@ class Config(dcgan.Config):
     loss: Literal["least_squares"] = "least_squares"
     labels: tuple[float, float, float] = (-1.0, 1.0, 0.0)
     """What the discriminator is to say of fakes (a) and of real images (b), and what the generator
-    wants to hear (c). -1 1 0 make the generator minimise a Pearson divergence; 0 1 1 are those of
+    wants to hear (c). -1 1 0 make the generator minimize a Pearson divergence; 0 1 1 are those of
     the authors' code.
     """
 
@@ -52,7 +54,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make, or on labels
     that do not tell real from fake.
     """
@@ -64,4 +66,4 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -5,7 +5,7 @@ Mirza and Osindero 2014: maxout, dropout, and gradient descent with a growing mo
     python -m experiments.original --data tfds:mnist --limit-images 50000 --labels
     python -m experiments.tables parzen      # its table: log-likelihoods by Parzen windows
 
-Networks and optimiser are those of the authors' mnist.yaml; `experiments.vanilla` and
+Networks and optimizer are those of the authors' mnist.yaml; `experiments.vanilla` and
 `experiments.conditional` are what one would rather use today.
 """
 
@@ -14,8 +14,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.state import GANState
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """A GAN of 2014."""
 
     labels: bool = False
@@ -60,17 +62,19 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError where they are none, or have no labels
     for --labels.
     """
     import jax.numpy as jnp
 
-    from experiments import original_networks as networks
-    from jaxgan import losses, two_player
+    from jaxgan import losses
+    from jaxgan.games import two_player
     from jaxgan.models import vanilla
 
-    shape, classes = game.image_shape(spec), len(spec.classes) if config.labels else 0
+    from .networks import original as networks
+
+    shape, classes = two_player_flags.image_shape(spec), len(spec.classes) if config.labels else 0
     if config.labels and classes < 2:
         raise ValueError("the data have no labels of two classes at least; leave --labels out")
     _, init = vanilla.weights(0.05)
@@ -104,11 +108,11 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
 def begin(state: GANState, train: Any) -> GANState:
     """The fresh state with a generator that gives each pixel its mean over the training images."""
-    from experiments import original_networks as networks
+    from .networks import original as networks
 
     params = networks.at_means(state["generator"].params, train.images)
     return state.with_params({"generator": params})
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

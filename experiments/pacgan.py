@@ -15,7 +15,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """A GAN on the plane whose discriminator sees several points at once."""
 
     data: str = "grid"
@@ -69,7 +70,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model; ValueError on other data than a mixture on the plane, and on an axis, which the
     batch statistics do not know.
     """
@@ -77,10 +78,12 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
     import jax.numpy as jnp
 
-    from experiments import pacgan_networks as networks
-    from jaxgan import losses, random, two_player
+    from jaxgan import losses, optimizers, random
     from jaxgan.data import mixtures
+    from jaxgan.games import two_player
     from jaxgan.nn import packing
+
+    from .networks import pacgan as networks
 
     if spec.shape != (2,) or config.data not in mixtures.MIXTURES:
         raise ValueError(f"the data are {config.data}; expected ring or grid")
@@ -92,7 +95,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     def schedule(discriminator: Step, generator: Step) -> Step:
         return among(training_set, two_player.simultaneously(discriminator, generator))
 
-    optimiser = two_player.adam(config.learning_rate, beta1=0.8)
+    optimizer = optimizers.adam(config.learning_rate, beta1=0.8)
     judge = networks.Discriminator(config.discriminator_width)
     return two_player.build(
         networks.Generator(config.generator_width),
@@ -100,15 +103,16 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         shape=(2,),
         loss=losses.non_saturating(),
         latents=functools.partial(random.latents, size=config.latent_size),
-        optimisers={"generator": optimiser, "discriminator": optimiser},
+        optimisers={"generator": optimizer, "discriminator": optimizer},
         schedule=schedule,
     )
 
 
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
     """The points alone: packs are judged, and no field over the plane shows the verdict."""
-    from experiments.tables import strips
     from jaxgan import data
+
+    from .tables import strips
 
     assert isinstance(splits.train, data.Mixture)
     return strips.picture_of(gan, splits.train)
@@ -133,4 +137,4 @@ def among(training_set: Array, inner: Step) -> Step:
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -1,8 +1,8 @@
 """Pix2Pix (Isola et al. 2017): from drawings to garments, from pairs; any pairs of images.
 
     python -m experiments.pix2pix
-    python -m experiments.judge_translations RUN --beside OTHER     # the score, beside another run
-    python -m jaxgan.translate RUN drawings/ --out garments/        # your own drawings
+    python -m experiments.evaluation.garment_translations RUN --beside OTHER     # the score, beside another run
+    jaxgan translate RUN drawings/ --out garments/        # your own drawings
 
 By default the drawings are edges found in the embedded photographs (see
 `jaxgan.data.fashion_domains`). On 2 CPU cores, 15,000 steps at 270 images/s: 15 minutes. Of 2,000
@@ -19,15 +19,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments import translating
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import translation_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(translating.Patches):
+class Config(translation_flags.PatchConfig):
     """Image to image, from pairs."""
 
     steps: int = 15_000
@@ -78,23 +80,23 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for pairs of the data's shapes; ValueError where the data are no pairs or too small
     for the patches.
     """
     from jaxgan.models import pix2pix
 
     return pix2pix.build(
-        optimisers=translating.adams(config),
+        optimisers=translation_flags.adams(config),
         l1=config.l1,
         adversarial=config.adversarial,
         patch_size=config.patch_size,
         norm=config.norm,
         dropout=config.dropout,
         shared_noise=config.accumulate == 1,
-        **translating.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(config, spec, axis_name=axis_name),
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

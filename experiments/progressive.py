@@ -2,7 +2,7 @@
 
     python -m experiments.progressive
     python -m experiments.progressive --data folder:PHOTOS --resolution 64
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 On 2 CPU cores a step of 16 garments takes 13, 33, 54 and 129 ms at 4, 8, 16 and 32 pixels: 14
 minutes. After 58,000 images of 32 pixels the proxy FID of 2,000 samples is 1.61, and at least 2 %
@@ -10,7 +10,7 @@ of them fall in each of 7 classes, within which they differ at least 0.70 times 
 photographs do. A DCGAN after as many of these (`experiments.dcgan --resolution 32 --steps 906`) has
 1.93 and 5 classes. One seed.
 
-The step size decides, for equalised weights move by steps, and not by their own size: with the
+The step size decides, for equalized weights move by steps, and not by their own size: with the
 paper's 1e-3, kept for the whole run, the proxy FID is 2.26 after 150,000 images of 32 pixels, with
 1e-2, kept, 3.10. In batches of 64, to the eye, as many images taught less.
 
@@ -24,16 +24,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
-    from jaxgan.stages import Stage
+    from jaxgan.games.stages import Stage
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Progressive growing with the Wasserstein loss and a gradient penalty."""
 
     steps: int = 13_000
@@ -108,13 +110,13 @@ PRESETS = {
 }
 
 
-def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
+def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     """The stages of the run, one for each resolution; ValueError where the flags do not fit them or
     one another.
     """
     import functools
 
-    from jaxgan import stages
+    from jaxgan.games import stages
     from jaxgan.models import progressive
 
     if config.decay_from != 1.0 and not config.keep_optimisers:
@@ -122,7 +124,7 @@ def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
             "optimisers that start afresh at each stage cannot let their step sizes fall over the "
             "run; take --keep-optimisers or --decay-from 1"
         )
-    shape = game.image_shape(spec)
+    shape = two_player_flags.image_shape(spec)
     found, start = [], 0
     for level, rows in enumerate(rows_by_level(config, progressive.levels(shape[:2]))):
         found.append(
@@ -139,7 +141,7 @@ def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model of the last stage; ValueError on a size that cannot be grown to."""
     return plan(config, spec)[-1].build(axis_name=axis_name)
 
@@ -151,7 +153,9 @@ def rows_by_level(config: Config, last: int) -> list[int]:
         raise ValueError(
             f"--batch-sizes has {len(sizes)} entries for {last + 1} resolutions; give one for each"
         )
-    whole = config.group * max(1, config.accumulate)  # `game.options` refuses fewer slices than one
+    whole = config.group * max(
+        1, config.accumulate
+    )  # `two_player_flags.options` refuses fewer slices than one
     for size in sizes:
         if size < 1 or size % whole:
             raise ValueError(
@@ -177,7 +181,7 @@ def at_level(
 
     # The batch size of the level, of which `batch_size` is only the default.
     of_level = dataclasses.replace(config, batch_size=rows // config.n_critic)
-    options = game.options(of_level, axis_name=axis_name)
+    options = two_player_flags.options(of_level, axis_name=axis_name)
     options["loss"] = progressive.drifting(options["loss"], config.drift)
     return progressive.build(
         shape=shape,
@@ -195,4 +199,4 @@ def at_level(
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

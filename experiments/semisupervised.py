@@ -1,18 +1,18 @@
-"""Semi-supervised GAN (Salimans et al. 2016) on garments, digits, or any labelled images: a
+"""Semi-supervised GAN (Salimans et al. 2016) on garments, digits, or any labeled images: a
 classifier from ten labels a class, and all the other images without theirs.
 
     python -m experiments.semisupervised
-    python -m experiments.semisupervised_score RUN      # its error on the held-out images
+    python -m experiments.evaluation.semisupervised_error RUN      # its error on the held-out images
     python -m experiments.semisupervised --data tfds:mnist --data-dir FILES
 
 On 2 CPU cores a step takes 27 ms where nothing else runs: 30,000 steps in 14 minutes. On MNIST with
 100 labels the averaged discriminator errs on 1.36 % of the 10,000 test images (seed 0), and the
-same network trained on the labelled images alone on 21.95 %. Of the 2,000 held-out garments, with
+same network trained on the labeled images alone on 21.95 %. Of the 2,000 held-out garments, with
 100 labels, it errs on 24.3 %, and by the labels alone on 29.5 %.
 
 The preset `paper` is the authors' protocol for digits, 300 epochs at a constant step size: with
 `--data tfds:mnist` an error of 0.82 % (one draw of labels, seed 0; the paper's mean of ten is
-0.93 %), and 23.11 % by the labelled images alone. Its 180,000 steps took 2 h 17 min on 2 CPU cores
+0.93 %), and 23.11 % by the labeled images alone. Its 180,000 steps took 2 h 17 min on 2 CPU cores
 beside some other work, at 2,600 images a second in the median.
 """
 
@@ -21,15 +21,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """A classifier that is the discriminator, too."""
 
     steps: int = 30_000
@@ -37,8 +39,8 @@ class Config(run.Common):
     sample_every: int = 3000
     checkpoint_every: int = 3000
     labels: int = 10
-    """Labelled examples of each class; which ones, the seed decides."""
-    unlabelled_weight: float = 1.0
+    """Labeled examples of each class; which ones, the seed decides."""
+    unlabeled_weight: float = 1.0
     """Of the adversarial loss in the discriminator's, beside that of the labels."""
     latent_size: int = 100
     """Entries of a latent, uniform on (-1, 1)."""
@@ -83,27 +85,27 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape and classes; ValueError where they are not
-    labelled.
+    labeled.
     """
-    from jaxgan import schedules
+    from jaxgan import optimizers
     from jaxgan.models import semisupervised
 
-    rate = schedules.linear_from(config.learning_rate, config.decay_from, steps=config.steps)
+    rate = optimizers.linear_from(config.learning_rate, config.decay_from, steps=config.steps)
     return semisupervised.build(
-        shape=game.image_shape(spec),
+        shape=two_player_flags.image_shape(spec),
         classes=len(spec.classes),
         optimisers={name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
         latent_size=config.latent_size,
         hidden=config.hidden,
         generator_hidden=config.generator_hidden,
-        unlabelled=config.unlabelled_weight,
-        accumulate=game.slices(config.accumulate, config.batch_size),
+        unlabeled=config.unlabeled_weight,
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -1,8 +1,8 @@
-"""SNGAN (Miyato et al. 2018), a spectrally normalised discriminator under the hinge loss, on
+"""SNGAN (Miyato et al. 2018), a spectrally normalized discriminator under the hinge loss, on
 garments or any images.
 
     python -m experiments.sngan
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 A step takes 1.04 times as long as one of `experiments.dcgan` (`python -m benchmarks.speed`): 7 to 8
 minutes on 2 CPU cores. Of 2,000 samples after the 9000 steps, at least 2 % fall in each of 8
@@ -16,8 +16,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from experiments import dcgan
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from . import dcgan
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
-    """DCGAN's networks with a discriminator that is spectrally normalised."""
+    """DCGAN's networks with a discriminator that is spectrally normalized."""
 
     loss: str = "hinge"
 
@@ -49,10 +51,10 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make."""
     return dcgan.build(config, spec, axis_name=axis_name, discriminator_norm="spectral")
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -2,7 +2,7 @@
 
     python -m experiments.srgan
     python -m experiments.srgan --data folder:PHOTOS --resolution 128
-    python -m experiments.super_resolution RUN      # PSNR, SSIM, spectra, and a picture
+    python -m experiments.evaluation.super_resolution RUN      # PSNR, SSIM, spectra, and a picture
 
 Any images will do: each is made smaller, and to be found again; the embedded garments go from 7 to
 28 pixels. The run has two stages: the generator learns alone, by pixels, for `--pretraining` steps,
@@ -37,12 +37,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
-    from jaxgan.stages import Stage
+    from jaxgan.games.stages import Stage
     from jaxgan.types import GAN
 
 WAVELETS = "wavelets"
@@ -50,7 +52,7 @@ VGG19 = "vgg19:"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """Super-resolution, first by pixels and then against a discriminator."""
 
     steps: int = 9500
@@ -111,10 +113,10 @@ class Config(run.Common):
         """How many pixels of a small image, at most, one of the large image depends on each way: by
         it photos of any size are enlarged tile by tile.
         """
-        from jaxgan.nn import enlarging, upscale
+        from jaxgan.nn import resampling, super_resolution
 
-        network = enlarging.reach(self.architecture, factor=self.factor, blocks=self.blocks)
-        return network + (upscale.REACH if self.consistent else 0)
+        network = super_resolution.reach(self.architecture, factor=self.factor, blocks=self.blocks)
+        return network + (resampling.REACH if self.consistent else 0)
 
 
 PRESETS = {
@@ -150,11 +152,11 @@ PRESETS = {
 }
 
 
-def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
+def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     """The pre-training, if there is one, and the game."""
     import functools
 
-    from jaxgan import stages
+    from jaxgan.games import stages
     from jaxgan.models import srgan
 
     rows, game_begins = config.rows_per_step, config.pretraining
@@ -170,14 +172,14 @@ def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
     )
 
 
-def alone(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The generator that learns by pixels."""
     import optax
 
-    from jaxgan import schedules
+    from jaxgan import optimizers
     from jaxgan.models import srgan
 
-    rate = schedules.linear_from(
+    rate = optimizers.linear_from(
         config.pretraining_learning_rate, config.decay_from, steps=config.pretraining
     )
     return model(
@@ -190,7 +192,7 @@ def alone(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     )
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The game; ValueError on a factor or a size that the networks do not make, or on features that
     there are none of.
     """
@@ -217,10 +219,10 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
     )
 
 
-def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **options: Any) -> GAN:
+def model(config: Config, spec: DataSpec, *, axis_name: str | None, **options: Any) -> GAN:
     """The model of these options of `srgan.build`, on pieces of single images."""
     from jaxgan.models import srgan
-    from jaxgan.nn import upscale
+    from jaxgan.nn import resampling
 
     height, width, channels = piece(config, spec)
     pairs = srgan.build(
@@ -230,8 +232,8 @@ def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **option
         blocks=config.blocks,
         width=config.width,
         discriminator_width=config.discriminator_width,
-        correct=upscale.consistent if config.consistent else None,
-        accumulate=game.slices(config.accumulate, config.batch_size),
+        correct=resampling.consistent if config.consistent else None,
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
         **options,
@@ -240,13 +242,13 @@ def model(config: Config, spec: run.DataSpec, *, axis_name: str | None, **option
     return srgan.of_images(pairs, factor=config.factor, size=size, axis_name=axis_name)
 
 
-def piece(config: Config, spec: run.DataSpec) -> tuple[int, int, int]:
+def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:
     """The shape of what batches hold of an original: the crop, or as much of the whole image as the
     factor divides. Raises ValueError where that is nothing.
     """
     from jaxgan import data
 
-    height, width, channels = game.image_shape(spec)
+    height, width, channels = two_player_flags.image_shape(spec)
     if config.factor < 2 or min(height, width) < config.factor:
         raise ValueError(
             f"images of {height}x{width} pixels cannot be made {config.factor} times smaller; give "
@@ -280,10 +282,11 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
     import jax
     import numpy as np
 
-    from jaxgan import random, visualise
-    from jaxgan.data import lowered
+    from jaxgan import random
+    from jaxgan.data import super_resolution_pairs
+    from jaxgan.plotting import image_grids
 
-    held_out = lowered.pairs(splits.held_out, factor_of(gan, splits.train.shape[2]))
+    held_out = super_resolution_pairs.pairs(splits.held_out, factor_of(gan, splits.train.shape[2]))
     across = max(1, 128 // held_out.shape[1])
     shown = held_out.take(min(len(held_out), 8 * across))
     small, large = shown.a.float_images(), shown.b.float_images()
@@ -295,7 +298,7 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
 
     def draw(state: Any) -> Any:
         found = np.asarray(enlarge(state, small))
-        return visualise.grid(threes(small, found, large), columns=3 * across)
+        return image_grids.grid(threes(small, found, large), columns=3 * across)
 
     return draw
 
@@ -318,11 +321,11 @@ def threes(small: Any, found: Any, large: Any) -> Any:
     """The bicubic enlargement, the model's and the original of each image, one after the other."""
     import numpy as np
 
-    from jaxgan.data import bicubic
+    from jaxgan.kernels import bicubic
 
     plain = bicubic.resized(small, large.shape[1:3])
     return np.stack([plain, found, large], axis=1).reshape(-1, *large.shape[1:])
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

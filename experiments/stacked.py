@@ -1,4 +1,4 @@
-"""A GAN of colour images whose three channels are digits, each drawn by itself: a thousand modes
+"""A GAN of color images whose three channels are digits, each drawn by itself: a thousand modes
 that can be counted (Metz et al. 2017, section 3.3.1), and small networks that miss many of them.
 
     python -m experiments.stacked --data tfds:mnist
@@ -6,7 +6,7 @@ that can be counted (Metz et al. 2017, section 3.3.1), and small networks that m
     python -m experiments.stacked --data tfds:mnist --unrolled 5
     python -m experiments.tables stacked_mnist      # its table, with the modes counted
 
-Any greyscale images of 28x28 can be stacked.
+Any grayscale images of 28x28 can be stacked.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
 
 if TYPE_CHECKING:
+    from jaxgan.games.objectives import Draw
     from jaxgan.losses import AdversarialLoss
-    from jaxgan.objectives import Draw
     from jaxgan.types import GAN, Objective, Step
 
 CHANNELS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """A GAN of stacked images."""
 
     packing: int = 1
@@ -67,15 +68,17 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model; ValueError on other images than greyscale ones of 28x28, and on an axis, which the
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
+    """The model; ValueError on other images than grayscale ones of 28x28, and on an axis, which the
     batch statistics do not know.
     """
     import functools
 
-    from experiments import stacked_networks as networks
-    from jaxgan import losses, random, steps, two_player
+    from jaxgan import losses, random, steps
+    from jaxgan.games import two_player
     from jaxgan.nn import packing
+
+    from .networks import stacked as networks
 
     expected = (networks.SIDE, networks.SIDE, 1)
     if tuple(spec.shape) != expected:
@@ -111,8 +114,9 @@ def foreseeing(loss: AdversarialLoss, latents: Draw, *, count: int) -> Objective
     """The generator's objective `count` discriminator steps ahead, all on one draw of fakes, which
     is computed once.
     """
-    from jaxgan import objectives, steps
-    from jaxgan.forward import Forward
+    from jaxgan import steps
+    from jaxgan.games import objectives
+    from jaxgan.steps.shared_forward import Forward
 
     draw = objectives.fakes(latents)
     given = Forward((), lambda state, batch, keys: (batch["fake"], {}))
@@ -140,7 +144,7 @@ def adam(learning_rate: float):
 
 
 def on_stacks(inner: Step) -> Step:
-    """The step on colour images whose channels are three of the batch's images each."""
+    """The step on color images whose channels are three of the batch's images each."""
     from jaxgan.nn import packing
 
     def step(state, batch, keys):
@@ -151,4 +155,4 @@ def on_stacks(inner: Step) -> Step:
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

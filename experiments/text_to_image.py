@@ -1,8 +1,8 @@
 """Text to image (Reed et al. 2016): garments, or any captioned images, drawn from words.
 
     python -m experiments.text_to_image
-    python -m experiments.judge_captions RUN
-    python -m jaxgan.translate RUN --captions "a dark slim dress" --out pictures/
+    python -m experiments.evaluation.garment_captions RUN
+    jaxgan translate RUN --captions "a dark slim dress" --out pictures/
 
 By default the captions of the embedded garments are composed of words for class, shade and shape,
 which are computed from the images (`jaxgan.data.fashion_captions`). Your own images with captions
@@ -34,19 +34,21 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec, RunConfig
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     import flax.linen as linen
 
     from jaxgan import data
-    from jaxgan.stages import Stage
+    from jaxgan.games.stages import Stage
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """Images from captions."""
 
     steps: int = 7500
@@ -146,14 +148,14 @@ PRESETS = {
 }
 
 
-def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
+def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     """The matching of captions and images, where there are captions and steps for it, and the game.
 
     Raises ValueError where no step is left for the game.
     """
     import functools
 
-    from jaxgan import stages
+    from jaxgan.games import stages
 
     rows, game_begins = config.rows_per_step, matching_steps(config, spec)
     if config.steps <= game_begins:
@@ -168,29 +170,30 @@ def plan(config: Config, spec: run.DataSpec) -> tuple[Stage, ...]:
     return stages.Stage(0, rows, matching), stages.Stage(game_begins, rows, playing)
 
 
-def matching_steps(config: Config, spec: run.DataSpec) -> int:
+def matching_steps(config: Config, spec: DataSpec) -> int:
     """How many steps the first stage takes: none where the data bring embeddings."""
     return 0 if "text" in spec.inputs else config.matching
 
 
-def matched(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def matched(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """What learns to match captions and images, and draws nothing."""
     import optax
 
-    from jaxgan import matching, schedules
+    from jaxgan import optimizers
+    from jaxgan.games import image_text_embedding
 
-    rate = schedules.linear_from(config.matching_learning_rate, 0.5, steps=max(1, config.matching))
-    return matching.build(
+    rate = optimizers.linear_from(config.matching_learning_rate, 0.5, steps=max(1, config.matching))
+    return image_text_embedding.build(
         reader(config),
-        matching.ImageEncoder(config.text_size, config.seer_width, axis_name),
-        shape=game.image_shape(spec),
-        optimiser=optax.adam(rate),
-        accumulate=game.slices(config.accumulate, config.batch_size),
+        image_text_embedding.ImageEncoder(config.text_size, config.seer_width, axis_name),
+        shape=two_player_flags.image_shape(spec),
+        optimizer=optax.adam(rate),
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         axis_name=axis_name,
     )
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The game on images of the data's shape; ValueError on a size that the networks cannot make,
     or on flags that contradict each other.
     """
@@ -199,7 +202,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
     embedded = spec.inputs.get("text")
     return text_to_image.build(
-        shape=game.image_shape(spec),
+        shape=two_player_flags.image_shape(spec),
         text_size=config.text_size if embedded is None else embedded[0],
         encoder=reader(config) if embedded is None else None,
         optimisers=optimisers(config, config.steps - matching_steps(config, spec)),
@@ -214,7 +217,7 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         variety=config.variety,
         loss=losses.by_name(config.loss),
         shared_noise=config.shared_noise and config.accumulate == 1,
-        accumulate=game.slices(config.accumulate, config.batch_size),
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
         axis_name=axis_name,
     )
@@ -223,18 +226,18 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 def reader(config: Config) -> linen.Module:
     """The network that reads captions."""
     from jaxgan.data import captions
-    from jaxgan.nn import characters
+    from jaxgan.nn import text_encoder
 
-    return characters.CharacterEncoder(
+    return text_encoder.CharacterEncoder(
         captions.CODES, config.text_size, config.reader_width, 2 * config.reader_width
     )
 
 
 def optimisers(config: Config, updates: int) -> dict[str, Any]:
-    """The optimiser of each player of a game of so many updates."""
+    """The optimizer of each player of a game of so many updates."""
     import optax
 
-    from jaxgan import schedules, two_player
+    from jaxgan import optimizers
 
     if config.halve_every and config.decay_from != 1.0:
         raise ValueError("--halve-every has a law of its own; leave --decay-from at 1")
@@ -242,11 +245,11 @@ def optimisers(config: Config, updates: int) -> dict[str, Any]:
     def rate(value: float) -> Any:
         if config.halve_every:
             return optax.exponential_decay(value, config.halve_every, 0.5, staircase=True)
-        return schedules.linear_from(value, config.decay_from, steps=max(1, updates))
+        return optimizers.linear_from(value, config.decay_from, steps=max(1, updates))
 
     return {
-        "generator": two_player.adam(rate(config.generator_learning_rate), config.beta1),
-        "discriminator": two_player.adam(rate(config.discriminator_learning_rate), config.beta1),
+        "generator": optimizers.adam(rate(config.generator_learning_rate), config.beta1),
+        "discriminator": optimizers.adam(rate(config.discriminator_learning_rate), config.beta1),
     }
 
 
@@ -259,7 +262,8 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any] | None:
     import jax
     import numpy as np
 
-    from jaxgan import data, pages, random
+    from jaxgan import data, random
+    from jaxgan.plotting import caption_pages
 
     rows, columns = 8, 8
     assert isinstance(splits.held_out, data.Captioned)
@@ -277,10 +281,10 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any] | None:
     def draw(state: Any) -> Any:
         made = np.asarray(drawn(state)).reshape(len(texts), columns, *held_out.shape)
         real = held_out.float_images()[:, None]
-        return pages.page(titles, np.concatenate([real, made], axis=1))
+        return caption_pages.page(titles, np.concatenate([real, made], axis=1))
 
     return draw
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -7,7 +7,7 @@ watched.
     python -m experiments.vanilla --data gauss1d --steps 4000 --steps-per-call 50 --batch-size 256
 
 On 2 CPU cores 10,000 steps on garments take 2 minutes: at the confidence of 0.9 or more, 5 classes
-get at least 2 % of 2,000 samples, whose proxy FID is 7.35 (`python -m experiments.judge RUN`). The
+get at least 2 % of 2,000 samples, whose proxy FID is 7.35 (`python -m experiments.evaluation.garment_classes RUN`). The
 ring takes half a minute and ends with points on all 8 modes; on gauss1d the value of the
 discriminator comes to -1.389 in 20 seconds, beside -log 4 = -1.386.
 """
@@ -17,8 +17,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import game
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from .flags import two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.models.vanilla import Discriminator, Generator
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Generator and discriminator are multilayer perceptrons."""
 
     steps: int = 10_000
@@ -59,7 +61,7 @@ PRESETS = {
         "input_dropout": 0.2,
         "dropout": 0.5,
         "weight_range": 0.05,
-        "optimiser": "sgd",
+        "optimizer": "sgd",
         "generator_learning_rate": 0.1,
         "discriminator_learning_rate": 0.1,
         "order": "simultaneous",
@@ -100,7 +102,7 @@ def networks(config: Config, shape: tuple[int, ...]) -> tuple[Generator, Discrim
     return generator, discriminator
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for examples of the data's shape, images or points."""
     from jaxgan.models import vanilla
 
@@ -111,9 +113,9 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
         prior=config.prior,
         generator=generator,
         discriminator=discriminator,
-        **game.options(config, axis_name=axis_name),
+        **two_player_flags.options(config, axis_name=axis_name),
     )
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

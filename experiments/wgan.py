@@ -1,7 +1,7 @@
 """WGAN (Arjovsky et al. 2017), a clipped critic with DCGAN's networks, on garments or any images.
 
     python -m experiments.wgan
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 `discriminator/wasserstein` is the critic's estimate of the distance, up to a constant factor: it
 falls as the samples improve, from 0.087 after 500 steps to 0.055 after 1000, 0.014 after 3000 and
@@ -17,8 +17,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import dcgan
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from . import dcgan
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -29,7 +31,7 @@ class Config(dcgan.Config):
     """DCGAN's networks with a critic whose weights are clipped."""
 
     loss: Literal["wasserstein"] = "wasserstein"
-    optimiser: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
     generator_learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     n_critic: int = 5
@@ -52,7 +54,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make."""
     import functools
 
@@ -63,4 +65,4 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

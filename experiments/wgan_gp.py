@@ -2,7 +2,7 @@
 images.
 
     python -m experiments.wgan_gp
-    python -m experiments.judge RUN      # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
 
 `discriminator/wasserstein` is the critic's estimate of the distance: it falls as the samples
 improve, from 2.20 after 500 steps to 0.98 after 1000, 0.50 after 3000 and 0.42 at the end.
@@ -18,8 +18,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from experiments import dcgan
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
+
+from . import dcgan
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -40,7 +42,7 @@ class Config(dcgan.Config):
 
 
 PRESETS = {
-    # The authors' gan_64x64.py with its DCGAN networks: a critic with layer normalisation.
+    # The authors' gan_64x64.py with its DCGAN networks: a critic with layer normalization.
     "paper": {
         "steps": 200_000,
         "n_critic": 5,
@@ -55,7 +57,7 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The model for images of the data's shape; ValueError on a size it cannot make."""
     import functools
 
@@ -71,4 +73,4 @@ def build(config: Config, spec: run.DataSpec, *, axis_name: str | None = None) -
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

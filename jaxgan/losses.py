@@ -1,6 +1,6 @@
 """Adversarial losses on logits: pairs of small, unreduced formulas, each with its paper.
 
-Both members of a pair are written to be *minimised* and return one value for each logit: [B], or
+Both members of a pair are written to be *minimized* and return one value for each logit: [B], or
 [B, H, W, 1] for a discriminator of patches. Reduce them with a mean. A higher logit always means
 "more real". Logits of fewer than 32 bits are taken to float32 first. Nothing is clipped: a value
 beyond float32 is infinite, never NaN.
@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from jaxgan import parallel, random
+from jaxgan import collectives, random
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
@@ -28,7 +28,7 @@ Entry = TypeVar("Entry")
 
 
 class AdversarialLoss(NamedTuple):
-    """What the two players minimise.
+    """What the two players minimize.
 
     discriminator: `(real_logits, fake_logits) -> loss`, all of one shape.
     generator:     `(fake_logits, real_logits=None) -> loss`, of the logits' shape.
@@ -51,16 +51,16 @@ class AdversarialLoss(NamedTuple):
 
 
 def minimax(*, real_label: float = 1.0) -> AdversarialLoss:
-    """The zero-sum game (Goodfellow et al. 2014, eq. 1): the generator minimises log(1 - D(fake)).
+    """The zero-sum game (Goodfellow et al. 2014, eq. 1): the generator minimizes log(1 - D(fake)).
 
-    It saturates: the generator's gradient, -sigmoid(logit), vanishes where fakes are recognised.
+    It saturates: the generator's gradient, -sigmoid(logit), vanishes where fakes are recognized.
     For `real_label` see `non_saturating`.
     """
     return _cross_entropy(lambda fake: -jax.nn.softplus(fake), real_label)
 
 
 def non_saturating(*, real_label: float = 1.0) -> AdversarialLoss:
-    """Cross-entropy; the generator maximises log D(fake) (Goodfellow et al. 2014, section 3).
+    """Cross-entropy; the generator maximizes log D(fake) (Goodfellow et al. 2014, section 3).
 
     `real_label` below 1 is one-sided label smoothing (Salimans et al. 2016, section 3.4; often
     0.9): the optimal discriminator becomes real_label p / (p + q), and `boundary` follows.
@@ -89,7 +89,7 @@ def least_squares(
 ) -> AdversarialLoss:
     """LSGAN with its factors 1/2 and labels a=fake, b=real, c=target (Mao et al. 2017, eq. 2).
 
-    The labels (-1, 1, 0) make it minimise Pearson's chi-squared divergence between 2q and p + q.
+    The labels (-1, 1, 0) make it minimize Pearson's chi-squared divergence between 2q and p + q.
     Where another loss is added, the factor counts: CycleGAN's code has 1 where Mao has 1/2.
     Raises ValueError unless fake < real.
     """
@@ -157,7 +157,7 @@ def relativistic_average(*, axis_name: str | None = None) -> AdversarialLoss:
 
     def mean(logits: Array) -> Array:
         per_example = jnp.mean(logits.reshape(logits.shape[0], -1), axis=1)
-        return parallel.batch_mean(per_example, axis_name)
+        return collectives.batch_mean(per_example, axis_name)
 
     def loss(more_real: Array, less_real: Array) -> Array:
         above = more_real - mean(less_real)

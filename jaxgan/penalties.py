@@ -14,7 +14,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan import parallel, random
+from jaxgan import collectives, random
 from jaxgan.random import Keys
 from jaxgan.types import Array, PyTree
 
@@ -25,7 +25,7 @@ def r1(discriminator: Discriminator, real: Array, *, gamma: float | Array) -> Ar
     """gamma / 2 * |grad D|^2 at real images (Mescheder et al. 2018, eq. 9), [B].
 
     StyleGAN2 and R3GAN have the same convention. GAN_stability, the code of Mescheder et al., has
-    no 1/2: its regularisation parameter 10 is gamma = 20 here.
+    no 1/2: its regularization parameter 10 is gamma = 20 here.
     """
     return gamma / 2 * _squared_slopes(discriminator, real)
 
@@ -54,7 +54,7 @@ def gradient_penalty(
     return weight * jnp.square(slopes - target)
 
 
-def zero_centred_gradient_penalty(
+def zero_centered_gradient_penalty(
     discriminator: Discriminator,
     real: Array,
     fake: Array,
@@ -151,6 +151,6 @@ def _per_example(values: Array, images: Array) -> Array:
 
 def _batch_std(images: Array, axis_name: str | None) -> Array:
     flat = images.reshape(images.shape[0], -1).astype(jnp.promote_types(images.dtype, jnp.float32))
-    mean = parallel.batch_mean(jnp.mean(flat, axis=1), axis_name)
-    variance = parallel.batch_mean(jnp.mean(jnp.square(flat - mean), axis=1), axis_name)
+    mean = collectives.batch_mean(jnp.mean(flat, axis=1), axis_name)
+    variance = collectives.batch_mean(jnp.mean(jnp.square(flat - mean), axis=1), axis_name)
     return jnp.sqrt(variance)

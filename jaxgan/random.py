@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxgan import threefry as threefry  # draws compile to its faster form
 from jaxgan.types import Array
 
 PRIORS = ("normal", "uniform")

@@ -16,7 +16,7 @@ from jaxgan.types import Array, PyTree
 
 
 class Player(train_state.TrainState):
-    """A network and its optimiser.
+    """A network and its optimizer.
 
     `variables` holds the non-trained collections by name (batch statistics, spectral-norm vectors).
     """
@@ -127,18 +127,18 @@ def add_metrics(left: dict[str, Mean], right: dict[str, Mean]) -> dict[str, Mean
 def init_player(
     key: Array,
     module: linen.Module,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     *inputs: Any,
     **options: Any,
 ) -> Player:
-    """A player from a module, initialised by example inputs (batch size 1 is enough).
+    """A player from a module, initialized by example inputs (batch size 1 is enough).
 
-    Call it inside `jax.jit`: op by op, the initialisation of a small network takes seconds.
+    Call it inside `jax.jit`: op by op, the initialization of a small network takes seconds.
     """
     collections: Any = module.init(key, *inputs, **options)
     params = collections.pop("params", {})
     player = Player.create(
-        apply_fn=module.apply, params=params, tx=optimiser, variables=collections
+        apply_fn=module.apply, params=params, tx=optimizer, variables=collections
     )
     # TrainState counts from a Python int, whose type differs from the array it becomes: the step
     # would compile twice.

@@ -22,7 +22,7 @@ Batch: TypeAlias = Mapping[str, Array]
 Metrics: TypeAlias = "dict[str, Mean]"
 
 Objective: TypeAlias = "Callable[[GANState, Batch, Keys], tuple[Array, Out]]"
-"""What a group of players wants: the scalar loss to minimise, and what comes beside it."""
+"""What a group of players wants: the scalar loss to minimize, and what comes beside it."""
 
 Step: TypeAlias = "Callable[[GANState, Batch, Keys], tuple[GANState, Metrics]]"
 """A move of some players; steps compose (`jaxgan.steps`)."""

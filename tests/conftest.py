@@ -37,7 +37,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
 # Most of the suite's time is XLA's: plain code, made in one piece and without its emitters of fused
 # loops, takes it less than half as long. The slow target runs what users run.
-if "JAXGAN_TESTS_OPTIMISED" not in os.environ:
+if "JAXGAN_TESTS_OPTIMIZED" not in os.environ:
     os.environ["XLA_FLAGS"] += "".join(f" --{flag}" for flag in QUICK_COMPILATION if known(flag))
 # [B] against [B, 1] broadcasts to [B, B] without a word: the classic silent fault of GAN losses.
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
@@ -74,7 +74,7 @@ def room_for_programs():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The `--data` of an archive of tiny labelled images, for runs of the toy experiment."""
+    """The `--data` of an archive of tiny labeled images, for runs of the toy experiment."""
     from tests import toy_runs  # imports JAX
 
     return toy_runs.images(tmp_path_factory.mktemp("data") / "images.npz")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.nn import convolution
+from jaxgan.kernels import convolution
 
 
 class Case(NamedTuple):

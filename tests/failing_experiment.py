@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments import game
+from experiments.flags import two_player_flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(game.Game):
+class Config(two_player_flags.TwoPlayerConfig):
     """Perceptrons of any width; without hidden layers they are linear."""
 
     steps: int = 400
@@ -34,5 +34,5 @@ def build(config, spec, *, axis_name=None):
         prior=config.prior,
         generator=vanilla.Generator(spec.shape, config.generator_hidden),
         discriminator=vanilla.Discriminator(config.discriminator_hidden, dropout=0.0),
-        **game.options(config, axis_name=axis_name),
+        **two_player_flags.options(config, axis_name=axis_name),
     )

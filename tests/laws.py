@@ -11,7 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import augment, inference, losses, penalties, steps, translation, two_player, views
+from jaxgan import losses, penalties, steps
+from jaxgan.games import (
+    augmentation,
+    bidirectional,
+    domain_translation,
+    input_transforms,
+    two_player,
+)
 from jaxgan.models import (
     bigan,
     conditional,
@@ -26,7 +33,7 @@ from jaxgan.models import (
     text_to_image,
     vanilla,
 )
-from jaxgan.nn import characters
+from jaxgan.nn import text_encoder
 from jaxgan.types import GAN
 
 BATCH = 16
@@ -100,10 +107,12 @@ _convolutional = partial(
 
 
 def _adaptive(build: Callable[..., GAN], axis_name: str | None = None, **changes: Any) -> GAN:
-    schedule = augment.adapting(steps.alternate, images=8 * BATCH, period=2, axis_name=axis_name)
+    schedule = augmentation.adapting(
+        steps.alternate, images=8 * BATCH, period=2, axis_name=axis_name
+    )
     adaptation = {
-        "refine": views.for_both(augment.adaptive()),
-        "extra": augment.initial(0.5),
+        "refine": input_transforms.for_both(augmentation.adaptive()),
+        "extra": augmentation.initial(0.5),
         "schedule": schedule,
     }
     return build(axis_name=axis_name, **{**adaptation, **changes})
@@ -190,7 +199,7 @@ def _drawn_from_captions(axis_name: str | None = None, **changes: Any) -> GAN:
     options = {
         "shape": (16, 16, 1),
         "text_size": 4,
-        "encoder": characters.CharacterEncoder(21, 4, 2, 3),
+        "encoder": text_encoder.CharacterEncoder(21, 4, 2, 3),
         "latent_size": 3,
         "width": 2,
         "discriminator_width": 2,
@@ -208,7 +217,10 @@ def _drawn_from_captions(axis_name: str | None = None, **changes: Any) -> GAN:
 
 _both_ways = {
     "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
-    "sides": {"discriminator": translation.DISCRIMINATORS, "generator": translation.GENERATORS},
+    "sides": {
+        "discriminator": domain_translation.DISCRIMINATORS,
+        "generator": domain_translation.GENERATORS,
+    },
 }
 
 CASES = [
@@ -308,21 +320,21 @@ CASES = [
         _few_labels,
         (4, 4, 1),
         classes=3,
-        images=dict.fromkeys(("image", "unlabelled", "reference"), (4, 4, 1)),
+        images=dict.fromkeys(("image", "unlabeled", "reference"), (4, 4, 1)),
         exempt={"L4": "the means of features and batch statistics are those of a slice"},
     ),
     Case(
         "bigan",
         partial(_inferred, shape=(16, 16, 1), width=2, ema_half_life=100.0),
         (16, 16, 1),
-        sides={"generator": inference.PLAYERS},
+        sides={"generator": bidirectional.PLAYERS},
         exempt=_NORM,
     ),
     Case(
         "ali",
         partial(_inferred, shape=(8, 8, 1), architecture="perceptron", stochastic=True),
         (8, 8, 1),
-        sides={"generator": inference.PLAYERS},
+        sides={"generator": bidirectional.PLAYERS},
         exempt=_NORM,
     ),
     Case("pix2pix", _pairs, (8, 8, 1), images={"a": (8, 8, 2), "b": (8, 8, 1)}, exempt=_NORM),

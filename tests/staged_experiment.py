@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 
-from jaxgan import run
+from jaxgan.runs import command_line
 from tests import toy_experiment
 
 WIDTHS, STARTS, ROWS = (4, 8, 12), (0, 8, 16), (16, 8, 8)
@@ -21,7 +21,7 @@ class Config(toy_experiment.Config):
 
 
 def plan(config, spec):
-    from jaxgan import stages
+    from jaxgan.games import stages
 
     return tuple(
         stages.Stage(start, rows, partial(_widened, config, spec, width))
@@ -39,4 +39,4 @@ def _widened(config, spec, width, *, axis_name=None):
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -9,7 +9,9 @@ import laws
 import numpy as np
 import pytest
 
-from jaxgan import parallel, population, train
+from jaxgan import parallel
+from jaxgan.games import population
+from jaxgan.runs import training_loop
 
 STEPS = 10
 SEEDS = (4, 5, 6)
@@ -30,7 +32,7 @@ def model(name):
 def compiled(gan, per_call):
     """The call on the first device, and the mesh of it."""
     mesh = parallel.data_mesh(jax.devices()[:1])
-    return train.compile_call(gan.step, per_call=per_call, mode="jit", mesh=mesh), mesh
+    return training_loop.compile_call(gan.step, per_call=per_call, mode="jit", mesh=mesh), mesh
 
 
 class Data:
@@ -47,7 +49,7 @@ class Data:
 def losses_of(gan, state, *, name, seeds, per_call, precision):
     """The losses by name of each of the first steps on the first device, [STEPS, ...]."""
     call, mesh = compiled(gan, per_call)
-    batches = train.batches_of(
+    batches = training_loop.batches_of(
         Data(name, np.dtype(precision)),
         seeds=seeds,
         rows=laws.BY_NAME[name].rows,

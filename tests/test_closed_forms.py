@@ -36,7 +36,7 @@ def expected_discriminator_loss(loss, logits, p, q):
 
 
 def best_logits(loss, p, q, reach=60.0):
-    """The logits that minimise the expected loss, by bisection on its derivative."""
+    """The logits that minimize the expected loss, by bisection on its derivative."""
     slopes = jax.jit(jax.grad(lambda r, f: jnp.sum(loss.discriminator(r, f)), argnums=(0, 1)))
     low, high = np.full_like(p, -reach), np.full_like(p, reach)
     for _ in range(100):

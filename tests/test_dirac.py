@@ -84,13 +84,13 @@ def gradients(game):
 
 
 def make_step(game, order):
-    """One round of the game: ((theta, psi), optimiser states) -> the same, moved."""
-    optimiser, field = optax.sgd(RATE), gradients(game)
+    """One round of the game: ((theta, psi), optimizer states) -> the same, moved."""
+    optimizer, field = optax.sgd(RATE), gradients(game)
 
     def step(params, states):
         params, states, gradient = list(params), list(states), field(*params)
         for player in (1, 0) if order == "discriminator first" else (0, 1):
-            change, states[player] = optimiser.update(gradient[player], states[player])
+            change, states[player] = optimizer.update(gradient[player], states[player])
             params[player] = optax.apply_updates(params[player], change)
             if player == 1 and game.clip is not None:
                 params[player] = penalties.clip_weights(params[player], game.clip)
@@ -98,7 +98,7 @@ def make_step(game, order):
                 gradient = field(*params)
         return tuple(params), tuple(states)
 
-    return step, optimiser.init
+    return step, optimizer.init
 
 
 @functools.cache
@@ -161,7 +161,7 @@ def f1(t):
     return 1 / (1 + np.exp(t))
 
 
-def regularised(gamma, sign=1):
+def regularized(gamma, sign=1):
     """The field (d theta, d psi) of the GAN (sign 1) or the NSGAN (-1), damped by gamma."""
 
     def field(theta, psi):
@@ -196,17 +196,17 @@ def consensus(theta, psi):
 
 
 FIELDS = {
-    "GAN": regularised(0.0),
-    "NSGAN": regularised(0.0, sign=-1),
+    "GAN": regularized(0.0),
+    "NSGAN": regularized(0.0, sign=-1),
     "WGAN, clipped": wasserstein,
     "WGAN": wasserstein,
     "WGAN-GP": wasserstein_with_penalty,
     "instance noise": noisy,
-    "GAN, R1 0.3": regularised(0.3),
-    "GAN, R1 1": regularised(1.0),
-    "NSGAN, R1 0.3": regularised(0.3, sign=-1),
-    "RpGAN, R1 and R2 0.3": regularised(0.6, sign=-1),
-    "zero-sum RpGAN, R1 and R2 0.3": regularised(0.6),
+    "GAN, R1 0.3": regularized(0.3),
+    "GAN, R1 1": regularized(1.0),
+    "NSGAN, R1 0.3": regularized(0.3, sign=-1),
+    "RpGAN, R1 and R2 0.3": regularized(0.6, sign=-1),
+    "zero-sum RpGAN, R1 and R2 0.3": regularized(0.6),
     "consensus": consensus,
 }
 

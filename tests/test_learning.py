@@ -14,7 +14,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, losses, penalties, random, steps, two_player
+from jaxgan import data, losses, penalties, random, steps
+from jaxgan.games import two_player
 from jaxgan.models import vanilla
 
 PER_CALL = 250
@@ -80,7 +81,7 @@ def test_a_relativistic_game_with_both_penalties_captures_all_modes_of_the_ring(
     )
     ring = data.load("ring").train
     state, _ = train(gan, ring, count=2000, size=128)
-    distances = np.linalg.norm(sampled(gan, state)[:, None] - ring.centres, axis=2)
+    distances = np.linalg.norm(sampled(gan, state)[:, None] - ring.centers, axis=2)
     shares = np.mean(distances < 0.1, axis=0)
     assert np.sum(shares > 0.02) == 8
     assert np.sum(shares) > 0.4

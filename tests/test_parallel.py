@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import PartitionSpec
 from toy_players import scale, state_of, weight
 
-from jaxgan import parallel, random, steps
+from jaxgan import collectives, parallel, random, steps
 from jaxgan.state import Mean, Out
 
 ROWS = 8
@@ -110,22 +110,22 @@ def spread(function, *arrays, devices=4):
 
 def test_without_an_axis_reductions_are_the_identity():
     tree = {"x": numbers(), "n": jnp.arange(3)}
-    for reduce in (parallel.all_mean, parallel.all_sum, parallel.vary):
+    for reduce in (collectives.all_mean, collectives.all_sum, collectives.vary):
         assert reduce(tree, None) is tree
-    assert parallel.axis_size(None) == 1
-    np.testing.assert_array_equal(parallel.global_rows(3, None), [0, 1, 2])
-    np.testing.assert_allclose(parallel.batch_mean(numbers()), np.mean(numbers()), rtol=1e-6)
+    assert collectives.axis_size(None) == 1
+    np.testing.assert_array_equal(collectives.global_rows(3, None), [0, 1, 2])
+    np.testing.assert_allclose(collectives.batch_mean(numbers()), np.mean(numbers()), rtol=1e-6)
 
 
 def test_a_batch_mean_is_that_of_the_whole_batch():
     x = jnp.asarray(np.random.default_rng(1).normal(size=(ROWS, 3)).astype(np.float32))
-    mean = spread(lambda x: parallel.batch_mean(x, parallel.AXIS), x)
+    mean = spread(lambda x: collectives.batch_mean(x, parallel.AXIS), x)
     np.testing.assert_allclose(mean, np.mean(x, axis=0), rtol=1e-5)
 
 
 def test_a_mean_of_numbers_and_a_maximum_of_counters():
     def reduce(x, n):
-        return parallel.all_mean({"x": jnp.mean(x), "n": jnp.max(n)}, parallel.AXIS)
+        return collectives.all_mean({"x": jnp.mean(x), "n": jnp.max(n)}, parallel.AXIS)
 
     reduced = spread(reduce, numbers(), jnp.arange(ROWS))
     assert float(reduced["x"]) == pytest.approx(float(jnp.mean(numbers())), rel=1e-5)
@@ -133,26 +133,26 @@ def test_a_mean_of_numbers_and_a_maximum_of_counters():
 
 
 def test_a_sum_of_what_is_the_same_on_every_shard_counts_the_shards():
-    reduced = spread(lambda x: parallel.all_sum(jnp.ones(()), parallel.AXIS), numbers())
+    reduced = spread(lambda x: collectives.all_sum(jnp.ones(()), parallel.AXIS), numbers())
     assert float(reduced) == 4.0
 
 
 def test_marking_twice_is_marking_once_and_outside_of_shard_map_nothing_varies():
     def mark(x):
-        once = parallel.vary(jnp.ones(()), parallel.AXIS)
-        assert parallel.varying_axes(once) == {parallel.AXIS} == parallel.varying_axes(x)
-        assert parallel.varying_axes(jnp.ones(())) == frozenset()
-        return parallel.all_sum(parallel.vary(once, parallel.AXIS), parallel.AXIS)
+        once = collectives.vary(jnp.ones(()), parallel.AXIS)
+        assert collectives.varying_axes(once) == {parallel.AXIS} == collectives.varying_axes(x)
+        assert collectives.varying_axes(jnp.ones(())) == frozenset()
+        return collectives.all_sum(collectives.vary(once, parallel.AXIS), parallel.AXIS)
 
     assert float(spread(mark, numbers())) == 4.0
-    assert parallel.varying_axes(numbers()) == frozenset()
+    assert collectives.varying_axes(numbers()) == frozenset()
 
 
 def test_the_rows_of_the_shards_are_those_of_the_batch():
     mesh = mesh_of(4)
     spec = PartitionSpec(parallel.AXIS)
     rows = jax.shard_map(
-        lambda x: parallel.global_rows(x.shape[0], parallel.AXIS),
+        lambda x: collectives.global_rows(x.shape[0], parallel.AXIS),
         mesh=mesh,
         in_specs=spec,
         out_specs=spec,
@@ -168,7 +168,7 @@ def push(axis_name, **options):
 
     def objective(state, batch, keys):
         y = state["a"](batch["x"] + random.uniform(keys, ()))
-        pool = {"pool": y} if len(y) * parallel.axis_size(axis_name) == ROWS else {}
+        pool = {"pool": y} if len(y) * collectives.axis_size(axis_name) == ROWS else {}
         return jnp.mean(y**2), Out({"y": Mean.of(y)}, extra={"mean": jnp.mean(y)}, buffers=pool)
 
     return steps.update("a", objective, axis_name=axis_name, **options)
@@ -178,7 +178,7 @@ def pull(axis_name):
     """A step whose loss is a function of the whole batch: the square of its mean."""
 
     def objective(state, batch, keys):
-        mean = parallel.batch_mean(state["a"](batch["x"]), axis_name)
+        mean = collectives.batch_mean(state["a"](batch["x"]), axis_name)
         return mean**2, Out({"mean": Mean.of(mean)})
 
     return steps.update("a", objective, prefix="pull/", axis_name=axis_name)

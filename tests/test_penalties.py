@@ -57,7 +57,7 @@ PENALTIES = {
     "gradient_penalty": lambda d, real, fake, keys: penalties.gradient_penalty(
         d, real, fake, keys, weight=2.0
     ),
-    "zero_centred": lambda d, real, fake, keys: penalties.zero_centred_gradient_penalty(
+    "zero_centered": lambda d, real, fake, keys: penalties.zero_centered_gradient_penalty(
         d, real, fake, keys, weight=2.0
     ),
     "dragan": lambda d, real, fake, keys: penalties.dragan(d, real, keys, weight=2.0),
@@ -67,7 +67,7 @@ ON_LINEAR = {
     "r1": lambda n: n**2,
     "r2": lambda n: n**2,
     "gradient_penalty": lambda n: 2 * (n - 1) ** 2,
-    "zero_centred": lambda n: 2 * n**2,
+    "zero_centered": lambda n: 2 * n**2,
     "dragan": lambda n: 2 * (n - 1) ** 2,
 }
 every_penalty = pytest.mark.parametrize("name", PENALTIES)
@@ -138,7 +138,7 @@ def test_the_gradient_is_finite_where_the_slope_is_exactly_zero(name, compiled):
     np.testing.assert_array_equal(gradient, np.zeros(3))
 
 
-def test_a_flat_example_does_not_disturb_its_neighbours(float64):
+def test_a_flat_example_does_not_disturb_its_neighbors(float64):
     # relu is flat for the first example, and has slope `weight` for the others.
     real = jnp.array([[-1.0], [2.0], [3.0], [0.5], [4.0]])
 
@@ -170,11 +170,11 @@ def test_small_slopes_are_not_rounded_up(float64):
         lambda d, real, fake, keys: penalties.gradient_penalty(
             d, real, fake, keys, weight=1.0, target=0.0
         ),
-        lambda d, real, fake, keys: penalties.zero_centred_gradient_penalty(
+        lambda d, real, fake, keys: penalties.zero_centered_gradient_penalty(
             d, real, fake, keys, weight=1.0
         ),
     ],
-    ids=["gradient_penalty", "zero_centred"],
+    ids=["gradient_penalty", "zero_centered"],
 )
 def test_each_example_is_mixed_by_its_own_uniform_share(penalty, float64):
     count = 2000
@@ -250,7 +250,7 @@ def test_the_logits_of_an_examples_patches_are_summed(name, float64):
 
 
 @every_penalty
-def test_bfloat16_images_are_penalised_in_float32(name):
+def test_bfloat16_images_are_penalized_in_float32(name):
     real, fake = images(2).astype(jnp.bfloat16), images(3).astype(jnp.bfloat16)
     discriminator = quadratic(jnp.asarray(symmetric(24), jnp.float32) / 24)
     penalty = evaluate(name, discriminator, real, fake)

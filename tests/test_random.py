@@ -127,7 +127,7 @@ jax.jit(draw).lower(jax.random.key(0), jnp.int32(3)).compile()
 
 
 def test_a_number_a_row_compiles_as_users_compile_it():
-    """Under full optimisation, which the suite does without; jaxlib 0.12 once did not come back."""
+    """Under full optimization, which the suite does without; jaxlib 0.12 once did not come back."""
     surroundings = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     command = [sys.executable, "-c", ONE_NUMBER_A_ROW]
     subprocess.run(command, env=surroundings, check=True, timeout=300)

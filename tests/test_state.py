@@ -63,21 +63,21 @@ def test_a_mean_keeps_double_precision():
 # --- players --------------------------------------------------------------------------------------
 
 
-def normalising():
+def normalizing():
     """A player with batch statistics, which start at mean 0 and forget half of it in a step."""
 
-    class Normalise(linen.Module):
+    class Normalize(linen.Module):
         @linen.compact
         def __call__(self, x, *, train):
             x = linen.Dense(1, kernel_init=linen.initializers.ones)(x)
             return linen.BatchNorm(use_running_average=not train, momentum=0.5)(x)
 
     x = jnp.zeros((1, 1))
-    return state.init_player(jax.random.key(0), Normalise(), optax.sgd(0.1), x, train=True)
+    return state.init_player(jax.random.key(0), Normalize(), optax.sgd(0.1), x, train=True)
 
 
-def test_a_player_is_initialised_by_its_module_and_its_optimiser():
-    player = normalising()
+def test_a_player_is_initialized_by_its_module_and_its_optimizer():
+    player = normalizing()
     assert set(player.params) == {"Dense_0", "BatchNorm_0"}
     assert set(player.variables) == {"batch_stats"}
     assert (player.step.dtype, int(player.step)) == (jnp.int32, 0)
@@ -86,7 +86,7 @@ def test_a_player_is_initialised_by_its_module_and_its_optimiser():
 
 
 def test_calling_a_player_drops_the_updates_of_its_collections_and_mutate_keeps_them():
-    player, x = normalising(), jnp.array([[1.0], [3.0]])
+    player, x = normalizing(), jnp.array([[1.0], [3.0]])
     output, moved = player.mutate(x, train=True)
     np.testing.assert_allclose(output, [[-1.0], [1.0]], atol=1e-4)
     np.testing.assert_array_equal(player(x, train=True), output)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(run.Common):
+class Config(RunConfig):
     """Two tiny perceptrons."""
 
     steps: int = 24
@@ -53,4 +54,4 @@ def picture(gan, splits):
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -10,7 +10,8 @@ import flax.linen as linen
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, random, steps, two_player
+from jaxgan import losses, random, steps
+from jaxgan.games import two_player
 from jaxgan.types import GAN
 
 

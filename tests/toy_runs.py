@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from jaxgan import checkpoint, experiments, logging, prepare, run
+from jaxgan.runs import checkpoint, command_line, experiments, metric_log, setup
+from jaxgan.runs.config import DataSpec
 from tests import toy_experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,14 +35,14 @@ def images(path: pathlib.Path, *, count: int = 44, seed: int = 0) -> str:
 def train(workdir: pathlib.Path, **fields) -> pathlib.Path:
     """Trains in this process."""
     config = toy_experiment.Config(workdir=str(workdir), cache=False, **fields)
-    return run.train(toy_experiment, config)
+    return command_line.train(toy_experiment, config)
 
 
 def recorded(workdir: pathlib.Path, **fields) -> pathlib.Path:
     """The directory of a run that wrote its record and nothing else."""
     config = toy_experiment.Config(workdir=str(workdir), **fields)
-    made = {"experiment": experiments.of(toy_experiment).record, "config": prepare.plain(config)}
-    made["data"] = {**run.DataSpec((2,)).record(), "digest": "0" * 64}
+    made = {"experiment": experiments.of(toy_experiment).record, "config": setup.plain(config)}
+    made["data"] = {**DataSpec((2,)).record(), "digest": "0" * 64}
     workdir.mkdir()
     (workdir / "config.json").write_text(json.dumps(made))
     return workdir
@@ -50,7 +51,7 @@ def recorded(workdir: pathlib.Path, **fields) -> pathlib.Path:
 def rows(workdir: pathlib.Path) -> list[dict]:
     """The rows of the metrics, without what depends on the machine."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in logging.TIMES} for line in lines]
+    return [{k: v for k, v in line.items() if k not in metric_log.TIMES} for line in lines]
 
 
 def arrays(workdir: pathlib.Path, step: int | None = None) -> dict[str, np.ndarray]:

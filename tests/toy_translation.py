@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments import translating
-from jaxgan import run
+from experiments.flags import translation_flags
+from jaxgan.runs import command_line
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(translating.Translation):
+class Config(translation_flags.TranslationConfig):
     """Negatives."""
 
     steps: int = 1
@@ -31,7 +31,7 @@ def build(config, spec, *, axis_name=None):
     from jaxgan.state import Mean
     from jaxgan.types import GAN
 
-    translating.options(config, spec, axis_name=axis_name)
+    translation_flags.options(config, spec, axis_name=axis_name)
 
     def init(key):
         return state.create(key, {})
@@ -59,4 +59,4 @@ def picture(gan, splits):
 
 
 if __name__ == "__main__":
-    run.main(__name__)
+    command_line.main(__name__)

@@ -31,7 +31,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import losses, two_player
+    from jaxgan import losses, optimizers
     from jaxgan.models import bigan
 
     return bigan.build(
@@ -41,7 +41,7 @@ def gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         features=setting.features,
         loss=losses.non_saturating(),
-        optimisers={side: two_player.adam(rate) for side, rate in LEARNING_RATES.items()},
+        optimisers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
     )
 
 

@@ -1,5 +1,5 @@
 """Convolutional networks of 28 and 64 pixels: cross-entropy, R1, the Wasserstein critic, and the
-spectrally normalised discriminator under the hinge loss.
+spectrally normalized discriminator under the hinge loss.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import losses, penalties, steps, two_player
+    from jaxgan import losses, optimizers, penalties, steps
     from jaxgan.models import dcgan
 
     of_penalty = {
@@ -58,7 +58,7 @@ def gan(setting: Setting) -> GAN:
         discriminator_norm=setting.norm,
         loss=losses.wasserstein() if wasserstein else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
-        optimisers={player: two_player.adam() for player in ("generator", "discriminator")},
+        optimisers={player: optimizers.adam() for player in ("generator", "discriminator")},
         schedule=functools.partial(steps.alternate, n_critic=setting.n_critic),
         shared_noise=True,
     )
@@ -101,7 +101,7 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 
 def sngan_gan(setting: Setting) -> GAN:
-    from jaxgan import losses, two_player
+    from jaxgan import losses, optimizers
     from jaxgan.models import dcgan
 
     gan = dcgan.build(
@@ -111,7 +111,7 @@ def sngan_gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         discriminator_norm="spectral",
         loss=losses.hinge(),
-        optimisers={player: two_player.adam() for player in ("generator", "discriminator")},
+        optimisers={player: optimizers.adam() for player in ("generator", "discriminator")},
         shared_noise=True,
     )
     return gan._replace(init=functools.partial(_from_equal_entries, gan))
@@ -124,12 +124,14 @@ def _from_equal_entries(gan: GAN, key: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
-    from jaxgan.nn import spectral
+    from jaxgan.nn import spectral_norm
 
     state = gan.init(key)
     variables = state["discriminator"].variables
-    vectors = jax.tree.map(lambda u: jnp.full_like(u, u.size**-0.5), variables[spectral.COLLECTION])
-    variables = {**variables, spectral.COLLECTION: vectors}
+    vectors = jax.tree.map(
+        lambda u: jnp.full_like(u, u.size**-0.5), variables[spectral_norm.COLLECTION]
+    )
+    variables = {**variables, spectral_norm.COLLECTION: vectors}
     return state.with_variables({"discriminator": variables})
 
 

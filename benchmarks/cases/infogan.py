@@ -35,17 +35,18 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import information, losses, two_player
+    from jaxgan import losses, optimizers
+    from jaxgan.games import mutual_information
     from jaxgan.models import infogan
 
     return infogan.build(
         shape=setting.shape,
-        codes=information.Codes((setting.classes,), setting.continuous),
+        codes=mutual_information.Codes((setting.classes,), setting.continuous),
         latent_size=setting.noise,
         width=setting.width,
         hidden=setting.hidden,
         loss=losses.non_saturating(),
-        optimisers={side: two_player.adam(rate) for side, rate in LEARNING_RATES.items()},
+        optimisers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
         shared_noise=True,
     )
 

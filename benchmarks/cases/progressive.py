@@ -39,7 +39,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import losses, penalties, two_player
+    from jaxgan import losses, optimizers, penalties
     from jaxgan.models import progressive
 
     of_penalty = {
@@ -60,7 +60,7 @@ def gan(setting: Setting) -> GAN:
         loss=wasserstein if setting.penalty == "wgan-gp" else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
         optimisers={
-            player: two_player.adam(LEARNING_RATE, *BETAS)
+            player: optimizers.adam(LEARNING_RATE, *BETAS)
             for player in ("generator", "discriminator")
         },
         shared_noise=True,

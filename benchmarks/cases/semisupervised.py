@@ -1,4 +1,4 @@
-"""A classifier from few labels at 28 pixels: perceptrons under weight normalisation and noise.
+"""A classifier from few labels at 28 pixels: perceptrons under weight normalization and noise.
 
 Both sides have Adam's usual epsilon beside the root; that of the experiment, under the root, is in
 no fused Adam of PyTorch's.
@@ -25,7 +25,7 @@ class Setting:
     """The networks of both sides, by default of the sizes of jaxgan's experiment."""
 
     size: tuple[int, int] = (28, 28)
-    """Height and width of an image, which is grey."""
+    """Height and width of an image, which is gray."""
     rows: int = 100
     """Images of each of the kinds with labels, without, for reference, and generated."""
     classes: int = 10
@@ -36,14 +36,14 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import two_player
+    from jaxgan import optimizers
     from jaxgan.models import semisupervised
 
     return semisupervised.build(
         shape=(*setting.size, 1),
         classes=setting.classes,
         optimisers={
-            player: two_player.adam(LEARNING_RATE) for player in ("generator", "discriminator")
+            player: optimizers.adam(LEARNING_RATE) for player in ("generator", "discriminator")
         },
         latent_size=setting.latent_size,
         hidden=setting.hidden,
@@ -65,7 +65,7 @@ def twin(setting: Setting) -> Twin:
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
     shape = (setting.rows, *setting.size, 1)
-    images = {n: uniform_images(draws, shape) for n in ("image", "unlabelled", "reference")}
+    images = {n: uniform_images(draws, shape) for n in ("image", "unlabeled", "reference")}
     return {**images, "label": draws.integers(0, setting.classes, setting.rows, dtype=np.int32)}
 
 

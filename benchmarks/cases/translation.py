@@ -34,9 +34,9 @@ class Setting:
 
 
 def _optimisers() -> dict[str, Any]:
-    from jaxgan import two_player
+    from jaxgan import optimizers
 
-    return {side: two_player.adam() for side in ("generator", "discriminator")}
+    return {side: optimizers.adam() for side in ("generator", "discriminator")}
 
 
 def _networks(setting: Setting) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
-    from jaxgan import losses, two_player
+    from jaxgan import losses, optimizers
     from jaxgan.models import vanilla
 
     return vanilla.build(
@@ -39,7 +39,7 @@ def gan(setting: Setting) -> GAN:
         discriminator=vanilla.Discriminator(setting.discriminator, dropout=setting.dropout),
         loss=losses.non_saturating(),
         optimisers={
-            player: two_player.adam(setting.learning_rate)
+            player: optimizers.adam(setting.learning_rate)
             for player in ("generator", "discriminator")
         },
         shared_noise=True,

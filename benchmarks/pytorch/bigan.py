@@ -91,12 +91,12 @@ def game(
         made, encodings = maker(latents), encoder(images)
         real_logits, fake_logits = judge(images, encodings), judge(made, latents)
         judging, inverting = loss(real_logits, fake_logits), loss(fake_logits, real_logits)
-        for optimiser in (of_judge, of_inverses):
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer in (of_judge, of_inverses):
+            optimizer.zero_grad(set_to_none=True)
         judging.backward(inputs=judges, retain_graph=True)
         inverting.backward(inputs=inverses)
-        for optimiser in (of_judge, of_inverses):
-            optimiser.step()
+        for optimizer in (of_judge, of_inverses):
+            optimizer.step()
         return {"discriminator/loss": judging.detach(), "generator/loss": inverting.detach()}
 
     return Twin(players, step)

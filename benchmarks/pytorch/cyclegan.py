@@ -52,7 +52,7 @@ def _reflected(inputs: int, outputs: int, kernel: int, *, bias: bool = False) ->
 
 
 class Pool:
-    """Earlier fakes: see `jaxgan.replay.exchange`."""
+    """Earlier fakes: see `jaxgan.games.replay_pool.exchange`."""
 
     def __init__(self, capacity: int, name: str) -> None:
         self.capacity, self.name = capacity, name

@@ -34,9 +34,9 @@ def discriminator(
     parts: list[nn.Module] = []
     for index in range(stages):
         features = width << index
-        normalised = norm == "batch" and index > 0
-        parts.append(layers.Conv(channels, features, kernel, stride=2, bias=not normalised))
-        if normalised:
+        normalized = norm == "batch" and index > 0
+        parts.append(layers.Conv(channels, features, kernel, stride=2, bias=not normalized))
+        if normalized:
             parts.append(layers.batch_norm(features))
         parts.append(nn.LeakyReLU(0.2, inplace=True))
         channels = features

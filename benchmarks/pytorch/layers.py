@@ -1,7 +1,7 @@
 """Torch layers with the conventions of Flax's, so that a twin computes what jaxgan's network does.
 
 Images are [B, C, H, W] here. A twin names its layers as Flax names them ('Conv_0', 'BatchNorm_1',
-'Dense_0', counted by kind in the order of use): `weights.load` finds them by these names.
+'Dense_0', counted by kind in the order of use): `pretrained_weights.load` finds them by these names.
 `sequence` gives the names; a module of another form gives them to its attributes.
 """
 
@@ -100,16 +100,16 @@ class WeightNormDense(nn.Linear):
         factors = self.inverse_lengths()
         if self.gain is not None:
             factors = factors * self.gain
-        # Scaling the products is less work than normalising the weights.
+        # Scaling the products is less work than normalizing the weights.
         return torch.addcmul(self.bias, functional.linear(input, self.weight), factors)
 
     def inverse_lengths(self) -> torch.Tensor:
-        """What normalises each feature's direction, [F]."""
+        """What normalizes each feature's direction, [F]."""
         return (self.weight.square().sum(1) + 1e-8).rsqrt()
 
 
 class ShiftedNorm(nn.BatchNorm1d):
-    """Batch normalisation without gains."""
+    """Batch normalization without gains."""
 
     def __init__(self, features: int) -> None:
         super().__init__(features, eps=1e-6, momentum=0.1)
@@ -117,7 +117,7 @@ class ShiftedNorm(nn.BatchNorm1d):
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation of images whose running statistics keep 0.9 of the old, as in jaxgan."""
+    """Batch normalization of images whose running statistics keep 0.9 of the old, as in jaxgan."""
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
 

@@ -1,4 +1,4 @@
-"""The twin of `jaxgan.nn.patch`."""
+"""The twin of `jaxgan.nn.patch_discriminator`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _EPSILON = 1e-8
 _LEAST_FUSED = 8
 
 
-# --- layers with an equalised learning rate -------------------------------------------------------
+# --- layers with an equalized learning rate -------------------------------------------------------
 
 
 def _unit(layer: nn.Conv2d | nn.Linear) -> None:
@@ -153,7 +153,7 @@ def _block(*parts: nn.Module) -> nn.Sequential:
     counts: collections.Counter[str] = collections.Counter()
     named = collections.OrderedDict()
     for part in parts:
-        kinds = ((nn.Conv2d, "EqualisedConv"), (nn.Linear, "EqualisedDense"))
+        kinds = ((nn.Conv2d, "EqualizedConv"), (nn.Linear, "EqualizedDense"))
         name = next((name for kind, name in kinds if isinstance(part, kind)), type(part).__name__)
         named[f"{name}_{counts[name]}"] = part
         counts[name] += 1

@@ -1,4 +1,4 @@
-"""The twin of `jaxgan.models.semisupervised`, on grey images, which are flat [B, H W] here.
+"""The twin of `jaxgan.models.semisupervised`, on gray images, which are flat [B, H W] here.
 
 What jaxgan's discriminator judges in three passes goes through this one in a single pass, as no
 statistics of the batch couple its rows.
@@ -21,7 +21,7 @@ INPUT_NOISE, NOISE = 0.3, 0.5
 
 
 class FittedDense(layers.WeightNormDense):
-    """A weight-normalised layer that standardises by the mean and deviation of its first batch."""
+    """A weight-normalized layer that standardizes by the mean and deviation of its first batch."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -115,13 +115,13 @@ def game(maker: nn.Module, judge: Discriminator, *, latent_size: int, learning_r
         return maker(draws.uniform("latent", like.shape[0], latent_size, low=-1.0, high=1.0))
 
     def classifier_step(batch: Batch, draws: Draws) -> torch.Tensor:
-        judge.fit(batch["unlabelled"], draws)
+        judge.fit(batch["unlabeled"], draws)
         with torch.no_grad():
             fake = fakes(batch["image"], draws)
-        seen = torch.cat([batch["image"], batch["unlabelled"], fake])
-        labelled, *others = judge(seen, draws).chunk(3)
+        seen = torch.cat([batch["image"], batch["unlabeled"], fake])
+        labeled, *others = judge(seen, draws).chunk(3)
         real, generated = (logits.logsumexp(1) for logits in others)
-        value = functional.cross_entropy(labelled, batch["label"]) + of_kinds(real, generated) / 2
+        value = functional.cross_entropy(labeled, batch["label"]) + of_kinds(real, generated) / 2
         return descend(optimisers[0], value)
 
     def generator_step(batch: Batch, draws: Draws) -> torch.Tensor:

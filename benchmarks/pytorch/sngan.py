@@ -1,4 +1,4 @@
-"""The spectrally normalised discriminator of `jaxgan.models.dcgan`.
+"""The spectrally normalized discriminator of `jaxgan.models.dcgan`.
 
 Its layers do what torch's own `parametrizations.spectral_norm` does but for two conventions of
 jaxgan's: the vector that is kept is that of the outputs, and only passes in which the layer learns

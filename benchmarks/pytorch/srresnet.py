@@ -1,4 +1,4 @@
-"""The twin of SRResNet in `jaxgan.nn.enlarging`."""
+"""The twin of SRResNet in `jaxgan.nn.super_resolution`."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ class SRResNet(nn.Module):
         layer = self.get_submodule
         first = x = layer("PReLU_0")(layer("Conv_0")(images))
         for block in range(self.blocks):
-            y = layer(f"PReLU_{block + 1}")(self._normalised(2 * block, x))
-            x = x + self._normalised(2 * block + 1, y)
-        x = first + self._normalised(2 * self.blocks, x)
+            y = layer(f"PReLU_{block + 1}")(self._normalized(2 * block, x))
+            x = x + self._normalized(2 * block + 1, y)
+        x = first + self._normalized(2 * self.blocks, x)
         for index in range(self.doublings):
             x = self.shuffle(layer(f"Conv_{2 * self.blocks + 2 + index}")(x))
             x = layer(f"PReLU_{self.blocks + 1 + index}")(x)
         return layer(f"Conv_{2 * self.blocks + 2 + self.doublings}")(x)
 
-    def _normalised(self, index: int, x: torch.Tensor) -> torch.Tensor:
+    def _normalized(self, index: int, x: torch.Tensor) -> torch.Tensor:
         return self.get_submodule(f"BatchNorm_{index}")(self.get_submodule(f"Conv_{index + 1}")(x))
 
 
 def by_pixels(generator: nn.Module) -> Twin:
     """The mean squared error, by Adam."""
-    optimiser = adam(generator.parameters(), 1e-4, betas=(0.9, 0.999))
+    optimizer = adam(generator.parameters(), 1e-4, betas=(0.9, 0.999))
 
     def step(batch: Mapping[str, torch.Tensor], draws: Draws) -> Losses:
         value = nn.functional.mse_loss(generator(batch["a"]), batch["b"])
-        value = descend(optimiser, value)
+        value = descend(optimizer, value)
         return {"pretraining/loss": value, "pretraining/content": value}
 
     return Twin({"generator": generator}, step)

@@ -42,7 +42,7 @@ class Loss(NamedTuple):
 
 
 def non_saturating() -> Loss:
-    """Cross-entropy; the generator maximises log D(fake)."""
+    """Cross-entropy; the generator maximizes log D(fake)."""
     softplus = nn.functional.softplus
     return Loss(
         discriminator=lambda real, fake: softplus(-real).mean() + softplus(fake).mean(),
@@ -82,11 +82,11 @@ def adam(
     )
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:
     """One step down the loss, which is returned without its graph."""
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.detach()
 
 

@@ -1,4 +1,4 @@
-"""jaxgan's side, as its runner trains: initialisation and steps compiled, the state donated.
+"""jaxgan's side, as its runner trains: initialization and steps compiled, the state donated.
 
     python -m benchmarks.side_by_side.jaxgan_side train CASE [SEED ...]
     python -m benchmarks.side_by_side.jaxgan_side run CASE STEPS SEED [SEED ...]
@@ -22,7 +22,9 @@ import numpy as np
 
 from benchmarks import cases
 from benchmarks.side_by_side import evidence, protocol
-from jaxgan import environment, parallel, population, random, train
+from jaxgan import parallel, random
+from jaxgan.games import population
+from jaxgan.runs import environment, training_loop
 from jaxgan.types import GAN
 
 _EARLY = 10
@@ -55,7 +57,7 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
     batch = _on_devices(case, len(seeds), mesh)
     begun = time.perf_counter()
     gan, state = _fresh(case, seeds, mesh)
-    call = train.compile_call(gan.step, per_call=case.per_call, mode="jit", mesh=mesh)
+    call = training_loop.compile_call(gan.step, per_call=case.per_call, mode="jit", mesh=mesh)
     state, metrics = jax.block_until_ready(call(state, batch))
     seconds = time.perf_counter() - begun
     losses = {

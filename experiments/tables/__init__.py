@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
-from experiments.tables import frame
+from . import frame
 
 NAMES = (
     "dirac",

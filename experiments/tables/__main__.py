@@ -23,9 +23,10 @@ from typing import Annotated
 
 import tyro
 
-from experiments import tables
-from experiments.tables import page, running
-from jaxgan.errors import RunError, exit_code
+from jaxgan.runs.errors import RunError, exit_code
+
+from .. import tables
+from . import page, running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def play(config: Config) -> int:
 
 def here(config: Config, name: str, only: Sequence[str]) -> list[str]:
     """Measures the table in this process; the pieces that could not be measured."""
-    from jaxgan import environment  # imports JAX
+    from jaxgan.runs import environment  # imports JAX
 
     environment.keep_freed_memory()
     if config.cache:

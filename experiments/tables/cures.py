@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from experiments.tables import frame, plane
+from . import frame, plane
 
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {"steps": 4, "steps_per_call": 4, "batch_size": 32, "latent_size": 32, "seeds": 2},
@@ -72,7 +72,7 @@ TABLE = frame.Table(
     paper="No paper's table: each cure beside the others, under one budget.",
     protocol=(
         "The non-saturating GAN of the table of ring and grid with latents of 32, and one piece "
-        "more (`experiments/pieces.py`); the same data, measures and seeds."
+        "more (`experiments/networks/plane.py`); the same data, measures and seeds."
     ),
     scope={"default": "8,000 iterations of 64 examples."},
     parts=parts,

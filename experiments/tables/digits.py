@@ -11,8 +11,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.tables.frame import Settings
     from jaxgan.data import Splits
+
+    from .frame import Settings
 
 MNIST = "tfds:mnist"
 FOLDER = "MNIST_DIR"
@@ -35,7 +36,7 @@ def load(settings: Settings) -> Splits:
 @functools.cache
 def _load(name: str) -> Splits:
     from jaxgan import data
-    from jaxgan.errors import RunError
+    from jaxgan.runs.errors import RunError
 
     try:
         return data.load(name, data_dir=flags({"data": name})["data_dir"])

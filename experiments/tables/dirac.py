@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from experiments.tables import frame
+from . import frame
 
 # By game: its title, whether theory says that it converges, and |(theta, psi)| after 500 steps of
 # the vector field in NumPy, players moving at once, theta first and psi first.
@@ -119,7 +119,7 @@ def measure_game(settings: frame.Settings, folder: Path) -> frame.Measured:
     """Where the game ends in each order, and its three paths as a strip."""
     import numpy as np
 
-    from experiments.tables import dirac_game, strips
+    from . import dirac_game, strips
 
     paths = {
         order: dirac_game.played(
@@ -142,10 +142,11 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
     import numpy as np
 
     import jaxgan
-    from experiments import vanilla
-    from jaxgan import run
     from jaxgan.data import mixtures
     from jaxgan.metrics import minimax
+    from jaxgan.runs import command_line
+
+    from .. import vanilla
 
     config = vanilla.Config(
         data="gauss1d",
@@ -157,7 +158,7 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
         workdir=str(folder / "run"),
         cache=False,
     )
-    path, mixture = run.train(vanilla, config), mixtures.gauss1d()
+    path, mixture = command_line.train(vanilla, config), mixtures.gauss1d()
     real = mixture.batch(seed=1, step=0, size=settings["samples"])["image"]
     around = np.linspace(3.0, 5.0, 201, dtype=np.float32)[:, None]
     numbers: dict[str, list[float]] = {}

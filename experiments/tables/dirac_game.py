@@ -86,7 +86,7 @@ def r1_and_r2(gamma: float) -> Callable[..., Array]:
 
 
 def zero_sum(loss: losses.AdversarialLoss) -> losses.AdversarialLoss:
-    """The game of the theory, whose generator maximises what the discriminator minimises."""
+    """The game of the theory, whose generator maximizes what the discriminator minimizes."""
     return loss._replace(generator=lambda fake, real: -loss.discriminator(real, fake))
 
 

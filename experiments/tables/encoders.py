@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import bigan, infogan
-from experiments.tables import digits, frame, runs
+from .. import bigan, infogan
+from . import digits, frame, runs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from jaxgan.data import Dataset
-    from jaxgan.trained import Trained
+    from jaxgan.runs.trained_model import TrainedModel
 
 Settings = frame.Settings
 
@@ -82,7 +82,7 @@ def _pieces(
     )
 
 
-def _networks(settings: Settings, folder: Path) -> list[Trained | None]:
+def _networks(settings: Settings, folder: Path) -> list[TrainedModel | None]:
     """The models through which images are seen, one for each seed; None where they are seen as
     pixels.
     """
@@ -123,19 +123,20 @@ def _codes(settings: Settings) -> frame.Part:
 
 def measure_codes(settings: Settings, folder: Path) -> frame.Measured:
     """How well the likeliest value of the first code agrees with the class."""
-    from experiments import codes
     from jaxgan import data
     from jaxgan.metrics import clusters
+
+    from ..evaluation import infogan_codes
 
     train, held_out = digits.load(settings).train, _tests(settings)
     found = []
     for seed, model in enumerate(_networks(settings, folder)):
         if model is None:
-            pair, chosen = data.Splits(train, held_out), codes.Config((), seed=seed)
+            pair, chosen = data.Splits(train, held_out), infogan_codes.Config((), seed=seed)
             like = runs.untrained("infogan", {**settings["flags"], **digits.flags(settings)}, seed)
-            found.append(codes.clusters_of_pixels(like, pair, chosen))
+            found.append(infogan_codes.clusters_of_pixels(like, pair, chosen))
         else:
-            found.append(codes.recognised(model, held_out.float_images()))
+            found.append(infogan_codes.recognized(model, held_out.float_images()))
     return frame.Measured(
         {
             "matched": [clusters.one_to_one_accuracy(at, held_out.labels) for at in found],
@@ -170,20 +171,21 @@ def measure_encodings(settings: Settings, folder: Path) -> frame.Measured:
     """How often the nearest training image, by the encoder's features, has the class."""
     import numpy as np
 
-    from experiments import encodings
     from jaxgan.metrics import probes
+
+    from ..evaluation import encodings
 
     train: Any = digits.load(settings).train
     known, held_out = train.take(settings["examples"]), _tests(settings)
 
-    def seen(model: Trained | None, dataset: Dataset) -> np.ndarray:
+    def seen(model: TrainedModel | None, dataset: Dataset) -> np.ndarray:
         if model is None:
             return _pixels(dataset)
         return encodings.encoded(model, dataset.float_images()).features
 
-    def right(model: Trained | None) -> float:
+    def right(model: TrainedModel | None) -> float:
         sides = seen(model, known), seen(model, held_out)
-        found = probes.nearest_neighbour(sides[0], known.labels, sides[1])
+        found = probes.nearest_neighbor(sides[0], known.labels, sides[1])
         return float(np.mean(found == held_out.labels))
 
     return frame.Measured({"right": list(map(right, _networks(settings, folder)))})
@@ -204,7 +206,7 @@ def _features(settings: Settings) -> frame.Part:
             measure_features,
         ),
         note=(
-            "As Radford et al. 2016 (section 5) do with colour photographs, for which there is no "
+            "As Radford et al. 2016 (section 5) do with color photographs, for which there is no "
             "room here: every layer of the discriminator, pooled to 4x4 by its largest values. "
             "2,000 held-out images; the mean of several draws of labels for each seed."
         ),
@@ -215,23 +217,24 @@ def measure_features(settings: Settings, folder: Path) -> frame.Measured:
     """How often a machine on the discriminator's features finds the class."""
     import numpy as np
 
-    from experiments.tables import margins
-    from jaxgan.data import partly
-    from jaxgan.trained import in_pieces
+    from jaxgan.data import few_labels
+    from jaxgan.runs.trained_model import in_pieces
+
+    from . import margins
 
     splits: Any = digits.load(settings)
     train, held_out = splits.train, splits.held_out
-    few, draws = partly.partly_labelled(train, settings["labels"]), settings["draws"]
+    few, draws = few_labels.partly_labeled(train, settings["labels"]), settings["draws"]
 
-    def seen(model: Trained | None, dataset: Any) -> np.ndarray:
+    def seen(model: TrainedModel | None, dataset: Any) -> np.ndarray:
         if model is None:
             return _pixels(dataset)
         return in_pieces(margins.pooled_layers, model.state, dataset.float_images())
 
-    def right(seed: int, model: Trained | None) -> float:
+    def right(seed: int, model: TrainedModel | None) -> float:
         asked, shares = seen(model, held_out), []
         for draw in range(seed * draws, (seed + 1) * draws):
-            known: Any = few.labelled(draw)
+            known: Any = few.labeled(draw)
             found = margins.classify(seen(model, known), known.labels, asked, settings["costs"])
             shares.append(np.mean(found == held_out.labels))
         return float(np.mean(shares))

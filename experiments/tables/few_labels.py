@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments import semisupervised
-from experiments.tables import digits, frame, runs
+from .. import semisupervised
+from . import digits, frame, runs
 
 # By the number of labels: what the paper prints of 10,000 test images.
 PAPER = {20: "1677 +- 452", 50: "221 +- 136", 100: "93 +- 6.5"}
@@ -44,7 +44,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
         pieces,
         source="The paper: table 1 of Salimans et al. 2016, feature matching, 10 draws of labels.",
         note=(
-            "By the labels alone: the same network, optimiser and average, without the images "
+            "By the labels alone: the same network, optimizer and average, without the images "
             "that have no label."
         ),
     )
@@ -55,18 +55,19 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
     """The errors of the averaged classifiers of all seeds, which train together, each with labels
     of its own; and those of a network of the same kind that has the labels alone.
     """
-    from experiments import semisupervised_score as score
-    from jaxgan.data import partly
+    from jaxgan.data import few_labels
+
+    from ..evaluation import semisupervised_error as score
 
     train, held_out, _ = digits.load(settings)
     per_class = settings["labels"] // len(train.classes)
     flags = {**settings["flags"], **digits.flags(settings), "labels": per_class}
-    few = partly.partly_labelled(train, per_class)
+    few = few_labels.partly_labeled(train, per_class)
     errors, alone = [], []
     for model in runs.trained("semisupervised", flags, folder):
         errors.append(score.mistakes(model.state.averaged(), held_out))
-        labelled = few.labelled(model.config.seed)
-        control = score.supervised(model, labelled, steps=settings["alone"])
+        labeled = few.labeled(model.config.seed)
+        control = score.supervised(model, labeled, steps=settings["alone"])
         alone.append(score.mistakes(control, held_out))
     return frame.Measured({"errors": errors, "alone": alone})
 

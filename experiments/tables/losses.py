@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.tables import frame, runs
+from . import frame, runs
 
 if TYPE_CHECKING:
     import numpy as np
 
     from jaxgan.data import Dataset
     from jaxgan.metrics.evaluation import Sample, Scores
-    from jaxgan.trained import Trained
+    from jaxgan.runs.trained_model import TrainedModel
 
 ROWS = (
     ("minimax", "minimax", "dcgan", {"loss": "minimax"}),
@@ -110,14 +110,14 @@ def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 def scorer(settings: frame.Settings) -> Callable[[Sample], Scores]:
     """What scores samples against training images, as many of each as the settings say."""
-    from jaxgan.metrics import evaluation, features, reference
+    from jaxgan.metrics import evaluation, features, statistics_cache
 
     return evaluation.evaluator(
         {name: evaluation.METRICS[name]() for name in ("fid", "kid", "prdc")},
         halves(settings["images"])[0],
         extractor=features.proxy(),
         samples=settings["images"],
-        cache=reference.folder(),
+        cache=statistics_cache.folder(),
     )
 
 
@@ -132,14 +132,14 @@ def halves(count: int) -> tuple[Dataset, Dataset]:
     return chosen.subset(np.arange(0, 2 * count, 2)), chosen.subset(np.arange(1, 2 * count, 2))
 
 
-def _ranked_right(model: Trained, held_out: Dataset) -> float:
+def _ranked_right(model: TrainedModel, held_out: Dataset) -> float:
     """How often the discriminator ranks a held-out image above an image by the generator it last
     met, both in batches as it was trained on.
     """
     import jax
 
     from jaxgan import random
-    from jaxgan.trained import in_pieces
+    from jaxgan.runs.trained_model import in_pieces
 
     size = model.config.batch_size
     count = len(held_out) // size * size
@@ -184,7 +184,7 @@ TABLE = frame.Table(
         "generator. Only the critic of WGAN-GP has another norm, of layers instead of the batch, "
         "which its penalty asks for. 5000 samples against 5000 training images: the Frechet and "
         "the kernel distance on the embedded classifier of garments (proxies, which compare with "
-        "each other alone), coverage (5 neighbours) on the same features, and how often the "
+        "each other alone), coverage (5 neighbors) on the same features, and how often the "
         "discriminator ranks a held-out image above a generated one (50 % by chance)."
     ),
     scope={

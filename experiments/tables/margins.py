@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxgan import terms
+from jaxgan.games import regularizers
 from jaxgan.models import dcgan
 from jaxgan.nn import layers
 from jaxgan.state import GANState
@@ -28,7 +28,7 @@ def pooled_layers(state: GANState, images: Array) -> Array:
     for index in range(dcgan.stages((height, width))):
         name = f"BatchNorm_{index - 1}" if index else "Conv_0"
         sides = (height >> (index + 1), width >> (index + 1))
-        maps = terms.features(state["discriminator"], name, images)
+        maps = regularizers.features(state["discriminator"], name, images)
         maps = layers.leaky_relu(maps.reshape(len(images), *sides, -1))
         window = (-(-sides[0] // SIDE), -(-sides[1] // SIDE))
         pooled = linen.max_pool(maps, window, window, "SAME")
@@ -43,7 +43,7 @@ def classify(
     [M, F], at that one of the costs by which four fifths of the training rows best predict the
     last; every fifth row is of that part.
 
-    Features are standardised by the training rows.
+    Features are standardized by the training rows.
     """
     mean, deviation = np.mean(train, axis=0), np.std(train, axis=0)
     deviation[deviation == 0] = 1
@@ -77,7 +77,7 @@ def decided(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def machines(rows: np.ndarray, labels: np.ndarray, *, cost: float) -> np.ndarray:
     """The weights [F + 1, classes], biases last, that tell each class from all others: of each,
-    they minimise |w|^2 / 2 + cost * the sum of the squared slacks max(0, 1 - y f(x))^2.
+    they minimize |w|^2 / 2 + cost * the sum of the squared slacks max(0, 1 - y f(x))^2.
     """
     shape = (rows.shape[1] + 1, int(labels.max()) + 1)
     signs = 2 * np.eye(shape[1])[labels] - 1

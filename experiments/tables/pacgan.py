@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from experiments.tables import frame, plane
+from . import frame, plane
 
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {
@@ -77,7 +77,7 @@ TABLE = frame.Table(
     paper="Lin et al. 2018, PacGAN (arXiv 1712.04086), table 1.",
     protocol=(
         "A training set of 100,000 points, batches of 100 packs. Latents of 2; a generator of four "
-        "layers of 400 units with batch normalisation, evaluated with its running statistics; a "
+        "layers of 400 units with batch normalization, evaluated with its running statistics; a "
         "discriminator of three layers of 200 maxout units of 5 pieces; weights N(0, 0.02). Adam "
         "of step size 1e-4 and momentum 0.8, both players moving at once on the non-saturating "
         "loss. 2,500 points of each model after the last step. Batch statistics are those of all "

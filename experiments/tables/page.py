@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import tables
-from experiments.tables import frame, records, strips
-from jaxgan import rundir
+from jaxgan import files
+
+from .. import tables
+from . import frame, records, strips
 
 INTRODUCTION = """# Results
 
@@ -32,7 +33,7 @@ def write(results: Path) -> Path:
             _draw(results, name, table, budget)
     path = results.with_suffix(".md")
     path.parent.mkdir(parents=True, exist_ok=True)
-    rundir.write_whole(path, text(declared, results))
+    files.write_whole(path, text(declared, results))
     return path
 
 
@@ -169,4 +170,4 @@ def _draw(results: Path, name: str, table: frame.Table, budget: str) -> None:
         there = {title: file for title, file in files.items() if file.exists()}
         if part.figure and there:
             content = strips.together(there, part.figure)
-            rundir.write_whole(_figure_path(results, name, part, budget), content)
+            files.write_whole(_figure_path(results, name, part, budget), content)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.tables import digits, frame, runs
+from . import digits, frame, runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
     chosen = {**once, **BUDGETS[budget]}
     controls = {
         "training-images": ("training images (control)", draw_training_images, "243"),
-        "k-means": ("centres of k-means (control)", draw_centres, "313"),
+        "k-means": ("centers of k-means (control)", draw_centers, "313"),
         "noise": ("uniform noise (control)", draw_noise, ""),
     }
     pieces = (
@@ -63,7 +63,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
             "table 1."
         ),
         note=(
-            "The numbers do not follow the quality of samples: centres of clusters have a higher "
+            "The numbers do not follow the quality of samples: centers of clusters have a higher "
             "one than the training images themselves. They serve to check the whole path from "
             "training to measure."
         ),
@@ -101,10 +101,10 @@ def draw_training_images(train: Any, count: int) -> np.ndarray:
     return train.take(count).float_images()
 
 
-def draw_centres(train: Any, count: int) -> np.ndarray:
-    """The centres of as many clusters of the training images."""
+def draw_centers(train: Any, count: int) -> np.ndarray:
+    """The centers of as many clusters of the training images."""
     images = train.float_images()
-    found = centres(images.reshape(len(images), -1), count)
+    found = centers(images.reshape(len(images), -1), count)
     return found.reshape(count, *images.shape[1:])
 
 
@@ -115,7 +115,7 @@ def draw_noise(train: Any, count: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (count, *train.shape))
 
 
-def centres(rows: np.ndarray, count: int, *, rounds: int = 5) -> np.ndarray:
+def centers(rows: np.ndarray, count: int, *, rounds: int = 5) -> np.ndarray:
     """The means [count, F] of the clusters of rows [N, F] after so many rounds of Lloyd's
     algorithm, from rows spread evenly; a cluster that nothing is left of keeps its mean.
     """

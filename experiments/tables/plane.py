@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from experiments.tables import frame
+from . import frame
 
 MODES = {"ring": 8, "grid": 25}
 
@@ -54,8 +54,9 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
     import numpy as np
 
     import jaxgan
-    from experiments.tables import runs, strips
     from jaxgan.data import mixtures
+
+    from . import runs, strips
 
     steps, count = settings["steps"], settings["samples"]
     marks = _marks(steps, settings["steps_per_call"])

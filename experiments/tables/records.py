@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.tables import frame
-from jaxgan import rundir
-from jaxgan.errors import RunError
+from jaxgan import files
+from jaxgan.runs.errors import RunError
+
+from . import frame
 
 
 class Kept(NamedTuple):
@@ -97,9 +98,9 @@ def write(
     if measured.picture is not None:
         buffer = io.BytesIO()
         measured.picture.save(buffer, format="PNG", optimize=True)
-        rundir.write_whole(file.with_suffix(".png"), buffer.getvalue())
+        files.write_whole(file.with_suffix(".png"), buffer.getvalue())
     # Last: with it, the piece is finished.
-    rundir.write_whole(file, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    files.write_whole(file, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def is_stale(kept: Kept, piece: frame.Piece) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from experiments.tables import frame, plane
+from . import frame, plane
 
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {"steps": 4, "steps_per_call": 4, "batch_size": 32, "latent_size": 32, "seeds": 2},

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.tables import frame, page, records
-from jaxgan import rundir
-from jaxgan.errors import RunError
+from jaxgan import files
+from jaxgan.runs.errors import RunError
+
+from . import frame, page, records
 
 
 class Places(NamedTuple):
@@ -95,7 +96,7 @@ def measure(name: str, job: Job, budget: str, *, work: Path) -> float:
     """Measures one piece and keeps what it found; returns the seconds it took."""
     import jax
 
-    from jaxgan import environment
+    from jaxgan.runs import environment
 
     settings = job.piece.settings
     folder = work / name / f"{job.piece.name}-{records.digest(settings)}"
@@ -135,5 +136,5 @@ def _timed(piece: frame.Piece, folder: Path) -> tuple[frame.Measured, float]:
         measured = piece.measure(piece.settings, folder)
     finally:
         seconds = before + time.monotonic() - begun
-        rundir.write_whole(clock, json.dumps(seconds))
+        files.write_whole(clock, json.dumps(seconds))
     return measured, seconds

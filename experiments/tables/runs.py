@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxgan import run
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
 
 if TYPE_CHECKING:
-    from jaxgan.trained import Trained
+    from jaxgan.runs.trained_model import TrainedModel
 
 
-def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Trained]:
+def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[TrainedModel]:
     """The models, one for each seed, of the run of `experiments.NAME` with these flags (fields of
     its `Config`) in the folder; a run that was stopped goes on, and a finished one is read.
 
@@ -24,31 +25,31 @@ def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Tra
     module = importlib.import_module(f"experiments.{experiment}")
     fewest = {"sample_every": 0, "keep": 1, "cache": False, "workdir": str(folder / "run")}
     config = module.Config(**{**fewest, **{name: _tuples(flag) for name, flag in flags.items()}})
-    path = run.train(module, config)
+    path = command_line.train(module, config)
     return [jaxgan.load(path, seed=seed) for seed in config.member_seeds]
 
 
-def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> Trained:
+def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> TrainedModel:
     """The model that the run of the experiment with these flags would begin with at this seed.
 
     Raises RunError where the data cannot be had.
     """
     import jax
 
-    from jaxgan import experiments, prepare
-    from jaxgan.errors import RunError
-    from jaxgan.trained import Trained
+    from jaxgan.runs import experiments, setup
+    from jaxgan.runs.errors import RunError
+    from jaxgan.runs.trained_model import TrainedModel
 
     module = importlib.import_module(f"experiments.{experiment}")
     config = module.Config(**{name: _tuples(flag) for name, flag in flags.items()}, seed=seed)
     try:
-        train = prepare.load_data(config).train
+        train = setup.load_data(config).train
     except ValueError as error:
         raise RunError(str(error)) from error
-    spec = run.DataSpec.of(train)
+    spec = DataSpec.of(train)
     gan = module.build(config, spec)
     state = experiments.of(module).begin(gan.init(jax.random.key(seed)), train)
-    return Trained(gan, state, config, spec, 0)
+    return TrainedModel(gan, state, config, spec, 0)
 
 
 def _tuples(flag: Any) -> Any:

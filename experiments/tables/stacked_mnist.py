@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.tables import digits, frame, records, runs
+from . import digits, frame, records, runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,13 +94,13 @@ def classifier(settings: frame.Settings, folder: Path) -> PyTree:
     import safetensors.numpy
     from flax import traverse_util
 
-    from jaxgan import rundir
+    from jaxgan import files
 
     file = folder.parent / f"digits-{records.digest(settings)}.safetensors"
     if not file.exists():
         flat = traverse_util.flatten_dict(_fitted(settings), sep="/")
         arrays = {name: np.asarray(value) for name, value in flat.items()}
-        rundir.write_whole(file, safetensors.numpy.save(arrays))
+        files.write_whole(file, safetensors.numpy.save(arrays))
     return traverse_util.unflatten_dict(safetensors.numpy.load_file(file), sep="/")
 
 
@@ -114,7 +114,7 @@ def _fitted(settings: frame.Settings) -> PyTree:
 
     train: Any = digits.load(settings).train
     network = _network(settings)
-    optimiser = optax.adamw(optax.cosine_onecycle_schedule(settings["steps"], 4e-3))
+    optimizer = optax.adamw(optax.cosine_onecycle_schedule(settings["steps"], 4e-3))
 
     def objective(state, batch, keys):
         (logits, _), player = state["classifier"].mutate(batch["image"], train=True)
@@ -124,7 +124,7 @@ def _fitted(settings: frame.Settings) -> PyTree:
     @jax.jit
     def init(key):
         images = jnp.zeros((1, *train.shape))
-        player = state.init_player(key, network, optimiser, images, train=True)
+        player = state.init_player(key, network, optimizer, images, train=True)
         return state.create(key, {"classifier": player})
 
     step = parallel.compile_step(steps.make_train_step(steps.update("classifier", objective)))
@@ -143,7 +143,7 @@ def _network(settings: frame.Settings) -> Any:
 def classify(settings: frame.Settings, variables: PyTree, images: np.ndarray) -> np.ndarray:
     """The likeliest digit [N] of images [N, 28, 28, 1] in [-1, 1], seen as 256 levels."""
     from jaxgan import data
-    from jaxgan.trained import in_pieces
+    from jaxgan.runs.trained_model import in_pieces
 
     network = _network(settings)
 
@@ -189,7 +189,7 @@ def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def measure_classifier(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The share of test images that the classifier recognises."""
+    """The share of test images that the classifier recognizes."""
     import numpy as np
 
     held_out: Any = digits.load(settings).held_out

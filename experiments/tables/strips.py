@@ -36,9 +36,9 @@ def picture_of(gan: GAN, mixture: Mixture) -> Callable[[Any], Image.Image]:
     """The picture of a state: the points that it draws from the same latents at every call."""
     import jax
 
-    from jaxgan import visualise
+    from jaxgan.plotting import image_grids
 
-    draw, reach = visualise.sampler(gan, visualise.POINTS), 1.3 * np.abs(mixture.centres).max()
+    draw, reach = image_grids.sampler(gan, image_grids.POINTS), 1.3 * np.abs(mixture.centers).max()
 
     def picture(state: Any) -> Image.Image:
         return points([np.asarray(draw(state, jax.random.key(0)))], reach=reach, size=256)
@@ -47,7 +47,7 @@ def picture_of(gan: GAN, mixture: Mixture) -> Callable[[Any], Image.Image]:
 
 
 def path(steps: np.ndarray, *, reach: float, size: int = 96) -> Image.Image:
-    """A path [N, 2] on the square [-reach, reach]^2 as a line, grey at first and black at its end,
+    """A path [N, 2] on the square [-reach, reach]^2 as a line, gray at first and black at its end,
     over the axes.
     """
     panel = Image.new("L", (size, size), 255)

@@ -4,10 +4,10 @@ from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError
-from jaxgan.data.fitting import convert_channels, parse_resolution
+from jaxgan.data.few_labels import PartlyLabeled
 from jaxgan.data.mixtures import Mixture
-from jaxgan.data.partly import PartlyLabelled
 from jaxgan.data.pixels import to_float, to_uint8
+from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
 from jaxgan.data.splits import Source, Splits, require_batch
 
@@ -18,7 +18,7 @@ __all__ = [
     "Domains",
     "Mixture",
     "Pairs",
-    "PartlyLabelled",
+    "PartlyLabeled",
     "Source",
     "Splits",
     "convert_channels",

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.data import counter
+from jaxgan.data import counter_rng
 from jaxgan.data.dataset import Dataset, Rows, positions, visited
 from jaxgan.data.errors import DataError
 
@@ -145,9 +145,9 @@ class Captioned(Dataset):
         at = positions(step, size, rows)
         index = visited(seed, at, len(self), stream)
         counts = np.diff(self.first)[index].astype(np.uint64)
-        chosen = counter.bits(seed, f"{stream}caption", at) % counts
+        chosen = counter_rng.bits(seed, f"{stream}caption", at) % counts
         batch[self.role] = self._shown(self.first[index] + chosen.astype(int))
-        drawn = counter.bits(seed, f"{stream}mismatched", at) % np.uint64(len(self.texts))
+        drawn = counter_rng.bits(seed, f"{stream}mismatched", at) % np.uint64(len(self.texts))
         batch["mismatched"] = self._shown(self._not_of(index, drawn.astype(int)))
         return batch
 

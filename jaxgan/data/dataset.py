@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter, fitting, pixels
+from jaxgan.data import counter_rng, pixels, resizing
 from jaxgan.data.errors import DataError
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
@@ -89,10 +89,10 @@ class Dataset:
         index = visited(seed, at, len(self), stream)
         chosen = self.images[index]
         if self.flip:
-            mirrored = counter.bits(seed, f"{stream}flip", at) >> np.uint64(63) == 1
+            mirrored = counter_rng.bits(seed, f"{stream}flip", at) >> np.uint64(63) == 1
             chosen[mirrored] = chosen[mirrored, :, ::-1]
         if self.jitter:
-            chosen = cut(chosen, self.jitter, counter.bits(seed, f"{stream}jitter", at))
+            chosen = cut(chosen, self.jitter, counter_rng.bits(seed, f"{stream}jitter", at))
         batch = {"image": pixels.to_float(chosen)}
         if self.labels is not None:
             batch["label"] = self.labels[index]
@@ -152,7 +152,7 @@ def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarr
     index = np.empty_like(places)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        index[here] = counter.permutation(seed, int(epoch), count, stream)[places[here]]
+        index[here] = counter_rng.permutation(seed, int(epoch), count, stream)[places[here]]
     return index
 
 
@@ -161,7 +161,7 @@ def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
     the place that its uint64 draw [B] says.
     """
     height, width = images.shape[1:3]
-    enlarged = fitting.stretched(images, (height + margin, width + margin))
+    enlarged = resizing.stretched(images, (height + margin, width + margin))
     places, half = np.uint64(margin + 1), np.uint64(32)
     tops, lefts = (draws >> half) % places, (draws & np.uint64(0xFFFFFFFF)) % places
     rows = tops.astype(int)[:, None] + np.arange(height)

@@ -8,7 +8,7 @@ import lzma
 
 import numpy as np
 
-from jaxgan.data import fitting
+from jaxgan.data import resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.splits import Splits
 
@@ -28,21 +28,21 @@ CLASSES = (
 )
 
 
-def load(fit: fitting.Fit | None = None) -> Splits:
+def load(fit: resizing.Fit | None = None) -> Splits:
     """10,000 training images of the original training set and 2,000 held-out ones of its test set.
 
-    Greyscale, 28 x 28 x 1 unless `fit` says otherwise, equally many of each of the ten classes.
+    Grayscale, 28 x 28 x 1 unless `fit` says otherwise, equally many of each of the ten classes.
     """
     packed = importlib.resources.files("jaxgan.data.embedded").joinpath(FILE).read_bytes()
     train_labels, train_images, test_labels, test_images = unpack(packed)
     return Splits(
-        train=_dataset(train_images, train_labels, fit or fitting.Fit()),
-        held_out=_dataset(test_images, test_labels, fit or fitting.Fit()),
+        train=_dataset(train_images, train_labels, fit or resizing.Fit()),
+        held_out=_dataset(test_images, test_labels, fit or resizing.Fit()),
     )
 
 
-def _dataset(images: np.ndarray, labels: np.ndarray, fit: fitting.Fit) -> Dataset:
-    return Dataset(NAME, fitting.fit_array(images[..., None], fit, name=NAME), labels, CLASSES)
+def _dataset(images: np.ndarray, labels: np.ndarray, fit: resizing.Fit) -> Dataset:
+    return Dataset(NAME, resizing.fit_array(images[..., None], fit, name=NAME), labels, CLASSES)
 
 
 def unpack(packed: bytes) -> list[np.ndarray]:

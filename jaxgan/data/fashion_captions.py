@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.data import captions, fashion, fitting
+from jaxgan.data import captions, fashion, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.splits import Splits
 
@@ -29,7 +29,7 @@ THINGS = (
 )
 """What captions call the classes."""
 
-SHADES = ("dark", "grey", "light")
+SHADES = ("dark", "gray", "light")
 SHAPES = ("slim", "wide")
 
 TEMPLATES = (
@@ -40,16 +40,16 @@ TEMPLATES = (
     "the {shape} {thing} looks {shade}",
 )
 
-CREDIT = "Images: Fashion-MNIST, (c) 2017 Zalando SE, MIT licence."
+CREDIT = "Images: Fashion-MNIST, (c) 2017 Zalando SE, MIT license."
 
 GROUND = 25
-"""Grey levels up to which a pixel is of the black ground."""
+"""Gray levels up to which a pixel is of the black ground."""
 
 THRESHOLDS = (125, 175)
-"""Mean grey levels of a garment's pixels from which on it is grey, and light."""
+"""Mean gray levels of a garment's pixels from which on it is gray, and light."""
 
 
-def load(fit: fitting.Fit) -> Splits:
+def load(fit: resizing.Fit) -> Splits:
     """The garments, each with a caption by every template.
 
     One composition of words of each class is never trained on: the training images of the other
@@ -132,14 +132,14 @@ def asked_by(caption: str) -> tuple[int, int, int]:
     return thing, shade, shape
 
 
-def _captioned(garments: Dataset, words: np.ndarray, fit: fitting.Fit) -> captions.Captioned:
+def _captioned(garments: Dataset, words: np.ndarray, fit: resizing.Fit) -> captions.Captioned:
     compositions = list(itertools.product(*(range(len(part)) for part in (THINGS, SHADES, SHAPES))))
     codes = captions.encode([line for each in compositions for line in describe(each)])
     number = np.ravel_multi_index(tuple(words.T), (len(THINGS), len(SHADES), len(SHAPES)))
     texts = codes.reshape(len(compositions), len(TEMPLATES), -1)[number]
     fitted = Dataset(
         NAME,
-        fitting.fit_array(garments.images, fit, name=NAME),
+        resizing.fit_array(garments.images, fit, name=NAME),
         garments.labels,
         garments.classes,
     )

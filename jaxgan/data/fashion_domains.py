@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxgan.data import fashion, fitting
+from jaxgan.data import fashion, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.splits import Splits
@@ -15,16 +15,16 @@ SHOES = ("Sandal", "Sneaker", "Ankle boot")
 BAGS = ("Bag",)
 
 LINE = 4
-"""Grey levels by which a pixel must stand out of its surroundings to become a line."""
+"""Gray levels by which a pixel must stand out of its surroundings to become a line."""
 
 
-def pairs(fit: fitting.Fit) -> Splits:
+def pairs(fit: resizing.Fit) -> Splits:
     """10,000 pairs of a drawing (a) and the garment it was drawn from (b), and 2,000 held out."""
     train, held_out = (_pairs(part, fit, name="fashion-edges") for part in _garments())
     return Splits(train, held_out)
 
 
-def halves(fit: fitting.Fit) -> Splits:
+def halves(fit: resizing.Fit) -> Splits:
     """Drawings (a) of 5,000 garments and photographs (b) of 5,000 others; held out are 2,000 pairs
     of both, by which translations can be compared with the truth.
     """
@@ -35,7 +35,7 @@ def halves(fit: fitting.Fit) -> Splits:
     return Splits(Domains(drawn, photographed), held_out, (note,))
 
 
-def shoes_and_bags(fit: fitting.Fit) -> Splits:
+def shoes_and_bags(fit: resizing.Fit) -> Splits:
     """3,000 shoes of three kinds (a) and 1,000 bags (b); held out are 600 and 200."""
 
     fitted = (_fitted(part, fit, name="shoes-bags") for part in _garments())
@@ -44,7 +44,7 @@ def shoes_and_bags(fit: fitting.Fit) -> Splits:
 
 
 def drawing(images: np.ndarray) -> np.ndarray:
-    """Line drawings, white on black, of grey images: uint8 [N, H, W, 1], 0 or 255.
+    """Line drawings, white on black, of gray images: uint8 [N, H, W, 1], 0 or 255.
 
     A pixel is on a line where the image, smoothed by the binomial kernel (1 2 1), is more than
     `LINE` levels brighter than smoothed twice more: a difference of Gaussians (Marr and Hildreth
@@ -75,13 +75,13 @@ def _garments() -> tuple[Dataset, Dataset]:
     return train, held_out
 
 
-def _pairs(garments: Dataset, fit: fitting.Fit, *, name: str) -> Pairs:
-    drawings = fitting.fit_array(drawing(garments.images), fit, name=name)
+def _pairs(garments: Dataset, fit: resizing.Fit, *, name: str) -> Pairs:
+    drawings = resizing.fit_array(drawing(garments.images), fit, name=name)
     return Pairs(Dataset(name, drawings), _fitted(garments, fit, name=name))
 
 
-def _fitted(garments: Dataset, fit: fitting.Fit, *, name: str) -> Dataset:
-    fitted = fitting.fit_array(garments.images, fit, name=name)
+def _fitted(garments: Dataset, fit: resizing.Fit, *, name: str) -> Dataset:
+    fitted = resizing.fit_array(garments.images, fit, name=name)
     return Dataset(name, fitted, garments.labels, garments.classes)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan.data import counter
+from jaxgan.data import counter_rng
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError
@@ -33,4 +33,4 @@ def limited(source: Source, count: int) -> Source:
             f"{source.name}: the training images are to be limited to {count}; "
             f"expected 1 to {len(source)}, as many as there are"
         )
-    return source.subset(np.sort(counter.permutation(0, 0, len(source), "limit")[:count]))
+    return source.subset(np.sort(counter_rng.permutation(0, 0, len(source), "limit")[:count]))

@@ -11,40 +11,40 @@ import hashlib
 
 import numpy as np
 
-from jaxgan.data import counter
+from jaxgan.data import counter_rng
 from jaxgan.data.dataset import Rows, positions
 from jaxgan.data.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mixture:
-    """A mixture of K isotropic Gaussians of equal weight: `centres` float64 [K, D], one `std`.
+    """A mixture of K isotropic Gaussians of equal weight: `centers` float64 [K, D], one `std`.
 
     Batches hold fresh draws, so there is no epoch and no length; `stream` names the stream of
     draws, and the held-out data of a mixture is another stream of the same density. Nothing is
-    labelled: `classes` is ().
+    labeled: `classes` is ().
 
-    Raises DataError where the centres are not [K, D] or the standard deviation is not positive.
+    Raises DataError where the centers are not [K, D] or the standard deviation is not positive.
     """
 
     name: str
-    centres: np.ndarray
+    centers: np.ndarray
     std: float
     stream: str = "train"
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.centres.ndim != 2 or 0 in self.centres.shape or not self.std > 0.0:
+        if self.centers.ndim != 2 or 0 in self.centers.shape or not self.std > 0.0:
             raise DataError(
-                f"{self.name}: the centres have shape {self.centres.shape} and the standard "
-                f"deviation is {self.std}; expected centres of shape [K, D] and a positive "
+                f"{self.name}: the centers have shape {self.centers.shape} and the standard "
+                f"deviation is {self.std}; expected centers of shape [K, D] and a positive "
                 "standard deviation"
             )
 
     @property
     def shape(self) -> tuple[int]:
         """The shape (D,) of one point."""
-        return (self.centres.shape[1],)
+        return (self.centers.shape[1],)
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -54,7 +54,7 @@ class Mixture:
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the density and the stream: equal digests mean equal draws."""
-        described = f"{self.centres.shape} {self.centres.tolist()} {self.std} {self.stream}"
+        described = f"{self.centers.shape} {self.centers.tolist()} {self.std} {self.stream}"
         return hashlib.sha256(described.encode()).hexdigest()
 
     def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
@@ -64,19 +64,21 @@ class Mixture:
         batch.
         """
         at = positions(step, size, rows)
-        choice = counter.uniform(seed, f"{self.stream}/mode", at)
-        mode = (choice * len(self.centres)).astype(np.int64)
-        noise = [counter.normal(seed, f"{self.stream}/{axis}", at) for axis in range(*self.shape)]
-        points = self.centres[mode] + self.std * np.stack(noise, axis=1)
+        choice = counter_rng.uniform(seed, f"{self.stream}/mode", at)
+        mode = (choice * len(self.centers)).astype(np.int64)
+        noise = [
+            counter_rng.normal(seed, f"{self.stream}/{axis}", at) for axis in range(*self.shape)
+        ]
+        points = self.centers[mode] + self.std * np.stack(noise, axis=1)
         return {"image": points.astype(np.float32)}
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """The logarithm of the density, float64 [N], at `points` [N, D]; finite everywhere."""
-        offsets = np.asarray(points, np.float64)[:, None, :] - self.centres
+        offsets = np.asarray(points, np.float64)[:, None, :] - self.centers
         exponents = -0.5 * np.square(offsets / self.std).sum(axis=2)
         highest = exponents.max(axis=1)
         total = np.log(np.exp(exponents - highest[:, None]).sum(axis=1))
-        modes, dimensions = self.centres.shape
+        modes, dimensions = self.centers.shape
         normaliser = np.log(modes) + dimensions * np.log(self.std * np.sqrt(2.0 * np.pi))
         return highest + total - normaliser
 

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jaxgan.data import fitting, limiting, mixtures, partly
+from jaxgan.data import few_labels, limiting, mixtures, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -74,7 +74,7 @@ def load(
     spec: str,
     *,
     kind: str = "images",
-    resolution: fitting.Resolution | None = None,
+    resolution: resizing.Resolution | None = None,
     resize: str = "crop",
     holdout: Holdout = None,
     flip: bool = False,
@@ -93,7 +93,7 @@ def load(
                 paired.
     resolution: 64, '64x96' or (64, 96), height first; None keeps the size, which must then be one
                 for all.
-    resize:     'crop', 'pad' or 'stretch', see `fitting.Fit`.
+    resize:     'crop', 'pad' or 'stretch', see `resizing.Fit`.
     holdout:    for folders and archives: the fraction to hold out, chosen by a hash of the file's
                 name or the row's number, so that adding data moves nothing from one side to the
                 other; or a text file that lists what to hold out, one name (row number) a line.
@@ -101,16 +101,16 @@ def load(
                 or beside it, and 0.1 otherwise.
     flip:       mirror training images left to right at random.
     jitter:     pixels by which training images are enlarged, to cut their size out at random.
-    channels:   1 (greyscale), 3 (colour), 4 (with transparency); None takes what the images have.
+    channels:   1 (grayscale), 3 (color), 4 (with transparency); None takes what the images have.
     data_dir:   for tfds: where prepared sets are, or a folder that holds the original files.
     direction:  'BtoA' exchanges the two domains.
     labels:     of each class, how many training images keep their label; batches then hold these
-                and images without label apart: see `PartlyLabelled`. None: all keep theirs.
+                and images without label apart: see `PartlyLabeled`. None: all keep theirs.
     limit:      how many of the training images to keep, see `limiting.limited`. None: all.
 
     Raises DataError, one sentence, where there is no such data or it cannot be used.
     """
-    fit = fitting.make_fit(resolution, resize, channels)
+    fit = resizing.make_fit(resolution, resize, channels)
     if jitter < 0:
         raise DataError(f"jitter is {jitter}; expected 0 or more pixels")
     read = _reader(spec, kind)
@@ -129,14 +129,14 @@ def load(
     if isinstance(train, Dataset | Domains):
         train = train.augmented(flip=flip, jitter=jitter)
     if labels is not None:
-        train = partly.partly_labelled(train, labels)
+        train = few_labels.partly_labeled(train, labels)
     return splits._replace(train=train)
 
 
 def _read(
     spec: str,
     read: Callable[..., Splits],
-    fit: fitting.Fit,
+    fit: resizing.Fit,
     holdout: Holdout,
     data_dir: str | os.PathLike[str] | None,
 ) -> Splits:

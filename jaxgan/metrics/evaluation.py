@@ -13,13 +13,13 @@ import numpy as np
 from jaxgan import data
 from jaxgan.metrics import (
     features,
-    frechet,
+    fid,
     inception_score,
-    kernel,
+    kid,
     msssim,
     prdc,
-    reference,
-    sliced,
+    sliced_wasserstein,
+    statistics_cache,
     streaming,
 )
 from jaxgan.metrics.features import Extractor
@@ -27,12 +27,12 @@ from jaxgan.metrics.streaming import Aim, Metric
 from jaxgan.types import GAN, Array
 
 METRICS: Mapping[str, Callable[[], Metric]] = {
-    "fid": frechet.metric,
-    "fid_infinity": frechet.infinity_metric,
-    "kid": kernel.metric,
+    "fid": fid.metric,
+    "fid_infinity": fid.infinity_metric,
+    "kid": kid.metric,
     "prdc": prdc.metric,
     "inception_score": inception_score.metric,
-    "swd": sliced.metric,
+    "swd": sliced_wasserstein.metric,
     "ms_ssim": msssim.metric,
 }
 """What can be asked for by name, each with its usual settings."""
@@ -114,7 +114,9 @@ def evaluator(
     sights = streaming.sights(streams)
     if set(sights) - {"images"}:
         _require_of_use(extractor, real)
-    known = reference.statistics(streams, real, extractor=extractor, piece=PIECE, folder=cache)
+    known = statistics_cache.statistics(
+        streams, real, extractor=extractor, piece=PIECE, folder=cache
+    )
     settings = {
         **sides(
             real,

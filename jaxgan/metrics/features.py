@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan import data
-from jaxgan.data import fitting
+from jaxgan.data import resizing
 from jaxgan.metrics import garments, inception
 from jaxgan.metrics.streaming import Piece, Sight
 
@@ -64,7 +64,7 @@ def proxy() -> Extractor:
         "network": "the embedded classifier of garments, a proxy",
         "sha256 of its weights": hashlib.sha256(weights).hexdigest(),
         "features": "the mean of its last maps, 128",
-        "size": "28x28 grey, cropped and scaled by Lanczos",
+        "size": "28x28 gray, cropped and scaled by Lanczos",
     }
     return Extractor("proxy", see, settings, channels=garments.SHAPE[2])
 
@@ -72,7 +72,7 @@ def proxy() -> Extractor:
 def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:
     """Inception-v3 with the weights of FID in a file that the user brings, .pth or .safetensors.
 
-    Its sha256 is checked as `jaxgan.weights.load` does; the plain names are for the one file of
+    Its sha256 is checked as `jaxgan.nn.pretrained_weights.load` does; the plain names are for the one file of
     2015 that published numbers are of, and 'unverified' stands before those of any other. Raises
     ValueError where the file is not what it should be, or not of this network.
     """
@@ -84,7 +84,7 @@ def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extr
         "sha256 of its weights": found,
         "features": "pool3, 2048",
         "probabilities": "softmax of 1008 logits without their bias",
-        "size": "299x299 colour, bilinear as TensorFlow 1",
+        "size": "299x299 color, bilinear as TensorFlow 1",
     }
     see = functools.partial(_through_inception, variables)
     return Extractor("" if known else "unverified", see, settings)
@@ -134,4 +134,4 @@ def pieces(
 
 
 def _through_inception(variables: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return inception.see(variables, fitting.convert_channels(pixels, 3))
+    return inception.see(variables, resizing.convert_channels(pixels, 3))

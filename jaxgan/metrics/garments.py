@@ -1,7 +1,7 @@
 """The independent judge of generated garments: a small classifier trained on the embedded training
 images alone.
 
-`experiments/classifier.py` trains it and writes the weights that the package embeds.
+`experiments/evaluation/train_classifier.py` trains it and writes the weights that the package embeds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from jaxgan import data, nn
-from jaxgan.data import fitting
+from jaxgan.data import resizing
 from jaxgan.metrics import distances
 from jaxgan.types import Array, PyTree
 
@@ -55,11 +55,11 @@ def embedded() -> PyTree:
 
 def fitted(images: Array | np.ndarray) -> np.ndarray:
     """Images [N, H, W, C] in [-1, 1], of any size and of 1, 3 or 4 channels, as the judge sees
-    them: rounded to the 256 levels of a picture, cropped and scaled to 28x28, greyscale.
+    them: rounded to the 256 levels of a picture, cropped and scaled to 28x28, grayscale.
     """
     pixels = data.to_uint8(np.asarray(images))
-    fit = fitting.Fit(SHAPE[:2], "crop", SHAPE[2])
-    return data.to_float(fitting.fit_array(pixels, fit, name="images to judge"))
+    fit = resizing.Fit(SHAPE[:2], "crop", SHAPE[2])
+    return data.to_float(resizing.fit_array(pixels, fit, name="images to judge"))
 
 
 def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxgan import weights
+from jaxgan.nn import pretrained_weights
 from jaxgan.types import Array, PyTree
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -31,7 +31,7 @@ Kernel = int | tuple[int, int]
 
 
 class Unit(linen.Module):
-    """Convolution, normalisation by stored statistics, rectification. At stride 1 the size stays
+    """Convolution, normalization by stored statistics, rectification. At stride 1 the size stays
     unless the padding is 'VALID'.
     """
 
@@ -187,7 +187,7 @@ def resized(pixels: Array, side: int = SIDE) -> Array:
     """
     images = jnp.asarray(pixels, jnp.float32)
     for axis in (2, 1):
-        low, high, share = _neighbours(images.shape[axis], side)
+        low, high, share = _neighbors(images.shape[axis], side)
         share = jnp.expand_dims(share, tuple(other for other in range(4) if other != axis))
         left, right = jnp.take(images, low, axis), jnp.take(images, high, axis)
         images = left + (right - left) * share
@@ -195,11 +195,11 @@ def resized(pixels: Array, side: int = SIDE) -> Array:
 
 
 def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
-    """The variables of `Inception` from a file of weights under torch's names (`weights.load`).
+    """The variables of `Inception` from a file of weights under torch's names (`pretrained_weights.load`).
 
     Raises ValueError where a tensor is missing or of another shape.
     """
-    return variables(weights.load(path, sha256=sha256), source=path)
+    return variables(pretrained_weights.load(path, sha256=sha256), source=path)
 
 
 def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> PyTree:
@@ -265,7 +265,7 @@ def _mean_pool(x: Array) -> Array:
     return linen.avg_pool(x, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
-def _neighbours(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbors(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pixels before and after each place, and its share of the way between them [side]."""
     # In float32, as TensorFlow has it: in float64 some places would fall to another pixel.
     places = np.arange(side, dtype=np.float32) * np.float32(size / side)

@@ -70,8 +70,8 @@ def coverage(points: Array | np.ndarray, mixture: mixtures.Mixture) -> Coverage:
         raise ValueError(
             f"the points have shape {wide.shape}; expected [N, {mixture.shape[0]}], N at least 1"
         )
-    offsets = wide[:, None, :] - mixture.centres
+    offsets = wide[:, None, :] - mixture.centers
     distances = np.sqrt(np.sum(np.square(offsets), axis=2))
     nearest = np.argmin(distances, axis=1)
     close = distances[np.arange(len(wide)), nearest] < RADIUS * mixture.std
-    return Coverage(np.bincount(nearest[close], minlength=len(mixture.centres)), len(wide))
+    return Coverage(np.bincount(nearest[close], minlength=len(mixture.centers)), len(wide))

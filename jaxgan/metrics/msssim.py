@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.metrics import windows
+from jaxgan.metrics import psnr_ssim
 from jaxgan.metrics.streaming import Metric, Stream
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -106,9 +106,9 @@ def _similarities(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
 def _windowed(images: np.ndarray) -> np.ndarray:
     """Means of the images [N, H, W, C] under the Gaussian window wherever it fits."""
-    size = min(windows.SIZE, *images.shape[1:3])
-    deviation = windows.DEVIATION * size / windows.SIZE
-    return windows.smoothed(images, axes=(1, 2), size=size, deviation=deviation)
+    size = min(psnr_ssim.SIZE, *images.shape[1:3])
+    deviation = psnr_ssim.DEVIATION * size / psnr_ssim.SIZE
+    return psnr_ssim.smoothed(images, axes=(1, 2), size=size, deviation=deviation)
 
 
 def _halved(images: np.ndarray) -> np.ndarray:

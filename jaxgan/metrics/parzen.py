@@ -82,9 +82,9 @@ def _likelihoods(samples: np.ndarray, test: np.ndarray, widths: np.ndarray) -> n
     samples = streaming.matrix(samples, name="samples")
     test = streaming.matrix(test, name="test rows")
     streaming.alike(samples, test, name="rows")
-    centre = np.mean(samples, axis=0)  # distances about it lose no digits to a common offset
+    center = np.mean(samples, axis=0)  # distances about it lose no digits to a common offset
     found = np.empty((len(widths), len(test)))
-    for at, squared in distances.blocks(test - centre, samples - centre):
+    for at, squared in distances.blocks(test - center, samples - center):
         nearest = np.min(squared, axis=1, keepdims=True)
         for index, width in enumerate(widths):
             # The nearest sample's term is 1, so that no sum is below it.

@@ -1,8 +1,8 @@
-"""Fidelity and coverage of generated images by nearest neighbours in feature space: precision and
+"""Fidelity and coverage of generated images by nearest neighbors in feature space: precision and
 recall (Kynkaanniemi et al. 2019, arXiv 1904.06991), density and coverage (Naeem et al. 2020, arXiv
 2002.09797).
 
-Around every row of a set lies the ball that reaches to its k-th nearest neighbour in that set, and
+Around every row of a set lies the ball that reaches to its k-th nearest neighbor in that set, and
 the balls together are the set's manifold. Distances are Euclidean in float64, and only a block of
 them exists at a time.
 """
@@ -34,15 +34,15 @@ class DensityCoverage(NamedTuple):
 
 
 def precision_recall(
-    generated: np.ndarray, real: np.ndarray, *, neighbours: int = 3
+    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 3
 ) -> PrecisionRecall:
     """Precision and recall of features [N, F] against real ones [M, F] (eq. 1 and 2: a ball holds
     its surface).
 
-    Raises ValueError where a set has no more rows than `neighbours`, or the sets differ in F.
+    Raises ValueError where a set has no more rows than `neighbors`, or the sets differ in F.
     """
-    generated, real = _checked(generated, real, neighbours)
-    of_real, of_generated = (_squared_radii(side, neighbours) for side in (real, generated))
+    generated, real = _checked(generated, real, neighbors)
+    of_real, of_generated = (_squared_radii(side, neighbors) for side in (real, generated))
     precise, recalled = np.zeros(len(generated), bool), np.zeros(len(real), bool)
     for at, squared in distances.blocks(real, generated):
         precise |= np.any(squared <= of_real[at, None], axis=0)
@@ -51,49 +51,49 @@ def precision_recall(
 
 
 def density_coverage(
-    generated: np.ndarray, real: np.ndarray, *, neighbours: int = 5
+    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 5
 ) -> DensityCoverage:
     """Density and coverage of features [N, F] against real ones [M, F] (eq. 3 and 4, as the
     authors' code has them: a ball ends before its surface, so that a set has density 1 against
     itself).
 
-    Raises ValueError where the real set has no more rows than `neighbours`, or the sets differ in
+    Raises ValueError where the real set has no more rows than `neighbors`, or the sets differ in
     F.
     """
-    generated, real = _checked(generated, real, neighbours, both=False)
-    of_real = _squared_radii(real, neighbours)
+    generated, real = _checked(generated, real, neighbors, both=False)
+    of_real = _squared_radii(real, neighbors)
     held, covered = 0, np.zeros(len(real), bool)
     for at, squared in distances.blocks(real, generated):
         inside = squared < of_real[at, None]
         held += np.count_nonzero(inside)
         covered[at] = np.any(inside, axis=1)
-    return DensityCoverage(held / (neighbours * len(generated)), float(np.mean(covered)))
+    return DensityCoverage(held / (neighbors * len(generated)), float(np.mean(covered)))
 
 
-def _squared_radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
     """The squared distance of every row of features [N, F] to its k-th nearest other row, [N]."""
     found = np.empty(len(features))
     for at, squared in distances.blocks(features, features):
         itself = np.arange(at.start, at.stop)
-        squared[itself - at.start, itself] = np.inf  # no row is its own neighbour
-        found[at] = np.partition(squared, neighbours - 1, axis=1)[:, neighbours - 1]
+        squared[itself - at.start, itself] = np.inf  # no row is its own neighbor
+        found[at] = np.partition(squared, neighbors - 1, axis=1)[:, neighbors - 1]
     return found
 
 
 def metric(*, manifold: int = 3, density: int = 5) -> Metric:
-    """All four as a metric; `manifold` neighbours for precision and recall, `density` for density
+    """All four as a metric; `manifold` neighbors for precision and recall, `density` for density
     and coverage. Coverage says which of two generators is better, as it takes both quality and
     variety.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
-        first = precision_recall(generated.rows, real.rows, neighbours=manifold)
-        second = density_coverage(generated.rows, real.rows, neighbours=density)
+        first = precision_recall(generated.rows, real.rows, neighbors=manifold)
+        second = density_coverage(generated.rows, real.rows, neighbors=density)
         return {**first._asdict(), **second._asdict()}
 
     settings = {
-        "neighbours of precision and recall": manifold,
-        "neighbours of density and coverage": density,
+        "neighbors of precision and recall": manifold,
+        "neighbors of density and coverage": density,
     }
     return Metric(
         streaming.FEATURES,
@@ -105,14 +105,14 @@ def metric(*, manifold: int = 3, density: int = 5) -> Metric:
 
 
 def _checked(
-    generated: np.ndarray, real: np.ndarray, neighbours: int, *, both: bool = True
+    generated: np.ndarray, real: np.ndarray, neighbors: int, *, both: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both sets in float64, about the real mean: distances lose no digits to a common offset."""
-    if neighbours < 1:
-        raise ValueError(f"neighbours is {neighbours}; expected 1 or more")
-    least = neighbours + 1
+    if neighbors < 1:
+        raise ValueError(f"neighbors is {neighbors}; expected 1 or more")
+    least = neighbors + 1
     real = streaming.matrix(real, name="real features", least=least)
     generated = streaming.matrix(generated, name="generated features", least=least if both else 1)
     streaming.alike(generated, real, name="features")
-    centre = np.mean(real, axis=0)
-    return generated - centre, real - centre
+    center = np.mean(real, axis=0)
+    return generated - center, real - center

@@ -1,7 +1,7 @@
 """How much features tell of classes that they were not learnt from: by the nearest training
 example, and by a linear map.
 
-Both predict the labels of held-out rows from labelled training rows. A number means little alone:
+Both predict the labels of held-out rows from labeled training rows. A number means little alone:
 set it beside those of the raw pixels and of an untrained network's features.
 """
 
@@ -14,7 +14,7 @@ import scipy.optimize
 import scipy.special
 
 
-def nearest_neighbour(
+def nearest_neighbor(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray, *, piece: int = 500
 ) -> np.ndarray:
     """The label [M] of the training row [N, F] that is nearest to each row of the features [M, F]
@@ -37,7 +37,7 @@ def linear_probe(
     """The labels [M] that multinomial logistic regression on the training rows [N, F] predicts for
     the rows of the features [M, F].
 
-    Features are standardised by the training rows. `strength` / 2 times the squared weights, biases
+    Features are standardized by the training rows. `strength` / 2 times the squared weights, biases
     aside, is added to the mean cross-entropy, whose one minimum L-BFGS finds. Raises ValueError
     where shapes do not fit or the strength is not positive.
     """

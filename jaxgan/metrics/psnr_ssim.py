@@ -4,10 +4,12 @@ the 256 levels of an image file, without the outermost pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxgan import data
-from jaxgan.metrics import windows
 from jaxgan.types import Array
 
 CROP = 4
@@ -21,7 +23,7 @@ _WEIGHTS = np.array([65.481, 128.553, 24.966])
 def luminance(images: Array | np.ndarray) -> np.ndarray:
     """Y of YCbCr, float64 [N, H, W], of images [N, H, W, C], floats in [-1, 1] or uint8.
 
-    Colour gives 16 to 235 (ITU-R BT.601, as MATLAB's `rgb2ycbcr` but not rounded), grey its own
+    Color gives 16 to 235 (ITU-R BT.601, as MATLAB's `rgb2ycbcr` but not rounded), gray its own
     levels, 0 to 255; floats are rounded to the 256 levels first. Raises ValueError on another
     number of channels than 1, 3, or 4, whose last is left out.
     """
@@ -56,10 +58,10 @@ def ssim(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = C
     Raises ValueError where shapes differ or the crop leaves no window.
     """
     left, right = _compared(images, truth, crop)
-    if min(left.shape[1:]) < windows.SIZE:
+    if min(left.shape[1:]) < SIZE:
         raise ValueError(
             f"a crop of {crop} leaves {left.shape[1]}x{left.shape[2]} pixels; SSIM needs "
-            f"{windows.SIZE} each way: give larger images or a smaller crop"
+            f"{SIZE} each way: give larger images or a smaller crop"
         )
     return np.array([_similarity(a, b) for a, b in zip(left, right, strict=True)])
 
@@ -90,4 +92,25 @@ def _similarity(left: np.ndarray, right: np.ndarray) -> float:
 
 def _smoothed(image: np.ndarray) -> np.ndarray:
     """The weighted mean of every whole window, [H - 10, W - 10]."""
-    return windows.smoothed(image, axes=(0, 1))
+    return smoothed(image, axes=(0, 1))
+
+
+SIZE, DEVIATION = 11, 1.5
+"""Side and standard deviation, in pixels, of the window of Wang et al. 2004."""
+
+
+def smoothed(
+    images: np.ndarray,
+    *,
+    axes: Sequence[int],
+    size: int = SIZE,
+    deviation: float = DEVIATION,
+) -> np.ndarray:
+    """The weighted mean of every window that lies whole within the image, along the axes of height
+    and width, which become `size` - 1 shorter.
+    """
+    weights = np.exp(-0.5 * np.square((np.arange(size) - (size - 1) / 2) / deviation))
+    weights /= np.sum(weights)
+    for axis in axes:
+        images = sliding_window_view(images, size, axis) @ weights
+    return images

@@ -65,7 +65,7 @@ class Rows(NamedTuple):
 
 
 def rows(name: str, sees: Sight) -> Stream:
-    """The stream that keeps every row: what neighbours and kernels are computed from."""
+    """The stream that keeps every row: what neighbors and kernels are computed from."""
     return Stream(name, sees, no_rows, extended)
 
 

@@ -1,5 +1,5 @@
 """BiGAN (Donahue et al. 2017) and ALI (Dumoulin et al. 2017): an encoder learnt beside the
-generator, from one discriminator of pairs. The game is that of `jaxgan.inference`.
+generator, from one discriminator of pairs. The game is that of `jaxgan.games.bidirectional`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import inference, nn, random
-from jaxgan.inference import Encoding
+from jaxgan import nn, random
+from jaxgan.games import bidirectional
+from jaxgan.games.bidirectional import Encoding
 from jaxgan.models import dcgan
-from jaxgan.nn import layers, normalisation
+from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
@@ -133,8 +134,8 @@ def _activated(layer: Any, x: Array, norm: str, *, train: bool, axis_name: str |
     """LeakyReLU of the layer under its norm."""
     if norm == "spectral":
         return layers.leaky_relu(nn.SpectralNorm(layer)(x, train=train))
-    normalise = normalisation.normalise(norm, train=train, axis_name=axis_name)
-    return layers.leaky_relu(normalise(layer(x)))
+    normalize = normalization.normalize(norm, train=train, axis_name=axis_name)
+    return layers.leaky_relu(normalize(layer(x)))
 
 
 # --- perceptrons ----------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def _plain(features: int) -> linen.Dense:
 
 
 def _plain_norm(x: Array, train: bool, axis_name: str | None) -> Array:
-    """Batch normalisation without gain and bias."""
+    """Batch normalization without gain and bias."""
     return linen.BatchNorm(
         use_running_average=not train, use_scale=False, use_bias=False, axis_name=axis_name
     )(x)
@@ -202,7 +203,7 @@ def build(
     axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The game on images of `shape` (H, W, C); `game` is passed on to `inference.build`.
+    """The game on images of `shape` (H, W, C); `game` is passed on to `bidirectional.build`.
 
     architecture: 'convolutional', the DCGAN's networks, of which `width`, `kernel` and the
                   discriminator's norm are; or 'perceptron', those of Donahue et al. for MNIST.
@@ -226,7 +227,7 @@ def build(
         raise ValueError(
             f"the architecture is {architecture!r}; expected 'convolutional' or 'perceptron'"
         )
-    return inference.build(
+    return bidirectional.build(
         {
             "generator": generator,
             "encoder": Encoder(trunk, latent_size, stochastic, bounded=prior == "uniform"),

@@ -11,7 +11,8 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import nn, random, two_player
+from jaxgan import nn, random
+from jaxgan.games import two_player
 from jaxgan.models import dcgan
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, Batch

@@ -14,15 +14,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, nn, objectives, random, replay, steps, translation
-from jaxgan.assembly import Schedule, Side
-from jaxgan.forward import Forward
+from jaxgan import losses, nn, random, steps
+from jaxgan.games import builder, domain_translation, objectives, replay_pool
+from jaxgan.games.builder import Schedule, Side
+from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import patch
-from jaxgan.nn.normalisation import instance_norm
+from jaxgan.nn import patch_discriminator
+from jaxgan.nn.normalization import instance_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import DISCRIMINATORS, GENERATORS, Shape
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 LEAST_SQUARES = losses.least_squares(factor=1.0)
@@ -64,7 +65,13 @@ def _rectified(x: Array) -> Array:
 
 def _conv(features: int, taps: int = 3, *, use_bias: bool = False, **options: Any) -> nn.Conv:
     """A convolution; before a norm its bias would have no effect."""
-    return nn.Conv(features, (taps, taps), use_bias=use_bias, kernel_init=patch.weights, **options)
+    return nn.Conv(
+        features,
+        (taps, taps),
+        use_bias=use_bias,
+        kernel_init=patch_discriminator.weights,
+        **options,
+    )
 
 
 def _reflected(features: int, taps: int, *, use_bias: bool = False) -> nn.Conv:
@@ -78,7 +85,7 @@ def _doubled(features: int) -> nn.ConvTranspose:
         strides=2,
         padding=((1, 2), (1, 2)),
         use_bias=False,
-        kernel_init=patch.weights,
+        kernel_init=patch_discriminator.weights,
     )
 
 
@@ -154,7 +161,7 @@ def generator_objective(
 
 def discriminator_objective(loss: AdversarialLoss, draw: Forward, *, pooled: bool) -> Objective:
     """Both discriminators' loss on real images and on fakes, of which `pooled` shows earlier ones,
-    too (see `replay.exchange`).
+    too (see `replay_pool.exchange`).
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -165,7 +172,7 @@ def discriminator_objective(loss: AdversarialLoss, draw: Forward, *, pooled: boo
             fake, name = made[domain], f"pool_{domain}"
             if pooled:
                 pool, pool_keys = state.buffers[name], random.fold(keys, name)
-                fake, buffers[name] = replay.exchange(pool, fake, pool_keys)
+                fake, buffers[name] = replay_pool.exchange(pool, fake, pool_keys)
             judge = state[f"discriminator_{domain}"]
             real_logits, fake_logits = apart(judge(together(batch[domain], fake), train=True))
             value += jnp.mean(loss.discriminator(real_logits, fake_logits))
@@ -223,13 +230,13 @@ def build(
     channels do not fit, or on a patch that the discriminator does not know.
     """
     _require_fit(shape_a, shape_b, identity)
-    patch.verdicts(patch_size, shape_a[:2])
+    patch_discriminator.verdicts(patch_size, shape_a[:2])
     shapes = {"a": shape_a, "b": shape_b}
     blocks = blocks_for(shape_a[:2]) if blocks is None else blocks
     draw = translations(identities=identity > 0)
-    judging = discriminator_objective(translation.halved(loss), draw, pooled=pool != 0)
+    judging = discriminator_objective(domain_translation.halved(loss), draw, pooled=pool != 0)
     translating = generator_objective(loss, draw, cycle=cycle, identity=identity)
-    body = assembly.round_of_play(
+    body = builder.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
         schedule=schedule,
@@ -237,15 +244,15 @@ def build(
         accumulate=accumulate,
         axis_name=axis_name,
     )
-    return assembly.assemble(
-        translation.both_ways(
+    return builder.assemble(
+        domain_translation.both_ways(
             shapes,
             lambda channels: ResNetGenerator(channels, blocks, width),
-            patch.PatchDiscriminator(patch_size, discriminator_width, "instance"),
+            patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, "instance"),
             optimisers,
         ),
         body,
-        translation.both_ways_sample(shapes),
+        domain_translation.both_ways_sample(shapes),
         conditions=("a", "b"),
         averaged=GENERATORS,
         buffers=lambda: _pools(pool, shapes),
@@ -254,14 +261,14 @@ def build(
     )
 
 
-def _pools(capacity: int, shapes: Mapping[str, Shape]) -> dict[str, replay.Pool]:
+def _pools(capacity: int, shapes: Mapping[str, Shape]) -> dict[str, replay_pool.Pool]:
     if capacity == 0:
         return {}
-    return {f"pool_{domain}": replay.pool(capacity, shape) for domain, shape in shapes.items()}
+    return {f"pool_{domain}": replay_pool.pool(capacity, shape) for domain, shape in shapes.items()}
 
 
 def _require_fit(shape_a: Shape, shape_b: Shape, identity: float) -> None:
-    translation.require_one_size(shape_a, shape_b)
+    domain_translation.require_one_size(shape_a, shape_b)
     if min(shape_a[:2]) < _SMALLEST:
         raise ValueError(
             f"images of {shape_a[0]}x{shape_a[1]} pixels are too small for the generators; "

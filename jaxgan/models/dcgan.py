@@ -11,8 +11,9 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import nn, random, two_player
-from jaxgan.nn import layers, normalisation
+from jaxgan import nn, random
+from jaxgan.games import two_player
+from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
@@ -88,10 +89,10 @@ class Generator(linen.Module):
         count = stages((height, width))
         base = (height >> count, width >> count, self.width << (count - 1))
         x = linen.Dense(math.prod(base), use_bias=False, kernel_init=weights)(latents)
-        x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
+        x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
         for features in [self.width << i for i in reversed(range(count - 1))]:
             x = self._double(x, features, use_bias=False)
-            x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x))
+            x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x))
         return jnp.tanh(self._double(x, channels, use_bias=True))
 
     def _double(self, x: Array, features: int, *, use_bias: bool) -> Array:
@@ -138,7 +139,7 @@ class Discriminator(linen.Module):
             )
             x = self._bounded(conv, x, train)
             if index > 0:
-                x = self._normalised(x, train)
+                x = self._normalized(x, train)
             x = layers.leaky_relu(x)
         dense = linen.Dense(1, kernel_init=weights)
         return self._bounded(dense, x.reshape(x.shape[0], -1), train)[:, 0]
@@ -148,9 +149,9 @@ class Discriminator(linen.Module):
             return nn.SpectralNorm(layer)(x, train=train)
         return layer(x)  # type: ignore[operator]
 
-    def _normalised(self, x: Array, train: bool) -> Array:
+    def _normalized(self, x: Array, train: bool) -> Array:
         if self.norm == "batch":
-            return normalisation.batch_norm(train, self.axis_name)(x)
+            return normalization.batch_norm(train, self.axis_name)(x)
         if self.norm == "layer":
             return linen.LayerNorm(epsilon=1e-5, reduction_axes=(1, 2, 3), feature_axes=-1)(x)
         return x

@@ -15,15 +15,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, nn, objectives, steps, terms, translation, two_player
-from jaxgan.assembly import Schedule, Side
-from jaxgan.forward import Forward
+from jaxgan import losses, nn, optimizers, steps
+from jaxgan.games import builder, domain_translation, objectives, regularizers
+from jaxgan.games.builder import Schedule, Side
+from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
-from jaxgan.nn import layers, normalisation
+from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import DISCRIMINATORS, GENERATORS, Shape
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -56,7 +57,7 @@ AUTHORS_WEIGHTS = Weights()
 
 def adam(learning_rate: optax.ScalarOrSchedule = 2e-4) -> optax.GradientTransformation:
     """The authors' Adam: momentum 0.5, and weight decay 1e-5 as an addition to the gradient."""
-    return optax.chain(optax.add_decayed_weights(1e-5), two_player.adam(learning_rate))
+    return optax.chain(optax.add_decayed_weights(1e-5), optimizers.adam(learning_rate))
 
 
 class Generator(linen.Module):
@@ -76,11 +77,11 @@ class Generator(linen.Module):
         for level in range(count):
             x = _halved(self.width << level)(x)
             if level:
-                x = normalisation.batch_norm(train, self.axis_name)(x)
+                x = normalization.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x)
         for level in reversed(range(1, count)):
             x = _doubled(self.width << (level - 1))(x)
-            x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x))
+            x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x))
         return jnp.tanh(_doubled(self.channels)(x))
 
 
@@ -99,7 +100,7 @@ class Discriminator(linen.Module):
         for level in range(dcgan.stages((height, width))):
             x = _halved(self.width << level)(x)
             if level:
-                x = normalisation.batch_norm(train, self.axis_name)(x)
+                x = normalization.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x)
             features.append(x)
         last = linen.Dense(1, use_bias=False, kernel_init=_weights)
@@ -128,7 +129,9 @@ def feature_distance(
     """
     total = jnp.zeros(())
     for real_layer, fake_layer in zip(real, fake, strict=True):
-        total += jnp.mean(terms.feature_matching(real_layer, fake_layer, axis_name=axis_name))
+        total += jnp.mean(
+            regularizers.feature_matching(real_layer, fake_layer, axis_name=axis_name)
+        )
     return total
 
 
@@ -231,13 +234,13 @@ def build(
     a, with running batch statistics. Raises ValueError where sizes differ, or on one that does not
     halve at least twice (see `dcgan.stages`).
     """
-    translation.require_one_size(shape_a, shape_b)
+    domain_translation.require_one_size(shape_a, shape_b)
     dcgan.stages(shape_a[:2])
     shapes = {"a": shape_a, "b": shape_b}
     draw = Forward(GENERATORS, translations)
-    judging = discriminator_objective(translation.halved(loss), draw)
+    judging = discriminator_objective(domain_translation.halved(loss), draw)
     translating = generator_objective(loss, draw, weights, axis_name=axis_name)
-    body = assembly.round_of_play(
+    body = builder.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
         schedule=schedule,
@@ -245,15 +248,15 @@ def build(
         accumulate=accumulate,
         axis_name=axis_name,
     )
-    return assembly.assemble(
-        translation.both_ways(
+    return builder.assemble(
+        domain_translation.both_ways(
             shapes,
             lambda channels: Generator(channels, width, axis_name),
             Discriminator(discriminator_width, axis_name),
             optimisers,
         ),
         body,
-        translation.both_ways_sample(shapes),
+        domain_translation.both_ways_sample(shapes),
         conditions=("a", "b"),
         averaged=GENERATORS,
         ema_half_life=ema_half_life,

@@ -15,14 +15,15 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import assembly, information, nn, objectives, random, steps, two_player
-from jaxgan.forward import Forward
-from jaxgan.information import Codes, Information, Posterior
+from jaxgan import nn, random, steps
+from jaxgan.games import builder, mutual_information, objectives, two_player
+from jaxgan.games.mutual_information import Codes, Information, Posterior
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
-from jaxgan.nn import layers, normalisation
+from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 PLAYERS = ("generator", "discriminator", "q")
@@ -55,7 +56,7 @@ class Generator(linen.Module):
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = linen.Dense(self.hidden, use_bias=False, kernel_init=weights)(latents)
-        x = jax.nn.relu(normalisation.batch_norm(train, self.axis_name)(x))
+        x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x))
         images = dcgan.Generator(self.shape, self.width, axis_name=self.axis_name)
         return images(x, train=train)
 
@@ -84,7 +85,7 @@ class Discriminator(linen.Module):
                 kernel_init=weights,
             )(x)
             if index > 0:
-                x = normalisation.batch_norm(train, self.axis_name)(x)
+                x = normalization.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x, self.leak)
         x = x.reshape(x.shape[0], -1)
         features = _hidden(x, self.hidden, self.leak, train=train, axis_name=self.axis_name)
@@ -123,10 +124,10 @@ class Recogniser(linen.Module):
 
 def _hidden(x: Array, features: int, leak: float, *, train: bool, axis_name: str | None) -> Array:
     x = linen.Dense(features, use_bias=False, kernel_init=weights)(x)
-    return layers.leaky_relu(normalisation.batch_norm(train, axis_name)(x), leak)
+    return layers.leaky_relu(normalization.batch_norm(train, axis_name)(x), leak)
 
 
-def recognise(state: GANState, images: Array) -> Posterior:
+def recognize(state: GANState, images: Array) -> Posterior:
     """What q tells of the codes of images [B, H, W, C], by running batch statistics."""
     _, features = state["discriminator"](images)
     return state["q"](features)
@@ -141,7 +142,7 @@ def traversals(
 
     In the rows of other codes, a categorical code takes its classes in turn.
     """
-    told = jax.eval_shape(recognise, state, jnp.zeros((1, *shape)))
+    told = jax.eval_shape(recognize, state, jnp.zeros((1, *shape)))
     classes = {f"c{index + 1}": logits.shape[-1] for index, logits in enumerate(told.logits)}
     columns = max(classes.values(), default=10)
     row, column = jnp.divmod(jnp.arange(rows * columns), columns)
@@ -230,8 +231,8 @@ def build(
     categorical_weight: float = 1.0,
     continuous_weight: float = 1.0,
     relabel: Relabel | None = None,
-    schedule: assembly.Schedule = steps.alternate,
-    refine: assembly.Refinement = assembly.unrefined,
+    schedule: builder.Schedule = steps.alternate,
+    refine: builder.Refinement = builder.unrefined,
     extra: Mapping[str, Any] | None = None,
     shared_noise: bool = False,
     accumulate: int = 1,
@@ -253,13 +254,17 @@ def build(
     _require_telling(codes, std)
     noise = partial(random.latents, size=latent_size, prior=random.known_prior(prior))
     draw = objectives.fakes(
-        lambda keys: information.joined(codes, noise(keys), information.drawn(codes, keys))
+        lambda keys: mutual_information.joined(
+            codes, noise(keys), mutual_information.drawn(codes, keys)
+        )
     )
-    told = information.weighted(codes, categorical=categorical_weight, continuous=continuous_weight)
+    told = mutual_information.weighted(
+        codes, categorical=categorical_weight, continuous=continuous_weight
+    )
     judging = discriminator_objective(loss, draw, told, relabel=relabel)
-    body = assembly.round_of_play(
-        assembly.Side("discriminator", JUDGES, judging),
-        assembly.Side("generator", ("generator",), generator_objective(loss, draw, told)),
+    body = builder.round_of_play(
+        builder.Side("discriminator", JUDGES, judging),
+        builder.Side("generator", ("generator",), generator_objective(loss, draw, told)),
         schedule=schedule,
         refine=refine,
         shared_noise=draw if shared_noise else None,
@@ -277,8 +282,8 @@ def build(
         "q": (hidden,),
     }
     moved_by = {**optimisers, "q": optimisers["discriminator"]}
-    return assembly.assemble(
-        {n: assembly.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
+    return builder.assemble(
+        {n: builder.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,
         _sampler(codes, noise),
         conditions=codes.names,
@@ -295,8 +300,8 @@ def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:
     def sample(state: GANState, keys: Keys, **values: Any) -> Array:
         objectives.require_known(values, codes.names)
         given = {name: jnp.asarray(value) for name, value in values.items()}
-        known = {**information.drawn(codes, keys), **given}
-        return state["generator"](information.joined(codes, noise(keys), known))
+        known = {**mutual_information.drawn(codes, keys), **given}
+        return state["generator"](mutual_information.joined(codes, noise(keys), known))
 
     return sample
 

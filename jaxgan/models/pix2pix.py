@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, nn, objectives, random, steps, translation
-from jaxgan.assembly import Network, Schedule, Side
-from jaxgan.forward import Forward
+from jaxgan import losses, nn, random, steps
+from jaxgan.games import builder, domain_translation, objectives
+from jaxgan.games.builder import Network, Schedule, Side
+from jaxgan.games.domain_translation import Shape
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import layers, normalisation, patch
+from jaxgan.nn import layers, normalization, patch_discriminator
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Player
-from jaxgan.translation import Shape
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -46,7 +47,7 @@ class UNet(linen.Module):
 
     Encoder layers of stride 2, as many as `depth`, and as many decoder layers, each of which sees
     the encoder's output of its own size. Neither the first encoder layer nor the bottleneck is
-    normalised: with one image, a norm over the bottleneck's one pixel would leave nothing. Dropout
+    normalized: with one image, a norm over the bottleneck's one pixel would leave nothing. Dropout
     on the first three decoder layers, while `keys` are given. Sides that do not halve are rounded
     up on the way down and cropped on the way up.
     """
@@ -67,7 +68,7 @@ class UNet(linen.Module):
             x = self._enlarge(jax.nn.relu(x), level)[:, : target.shape[1], : target.shape[2]]
             if level == 0:
                 break
-            x = self._normalise(x, train)
+            x = self._normalize(x, train)
             if self.depth - level <= _NOISY_LAYERS:
                 x = nn.Dropout(self.dropout)(x, keys)
             x = jnp.concatenate([x, target], axis=-1)
@@ -83,21 +84,25 @@ class UNet(linen.Module):
                 (4, 4),
                 strides=(2, 2),
                 use_bias=bare,
-                kernel_init=patch.weights,
+                kernel_init=patch_discriminator.weights,
             )(layers.leaky_relu(x) if level else x)
             if not bare:
-                x = self._normalise(x, train)
+                x = self._normalize(x, train)
             levels.append(x)
         return levels
 
     def _enlarge(self, x: Array, level: int) -> Array:
         features = self._features(level - 1) if level else self.channels
         return nn.ConvTranspose(
-            features, (4, 4), strides=2, use_bias=level == 0, kernel_init=patch.weights
+            features,
+            (4, 4),
+            strides=2,
+            use_bias=level == 0,
+            kernel_init=patch_discriminator.weights,
         )(x)
 
-    def _normalise(self, x: Array, train: bool) -> Array:
-        return normalisation.normalise(self.norm, train=train, axis_name=self.axis_name)(x)
+    def _normalize(self, x: Array, train: bool) -> Array:
+        return normalization.normalize(self.norm, train=train, axis_name=self.axis_name)(x)
 
     def _features(self, level: int) -> int:
         return self.width * min(1 << level, _MOST_WIDENING)
@@ -122,7 +127,7 @@ def objectives_of(
         return l1 * jnp.abs(fake - batch["b"])
 
     judging = objectives.discriminator_objective(
-        translation.halved(loss), draw, conditions=inputs, image="b"
+        domain_translation.halved(loss), draw, conditions=inputs, image="b"
     )
     drawing = objectives.generator_objective(
         loss, draw, conditions=inputs, weight=adversarial, content=error, image="b"
@@ -154,7 +159,7 @@ def build(
 ) -> GAN:
     """Translation from images of `shape_a` to images of `shape_b` ([H, W, C], of one size).
 
-    The generator minimises `adversarial` times its loss plus `l1` times the mean absolute error;
+    The generator minimizes `adversarial` times its loss plus `l1` times the mean absolute error;
     without the first it is the U-Net on L1 alone.
 
     optimisers:   by player, 'generator' and 'discriminator'.
@@ -166,17 +171,17 @@ def build(
     with the statistics of the images given; another H x W than in training is allowed. Raises
     ValueError where sizes differ, or on a patch or norm that the networks do not know.
     """
-    translation.require_one_size(shape_a, shape_b)
-    patch.verdicts(patch_size, shape_b[:2])
-    normalisation.known(norm)
+    domain_translation.require_one_size(shape_a, shape_b)
+    patch_discriminator.verdicts(patch_size, shape_b[:2])
+    normalization.known(norm)
     unet = UNet(shape_b[2], depth(shape_a[:2]), width, norm, dropout, axis_name)
-    judge = patch.PatchDiscriminator(patch_size, discriminator_width, norm, axis_name)
+    judge = patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, norm, axis_name)
     networks = {
         "generator": Network(unet, optimisers["generator"], [shape_a]),
         "discriminator": Network(judge, optimisers["discriminator"], [shape_b, shape_a]),
     }
     draw = Forward(("generator",), outputs)
-    body = assembly.round_of_play(
+    body = builder.round_of_play(
         *objectives_of(loss, draw, l1=l1, adversarial=adversarial),
         schedule=schedule,
         shared_noise=draw if shared_noise else None,
@@ -187,11 +192,11 @@ def build(
     alone = unet.clone(axis_name=None)
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        _, images = translation.source(conditions, {"a": shape_a}, len(keys))
+        _, images = domain_translation.source(conditions, {"a": shape_a}, len(keys))
         player = state["generator"].replace(apply_fn=alone.apply)
         return player(images, keys=random.fold(keys, "generator noise"), train=True)
 
-    return assembly.assemble(
+    return builder.assemble(
         networks,
         body,
         sample,

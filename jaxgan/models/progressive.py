@@ -14,10 +14,11 @@ from typing import Any
 import flax.linen as linen
 import jax.numpy as jnp
 
-from jaxgan import parallel, random, stages, steps, two_player
-from jaxgan.assembly import Schedule
+from jaxgan import collectives, random, steps
+from jaxgan.games import stages, two_player
+from jaxgan.games.builder import Schedule
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import doubling, equalised, layers, minibatch
+from jaxgan.nn import equalized, layers, minibatch, resampling
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean
 from jaxgan.types import GAN, Array, Batch, Metrics, Step
@@ -57,7 +58,7 @@ def mix(old: Array, new: Array, alpha: Array) -> Array:
 
 def faded(images: Array, alpha: Array) -> Array:
     """Images [B, H, W, C] with only the share alpha [B] of the detail that halving loses."""
-    return mix(doubling.double(doubling.halve(images)), images, alpha)
+    return mix(resampling.double(resampling.halve(images)), images, alpha)
 
 
 # --- networks -------------------------------------------------------------------------------------
@@ -70,8 +71,8 @@ def _from_latent(x: Array, w: Array) -> Array:
     return jnp.einsum("bz,hwzf->bhwf", x[:, 0, 0], w)
 
 
-def _normalised(x: Array) -> Array:
-    return equalised.pixel_norm(layers.leaky_relu(x))
+def _normalized(x: Array) -> Array:
+    return equalized.pixel_norm(layers.leaky_relu(x))
 
 
 class GeneratorBase(linen.Module):
@@ -82,11 +83,11 @@ class GeneratorBase(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array) -> Array:
-        x = equalised.pixel_norm(latents)[:, None, None, :]
-        x = _normalised(
-            equalised.EqualisedConv(self.features, self.size, operation=_from_latent)(x)
+        x = equalized.pixel_norm(latents)[:, None, None, :]
+        x = _normalized(
+            equalized.EqualizedConv(self.features, self.size, operation=_from_latent)(x)
         )
-        return _normalised(equalised.EqualisedConv(self.features)(x))
+        return _normalized(equalized.EqualizedConv(self.features)(x))
 
 
 class GeneratorBlock(linen.Module):
@@ -96,8 +97,8 @@ class GeneratorBlock(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
-        doubled = equalised.EqualisedConv(self.features, operation=doubling.conv_double)
-        return _normalised(equalised.EqualisedConv(self.features)(_normalised(doubled(x))))
+        doubled = equalized.EqualizedConv(self.features, operation=resampling.conv_double)
+        return _normalized(equalized.EqualizedConv(self.features)(_normalized(doubled(x))))
 
 
 class Generator(linen.Module):
@@ -123,10 +124,10 @@ class Generator(linen.Module):
         images = self._to_image(x, level)
         if level == 0:
             return images
-        return mix(doubling.double(self._to_image(below, level - 1)), images, alpha)
+        return mix(resampling.double(self._to_image(below, level - 1)), images, alpha)
 
     def _to_image(self, x: Array, level: int) -> Array:
-        return equalised.EqualisedDense(self.channels, gain=1.0, name=f"to_image_{level}")(x)
+        return equalized.EqualizedDense(self.channels, gain=1.0, name=f"to_image_{level}")(x)
 
 
 class DiscriminatorBlock(linen.Module):
@@ -136,8 +137,8 @@ class DiscriminatorBlock(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
-        x = layers.leaky_relu(equalised.EqualisedConv(x.shape[-1])(x))
-        halved = equalised.EqualisedConv(self.features, operation=doubling.conv_halve)
+        x = layers.leaky_relu(equalized.EqualizedConv(x.shape[-1])(x))
+        halved = equalized.EqualizedConv(self.features, operation=resampling.conv_halve)
         return layers.leaky_relu(halved(x))
 
 
@@ -150,10 +151,10 @@ class DiscriminatorHead(linen.Module):
     def __call__(self, x: Array) -> Array:
         features = x.shape[-1]
         x = minibatch.MinibatchStddev(self.group)(x)
-        x = layers.leaky_relu(equalised.EqualisedConv(features)(x))
+        x = layers.leaky_relu(equalized.EqualizedConv(features)(x))
         x = x.reshape(x.shape[0], -1)
-        x = layers.leaky_relu(equalised.EqualisedDense(features)(x))
-        return equalised.EqualisedDense(1, gain=1.0)(x)[:, 0]
+        x = layers.leaky_relu(equalized.EqualizedDense(features)(x))
+        return equalized.EqualizedDense(1, gain=1.0)(x)[:, 0]
 
 
 class Discriminator(linen.Module):
@@ -175,11 +176,11 @@ class Discriminator(linen.Module):
         for index in range(level, 0, -1):
             x = DiscriminatorBlock(self.widths[index - 1], name=f"block_{index}")(x)
             if index == level:
-                x = mix(self._from_image(doubling.halve(images), level - 1), x, alpha)
+                x = mix(self._from_image(resampling.halve(images), level - 1), x, alpha)
         return DiscriminatorHead(self.group, name="block_0")(x)
 
     def _from_image(self, images: Array, level: int) -> Array:
-        layer = equalised.EqualisedDense(self.widths[level], name=f"from_image_{level}")
+        layer = equalized.EqualizedDense(self.widths[level], name=f"from_image_{level}")
         return layers.leaky_relu(layer(images))
 
 
@@ -241,10 +242,10 @@ def build(
 
     def step(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         count = batch["image"].shape[0]
-        whole = count * parallel.axis_size(axis_name)
+        whole = count * collectives.axis_size(axis_name)
         _require(whole == rows, f"a batch has {whole} rows, but the stage was built for {rows}")
         share = jnp.broadcast_to(alpha_of(state), (count,))
-        images = doubling.halve(batch["image"], missing)
+        images = resampling.halve(batch["image"], missing)
         if fading:
             images = faded(images, share)
         return played.step(state, {**batch, "image": images, "alpha": share})
@@ -252,7 +253,7 @@ def build(
     def sample(state: GANState, keys: Keys) -> Array:
         share = jnp.broadcast_to(alpha_of(state), (len(keys),))
         images = played.sample(state, keys, alpha=share)
-        return jnp.clip(doubling.double(images, missing), -1, 1)
+        return jnp.clip(resampling.double(images, missing), -1, 1)
 
     return GAN(init, step, sample)
 

@@ -7,7 +7,7 @@ probability Z / (Z + 1), Z the sum of the exponentials of the K logits, so log Z
 discriminator's logit.
 
 A batch holds 'image' and 'label', the examples with labels, and as many images without in
-'unlabelled' and in 'reference' (see `jaxgan.data.PartlyLabelled`).
+'unlabeled' and in 'reference' (see `jaxgan.data.PartlyLabeled`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxgan import assembly, losses, nn, objectives, random, steps, terms, two_player
-from jaxgan.forward import Forward
+from jaxgan import losses, nn, random, steps
+from jaxgan.games import builder, objectives, regularizers, two_player
 from jaxgan.nn import weight_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Metrics, Objective, Step, TrainStep
 
 ADVERSARIAL = losses.non_saturating()
@@ -38,8 +39,8 @@ ADVERSARIAL = losses.non_saturating()
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images of `shape` in [-1, 1]: softplus layers under batch normalisation
-    without gains, then a weight-normalised one.
+    """Latents [B, Z] to images of `shape` in [-1, 1]: softplus layers under batch normalization
+    without gains, then a weight-normalized one.
     """
 
     shape: tuple[int, int, int]
@@ -63,7 +64,7 @@ class Generator(linen.Module):
         return (2 * jax.nn.sigmoid(x) - 1).reshape(-1, *self.shape)
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
     """What the classifier makes of images: logits [B, K], and the features [B, F] before them."""
 
     logits: Array
@@ -71,7 +72,7 @@ class Judgement(NamedTuple):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] in [-1, 1] to their `Judgement`: a perceptron under weight normalisation,
+    """Images [B, H, W, C] in [-1, 1] to their `Judgment`: a perceptron under weight normalization,
     with Gaussian noise on its input and on every hidden layer.
 
     The noise is drawn by each example's own key; without keys there is none, which is how to test.
@@ -88,7 +89,7 @@ class Discriminator(linen.Module):
     @linen.compact
     def __call__(
         self, images: Array, *, keys: Keys | None = None, train: bool = False, fit: bool = False
-    ) -> Judgement:
+    ) -> Judgment:
         fitted = self.variable(weight_norm.COLLECTION, "fitted", jnp.zeros, (), bool)
         if fit:
             fitted.value = jnp.ones((), bool)
@@ -99,7 +100,7 @@ class Discriminator(linen.Module):
             features = jax.nn.relu(dense(x, fit=fit))
             x = nn.GaussianNoise(self.noise)(features, keys)
         last = weight_norm.FittedDense(self.classes, gain=True, axis_name=self.axis_name)
-        return Judgement(last(x, fit=fit), features)
+        return Judgment(last(x, fit=fit), features)
 
 
 def fit_once(inputs: str) -> Step:
@@ -133,8 +134,8 @@ def label_loss(logits: Array, labels: Array) -> Array:
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
-def discriminator_objective(draw: Forward, *, unlabelled: float = 1.0) -> Objective:
-    """The classifier's: the labels of the labelled images, and, weighted by `unlabelled`, which
+def discriminator_objective(draw: Forward, *, unlabeled: float = 1.0) -> Objective:
+    """The classifier's: the labels of the labeled images, and, weighted by `unlabeled`, which
     images are real: half of the adversarial loss, as each kind is half of what it sees.
     """
 
@@ -145,19 +146,19 @@ def discriminator_objective(draw: Forward, *, unlabelled: float = 1.0) -> Object
             noise = random.fold(keys, kind)
             return state["discriminator"](images, keys=noise, train=True).logits
 
-        labelled = logits(batch["image"], "labelled")
-        real_logits = realness(logits(batch["unlabelled"], "unlabelled"))
+        labeled = logits(batch["image"], "labeled")
+        real_logits = realness(logits(batch["unlabeled"], "unlabeled"))
         fake_logits = realness(logits(fake, "fake"))
-        of_labels = label_loss(labelled, batch["label"])
+        of_labels = label_loss(labeled, batch["label"])
         of_kinds = ADVERSARIAL.discriminator(real_logits, fake_logits) / 2
-        right = jnp.argmax(labelled, axis=1) == batch["label"]
+        right = jnp.argmax(labeled, axis=1) == batch["label"]
         metrics = {
-            "labelled_loss": Mean.of(of_labels),
-            "unlabelled_loss": Mean.of(of_kinds),
-            "labelled_accuracy": Mean.of(right),
+            "labeled_loss": Mean.of(of_labels),
+            "unlabeled_loss": Mean.of(of_kinds),
+            "labeled_accuracy": Mean.of(right),
             **objectives.verdicts(ADVERSARIAL, real_logits, fake_logits),
         }
-        return jnp.mean(of_labels) + unlabelled * jnp.mean(of_kinds), Out(metrics)
+        return jnp.mean(of_labels) + unlabeled * jnp.mean(of_kinds), Out(metrics)
 
     return objective
 
@@ -176,15 +177,15 @@ def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objec
 
         of_real = features(batch["reference"], "reference")
         of_fake = features(fake, "fake")
-        gaps = terms.feature_matching(of_real, of_fake, axis_name=axis_name)
+        gaps = regularizers.feature_matching(of_real, of_fake, axis_name=axis_name)
         return jnp.mean(gaps), Out(players=players)
 
     return objective
 
 
 def label_objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
-    """The classifier's from the labelled images alone, which the GAN's is measured against."""
-    noise = random.fold(keys, "labelled")
+    """The classifier's from the labeled images alone, which the GAN's is measured against."""
+    noise = random.fold(keys, "labeled")
     logits = state["discriminator"](batch["image"], keys=noise, train=True).logits
     right = jnp.argmax(logits, axis=1) == batch["label"]
     return jnp.mean(label_loss(logits, batch["label"])), Out({"accuracy": Mean.of(right)})
@@ -208,9 +209,9 @@ def build(
     latent_size: int = 100,
     hidden: Sequence[int] = (1000, 500, 250, 250, 250),
     generator_hidden: Sequence[int] = (500, 500),
-    unlabelled: float = 1.0,
-    schedule: assembly.Schedule = steps.alternate,
-    refine: assembly.Refinement = assembly.unrefined,
+    unlabeled: float = 1.0,
+    schedule: builder.Schedule = steps.alternate,
+    refine: builder.Refinement = builder.unrefined,
     extra: Mapping[str, Any] | None = None,
     shared_noise: bool = False,
     accumulate: int = 1,
@@ -220,8 +221,8 @@ def build(
     """The game on images of `shape` (H, W, C) of `classes` classes.
 
     optimisers:    by player, 'generator' and 'discriminator'.
-    unlabelled:    weight of the adversarial loss in the discriminator's.
-    refine, extra: as in `two_player.build`. A view shows the labelled images, too; the pass that
+    unlabeled:    weight of the adversarial loss in the discriminator's.
+    refine, extra: as in `two_player.build`. A view shows the labeled images, too; the pass that
                    fits the layers sees images as they are.
     ema_half_life: in images with labels; averages the discriminator, to test with (None: no average
                    is kept).
@@ -234,11 +235,11 @@ def build(
         )
     latents = functools.partial(random.latents, size=latent_size, prior="uniform")
     draw = objectives.fakes(latents)
-    judging = discriminator_objective(draw, unlabelled=unlabelled)
+    judging = discriminator_objective(draw, unlabeled=unlabeled)
     matching = generator_objective(draw, axis_name=axis_name)
-    body = assembly.round_of_play(
-        assembly.Side("discriminator", ("discriminator",), judging),
-        assembly.Side("generator", ("generator",), matching),
+    body = builder.round_of_play(
+        builder.Side("discriminator", ("discriminator",), judging),
+        builder.Side("generator", ("generator",), matching),
         schedule=fitted_first(schedule),
         refine=refine,
         shared_noise=draw if shared_noise else None,
@@ -249,9 +250,9 @@ def build(
     discriminator = Discriminator(classes, tuple(hidden), axis_name=axis_name)
     inputs: Any = {"generator": [(latent_size,)], "discriminator": [shape]}
     networks = {"generator": generator, "discriminator": discriminator}
-    return assembly.assemble(
+    return builder.assemble(
         {
-            name: assembly.Network(module, optimisers[name], inputs[name])
+            name: builder.Network(module, optimisers[name], inputs[name])
             for name, module in networks.items()
         },
         body,
@@ -275,16 +276,16 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
 
 
 def fitted_first(schedule: Callable[..., Step]) -> Callable[..., Step]:
-    """The schedule, whose first discriminator step fits the layers to the unlabelled images."""
+    """The schedule, whose first discriminator step fits the layers to the unlabeled images."""
 
     def round_of_play(discriminator: Step, generator: Step, **options) -> Step:
-        return schedule(steps.then(fit_once("unlabelled"), discriminator), generator, **options)
+        return schedule(steps.then(fit_once("unlabeled"), discriminator), generator, **options)
 
     return round_of_play
 
 
 def supervised_step(*, ema_half_life: float) -> TrainStep:
-    """A train step of the discriminator by the labelled images alone, on a state of the game."""
+    """A train step of the discriminator by the labeled images alone, on a state of the game."""
     body = steps.then(
         fit_once("image"),
         steps.update("discriminator", label_objective),

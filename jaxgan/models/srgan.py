@@ -17,14 +17,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, nn, objectives, parallel, random, stages, steps, translation
-from jaxgan.assembly import Network, Schedule, Side
-from jaxgan.forward import Forward
+from jaxgan import collectives, losses, nn, random, steps
+from jaxgan.games import builder, domain_translation, objectives, stages
+from jaxgan.games.builder import Network, Schedule, Side
+from jaxgan.games.domain_translation import Shape
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import enlarging, layers, normalisation, upscale
+from jaxgan.nn import layers, normalization, resampling, super_resolution
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
-from jaxgan.translation import Shape
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, PyTree
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -44,7 +45,7 @@ Distance = Callable[[Array, Array], Array]
 """`(fake, real) -> distance` of every pixel."""
 
 Correction = Callable[[Array, Array], Array]
-"""`(enlarged, small) -> enlarged`, such as `jaxgan.nn.upscale.consistent`."""
+"""`(enlarged, small) -> enlarged`, such as `jaxgan.nn.resampling.consistent`."""
 
 # --- the judge ------------------------------------------------------------------------------------
 
@@ -65,7 +66,7 @@ class Discriminator(linen.Module):
             x = nn.Conv(
                 self.width << (index // 2), (3, 3), strides=(stride, stride), use_bias=index == 0
             )(x)
-            norm = normalisation.normalise(
+            norm = normalization.normalize(
                 "batch" if index else "none", train=train, axis_name=self.axis_name
             )
             x = layers.leaky_relu(norm(x))
@@ -185,7 +186,7 @@ def build(
     """
     small = _smaller(shape, factor)
     options: dict[str, Any] = {"accumulate": accumulate, "axis_name": axis_name}
-    generator = enlarging.network_of(
+    generator = super_resolution.network_of(
         architecture, factor=factor, blocks=blocks, width=width, axis_name=axis_name
     )
     networks = {"generator": Network(generator, optimisers["generator"], [small])}
@@ -197,7 +198,7 @@ def build(
         networks["discriminator"] = Network(judge, optimisers["discriminator"], [shape])
         see = None if isinstance(features, Player) else features
         content = content_of(see, pixels=pixels)
-        game = assembly.round_of_play(
+        game = builder.round_of_play(
             *objectives_of(loss, draw, content, adversarial=adversarial),
             schedule=schedule,
             shared_noise=draw if shared_noise else None,
@@ -206,10 +207,10 @@ def build(
         body = steps.succession(body, until=pretraining, rest=game) if pretraining else game
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        _, images = translation.source(conditions, {"a": small}, len(keys))
+        _, images = domain_translation.source(conditions, {"a": small}, len(keys))
         return within_range(state["generator"](images), images, correct)
 
-    gan = assembly.assemble(
+    gan = builder.assemble(
         networks,
         body,
         sample,
@@ -244,10 +245,10 @@ def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | 
     """
 
     def step(state: GANState, batch: Batch) -> Any:
-        rows = parallel.global_rows(batch["image"].shape[0], axis_name)
+        rows = collectives.global_rows(batch["image"].shape[0], axis_name)
         keys = random.fold(random.example_keys(state.rng, state.step, rows), "piece")
         pieces = cut(batch["image"], size, keys)
-        small = jnp.clip(upscale.reduced(pieces, factor), -1.0, 1.0)
+        small = jnp.clip(resampling.reduced(pieces, factor), -1.0, 1.0)
         return gan.step(state, {"a": jnp.round((small + 1) * 127.5) / 127.5 - 1, "b": pieces})
 
     return gan._replace(step=step)
@@ -275,7 +276,7 @@ def remembering(game: GAN) -> GAN:
 
 def game_from(pretrained: GANState, fresh: GANState) -> GANState:
     """The first state of a game that remembers (`remembering`), from the last one of a
-    pre-training: its generator, the averaged one if there is one, plays on with a fresh optimiser.
+    pre-training: its generator, the averaged one if there is one, plays on with a fresh optimizer.
     """
     state = stages.carry_over(pretrained.averaged(), fresh, optimisers=False)
     before = _resting(state["generator"])
@@ -292,7 +293,7 @@ def as_pretrained(state: GANState) -> GANState:
 
 
 def _resting(player: Player) -> Player:
-    """A copy of the player that has no optimiser."""
+    """A copy of the player that has no optimizer."""
     return jax.tree.map(jnp.copy, player.replace(tx=optax.identity(), opt_state=optax.EmptyState()))
 
 

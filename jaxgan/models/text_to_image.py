@@ -8,7 +8,7 @@ no real image goes with (INT).
 
 Batches hold 'image', and 'text' and 'mismatched', the embeddings [B, E] of its caption and of one
 that is not; or 'caption' and 'mismatched', codes of characters [B, L] that a player 'encoder' reads
-(`jaxgan.matching` teaches it), which never learns here.
+(`jaxgan.games.image_text_embedding` teaches it), which never learns here.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import assembly, losses, matching, nn, objectives, random, steps, terms
-from jaxgan.assembly import Network, Schedule, Side
-from jaxgan.forward import Forward
+from jaxgan import losses, nn, random, steps
+from jaxgan.games import builder, image_text_embedding, objectives, regularizers
+from jaxgan.games.builder import Network, Schedule, Side
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
-from jaxgan.nn import layers, normalisation
+from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
+from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
@@ -44,7 +45,7 @@ class Compressed(linen.Module):
 
     @linen.compact
     def __call__(self, texts: Array) -> Array:
-        return layers.leaky_relu(linen.Dense(self.size)(matching.unit(texts)))
+        return layers.leaky_relu(linen.Dense(self.size)(image_text_embedding.unit(texts)))
 
 
 class Generator(linen.Module):
@@ -87,7 +88,7 @@ class Discriminator(linen.Module):
         of_image = nn.Conv(x.shape[3], (1, 1), use_bias=False, kernel_init=dcgan.weights)(x)
         of_text = linen.Dense(x.shape[3], use_bias=False)
         compressed, verdict = Compressed(self.compressed), linen.Dense(1, kernel_init=dcgan.weights)
-        norm = normalisation.batch_norm(train, self.axis_name)
+        norm = normalization.batch_norm(train, self.axis_name)
 
         def judge(text: Array) -> Array:
             joined = norm(of_image + of_text(compressed(text))[:, None, None, :])  # type: ignore[operator]
@@ -102,7 +103,7 @@ class Discriminator(linen.Module):
         conv = nn.Conv(
             features, taps, strides=(2, 2), use_bias=not normal, kernel_init=dcgan.weights
         )
-        norm = normalisation.normalise(
+        norm = normalization.normalize(
             "batch" if normal else "none", train=train, axis_name=self.axis_name
         )
         return layers.leaky_relu(norm(conv(x)))
@@ -227,7 +228,7 @@ def build(
     mismatched:  share of the mismatched pairs among the wrong ones; 0 is a GAN without CLS.
     between:     where interpolated embeddings lie between two captions'; None: there are none (a
                  GAN without INT). On an odd number of rows in a shard they are some more.
-    variety:     weight of the difference of two images of one caption (`terms.mode_seeking`), which
+    variety:     weight of the difference of two images of one caption (`regularizers.mode_seeking`), which
                  the paper does not have.
 
     `sample(state, keys, caption=codes)`, or `text=embeddings`, draws an image for each of them; by
@@ -248,9 +249,11 @@ def build(
     judging = discriminator_objective(loss, draw, mismatched=mismatched)
     persuading = generator_objective(loss, draw, between=between)
     if variety:
-        two = terms.mode_seeking(latents, lambda batch: (batch["text"],), axis_name=axis_name)
-        persuading = terms.plus(persuading, two, name="sameness", weight=variety)
-    body = assembly.round_of_play(
+        two = regularizers.mode_seeking(
+            latents, lambda batch: (batch["text"],), axis_name=axis_name
+        )
+        persuading = regularizers.plus(persuading, two, name="sameness", weight=variety)
+    body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", ("generator",), persuading),
         schedule=schedule,
@@ -270,7 +273,7 @@ def build(
         texts = given if encoder is None else state["encoder"](given)
         return state["generator"](latents(keys), texts)
 
-    return assembly.assemble(
+    return builder.assemble(
         networks,
         body,
         sample,

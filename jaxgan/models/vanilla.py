@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import nn, random, two_player
+from jaxgan import nn, random
+from jaxgan.games import two_player
 from jaxgan.nn import layers
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
@@ -22,7 +23,7 @@ Initialiser = Callable[..., Array]
 
 
 def symmetric_uniform(limit: float) -> Initialiser:
-    """Weights U(-limit, limit), as the networks of 2014 were initialised."""
+    """Weights U(-limit, limit), as the networks of 2014 were initialized."""
 
     def init(key: Array, shape: Sequence[int], dtype=jnp.float32) -> Array:
         return jax.random.uniform(key, shape, dtype, -limit, limit)

@@ -1,8 +1,8 @@
 """Layers every model shares."""
 
-from jaxgan.nn.convolution import conv, conv_transpose
+from jaxgan.kernels.convolution import conv, conv_transpose
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
-from jaxgan.nn.spectral import SpectralNorm
+from jaxgan.nn.spectral_norm import SpectralNorm
 
 __all__ = [
     "Conv",

@@ -12,7 +12,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from jaxgan import random
-from jaxgan.nn import convolution
+from jaxgan.kernels import convolution
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
@@ -45,7 +45,7 @@ def conv_general_dilated(
     precision: Any = None,
     implementation: str = "auto",
 ) -> Array:
-    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.nn.convolution` where
+    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.kernels.convolution` where
     that covers the case.
     """
     dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
@@ -72,7 +72,7 @@ def conv_general_dilated(
 
 
 class Conv(linen.Conv):
-    """`linen.Conv` with the same parameters and outputs, through `jaxgan.nn.convolution`."""
+    """`linen.Conv` with the same parameters and outputs, through `jaxgan.kernels.convolution`."""
 
     conv_general_dilated: Any = conv_general_dilated
 

@@ -24,15 +24,15 @@ def minibatch_stddev(x: Array, *, group: int) -> Array:
     which no shard holds. Raises ValueError where the group does not divide the rows.
     """
     grouped = _grouped(x, group, "the minibatch's standard deviation")
-    centred = grouped - jnp.mean(grouped, axis=1, keepdims=True)
-    deviation = jnp.sqrt(jnp.mean(jnp.square(centred), axis=1) + EPSILON)
+    centered = grouped - jnp.mean(grouped, axis=1, keepdims=True)
+    deviation = jnp.sqrt(jnp.mean(jnp.square(centered), axis=1) + EPSILON)
     statistic = jnp.mean(deviation, axis=tuple(range(1, x.ndim))).reshape(-1, *[1] * x.ndim)
     plane = jnp.broadcast_to(statistic, (*grouped.shape[:-1], 1))
     return jnp.concatenate([grouped, plane], axis=-1).reshape(*x.shape[:-1], -1)
 
 
 class MinibatchStddev(linen.Module):
-    """`minibatch_stddev` as a layer, which one example is enough to initialise."""
+    """`minibatch_stddev` as a layer, which one example is enough to initialize."""
 
     group: int = 4
 

@@ -56,7 +56,7 @@ class Packed(linen.Module):
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         if self.is_initializing():
-            # One example is enough to initialise: a pack of copies of it.
+            # One example is enough to initialize: a pack of copies of it.
             images = jnp.repeat(images[:1], self.size, axis=0)
             keys = None
         if keys is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from jaxgan import nn
-from jaxgan.nn import upscale
+from jaxgan.nn import resampling
 from jaxgan.types import Array
 
 ORIENTATIONS = 8
@@ -75,13 +75,13 @@ def maps(images: Array, *, octaves: int = 2) -> dict[str, Array]:
     found, octave, cell = {"mean": _averaged(images, CELL)}, luminance(images), CELL
     for index in range(octaves):
         if index:
-            octave, cell = upscale.reduced(octave, 2), cell // 2
+            octave, cell = resampling.reduced(octave, 2), cell // 2
         found[f"octave {index}"] = _averaged(moduli(octave), cell)
     return found
 
 
 def luminance(images: Array) -> Array:
-    """The luma of colour images, and the mean of any other number of channels: [B, H, W, 1]."""
+    """The luma of color images, and the mean of any other number of channels: [B, H, W, 1]."""
     channels = images.shape[-1]
     shares = _LUMA if channels == 3 else (1.0 / channels,) * channels
     return jnp.sum(images * jnp.reshape(jnp.array(shares), (1, 1, 1, -1)), axis=-1, keepdims=True)

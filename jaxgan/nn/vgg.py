@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import nn, weights
+from jaxgan import nn
+from jaxgan.nn import pretrained_weights
 from jaxgan.state import Player
 from jaxgan.types import Array, PyTree
 
@@ -49,13 +50,13 @@ class VGG19(linen.Module):
 def player(
     path: str | pathlib.Path, *, sha256: str | None = None, network: VGG19 | None = None
 ) -> Player:
-    """The network with the weights of the file (`jaxgan.weights.load`), which never learns.
+    """The network with the weights of the file (`jaxgan.nn.pretrained_weights.load`), which never learns.
 
     Expected are torchvision's names, features.0.weight to features.34.bias; others, such as those
     of the classifier, are passed over. Raises ValueError where one is missing or of another shape.
     """
     network = network or VGG19()
-    given = weights.load(path, sha256=sha256)
+    given = pretrained_weights.load(path, sha256=sha256)
     image = jnp.zeros((1, 2 ** len(network.widths), 2 ** len(network.widths), 3))
     expected = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
     params: PyTree = {}
@@ -94,6 +95,6 @@ def _taken(given: dict[str, np.ndarray], name: str, path: str | pathlib.Path) ->
     if name not in given:
         raise ValueError(
             f"the weights {path} have no {name!r}; expected torchvision's VGG19 without batch "
-            "normalisation"
+            "normalization"
         )
     return given[name]

@@ -1,4 +1,4 @@
-"""Weight normalisation (Salimans and Kingma 2016): dense layers whose kernel is kept as directions,
+"""Weight normalization (Salimans and Kingma 2016): dense layers whose kernel is kept as directions,
 one of length 1 for each feature, with a gain apart from them.
 """
 
@@ -10,7 +10,7 @@ import flax.linen as linen
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan import parallel
+from jaxgan import collectives
 from jaxgan.types import Array
 
 COLLECTION = "weight_norm"
@@ -21,12 +21,12 @@ _EPSILON = 1e-8
 def project(x: Array, directions: Array) -> Array:
     """x [B, N] along each direction [N, F], whatever its length: [B, F] (their equation 2)."""
     squares = jnp.sum(jnp.square(directions), axis=0, keepdims=True)
-    # Scaling the product leaves no normalised copy of the kernel to be written.
+    # Scaling the product leaves no normalized copy of the kernel to be written.
     return (x @ directions) * lax.rsqrt(squares + _EPSILON)
 
 
 class WeightNormDense(linen.Module):
-    """An affine map [B, N] to [B, features] by normalised directions, gains from 1 and biases from
+    """An affine map [B, N] to [B, features] by normalized directions, gains from 1 and biases from
     0, all of them learnt.
     """
 
@@ -42,13 +42,13 @@ class WeightNormDense(linen.Module):
 
 
 class FittedDense(linen.Module):
-    """`WeightNormDense` with the data-dependent initialisation of their section 3: every feature
+    """`WeightNormDense` with the data-dependent initialization of their section 3: every feature
     begins with mean 0 and variance 1 over a batch of data.
 
     A pass with `fit` keeps the mean and the inverse deviation of the projections over its batch
-    (the whole one, under `axis_name`) in a collection; every pass standardises by those that are
+    (the whole one, under `axis_name`) in a collection; every pass standardizes by those that are
     kept, 0 and 1 before the first fit, and they are not trained. The bias is learnt, and, with
-    `gain`, a factor of the standardised feature.
+    `gain`, a factor of the standardized feature.
     """
 
     features: int
@@ -63,9 +63,9 @@ class FittedDense(linen.Module):
         mean = self.variable(COLLECTION, "mean", jnp.zeros, (self.features,))
         scale = self.variable(COLLECTION, "scale", jnp.ones, (self.features,))
         if fit:
-            mean.value = parallel.batch_mean(y, self.axis_name)
+            mean.value = collectives.batch_mean(y, self.axis_name)
             squares = jnp.square(y - mean.value.reshape(1, -1))
-            scale.value = lax.rsqrt(parallel.batch_mean(squares, self.axis_name) + _EPSILON)
+            scale.value = lax.rsqrt(collectives.batch_mean(squares, self.axis_name) + _EPSILON)
         y = (y - mean.value.reshape(1, -1)) * scale.value.reshape(1, -1)
         bias = self.param("bias", linen.initializers.zeros_init(), (self.features,))
         if self.gain:

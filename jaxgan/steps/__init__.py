@@ -6,11 +6,11 @@ A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes one fro
 the randomness. Nothing here knows which GAN it trains.
 """
 
-from jaxgan.steps.anticipating import consensus, extragradient, unrolled
+from jaxgan.steps.combinators import alternate, chain, every, rotate, simultaneous, succession, then
 from jaxgan.steps.common import split_rows
-from jaxgan.steps.composing import alternate, chain, every, rotate, simultaneous, succession, then
-from jaxgan.steps.following import make_train_step, project, repeat, track_ema
-from jaxgan.steps.updating import update
+from jaxgan.steps.gradient_update import update
+from jaxgan.steps.lookahead import consensus, extragradient, unrolled
+from jaxgan.steps.train_step import make_train_step, project, repeat, track_ema
 
 __all__ = [
     "alternate",

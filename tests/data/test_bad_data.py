@@ -176,7 +176,7 @@ CASES = {
     ),
     "a decompression bomb": Case(bomb, ("00.png (more than 178 million pixels)", "replace")),
     "a channel count that files do not have": Case(
-        lambda root: (write(root, numbered(9)), {"channels": 2}), ("channels is 2", "1 (greyscale)")
+        lambda root: (write(root, numbered(9)), {"channels": 2}), ("channels is 2", "1 (grayscale)")
     ),
     "a folder that is too large for memory": Case(
         lambda root: (write(root, numbered(20)), {"resolution": 10**6, "channels": 3}),

@@ -32,7 +32,7 @@ def test_a_batch_has_the_documented_keys_types_shapes_and_range():
     assert batch["label"].tolist() == (shown(batch) % 3).tolist()
 
 
-def test_an_unlabelled_batch_has_no_label():
+def test_an_unlabeled_batch_has_no_label():
     dataset = data.Dataset("plain", numbered().images)
     assert set(dataset.batch(seed=0, step=0, size=2)) == {"image"}
     assert dataset.classes == () and dataset.shape == (4, 5, 2) and len(dataset) == COUNT

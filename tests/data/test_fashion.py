@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import fashion, idx
+from jaxgan.data import fashion
 from jaxgan.data.embedded import make_excerpt
+from jaxgan.data.readers import idx
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +40,11 @@ def test_the_contents_are_pinned(splits):
     assert splits.held_out.digest.startswith("a9bcc963fc2157fe")
 
 
-def test_the_file_is_small_and_its_licence_is_beside_it():
+def test_the_file_is_small_and_its_license_is_beside_it():
     folder = importlib.resources.files("jaxgan.data.embedded")
     assert len(folder.joinpath(fashion.FILE).read_bytes()) < 6_000_000
-    licence = folder.joinpath("LICENSE").read_text()
-    assert "MIT License" in licence and "Copyright (c) 2017 Zalando SE" in licence
+    license = folder.joinpath("LICENSE").read_text()
+    assert "MIT License" in license and "Copyright (c) 2017 Zalando SE" in license
 
 
 def test_it_comes_in_the_shape_that_is_asked_for(splits):

@@ -15,10 +15,10 @@ def draws(mixture: data.Mixture, count: int = 20_000, seed: int = 0) -> np.ndarr
     return mixture.batch(seed=seed, step=0, size=count)["image"].astype(np.float64)
 
 
-def nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mode that each point is nearest to, and the point's offset from it."""
-    index = np.linalg.norm(points[:, None] - centres, axis=2).argmin(axis=1)
-    return index, points - centres[index]
+    index = np.linalg.norm(points[:, None] - centers, axis=2).argmin(axis=1)
+    return index, points - centers[index]
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ def nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.nda
 )
 def test_the_modes_are_distinct_and_as_many_as_stated(name, modes, axes):
     mixture = data.load(name).train
-    assert mixture.centres.shape == (modes, axes) and mixture.shape == (axes,)
-    assert len(np.unique(mixture.centres.round(6), axis=0)) == modes
+    assert mixture.centers.shape == (modes, axes) and mixture.shape == (axes,)
+    assert len(np.unique(mixture.centers.round(6), axis=0)) == modes
     assert mixture.classes == ()
 
 
-def test_the_centres_lie_where_they_are_said_to():
-    ring, grid = mixtures.ring().centres, mixtures.grid().centres
+def test_the_centers_lie_where_they_are_said_to():
+    ring, grid = mixtures.ring().centers, mixtures.grid().centers
     angles = 2 * np.pi * np.arange(8) / 8
     np.testing.assert_allclose(ring, np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-15)
-    assert {tuple(centre) for centre in grid} == {
+    assert {tuple(center) for center in grid} == {
         (x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)
     }
 
@@ -43,9 +43,9 @@ def test_the_centres_lie_where_they_are_said_to():
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_have_the_moments_of_the_mixture(name):
     mixture = data.load(name).train
-    modes, offsets = nearest(draws(mixture), mixture.centres)
-    counts = np.bincount(modes, minlength=len(mixture.centres))
-    expected = len(modes) / len(mixture.centres)
+    modes, offsets = nearest(draws(mixture), mixture.centers)
+    counts = np.bincount(modes, minlength=len(mixture.centers))
+    expected = len(modes) / len(mixture.centers)
     assert np.abs(counts - expected).max() < 5.0 * np.sqrt(expected)
     for axis in range(*mixture.shape):
         scaled = offsets[:, axis] / mixture.std
@@ -61,8 +61,8 @@ def test_the_density_is_scipys(name):
         [draws(mixture, 50), np.random.default_rng(0).normal(size=(50, *mixture.shape))]
     )
     parts = [
-        scipy.stats.multivariate_normal(centre, mixture.std**2).pdf(points)
-        for centre in mixture.centres
+        scipy.stats.multivariate_normal(center, mixture.std**2).pdf(points)
+        for center in mixture.centers
     ]
     np.testing.assert_allclose(mixture.density(points), np.mean(parts, axis=0), rtol=1e-9)
 
@@ -120,7 +120,7 @@ def test_the_digest_tells_densities_apart():
     assert len(digests) == 3 and data.load("ring").train.digest in digests
 
 
-@pytest.mark.parametrize(("centres", "std"), [(np.zeros(3), 1.0), (np.zeros((2, 2)), 0.0)])
-def test_a_mixture_needs_centres_and_a_width(centres, std):
-    with pytest.raises(data.DataError, match="expected centres of shape"):
-        data.Mixture("bad", centres, std)
+@pytest.mark.parametrize(("centers", "std"), [(np.zeros(3), 1.0), (np.zeros((2, 2)), 0.0)])
+def test_a_mixture_needs_centers_and_a_width(centers, std):
+    with pytest.raises(data.DataError, match="expected centers of shape"):
+        data.Mixture("bad", centers, std)

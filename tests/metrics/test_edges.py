@@ -36,6 +36,6 @@ def test_blur_moves_images_away_from_themselves():
     assert 0 < edges.distance(sharp, blurred) < edges.distance(sharp, more)
 
 
-def test_images_without_neighbours_are_refused():
+def test_images_without_neighbors_are_refused():
     with pytest.raises(ValueError, match="1x10 pixels have no edges"):
         edges.strengths(noise(2)[:, :1])

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import data, run
+from jaxgan import data
 from jaxgan.data import captions
-from jaxgan.metrics import evaluation, features, frechet, kernel, msssim, prdc, reference
+from jaxgan.metrics import evaluation, features, fid, kid, msssim, prdc, statistics_cache
+from jaxgan.runs.config import MetricName
 from jaxgan.types import GAN
 
 
@@ -49,7 +50,7 @@ def evaluator(real, metrics, *, extractor=None, cache=None, samples=50, seed=0):
 
 def test_the_numbers_are_those_of_the_metrics_on_all_images(real, monkeypatch):
     monkeypatch.setattr(evaluation, "PIECE", 20)
-    metrics = {"fid": frechet.metric(), "kid": kernel.metric(size=30), "prdc": prdc.metric()}
+    metrics = {"fid": fid.metric(), "kid": kid.metric(size=30), "prdc": prdc.metric()}
     scores = evaluator(real, {**metrics, "ms_ssim": msssim.metric()})(sample)
     key = jax.random.key(0)
     drawn = jnp.concatenate(
@@ -58,11 +59,9 @@ def test_the_numbers_are_those_of_the_metrics_on_all_images(real, monkeypatch):
     corners = data.to_float(data.to_uint8(drawn))[:, :2, :2].reshape(50, -1)
     of_real = real.float_images()[:, :2, :2].reshape(60, -1)
     numbers = scores.numbers
-    expected = frechet.frechet_distance(frechet.moments(corners), frechet.moments(of_real))
+    expected = fid.frechet_distance(fid.moments(corners), fid.moments(of_real))
     assert numbers["corner_fid"] == pytest.approx(expected, rel=1e-6)
-    assert numbers["corner_kid"] == pytest.approx(
-        kernel.kid(corners, of_real, size=30).mean, rel=1e-4
-    )
+    assert numbers["corner_kid"] == pytest.approx(kid.kid(corners, of_real, size=30).mean, rel=1e-4)
     assert numbers["corner_recall"] == prdc.precision_recall(corners, of_real).recall
     assert numbers["ms_ssim_of_real"] == pytest.approx(msssim.between_pairs(real.images))
     assert evaluator(real, {**metrics, "ms_ssim": msssim.metric()})(sample).numbers == numbers
@@ -80,7 +79,7 @@ def test_what_draws_from_captions_is_asked_for_those_of_the_data(real, monkeypat
         rows = [int(np.flatnonzero((codes == row).all(axis=1))[0]) for row in caption]
         return real.float_images()[rows]
 
-    scores = evaluator(captioned, {"fid": frechet.metric()}, samples=60)(remembered)
+    scores = evaluator(captioned, {"fid": fid.metric()}, samples=60)(remembered)
     assert scores.numbers["corner_fid"] == pytest.approx(0, abs=1e-9)
     assert scores.settings["generated"]["drawn from"] == "latents and caption"
     with pytest.raises(ValueError, match="cannot be measured"):
@@ -88,7 +87,7 @@ def test_what_draws_from_captions_is_asked_for_those_of_the_data(real, monkeypat
 
 
 def test_settings_and_warnings_stand_beside_the_numbers(real):
-    scores = evaluator(real, {"kid": kernel.metric(), "fid": frechet.metric()}, seed=3)(sample)
+    scores = evaluator(real, {"kid": kid.metric(), "fid": fid.metric()}, seed=3)(sample)
     settings = scores.settings
     assert settings["real"] == {"data": "noise", "digest": real.digest, "images": 60}
     assert settings["generated"]["images"] == 50
@@ -105,7 +104,7 @@ def test_settings_and_warnings_stand_beside_the_numbers(real):
 
 
 def test_the_same_generator_scores_alike_and_another_seed_otherwise(real):
-    metrics = {"fid": frechet.metric()}
+    metrics = {"fid": fid.metric()}
     first = evaluator(real, metrics)
     assert first(sample) == first(sample)
     assert first(sample).numbers != evaluator(real, metrics, seed=1)(sample).numbers
@@ -139,13 +138,13 @@ def test_kept_statistics_give_the_same_numbers_and_the_network_sees_no_real_imag
 
 
 def test_metrics_that_share_a_statistic_keep_it_once(real, tmp_path):
-    evaluator(real, {"kid": kernel.metric(size=9), "prdc": prdc.metric()}, cache=tmp_path)
-    evaluator(real, {"kid": kernel.metric(size=8)}, cache=tmp_path)
+    evaluator(real, {"kid": kid.metric(size=9), "prdc": prdc.metric()}, cache=tmp_path)
+    evaluator(real, {"kid": kid.metric(size=8)}, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_statistics_of_other_settings_or_data_are_gathered_anew(real, tmp_path, monkeypatch):
-    metrics, seen = {"fid": frechet.metric()}, []
+    metrics, seen = {"fid": fid.metric()}, []
     for settings in (None, {"layer": 1}, {"layer": 2}):
         evaluator(real, metrics, extractor=brightness(settings, seen), cache=tmp_path)
     splits = real.subset(np.arange(0, 60, 2)), real.subset(np.arange(1, 60, 2))
@@ -159,7 +158,7 @@ def test_statistics_of_other_settings_or_data_are_gathered_anew(real, tmp_path, 
 
 
 def test_a_damaged_file_is_gathered_anew(real, tmp_path):
-    metrics = {"fid": frechet.metric()}
+    metrics = {"fid": fid.metric()}
     expected = evaluator(real, metrics, cache=tmp_path)(sample)
     (kept,) = tmp_path.iterdir()
     whole = kept.read_bytes()
@@ -171,21 +170,21 @@ def test_a_damaged_file_is_gathered_anew(real, tmp_path):
 def test_a_folder_that_cannot_be_written_to_keeps_nothing(real, tmp_path):
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "folder"
-    assert evaluator(real, {"fid": frechet.metric()}, cache=place)(sample).numbers
+    assert evaluator(real, {"fid": fid.metric()}, cache=place)(sample).numbers
 
 
 def test_the_folder_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert reference.folder() == tmp_path / "jaxgan" / "statistics"
+    assert statistics_cache.folder() == tmp_path / "jaxgan" / "statistics"
 
 
 def test_the_command_names_every_metric():
-    assert set(typing.get_args(run.MetricName)) == set(evaluation.METRICS)
+    assert set(typing.get_args(MetricName)) == set(evaluation.METRICS)
 
 
 def test_nothing_to_measure_is_refused(real):
     with pytest.raises(ValueError, match="0 samples and 1 metrics"):
-        evaluator(real, {"fid": frechet.metric()}, samples=0)
+        evaluator(real, {"fid": fid.metric()}, samples=0)
     with pytest.raises(ValueError, match="no class probabilities"):
         evaluator(real, {"is": evaluation.METRICS["inception_score"]()})
 

@@ -78,7 +78,7 @@ def test_only_the_weights_of_2015_bear_the_plain_names(brought, images, monkeypa
     monkeypatch.setattr(inception, "SHA256", digest)
     known = features.of_inception(path, sha256=digest)
     assert known.named("fid") == "fid"
-    seen, _ = known.see(data.to_uint8(images))  # grey images are seen in colour
+    seen, _ = known.see(data.to_uint8(images))  # gray images are seen in color
     expected = 3 * data.to_uint8(images).mean(axis=(1, 2)).repeat(3, axis=1)
     np.testing.assert_allclose(seen, expected, rtol=1e-6)
 

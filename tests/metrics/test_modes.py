@@ -22,31 +22,31 @@ def test_the_mixture_itself_scores_what_a_perfect_generator_can(mixture):
     pieces = [modes.coverage(draws(mixture, 100_000, seed), mixture) for seed in range(10)]
     whole = modes.Coverage(sum(piece.counts for piece in pieces), 1_000_000)
     assert whole.high_quality == pytest.approx(1 - math.exp(-9 / 2), abs=5e-4)
-    assert whole.captured == whole.filled == len(mixture.centres)
+    assert whole.captured == whole.filled == len(mixture.centers)
     assert whole.reverse_kl == pytest.approx(0, abs=5e-5)
 
 
 @both
 def test_few_draws_leave_the_known_floor_of_the_reverse_kl(mixture):
     floors = [modes.coverage(draws(mixture, 2500, s), mixture).reverse_kl for s in range(200)]
-    assert np.mean(floors) == pytest.approx((len(mixture.centres) - 1) / 5000, rel=0.05)
+    assert np.mean(floors) == pytest.approx((len(mixture.centers) - 1) / 5000, rel=0.05)
 
 
 @both
 def test_one_mode_is_the_logarithm_of_their_number_and_a_stray_point_captures_but_does_not_fill(
     mixture,
 ):
-    collapsed = np.repeat(mixture.centres[:1], 2499, axis=0)
+    collapsed = np.repeat(mixture.centers[:1], 2499, axis=0)
     found = modes.coverage(collapsed, mixture)
     assert (found.captured, found.filled, found.high_quality) == (1, 1, 1.0)
-    assert found.reverse_kl == pytest.approx(math.log(len(mixture.centres)))
-    astray = modes.coverage(np.concatenate([collapsed, mixture.centres[3:4]]), mixture)
+    assert found.reverse_kl == pytest.approx(math.log(len(mixture.centers)))
+    astray = modes.coverage(np.concatenate([collapsed, mixture.centers[3:4]]), mixture)
     assert (astray.captured, astray.filled) == (2, 1)
 
 
 def test_half_of_the_modes_evenly_are_the_logarithm_of_two():
     ring = mixtures.ring()
-    found = modes.coverage(np.tile(ring.centres[::2], (10, 1)), ring)
+    found = modes.coverage(np.tile(ring.centers[::2], (10, 1)), ring)
     assert found.captured == 4
     assert found.reverse_kl == pytest.approx(math.log(2))
 
@@ -54,7 +54,7 @@ def test_half_of_the_modes_evenly_are_the_logarithm_of_two():
 def test_quality_ends_at_a_radius_of_three_deviations_and_only_good_points_count():
     grid = mixtures.grid()
     along = np.array([[2.999], [3.001], [-2.999], [-3.001]]) * grid.std * np.array([[0.6, 0.8]])
-    found = modes.coverage(grid.centres[7] + along, grid)
+    found = modes.coverage(grid.centers[7] + along, grid)
     assert found.counts[7] == np.sum(found.counts) == 2
     assert found.high_quality == 0.5
 

@@ -22,14 +22,14 @@ def by_definition(samples, test, sigma):
     return scipy.special.logsumexp(log_densities, axis=0) - np.log(len(samples))
 
 
-def test_one_centre_is_the_gaussian():
-    centre, test = rows(1), rows(9, seed=1)
-    expected = scipy.stats.multivariate_normal.logpdf(test, mean=centre[0], cov=0.3**2)
-    np.testing.assert_allclose(parzen.log_likelihood(centre, test, 0.3), expected, rtol=1e-9)
+def test_one_center_is_the_gaussian():
+    center, test = rows(1), rows(9, seed=1)
+    expected = scipy.stats.multivariate_normal.logpdf(test, mean=center[0], cov=0.3**2)
+    np.testing.assert_allclose(parzen.log_likelihood(center, test, 0.3), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.2, 3.0])
-def test_many_centres_are_their_mixture(sigma):
+def test_many_centers_are_their_mixture(sigma):
     samples, test = rows(30), rows(11, seed=1)
     expected = by_definition(samples, test, sigma)
     np.testing.assert_allclose(parzen.log_likelihood(samples, test, sigma), expected, rtol=1e-6)

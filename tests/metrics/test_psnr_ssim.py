@@ -20,7 +20,7 @@ def noisy(pixels: np.ndarray, spread: float = 12.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("colour", "expected"),
+    ("color", "expected"),
     [
         ((0, 0, 0), 16.0),
         ((255, 255, 255), 234.999),  # the coefficients of BT.601 in three decimals sum to 218.999
@@ -29,16 +29,16 @@ def noisy(pixels: np.ndarray, spread: float = 12.0) -> np.ndarray:
         ((0, 0, 255), 40.966),
     ],
 )
-def test_the_luminance_is_that_of_studio_video(colour, expected):
-    pixels = np.full((1, 2, 2, 3), colour, np.uint8)
+def test_the_luminance_is_that_of_studio_video(color, expected):
+    pixels = np.full((1, 2, 2, 3), color, np.uint8)
     levels = psnr_ssim.luminance(pixels)
     np.testing.assert_allclose(levels, expected, atol=2e-3)
     np.testing.assert_allclose(psnr_ssim.luminance(data.to_float(pixels)), levels)
 
 
-def test_grey_keeps_its_levels_and_opacity_is_left_out():
-    grey = images(channels=1)
-    np.testing.assert_array_equal(psnr_ssim.luminance(grey), grey[..., 0])
+def test_gray_keeps_its_levels_and_opacity_is_left_out():
+    gray = images(channels=1)
+    np.testing.assert_array_equal(psnr_ssim.luminance(gray), gray[..., 0])
     four = images(channels=4)
     np.testing.assert_array_equal(
         psnr_ssim.luminance(four), psnr_ssim.luminance(np.ascontiguousarray(four[..., :3]))
@@ -100,11 +100,11 @@ def test_what_cannot_be_compared_is_refused():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_both_agree_with_scikit_image(channels):
     metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
-    colour = pytest.importorskip("skimage.color")
+    color = pytest.importorskip("skimage.color")
     left, right = images(channels=channels), noisy(images(channels=channels))
 
     def levels(pixels):
-        return pixels[..., 0].astype(float) if channels == 1 else colour.rgb2ycbcr(pixels)[..., 0]
+        return pixels[..., 0].astype(float) if channels == 1 else color.rgb2ycbcr(pixels)[..., 0]
 
     for index in range(len(left)):
         truth, found = (levels(part[index])[4:-4, 4:-4] for part in (left, right))

@@ -12,8 +12,10 @@ import optax
 import pytest
 
 from experiments import bigan as experiment
-from jaxgan import inference, losses, random, run
+from jaxgan import losses, random
+from jaxgan.games import bidirectional
 from jaxgan.models import bigan
+from jaxgan.runs.config import DataSpec
 
 # --- the round ------------------------------------------------------------------------------------
 
@@ -39,7 +41,7 @@ def test_all_three_players_move_from_the_same_state_on_the_same_draw():
     together = tiny(stochastic=True)
     batch, start = {"image": images_of(6)}, together.init(jax.random.key(0))
     reached, metrics = jax.jit(together.step)(start, batch)
-    sides = {("discriminator",): lambda d, g: d, inference.PLAYERS: lambda d, g: g}
+    sides = {("discriminator",): lambda d, g: d, bidirectional.PLAYERS: lambda d, g: g}
     for names, alone in sides.items():
         gan = tiny(stochastic=True, schedule=alone, shared_noise=False)
         expected, found = jax.jit(gan.step)(start, batch)
@@ -55,7 +57,7 @@ def test_all_three_players_move_from_the_same_state_on_the_same_draw():
 def test_given_images_the_sample_is_what_the_generator_makes_of_their_encodings():
     gan, keys = tiny(), random.row_keys(jax.random.key(2), 4)
     players, images = gan.init(jax.random.key(0)), images_of(4)
-    encoding = inference.encode(players, images)
+    encoding = bidirectional.encode(players, images)
     expected = players["generator"](encoding.latents)
     np.testing.assert_allclose(gan.sample(players, keys, image=images), expected, atol=1e-6)
     assert encoding.features.shape == (4, 8)
@@ -101,7 +103,7 @@ def test_what_an_encoder_draws_depends_on_the_examples_own_key_and_image_alone()
     half = jax.tree.map(lambda leaf: leaf[2:], (images, keys))
     alone = encoder.apply(variables, half[0], keys=half[1]).latents
     np.testing.assert_allclose(alone, drawn[2:], rtol=1e-6)
-    # Reparameterised: the draw follows the mean, one to one.
+    # Reparameterized: the draw follows the mean, one to one.
     shift = np.array([1.0, -2.0], np.float32)
     mean = {**variables["params"]["mean"], "bias": jnp.asarray(shift)}
     shifted = {"params": {**variables["params"], "mean": mean}}
@@ -115,7 +117,7 @@ def test_encodings_lie_where_the_priors_latents_lie():
         gan = tiny(prior=prior)
         players = gan.init(jax.random.key(0))
         large = jax.tree.map(lambda leaf: 100 * leaf, players["encoder"].params)
-        latents = inference.encode(players.with_params({"encoder": large}), images).latents
+        latents = bidirectional.encode(players.with_params({"encoder": large}), images).latents
         assert (jnp.max(jnp.abs(latents)) <= 1) == inside
 
 
@@ -165,7 +167,7 @@ def test_the_latent_meets_the_image_after_layers_of_its_own():
 
 
 @pytest.mark.parametrize("norm", bigan.NORMS)
-def test_a_pair_is_judged_by_itself_but_for_batch_normalisation(norm):
+def test_a_pair_is_judged_by_itself_but_for_batch_normalization(norm):
     judge = bigan.Discriminator(bigan.JointTrunk(4, 2, 4, norm), norm)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 16, 16, 1)).astype(np.float32))
     z = jnp.asarray(np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32))
@@ -206,11 +208,11 @@ def test_what_the_networks_do_not_know_is_refused(changes, message):
 def test_the_papers_step_sizes_fall_to_a_hundredth_and_its_weights_decay():
     preset = {**experiment.PRESETS["paper"], "steps": 10, "beta1": 0.0, "beta2": 0.0}
     config = experiment.Config(**{**preset, "weight_decay": 0.0})
-    optimiser = experiment.optimisers(config)["discriminator"]
+    optimizer = experiment.optimisers(config)["discriminator"]
     params, moves = np.ones(1, np.float32), []
-    memory = optimiser.init(params)
+    memory = optimizer.init(params)
     for _ in range(11):
-        move, memory = optimiser.update(params, memory, params)
+        move, memory = optimizer.update(params, memory, params)
         moves.append(-move[0] / 2e-4)
     expected = [*[1.0] * 5, *0.01 ** (np.arange(6) / 5)]
     np.testing.assert_allclose(moves, expected, rtol=1e-3)
@@ -220,17 +222,17 @@ def test_the_papers_step_sizes_fall_to_a_hundredth_and_its_weights_decay():
 
 
 def test_flags_that_contradict_the_exchanged_labels_or_each_other_are_refused():
-    spec = run.DataSpec((28, 28, 1))
+    spec = DataSpec((28, 28, 1))
     with pytest.raises(ValueError, match=r"labels exchanged.*leave --real-label at 1"):
         experiment.build(experiment.Config(real_label=0.9), spec)
     with pytest.raises(ValueError, match="only Adam's step sizes fall exponentially"):
-        experiment.build(experiment.Config(optimiser="rmsprop", decay_to=0.1), spec)
+        experiment.build(experiment.Config(optimizer="rmsprop", decay_to=0.1), spec)
 
 
 def test_the_order_of_the_authors_moves_all_three_players():
     preset = {**experiment.PRESETS["smoke"], "architecture": "perceptron"}
     assert experiment.Config().order == "simultaneous"
-    gan = experiment.build(experiment.Config(**preset), run.DataSpec((8, 8, 1)))
+    gan = experiment.build(experiment.Config(**preset), DataSpec((8, 8, 1)))
     before = gan.init(jax.random.key(0))
     after, _ = jax.jit(gan.step)(before, {"image": images_of(8)})
     for name in before.players:

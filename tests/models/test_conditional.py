@@ -141,8 +141,8 @@ def test_the_labels_asked_for_are_those_used(game):
 
 def test_a_condition_it_does_not_take_is_refused(game):
     state, _, gan = game
-    with pytest.raises(ValueError, match="takes no condition 'colour'; it takes label"):
-        gan.sample(state, one_latent(2), colour=1)
+    with pytest.raises(ValueError, match="takes no condition 'color'; it takes label"):
+        gan.sample(state, one_latent(2), color=1)
 
 
 def test_training_reads_the_labels_of_the_batch():

@@ -1,4 +1,4 @@
-"""CycleGAN: the networks of the paper, what the players minimise, and the pools in its state."""
+"""CycleGAN: the networks of the paper, what the players minimize, and the pools in its state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import losses, parallel, random, replay
+from jaxgan import losses, parallel, random
+from jaxgan.games import replay_pool
 from jaxgan.models import cyclegan
 
 SHAPE = (8, 8, 1)
@@ -216,7 +217,7 @@ def test_with_pools_a_batch_split_by_its_sharding_is_one_batch():
 def test_an_unusable_pool_is_refused():
     with pytest.raises(ValueError, match="the pool holds -1 images"):
         jax.eval_shape(build(pool=-1).init, jax.random.key(0))
-    assert replay.pool(1, SHAPE).images.shape == (1, *SHAPE)
+    assert replay_pool.pool(1, SHAPE).images.shape == (1, *SHAPE)
 
 
 # --- the model ------------------------------------------------------------------------------------

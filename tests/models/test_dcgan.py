@@ -36,7 +36,7 @@ def shapes(module: linen.Module, x) -> dict:
     return jax.tree.map(jnp.shape, variables["params"])
 
 
-def initialised(module: linen.Module, x) -> dict:
+def initialized(module: linen.Module, x) -> dict:
     init = jax.jit(partial(module.init, train=True))
     return init(jax.random.key(0), x)
 
@@ -59,7 +59,7 @@ def passed(module: linen.Module, x, *, train: bool = True):
             output, _ = module.apply(variables, x, train=train, mutable=["batch_stats"])
         return layers, output
 
-    layers, output = jax.jit(run)(initialised(module, x), x)
+    layers, output = jax.jit(run)(initialized(module, x), x)
     return order, layers, output
 
 
@@ -103,7 +103,7 @@ def test_the_discriminator_of_the_paper_has_its_shapes():
     }
 
 
-def test_the_generator_normalises_everywhere_but_at_its_tanh():
+def test_the_generator_normalizes_everywhere_but_at_its_tanh():
     order, layers, images = passed(dcgan.Generator((32, 32, 1), 2), noise(3, 5))
     doubling = ("BatchNorm", "ConvTranspose")
     assert order == ["Dense_0", *(f"{kind}_{i}" for i in range(3) for kind in doubling)]
@@ -115,7 +115,7 @@ def test_the_generator_normalises_everywhere_but_at_its_tanh():
     close(images, jnp.tanh(layers["ConvTranspose_2"][1]))
 
 
-def test_the_discriminator_normalises_everywhere_but_at_its_input():
+def test_the_discriminator_normalizes_everywhere_but_at_its_input():
     order, layers, logits = passed(dcgan.Discriminator(2), noise(3, 32, 32, 1))
     assert order == ["Conv_0", "Conv_1", "BatchNorm_0", "Conv_2", "BatchNorm_1", "Dense_0"]
 
@@ -141,7 +141,7 @@ def test_without_statistics_every_convolution_has_a_bias(norm):
     }
 
 
-def test_layer_normalisation_takes_batch_normalisations_place():
+def test_layer_normalization_takes_batch_normalizations_place():
     order, layers, _ = passed(dcgan.Discriminator(2, norm="layer"), noise(3, 32, 32, 1))
     assert order == ["Conv_0", "Conv_1", "LayerNorm_0", "Conv_2", "LayerNorm_1", "Dense_0"]
     taken, given = layers["LayerNorm_1"]
@@ -152,10 +152,10 @@ def test_layer_normalisation_takes_batch_normalisations_place():
 
 
 @pytest.mark.parametrize("norm", dcgan.NORMS)
-def test_only_batch_normalisation_couples_the_images(norm):
+def test_only_batch_normalization_couples_the_images(norm):
     discriminator = dcgan.Discriminator(2, norm=norm)
     x = noise(4, 16, 16, 1)
-    variables = initialised(discriminator, x)
+    variables = initialized(discriminator, x)
     collections = [name for name in variables if name != "params"]
 
     @jax.jit
@@ -166,10 +166,10 @@ def test_only_batch_normalisation_couples_the_images(norm):
     assert np.allclose(logits(x)[:2], changed[:2], atol=1e-6) == (norm != "batch")
 
 
-def test_spectral_normalisation_bounds_every_layer():
+def test_spectral_normalization_bounds_every_layer():
     discriminator = dcgan.Discriminator(2, norm="spectral")
     x = noise(3, 16, 16, 1)
-    variables = initialised(discriminator, x)
+    variables = initialized(discriminator, x)
     layers = len(variables["params"])
     assert {name: set(u) for name, u in variables["spectral_norm"].items()} == {
         f"SpectralNorm_{i}": {"u"} for i in range(layers)
@@ -192,7 +192,7 @@ def test_an_unknown_norm_is_refused():
 
 def test_images_stay_within_tanh_however_large_the_weights():
     generator = dcgan.Generator((16, 16, 1), 2)
-    variables = initialised(generator, noise(2, 3))
+    variables = initialized(generator, noise(2, 3))
     variables["params"] = jax.tree.map(lambda leaf: 100 * leaf, variables["params"])
     run = jax.jit(generator.apply)
     images = run(variables, noise(2, 3))
@@ -209,11 +209,11 @@ def test_images_stay_within_tanh_however_large_the_weights():
 )
 def test_weights_start_at_0_and_gains_at_1_with_deviation_002(module, x):
     found = {"kernel": [], "scale": [], "bias": []}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(initialised(module, x)["params"]):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(initialized(module, x)["params"]):
         found[path[-1].key].append(np.ravel(leaf))
-    centres = {"kernel": 0.0, "scale": 1.0}
-    for kind, centre in centres.items():
-        values = np.concatenate(found[kind]) - centre
+    centers = {"kernel": 0.0, "scale": 1.0}
+    for kind, center in centers.items():
+        values = np.concatenate(found[kind]) - center
         assert abs(values.mean()) < 5 * 0.02 / np.sqrt(values.size)
         assert abs(values.std() - 0.02) < 5 * 0.02 / np.sqrt(2 * values.size)
     # Normal, not truncated at two deviations.

@@ -11,8 +11,8 @@ import optax
 import pytest
 
 from jaxgan import random
+from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS
 from jaxgan.models import discogan
-from jaxgan.translation import DISCRIMINATORS, GENERATORS
 
 SHAPE = (16, 16, 1)
 
@@ -97,7 +97,7 @@ def cross_entropy(probability, label):
 
 
 def losses_of_the_authors(state, batch, rate):
-    """What generators and discriminators minimise, term by term as in the authors' code."""
+    """What generators and discriminators minimize, term by term as in the authors' code."""
     to_b, to_a, of_a, of_b = (
         partial(state[name], train=True) for name in (*GENERATORS, *DISCRIMINATORS)
     )
@@ -140,9 +140,9 @@ def test_the_losses_are_those_of_the_authors(side, curriculum, rate):
 
 
 def test_weight_decay_is_added_to_the_gradient():
-    optimiser, params = discogan.adam(0.1), jnp.asarray([2.0, -3.0])
+    optimizer, params = discogan.adam(0.1), jnp.asarray([2.0, -3.0])
     # Adam moves by the rate against the sign of what it is given: here the decay alone.
-    updates, _ = optimiser.update(jnp.zeros(2), optimiser.init(params), params)
+    updates, _ = optimizer.update(jnp.zeros(2), optimizer.init(params), params)
     np.testing.assert_allclose(updates, [-0.1, 0.1], rtol=2e-3)
 
 

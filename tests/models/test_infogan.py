@@ -11,8 +11,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import information, losses, objectives, random
-from jaxgan.information import Codes
+from jaxgan import losses, random
+from jaxgan.games import mutual_information, objectives
+from jaxgan.games.mutual_information import Codes
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import infogan
 
@@ -115,7 +116,7 @@ def swapped(real_logits, fake_logits, keys):
 
 def told_by_hand(state, told, batch_keys) -> float:
     """2 (log q(c1 | x) + log 3) + 0.5 (log q(c2 | x) + log 2) in the mean, of deviation 1."""
-    codes = {n: np.asarray(v) for n, v in information.drawn(CODES, batch_keys).items()}
+    codes = {n: np.asarray(v) for n, v in mutual_information.drawn(CODES, batch_keys).items()}
     logits, mean = np.asarray(told.logits[0], np.float64), np.asarray(told.mean, np.float64)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     categorical = np.log(probabilities[np.arange(len(mean)), codes["c1"]]) + math.log(3)
@@ -129,10 +130,10 @@ def test_both_sides_lower_their_loss_less_what_the_fakes_tell(relabel):
     noise = partial(random.latents, size=4, prior="uniform")
 
     def latents(keys):
-        return information.joined(CODES, noise(keys), information.drawn(CODES, keys))
+        return mutual_information.joined(CODES, noise(keys), mutual_information.drawn(CODES, keys))
 
     draw = objectives.fakes(latents)
-    told = information.weighted(CODES, categorical=2.0, continuous=0.5)
+    told = mutual_information.weighted(CODES, categorical=2.0, continuous=0.5)
     loss = losses.non_saturating()
 
     @jax.jit
@@ -190,7 +191,7 @@ def test_real_images_tell_nothing(informed):
     assert not same(after["discriminator"].variables, other["discriminator"].variables)
 
 
-def test_q_moves_by_the_discriminators_optimiser_in_the_other_order_too():
+def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
     optimisers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
     gan = build(optimisers=optimisers, schedule=infogan.simultaneously)
     before = gan.init(jax.random.key(0))
@@ -233,12 +234,12 @@ def drawing():
 def test_codes_asked_for_are_those_of_the_samples_and_others_are_drawn(drawing):
     gan, state, sample = drawing
     assert gan.conditions == ("c1", "c2")
-    drawn, rows = information.drawn(CODES, keys(4)), keys(4)
+    drawn, rows = mutual_information.drawn(CODES, keys(4)), keys(4)
     values = {"c1": jnp.asarray([0, 1, 2, 0]), "c2": jnp.asarray([-2.0, 0.0, 1.0, 2.0])}
     noise = random.latents(rows, 4, prior="uniform")
     generate = jax.jit(lambda state, latents: state["generator"](latents))
     for given in ({}, {"c1": values["c1"]}, {"c2": values["c2"]}, values):
-        latents = information.joined(CODES, noise, {**drawn, **given})
+        latents = mutual_information.joined(CODES, noise, {**drawn, **given})
         expected = generate(state, latents)
         np.testing.assert_allclose(sample(state, rows, **given), expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="takes no condition 'label'; it takes c1, c2"):

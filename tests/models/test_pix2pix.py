@@ -1,4 +1,4 @@
-"""Pix2Pix: the networks of the paper, what the players minimise, and how samples are drawn."""
+"""Pix2Pix: the networks of the paper, what the players minimize, and how samples are drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from jaxgan import losses, nn, random
 from jaxgan.models import pix2pix
-from jaxgan.nn import patch
+from jaxgan.nn import patch_discriminator
 
 
 def parameters(module: linen.Module, *inputs) -> dict:
@@ -72,7 +72,7 @@ def test_the_unet_of_the_paper_has_its_parameters():
     assert round(count(found) / 1e6, 1) == 54.4
 
 
-def test_neither_the_first_layer_nor_the_bottleneck_nor_the_output_is_normalised():
+def test_neither_the_first_layer_nor_the_bottleneck_nor_the_output_is_normalized():
     found = parameters(pix2pix.UNet(3, 6), jnp.zeros((1, 64, 64, 3)))
     norms = [found[f"BatchNorm_{index}"]["scale"].shape for index in range(9)]
     assert norms == [(n,) for n in (128, 256, 512, 512, 512, 512, 256, 128, 64)]
@@ -133,8 +133,8 @@ def test_images_too_small_to_halve_are_refused():
 
 @pytest.mark.parametrize(("size", "side"), [(1, 9), (16, 33), (34, 64), (70, 96)])
 def test_a_logit_sees_one_patch_and_no_more(size, side):
-    network, x = patch.PatchDiscriminator(size, 1, "none"), noise(1, side, side, 1)
-    rows, columns = patch.verdicts(size, (side, side))
+    network, x = patch_discriminator.PatchDiscriminator(size, 1, "none"), noise(1, side, side, 1)
+    rows, columns = patch_discriminator.verdicts(size, (side, side))
 
     @jax.jit
     def seen(key):
@@ -147,19 +147,19 @@ def test_a_logit_sees_one_patch_and_no_more(size, side):
         assert reach[-1] - reach[0] + 1 == size
 
 
-@pytest.mark.parametrize("size", patch.STAGES)
+@pytest.mark.parametrize("size", patch_discriminator.STAGES)
 @pytest.mark.parametrize("image", [(130, 97), (101, 128)])
 def test_every_patch_has_a_logit(size, image):
-    network = patch.PatchDiscriminator(size, 1, "none")
+    network = patch_discriminator.PatchDiscriminator(size, 1, "none")
     logits, _ = jax.eval_shape(
         network.init_with_output, jax.random.key(0), jnp.zeros((2, *image, 1))
     )
-    assert logits.shape == (2, *patch.verdicts(size, image), 1)
+    assert logits.shape == (2, *patch_discriminator.verdicts(size, image), 1)
 
 
 def test_the_discriminator_of_the_paper_has_its_parameters():
     x = jnp.zeros((1, 64, 64, 3))
-    found = parameters(patch.PatchDiscriminator(70), x, x)
+    found = parameters(patch_discriminator.PatchDiscriminator(70), x, x)
     widths = [6, 64, 128, 256, 512, 1]
     assert [found[f"Conv_{layer}"]["kernel"].shape for layer in range(5)] == [
         (4, 4, *pair) for pair in itertools.pairwise(widths)
@@ -173,7 +173,7 @@ def test_the_discriminator_of_the_paper_has_its_parameters():
 
 
 def test_the_discriminator_of_pixels_has_one_by_one_convolutions():
-    found = parameters(patch.PatchDiscriminator(1), jnp.zeros((1, 8, 8, 3)))
+    found = parameters(patch_discriminator.PatchDiscriminator(1), jnp.zeros((1, 8, 8, 3)))
     kernels = [found[f"Conv_{layer}"]["kernel"].shape for layer in range(3)]
     assert kernels == [(1, 1, 3, 64), (1, 1, 64, 128), (1, 1, 128, 1)]
     assert "BatchNorm_1" not in found
@@ -181,9 +181,9 @@ def test_the_discriminator_of_pixels_has_one_by_one_convolutions():
 
 def test_patches_that_do_not_exist_or_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="patches are 64 pixels; expected one of 1, 16, 34, 70"):
-        patch.verdicts(64, (64, 64))
+        patch_discriminator.verdicts(64, (64, 64))
     with pytest.raises(ValueError, match=r"16x20 pixels are too small .* fits is 34"):
-        patch.verdicts(70, (16, 20))
+        patch_discriminator.verdicts(70, (16, 20))
 
 
 # --- the game -------------------------------------------------------------------------------------
@@ -240,12 +240,12 @@ def test_samples_are_drawn_as_in_training(game):
     np.testing.assert_array_equal(images, sample(moved, keys, a=a))
 
 
-def test_without_images_grey_ones_are_translated(game):
+def test_without_images_gray_ones_are_translated(game):
     gan, state = game
     keys = random.row_keys(jax.random.key(1), 2)
     sample = jax.jit(gan.sample)
-    grey = sample(state, keys, a=jnp.zeros((2, 8, 8, 2)))
-    np.testing.assert_array_equal(sample(state, keys), grey)
+    gray = sample(state, keys, a=jnp.zeros((2, 8, 8, 2)))
+    np.testing.assert_array_equal(sample(state, keys), gray)
     with pytest.raises(ValueError, match="takes no condition 'label'; it takes a"):
         gan.sample(state, keys, label=0)
 
@@ -262,5 +262,5 @@ def test_what_does_not_fit_is_refused():
         build(shape_b=(8, 16, 1))
     with pytest.raises(ValueError, match=r"8x8 pixels are too small .* fits is 16"):
         build(patch_size=70)
-    with pytest.raises(ValueError, match="the normalisation is 'layer'"):
+    with pytest.raises(ValueError, match="the normalization is 'layer'"):
         build(norm="layer")

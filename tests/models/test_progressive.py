@@ -9,9 +9,11 @@ import optax
 import pytest
 
 from experiments import progressive as experiment
-from jaxgan import losses, penalties, random, run
+from jaxgan import losses, penalties, random
 from jaxgan.models import progressive
-from jaxgan.nn import doubling
+from jaxgan.nn import resampling
+from jaxgan.runs import command_line
+from jaxgan.runs.config import DataSpec
 from tests import toy_runs
 
 SHAPE = (16, 16, 1)
@@ -127,9 +129,9 @@ def test_growth_begins_as_the_old_networks_between_a_doubling_and_a_halving(stag
     latents, zero, one = random.latents(keys, 3), jnp.zeros(4), jnp.ones(4)
     small, large = before["generator"](latents, one), after["generator"](latents, zero)
     assert large.shape == (4, 8, 8, 1)
-    assert np.max(np.abs(large - doubling.double(small))) <= 1e-6
+    assert np.max(np.abs(large - resampling.double(small))) <= 1e-6
     images = noise(4, 8, 8, 1)
-    verdicts = before["discriminator"](doubling.halve(images), one)
+    verdicts = before["discriminator"](resampling.halve(images), one)
     assert np.max(np.abs(after["discriminator"](images, zero) - verdicts)) <= 1e-6
     assert np.max(np.abs(new.sample(after, keys) - old.sample(before, keys))) <= 1e-6
     averaged = new.sample(after.averaged(), keys), old.sample(before.averaged(), keys)
@@ -200,7 +202,7 @@ def test_every_level_grows_from_the_one_below():
 
 def test_real_images_are_faded_between_their_halves_and_themselves():
     images = noise(3, 8, 8, 2)
-    half = np.asarray(doubling.double(doubling.halve(images)))
+    half = np.asarray(resampling.double(resampling.halve(images)))
     share = jnp.array([0.0, 0.25, 1.0])
     got = np.asarray(progressive.faded(images, share))
     np.testing.assert_allclose(got[0], half[0], rtol=1e-6)
@@ -215,7 +217,7 @@ def test_the_game_meets_images_of_its_level_faded_by_alpha(stages):
     images = noise(ROWS, *SHAPE)
     _, metrics = jax.jit(new.step)(state, {"image": images})
     share = jnp.full(ROWS, 0.5)
-    shown = progressive.faded(doubling.halve(images), share)
+    shown = progressive.faded(resampling.halve(images), share)
     expected = float(jnp.mean(after["discriminator"](shown, share)))
     assert float(metrics["discriminator/real_logit"].value) == pytest.approx(expected, rel=1e-5)
 
@@ -275,7 +277,7 @@ def test_a_shift_of_all_logits_costs_the_critic():
 
 def planned(**fields):
     config = experiment.Config(**{"fade_images": 100, "stable_images": 60, **fields})
-    return experiment.plan(config, run.DataSpec((32, 32, 1)))
+    return experiment.plan(config, DataSpec((32, 32, 1)))
 
 
 def test_a_stage_lasts_for_the_images_it_is_to_show():
@@ -319,7 +321,7 @@ def test_a_run_in_pieces_equals_the_whole_at_the_end_of_a_stage_and_within_a_fad
 
     def train(name, steps):
         config = experiment.Config(**{**flags, "steps": steps, "workdir": str(tmp_path / name)})
-        return run.train(experiment, config)
+        return command_line.train(experiment, config)
 
     whole = train("whole", 7)
     for steps in (2, 4, 7):  # the end of the first stage, and within the fade

@@ -15,11 +15,13 @@ import pytest
 
 import jaxgan
 from experiments import semisupervised as experiment
-from experiments import semisupervised_score
-from jaxgan import checkpoint, random, run
-from jaxgan.errors import RunError
+from experiments.evaluation import semisupervised_error
+from jaxgan import random
 from jaxgan.models import semisupervised
 from jaxgan.nn import weight_norm
+from jaxgan.runs import checkpoint, command_line
+from jaxgan.runs.config import DataSpec
+from jaxgan.runs.errors import RunError
 from tests import toy_runs
 
 SHAPE, CLASSES, ROWS = (4, 4, 1), 3, 8
@@ -47,7 +49,7 @@ def played():
 
 def batch(seed: int = 0):
     draws = np.random.default_rng(seed)
-    names = ("image", "unlabelled", "reference")
+    names = ("image", "unlabeled", "reference")
     images = {n: draws.uniform(-1, 1, (ROWS, *SHAPE)).astype(np.float32) for n in names}
     return {**images, "label": np.arange(ROWS, dtype=np.int32) % CLASSES}
 
@@ -85,18 +87,18 @@ def known(kind, logits):
 
     def apply(variables, images, *, keys, train, mutable):
         at = images.reshape(len(images), -1)[:, 0].astype(jnp.int32)
-        return semisupervised.Judgement(logits[at], logits[at]), {}
+        return semisupervised.Judgment(logits[at], logits[at]), {}
 
     return kind.replace(apply_fn=apply)
 
 
-def test_the_discriminator_sees_labelled_unlabelled_and_generated_images_by_their_own_terms(played):
+def test_the_discriminator_sees_labeled_unlabeled_and_generated_images_by_their_own_terms(played):
     _, before, _ = played
     table = jnp.log(jnp.array([[1.0, 1.0, 2.0], [2.0, 5.0, 1.0], [1.0, 3.0, 4.0]]))
     state = before.replace(
         players={**before.players, "discriminator": known(before["discriminator"], table)}
     )
-    of = {name: jnp.full((2, *SHAPE), value) for value, name in enumerate(["image", "unlabelled"])}
+    of = {name: jnp.full((2, *SHAPE), value) for value, name in enumerate(["image", "unlabeled"])}
     labels = jnp.array([2, 0], jnp.int32)
 
     def draw(state, batch, keys):
@@ -105,11 +107,11 @@ def test_the_discriminator_sees_labelled_unlabelled_and_generated_images_by_thei
     expected = (math.log(4 / 2) + math.log(4 / 1)) / 2
     of_kinds = (-math.log(8 / 9) - math.log(1 / 9)) / 2
     for weight in (1.0, 0.25):
-        objective = semisupervised.discriminator_objective(draw, unlabelled=weight)
+        objective = semisupervised.discriminator_objective(draw, unlabeled=weight)
         loss, out = objective(state, {**of, "label": labels}, keys())
         assert float(loss) == pytest.approx(expected + weight * of_kinds)
-        assert float(out.metrics["labelled_accuracy"].value) == 0.5
-        assert float(out.metrics["unlabelled_loss"].value) == pytest.approx(of_kinds)
+        assert float(out.metrics["labeled_accuracy"].value) == 0.5
+        assert float(out.metrics["unlabeled_loss"].value) == pytest.approx(of_kinds)
 
 
 def test_the_generator_matches_the_means_of_the_last_hidden_layer_before_its_noise(played):
@@ -122,8 +124,8 @@ def test_the_generator_matches_the_means_of_the_last_hidden_layer_before_its_noi
     loss, _ = semisupervised.generator_objective(draw)(state, of, rows)
     features = {}
     for kind, images in (("fake", of["image"]), ("reference", of["reference"])):
-        judgement = state["discriminator"](images, keys=random.fold(rows, kind))
-        features[kind] = np.asarray(judgement.features, np.float64)
+        judgment = state["discriminator"](images, keys=random.fold(rows, kind))
+        features[kind] = np.asarray(judgment.features, np.float64)
         assert features[kind].shape == (ROWS, 6) and features[kind].min() == 0  # after a ReLU
     gap = features["fake"].mean(axis=0) - features["reference"].mean(axis=0)
     assert float(loss) == pytest.approx(np.mean(gap**2), rel=1e-4)
@@ -134,7 +136,7 @@ def test_the_generator_matches_the_means_of_the_last_hidden_layer_before_its_noi
 
 def test_the_networks_of_the_paper_have_their_layers():
     config = experiment.Config(**{"preset": "paper", **experiment.PRESETS["paper"]})
-    gan = experiment.build(config, run.DataSpec((28, 28, 1), tuple("0123456789")))
+    gan = experiment.build(config, DataSpec((28, 28, 1), tuple("0123456789")))
     state = jax.eval_shape(gan.init, jax.random.key(0))
     shapes = jax.tree.map(jnp.shape, {n: p.params for n, p in state.players.items()})
     sizes = (784, 1000, 500, 250, 250, 250, 10)
@@ -210,9 +212,9 @@ def statistics(state):
     return state["discriminator"].variables[weight_norm.COLLECTION]
 
 
-def test_the_first_step_fits_the_layers_to_unlabelled_images_and_later_ones_leave_them(played):
+def test_the_first_step_fits_the_layers_to_unlabeled_images_and_later_ones_leave_them(played):
     _, before, (after, _) = played
-    fit = semisupervised.fit_once("unlabelled")
+    fit = semisupervised.fit_once("unlabeled")
     fitted, _ = fit(before, batch(), keys())
     # The projection of a first layer under its noise, which has mean 0 on the images it was fit to.
     rows, of = keys(), batch()
@@ -226,7 +228,7 @@ def test_the_first_step_fits_the_layers_to_unlabelled_images_and_later_ones_leav
         return output
 
     with linen.intercept_methods(keep):
-        fitted["discriminator"](of["unlabelled"], keys=noise)
+        fitted["discriminator"](of["unlabeled"], keys=noise)
     assert len(outputs) == 3
     for output in outputs:
         np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-4)
@@ -250,9 +252,9 @@ def test_the_average_forgets_the_initial_weights_at_once(played):
 
 
 def test_adam_damps_gradients_below_a_ten_thousandth():
-    optimiser = semisupervised.adam(1.0)
+    optimizer = semisupervised.adam(1.0)
     gradient = jnp.array([1.0, 1e-4, 1e-6])
-    move, _ = optimiser.update(gradient, optimiser.init(gradient), gradient)
+    move, _ = optimizer.update(gradient, optimizer.init(gradient), gradient)
     np.testing.assert_allclose(move, [-1.0, -math.sqrt(0.5), -0.01], rtol=1e-3)
 
 
@@ -266,7 +268,7 @@ def trained(tmp_path_factory):
 
 def smoke(path, *flags):
     arguments = ["--preset", "smoke", "--workdir", str(path), "--no-cache", "--decay-from", "1"]
-    assert run.command(experiment, [*arguments, *flags]) == 0
+    assert command_line.command(experiment, [*arguments, *flags]) == 0
     return path
 
 
@@ -281,15 +283,15 @@ def test_a_run_that_goes_on_from_a_checkpoint_is_the_run_that_never_stopped(trai
 
 def test_points_are_refused(tmp_path, capsys):
     flags = ["--preset", "smoke", "--workdir", str(tmp_path / "run"), "--data", "ring"]
-    assert run.command(experiment, flags) == 2
+    assert command_line.command(experiment, flags) == 2
     assert "ring has no labels" in capsys.readouterr().err
 
 
 def test_the_score_tells_the_error_of_the_average_the_last_weights_and_the_control(trained):
-    config = semisupervised_score.Config(trained, control_steps=2)
-    lines = semisupervised_score.report(config).splitlines()
+    config = semisupervised_error.Config(trained, control_steps=2)
+    lines = semisupervised_error.report(config).splitlines()
     assert lines[0] == "error on 2000 held-out images after 4 steps with 100 labels"
-    names = ["averaged discriminator", "its last weights", "the network by the labelled images"]
+    names = ["averaged discriminator", "its last weights", "the network by the labeled images"]
     assert len(lines) == 4
     for line, name in zip(lines[1:], names, strict=True):
         share, count = line.rsplit("%", 1)[0].split()[-1], line.rsplit("(", 1)[1].rstrip(")")
@@ -297,7 +299,7 @@ def test_the_score_tells_the_error_of_the_average_the_last_weights_and_the_contr
 
 
 def test_data_that_have_changed_are_refused(trained, tmp_path, capsys):
-    toy_runs.assert_refuses_other_data(semisupervised_score, trained, tmp_path / "copy", capsys)
+    toy_runs.assert_refuses_other_data(semisupervised_error, trained, tmp_path / "copy", capsys)
 
 
 def test_mistakes_are_counted_against_the_labels(trained):
@@ -305,12 +307,12 @@ def test_mistakes_are_counted_against_the_labels(trained):
     held_out = jaxgan.data.load("fashion").held_out.take(30)
     found = np.asarray(semisupervised.classify(model.state, held_out.float_images()))
     right = jaxgan.data.Dataset("right", held_out.images, found, held_out.classes)
-    assert semisupervised_score.mistakes(model.state, right, batch=7) == 0
+    assert semisupervised_error.mistakes(model.state, right, batch=7) == 0
     wrong = np.where(np.arange(30) < 4, (found + 1) % 10, found)
     wrong = jaxgan.data.Dataset("wrong", held_out.images, wrong, held_out.classes)
-    assert semisupervised_score.mistakes(model.state, wrong, batch=7) == 4
+    assert semisupervised_error.mistakes(model.state, wrong, batch=7) == 4
 
 
 def test_the_score_refuses_a_run_of_another_experiment(finished):
     with pytest.raises(RunError, match="is no run of the experiment semisupervised"):
-        semisupervised_score.report(semisupervised_score.Config(finished))
+        semisupervised_error.report(semisupervised_error.Config(finished))

@@ -12,9 +12,9 @@ import optax
 import pytest
 
 from jaxgan import data, random
-from jaxgan.data import bicubic
+from jaxgan.kernels import bicubic
 from jaxgan.models import srgan
-from jaxgan.nn import enlarging, upscale
+from jaxgan.nn import resampling, super_resolution
 from jaxgan.state import Player
 
 SHAPE, SMALL = (16, 16, 1), (8, 8, 1)
@@ -52,14 +52,16 @@ def same(left, right) -> bool:
 @pytest.mark.parametrize("architecture", ["resnet", "efficient"])
 @pytest.mark.parametrize(("factor", "size"), [(2, (9, 5)), (4, (6, 7))])
 def test_images_of_any_size_become_larger(architecture, factor, size):
-    network = enlarging.network_of(architecture, factor=factor, blocks=2, width=4, axis_name=None)
+    network = super_resolution.network_of(
+        architecture, factor=factor, blocks=2, width=4, axis_name=None
+    )
     init = partial(network.init_with_output, train=True)
     images, _ = jax.eval_shape(init, jax.random.key(0), jnp.zeros((2, *size, 3)))
     assert images.shape == (2, factor * size[0], factor * size[1], 3)
 
 
 def test_the_network_of_the_paper_has_its_layers():
-    network = enlarging.SRResNet(4)
+    network = super_resolution.SRResNet(4)
     init = partial(network.init, train=True)
     found = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 24, 24, 3)))["params"]
     convolutions = [found[f"Conv_{layer}"]["kernel"].shape for layer in range(37)]
@@ -86,9 +88,9 @@ def test_the_discriminator_of_the_paper_has_its_layers():
 
 
 def test_the_efficient_network_starts_near_the_bicubic_enlargement():
-    network, x = enlarging.EfficientResNet(4), noise(1, 8, 8, 3)
+    network, x = super_resolution.EfficientResNet(4), noise(1, 8, 8, 3)
     images, _ = jax.jit(network.init_with_output)(jax.random.key(0), x)
-    change = np.asarray(images - upscale.bicubic(x, 4))
+    change = np.asarray(images - resampling.bicubic(x, 4))
     assert 0 < np.sqrt(np.mean(change**2)) < 0.2
 
 
@@ -209,30 +211,34 @@ def test_the_game_begins_with_the_pretrained_generator_and_remembers_it():
 
 
 def test_a_correction_holds_in_training_and_in_samples():
-    gan, plain, batch = build(correct=upscale.consistent, pretraining=None), build(), pairs()
+    gan, plain, batch = build(correct=resampling.consistent, pretraining=None), build(), pairs()
     small = 0.5 * batch["a"]
     state = gan.init(jax.random.key(0))
     keys = random.row_keys(jax.random.key(0), 2)
-    again = upscale.reduced(jax.jit(gan.sample)(state, keys, a=0.5 * small), 2)
+    again = resampling.reduced(jax.jit(gan.sample)(state, keys, a=0.5 * small), 2)
     np.testing.assert_allclose(again, 0.5 * small, atol=1e-5)
-    assert not np.allclose(upscale.reduced(plain.sample(state, keys, a=small), 2), small, atol=1e-3)
+    assert not np.allclose(
+        resampling.reduced(plain.sample(state, keys, a=small), 2), small, atol=1e-3
+    )
     _, metrics = jax.jit(gan.step)(state, batch)
-    made = upscale.consistent(state["generator"](batch["a"]), batch["a"])
+    made = resampling.consistent(state["generator"](batch["a"]), batch["a"])
     error = float(jnp.mean(jnp.square(made - batch["b"])))
     assert float(metrics["pretraining/loss"].value) == pytest.approx(error, rel=1e-5)
 
 
 def test_clipping_and_correcting_in_turn_leaves_images_that_are_nearly_both():
     original = jnp.clip(3 * noise(1, 16, 16, 1), -1, 1)
-    small, guess = upscale.reduced(original, 4), 2 * noise(1, 16, 16, 1, seed=5)
-    once = jnp.clip(upscale.consistent(guess, small), -1, 1)
-    found = srgan.within_range(guess, small, upscale.consistent)
+    small, guess = resampling.reduced(original, 4), 2 * noise(1, 16, 16, 1, seed=5)
+    once = jnp.clip(resampling.consistent(guess, small), -1, 1)
+    found = srgan.within_range(guess, small, resampling.consistent)
 
     def apart(left, right):
         return float(jnp.linalg.norm(left - right))
 
     assert float(jnp.max(jnp.abs(found))) <= 1
-    assert apart(upscale.reduced(found, 4), small) < 0.5 * apart(upscale.reduced(once, 4), small)
+    assert apart(resampling.reduced(found, 4), small) < 0.5 * apart(
+        resampling.reduced(once, 4), small
+    )
     assert apart(found, original) < apart(once, original) < apart(guess, original)
     np.testing.assert_array_equal(srgan.within_range(guess, small, None), jnp.clip(guess, -1, 1))
 

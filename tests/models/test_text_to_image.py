@@ -17,31 +17,25 @@ import pytest
 from PIL import Image
 
 import jaxgan
-from experiments import judge_captions
 from experiments import text_to_image as experiment
-from jaxgan import (
-    data,
-    illustrate,
-    logging,
-    losses,
-    matching,
-    pages,
-    random,
-    run,
-    translate,
-    two_player,
-)
+from experiments.evaluation import garment_captions
+from jaxgan import data, losses, random
 from jaxgan.data import captions
-from jaxgan.errors import RunError
+from jaxgan.games import image_text_embedding, two_player
 from jaxgan.models import text_to_image
-from jaxgan.nn import characters
+from jaxgan.nn import text_encoder
+from jaxgan.plotting import caption_pages
+from jaxgan.runs import command_line, metric_log
+from jaxgan.runs.config import DataSpec
+from jaxgan.runs.errors import RunError
 from jaxgan.state import GANState
+from jaxgan.tools import caption_to_image, translate
 from jaxgan.types import GAN
 from tests import toy_runs
 
-SHAPE, WORDS = (16, 16, 1), ["a dark bag", "light", "this coat is wide and grey"]
+SHAPE, WORDS = (16, 16, 1), ["a dark bag", "light", "this coat is wide and gray"]
 LOSS = losses.non_saturating()
-READER = characters.CharacterEncoder(captions.CODES, 5, 3, 4)
+READER = text_encoder.CharacterEncoder(captions.CODES, 5, 3, 4)
 
 
 def noise(*shape: int, seed: int = 0) -> jax.Array:
@@ -78,7 +72,7 @@ def same(left, right) -> bool:
 
 
 def test_what_fills_a_caption_up_does_not_change_its_embedding():
-    network = characters.CharacterEncoder(captions.CODES, 5, 4, 6)
+    network = text_encoder.CharacterEncoder(captions.CODES, 5, 4, 6)
     codes = jnp.asarray(captions.encode(WORDS))
     variables = jax.jit(network.init)(jax.random.key(0), codes)
     # Any bias: a zero one would hide what leaks from beyond the end.
@@ -96,7 +90,7 @@ def test_what_fills_a_caption_up_does_not_change_its_embedding():
 
 def test_the_recurrence_is_that_of_gated_units():
     x = noise(2, 7, 3)
-    network = characters.GatedRecurrence(4)
+    network = text_encoder.GatedRecurrence(4)
     params = jax.jit(network.init)(jax.random.key(0), x)["params"]
     inputs, kernels = params["Dense_0"], np.split(params["kernel"], 3, axis=1)
     cell = {}
@@ -125,9 +119,9 @@ def test_the_structured_loss_is_the_hinge_of_every_wrong_pair_both_ways():
             by_image = max(0, 0.3 + scores[row, column] - scores[row, row])
             by_text = max(0, 0.3 + scores[column, row] - scores[row, row])
             expected[row] += (by_image + by_text) / len(wrong)
-    found = matching.structured_loss(scores, jnp.asarray(alike), margin=0.3)
+    found = image_text_embedding.structured_loss(scores, jnp.asarray(alike), margin=0.3)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    nothing_wrong = matching.structured_loss(scores, jnp.ones((5, 5), bool))
+    nothing_wrong = image_text_embedding.structured_loss(scores, jnp.ones((5, 5), bool))
     np.testing.assert_array_equal(nothing_wrong, 0)
 
 
@@ -135,19 +129,21 @@ def test_compatibility_is_the_scaled_cosine():
     images, texts = noise(3, 4), noise(2, 4, seed=1)
     lengths = np.linalg.norm(images, axis=1)[:, None] * np.linalg.norm(texts, axis=1)
     expected = 2 * np.asarray(images @ texts.T) / lengths
-    np.testing.assert_allclose(matching.compatibility(images, texts), expected, rtol=1e-4)
-    assert np.isfinite(matching.compatibility(0 * images, texts)).all()
+    np.testing.assert_allclose(
+        image_text_embedding.compatibility(images, texts), expected, rtol=1e-4
+    )
+    assert np.isfinite(image_text_embedding.compatibility(0 * images, texts)).all()
 
 
 def test_readers_and_seers_learn_what_belongs_together():
     names = ["black", "white", "left is white", "right is white"]
     images = np.full((4, *SHAPE), -1, np.float32)
     images[1], images[2, :, :8], images[3, :, 8:] = 1, 1, 1
-    gan = matching.build(
-        characters.CharacterEncoder(captions.CODES, 8, 8, 8),
-        matching.ImageEncoder(8, 4),
+    gan = image_text_embedding.build(
+        text_encoder.CharacterEncoder(captions.CODES, 8, 8, 8),
+        image_text_embedding.ImageEncoder(8, 4),
         shape=SHAPE,
-        optimiser=optax.adam(1e-2),
+        optimizer=optax.adam(1e-2),
     )
     step, state = jax.jit(gan.step), gan.init(jax.random.key(0))
     codes = captions.encode(names).astype(np.int32)
@@ -308,13 +304,13 @@ def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "words"
     flags = ["--preset", "smoke", "--matching", "2", "--workdir", str(path), "--no-cache"]
     measured = ["--evaluate-every", "2", "--evaluate", "swd", "--evaluate-samples", "20"]
-    assert run.command(experiment, [*flags, *measured]) == 0
+    assert command_line.command(experiment, [*flags, *measured]) == 0
     return path
 
 
 def test_a_run_learns_to_read_first_and_then_plays(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
-    rows = [row for row in lines if logging.MEASURED not in row]
+    rows = [row for row in lines if metric_log.MEASURED not in row]
     assert [row["step"] for row in rows] == [2, 4]
     assert "matching/loss" in rows[0] and "generator/loss" not in rows[0]
     assert "generator/loss" in rows[1] and "matching/loss" not in rows[1]
@@ -328,23 +324,23 @@ def test_a_run_learns_to_read_first_and_then_plays(finished):
 
 def test_what_draws_nothing_yet_is_not_measured_and_the_game_is(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in lines if logging.MEASURED in row] == [4]
+    assert [row["step"] for row in lines if metric_log.MEASURED in row] == [4]
     assert "step 2 could not be measured: " in (finished / "log.txt").read_text()
 
 
 def test_a_run_whose_steps_all_go_into_the_matching_is_refused():
-    spec = run.DataSpec((28, 28, 1), (), {"caption": (40,)})
+    spec = DataSpec((28, 28, 1), (), {"caption": (40,)})
     with pytest.raises(ValueError, match="--steps 8 leaves none for the game after the 8 of"):
         experiment.plan(experiment.Config(steps=8, matching=8), spec)
 
 
 def test_data_that_have_changed_are_refused(finished, tmp_path, capsys):
-    toy_runs.assert_refuses_other_data(judge_captions, finished, tmp_path / "copy", capsys)
+    toy_runs.assert_refuses_other_data(garment_captions, finished, tmp_path / "copy", capsys)
 
 
 def test_the_judge_reports_garments_beside_their_controls_and_draws_a_page(finished):
-    config = judge_captions.Config(finished, samples=150, captions=4)
-    lines = judge_captions.report(config).splitlines()
+    config = garment_captions.Config(finished, samples=150, captions=4)
+    lines = garment_captions.report(config).splitlines()
     assert lines[1].split()[-3:] == ["drawn", "real", "untrained"]
     rows = {line[:28].strip(): line[28:].split() for line in lines[2:6]}
     assert list(rows) == [
@@ -365,8 +361,8 @@ def test_the_judge_reports_garments_beside_their_controls_and_draws_a_page(finis
 def test_an_independent_matcher_ranks_the_captions_of_any_data(finished):
     trained = jaxgan.load(finished)
     splits = data.load("fashion-captions", kind="captions")
-    config = judge_captions.Config(finished, matcher_steps=400, among=8, top=2)
-    lines = judge_captions.of_matcher(trained, splits.train, splits.held_out, config)
+    config = garment_captions.Config(finished, matcher_steps=400, among=8, top=2)
+    lines = garment_captions.of_matcher(trained, splits.train, splits.held_out, config)
     assert lines[0] == "10 held-out captions, each in the first 2 of 8 (by chance 25.0%)"
     found = {line[:28].strip(): float(line[28:].rstrip("%")) for line in lines[1:]}
     assert list(found) == ["drawn", "real images", "untrained", "drawn from another caption"]
@@ -393,7 +389,7 @@ def test_captions_become_pictures_of_their_names(finished, tmp_path, capsys):
     with pytest.raises(RunError, match="the model draws nothing from captions; it takes text"):
         model = jaxgan.load(finished)
         gan = model.gan._replace(conditions=("text",))
-        list(illustrate.pictures(type(model)(gan, *_rest(model)), ["a bag"]))
+        list(caption_to_image.pictures(type(model)(gan, *_rest(model)), ["a bag"]))
 
 
 def _rest(model):
@@ -401,7 +397,7 @@ def _rest(model):
 
 
 def test_data_that_bring_embeddings_need_no_first_stage():
-    spec = run.DataSpec((28, 28, 1), (), {"text": (7,)})
+    spec = DataSpec((28, 28, 1), (), {"text": (7,)})
     config = experiment.Config()
     assert [stage.start for stage in experiment.plan(config, spec)] == [0]
     assert experiment.build(config, spec).conditions == ("text",)
@@ -416,10 +412,10 @@ def test_step_sizes_fall_linearly_or_are_halved():
         (config, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
         (halved, [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]),
     ):
-        optimiser = experiment.optimisers(settings, 8)["generator"]
-        state, moves = optimiser.init(np.ones(1, np.float32)), []
+        optimizer = experiment.optimisers(settings, 8)["generator"]
+        state, moves = optimizer.init(np.ones(1, np.float32)), []
         for _ in expected:
-            move, state = optimiser.update(np.ones(1, np.float32), state)
+            move, state = optimizer.update(np.ones(1, np.float32), state)
             moves.append(-float(move[0]))
         np.testing.assert_allclose(moves, expected, rtol=1e-3)
     with pytest.raises(ValueError, match="leave --decay-from at 1"):
@@ -431,12 +427,12 @@ def test_step_sizes_fall_linearly_or_are_halved():
 
 def test_a_page_shows_each_caption_above_its_pictures_and_the_credit():
     images = np.asarray(noise(3, 4, 8, 8, 1))
-    plain = pages.page(WORDS, images)
-    credited = pages.page(WORDS, images, credit="Images: nobody, no licence")
-    two = pages.page(WORDS, images, columns=2)
+    plain = caption_pages.page(WORDS, images)
+    credited = caption_pages.page(WORDS, images, credit="Images: nobody, no license")
+    two = caption_pages.page(WORDS, images, columns=2)
     assert plain.width == credited.width < two.width and two.height < plain.height
-    assert credited.height == plain.height + pages.LINE
-    foot = np.asarray(credited.convert("L"))[-pages.LINE :]
+    assert credited.height == plain.height + caption_pages.LINE
+    foot = np.asarray(credited.convert("L"))[-caption_pages.LINE :]
     assert foot.min() < 128
-    long = pages.page(["word " * 60, "b", "c"], images)
-    assert long.height > plain.height + 3 * pages.LINE
+    long = caption_pages.page(["word " * 60, "b", "c"], images)
+    assert long.height > plain.height + 3 * caption_pages.LINE

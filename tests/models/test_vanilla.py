@@ -126,12 +126,12 @@ def test_without_a_limit_the_weights_shrink_with_the_fan_in():
 
 
 def test_the_descent_of_2014_slows_down_and_gains_momentum():
-    optimiser = vanilla.sgd_of_2014(0.1, saturate=4)
+    optimizer = vanilla.sgd_of_2014(0.1, saturate=4)
     params, velocity, expected = jnp.asarray(2.0), 0.0, 2.0
-    state = optimiser.init(params)
+    state = optimizer.init(params)
     for step in range(6):
         gradient = float(np.sin(step + 1.0))
-        updates, state = optimiser.update(jnp.asarray(gradient), state, params)
+        updates, state = optimizer.update(jnp.asarray(gradient), state, params)
         params = optax.apply_updates(params, updates)
         velocity = (0.5 + 0.2 * min(step / 4, 1.0)) * velocity + gradient
         expected -= 0.1 / 1.000004**step * velocity
@@ -139,13 +139,13 @@ def test_the_descent_of_2014_slows_down_and_gains_momentum():
 
 
 def test_the_descent_of_2014_never_stops():
-    optimiser = vanilla.sgd_of_2014(0.1)
-    state = optimiser.init(jnp.asarray(0.0))
+    optimizer = vanilla.sgd_of_2014(0.1)
+    state = optimizer.init(jnp.asarray(0.0))
     # Every counter of the state, as after ten million steps.
     late = jax.tree.map(
         lambda leaf: leaf + 10_000_000 if jnp.issubdtype(leaf.dtype, jnp.integer) else leaf, state
     )
-    update, _ = optimiser.update(jnp.asarray(1.0), late, jnp.asarray(0.0))
+    update, _ = optimizer.update(jnp.asarray(1.0), late, jnp.asarray(0.0))
     assert float(update) == pytest.approx(-1e-6, rel=1e-5)
 
 

@@ -16,7 +16,8 @@ import sys
 
 import numpy as np
 
-from jaxgan.data import fashion, idx
+from jaxgan.data import fashion
+from jaxgan.data.readers import idx
 
 PER_CLASS = {"train": 1000, "test": 200}
 # Predictive row filters (up, left, average, median edge), which help photographs, made it larger.

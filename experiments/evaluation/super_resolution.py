@@ -1,0 +1,197 @@
+"""What held-out images say of a run of `experiments.srgan`, beside bicubic enlargement.
+
+    python -m experiments.evaluation.super_resolution RUN
+    python -m experiments.evaluation.super_resolution RUN --photos FOLDER      # and whole photos of any size
+
+Each held-out image is reduced and enlarged again: by bicubic interpolation, by the generator as the
+pre-training left it (SRResNet) and by that of the game (SRGAN). PSNR and SSIM are those of the
+luminance without the outermost 4 pixels, in 256 levels, the mean over images. `spectrum apart` says
+by how much the mean log power of all frequencies differs from the originals'. `reduced again` is
+the PSNR, on all channels and pixels, of the enlarged image made small again beside the small one
+that it was made from: the mean over images, and the least of all. The picture shows images enlarged
+in these ways, and the original, in columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxgan.tools import command
+
+from .. import srgan
+
+Enlargers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
+"""By name, from small images [N, h, w, C] in [-1, 1] to large ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(command.OfRun):
+    """What to score."""
+
+    picture: pathlib.Path | None = None
+    """Where the picture goes (default: super_resolution.png in the run directory)."""
+    rows: int = 6
+    """Rows of the picture."""
+    photos: pathlib.Path | None = None
+    """A folder of photos, each scored whole, at its own size."""
+    tile: int = 256
+    """Side, in small pixels, of the tiles in which those are computed."""
+
+
+def report(config: Config) -> str:
+    """The report on the run, as text; ValueError where it does not enlarge images."""
+    from jaxgan import data
+    from jaxgan.data import super_resolution_pairs
+    from jaxgan.runs.trained_model import data_of
+
+    trained = config.load()
+    if not isinstance(trained.config, srgan.Config):
+        raise ValueError(f"{config.run} is no run of experiments.srgan")
+    held_out = super_resolution_pairs.pairs(
+        data_of(config.run, trained.config).held_out, trained.config.factor
+    )
+    enlargers = enlargers_of(trained)
+    small, large = held_out.a.float_images(), held_out.b.images
+    made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}
+    title = f"{len(held_out)} images of {trained.config.data}, {trained.step} steps"
+    score = scorer(held_out.a.images, large)
+    lines = table(title, {name: score(images) for name, images in made.items()})
+    place = config.picture or config.run / "super_resolution.png"
+    in_columns({**made, "original": large}, rows=config.rows).save(place)
+    lines.append(f"in the picture {place}: {', '.join(made)}, original")
+    if config.photos is not None:
+        lines += of_photos(trained, config.photos, tile=config.tile)
+    return "\n".join(lines)
+
+
+def enlargers_of(trained: Any, *, rows: int = 16) -> Enlargers:
+    """Bicubic interpolation, and the run's generators, by batches of `rows`."""
+    import jax
+
+    from jaxgan.games import domain_translation
+    from jaxgan.kernels import bicubic
+    from jaxgan.models import srgan as model
+
+    def by(state: Any) -> Callable[[np.ndarray], np.ndarray]:
+        def enlarge(small: np.ndarray) -> np.ndarray:
+            return domain_translation.translated(
+                trained.gan, state, small, key=jax.random.key(0), batch_size=rows
+            )
+
+        return enlarge
+
+    def plain(small: np.ndarray) -> np.ndarray:
+        height, width = (side * trained.config.factor for side in small.shape[1:3])
+        return bicubic.resized(small, (height, width))
+
+    found = {"bicubic": plain, "SRResNet": by(model.as_pretrained(trained.state))}
+    if trained.step > trained.config.pretraining:
+        found["SRGAN"] = by(trained.state.averaged())
+    return found
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def scorer(small: np.ndarray, large: np.ndarray) -> Callable[[np.ndarray], dict[str, str]]:
+    """What says, by name, how enlarged images compare with the originals and with the small ones,
+    all uint8 [N, H, W, C].
+    """
+    from jaxgan.metrics import psnr_ssim, spectrum
+
+    real = spectrum.radial_log_spectrum(large)
+
+    def score(images: np.ndarray) -> dict[str, str]:
+        again = reduced_again(images, small)
+        apart = spectrum.distance(spectrum.radial_log_spectrum(images), real)
+        return {
+            "PSNR, dB": f"{np.mean(psnr_ssim.psnr(images, large)):.2f}",
+            "SSIM": f"{np.mean(psnr_ssim.ssim(images, large)):.4f}",
+            "spectrum apart, dB": f"{apart:.2f}",
+            "reduced again, dB": f"{np.mean(again):.1f}",
+            "  least": f"{np.min(again):.1f}",
+        }
+
+    return score
+
+
+def reduced_again(images: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """The PSNR [N], in dB, of images uint8 made as small as `small`, beside those."""
+    from jaxgan.kernels import bicubic
+    from jaxgan.metrics import psnr_ssim
+
+    found = bicubic.resized(images.astype(np.float32), small.shape[1:3])
+    return psnr_ssim.decibels(np.mean(np.square(found - small), axis=(1, 2, 3)))
+
+
+def table(title: str, scores: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A row for each score, a column for each way to enlarge."""
+    rows = [title, " " * 22 + "".join(f"{name:>12s}" for name in scores)]
+    for name in next(iter(scores.values())):
+        rows.append(f"{name:22s}" + "".join(f"{column[name]:>12s}" for column in scores.values()))
+    return rows
+
+
+def in_columns(images: Mapping[str, np.ndarray], *, rows: int) -> Any:
+    """Some of the images, spread evenly over them, uint8: a row for each, a column for each way."""
+    from jaxgan import data
+    from jaxgan.plotting import image_grids
+
+    sets = list(images.values())
+    count = len(sets[0])
+    chosen = np.arange(min(rows, count)) * count // min(rows, count)
+    sheet = np.stack([data.to_float(part[chosen]) for part in sets], axis=1)
+    return image_grids.grid(sheet.reshape(-1, *sheet.shape[2:]), columns=len(sets))
+
+
+# --- whole photos ---------------------------------------------------------------------------------
+
+
+def of_photos(trained: Any, folder: pathlib.Path, *, tile: int) -> list[str]:
+    """A table of the photos in the folder: the PSNR on Y of each way, photo by photo."""
+    from jaxgan import data
+    from jaxgan.kernels import bicubic
+    from jaxgan.metrics import psnr_ssim
+    from jaxgan.tools import tiling
+
+    enlargers, margin = enlargers_of(trained, rows=1), trained.config.margin
+    rows = ["", f"{'PSNR, dB':28s}" + "".join(f"{name:>12s}" for name in enlargers)]
+    for path, photo in photos(folder, trained.spec.shape[2], trained.config.factor):
+        small = bicubic.smaller(photo[None], trained.config.factor)[0]
+        cells = []
+        for enlarge in enlargers.values():
+            made = tiling.enlarged(enlarge, data.to_float(small), margin=margin, tile=tile)
+            cells.append(f"{psnr_ssim.psnr(made[None], photo[None])[0]:12.2f}")
+        name = f"{path.stem[:15]} {photo.shape[0]}x{photo.shape[1]}"
+        rows.append(f"{name:28s}" + "".join(cells))
+    return rows
+
+
+def photos(
+    folder: pathlib.Path, channels: int, factor: int
+) -> Sequence[tuple[pathlib.Path, np.ndarray]]:
+    """The images directly in the folder, uint8 [H, W, C], cut to multiples of the factor."""
+    from jaxgan.data import resizing
+    from jaxgan.data.readers import file_listing, image_file
+
+    found = []
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in file_listing.SUFFIXES):
+        size = image_file.inspect(path).size
+        pixels = image_file.decode(path, resizing.Target(size, "crop", channels))
+        height, width = (side // factor * factor for side in size)
+        found.append((path, pixels[:height, :width]))
+    return found
+
+
+main = command.printing(
+    Config, report, module="experiments.evaluation.super_resolution", description=__doc__
+)
+
+if __name__ == "__main__":
+    sys.exit(main())

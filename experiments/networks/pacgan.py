@@ -1,0 +1,43 @@
+"""The perceptrons of PacGAN on the plane (Lin et al. 2018), which are those of ALI's toy."""
+
+from __future__ import annotations
+
+import flax.linen as linen
+import jax
+
+from jaxgan import nn
+from jaxgan.random import Keys
+from jaxgan.types import Array
+
+weights = linen.initializers.normal(0.02)
+
+
+class Generator(linen.Module):
+    """Latents [B, Z] to points [B, 2] by four normalized ReLU layers; running statistics forget by
+    a twentieth a step.
+    """
+
+    width: int = 400
+
+    @linen.compact
+    def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = latents
+        for _ in range(4):
+            x = linen.Dense(self.width, use_bias=False, kernel_init=weights)(x)
+            x = linen.BatchNorm(use_running_average=not train, momentum=0.95)(x)
+            x = jax.nn.relu(x)
+        return linen.Dense(2, kernel_init=weights)(x)
+
+
+class Discriminator(linen.Module):
+    """Points, or packs of them, [B, D] to logits [B] by three maxout layers of 5 pieces."""
+
+    width: int = 200
+    pieces: int = 5
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = images
+        for _ in range(3):
+            x = nn.Maxout(self.width, self.pieces, kernel_init=weights)(x)
+        return linen.Dense(1, kernel_init=weights)(x)[:, 0]

@@ -1,0 +1,57 @@
+"""The small networks for stacked digits of Metz et al. 2017 (appendix D), as in PacGAN's code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+
+from jaxgan import nn
+from jaxgan.models import dcgan
+from jaxgan.nn import layers, normalization
+from jaxgan.random import Keys
+from jaxgan.types import Array
+
+SIDE, BASE = 28, 4
+
+# From 4 to 7 pixels (8 less one), then doubled.
+_PADDINGS = (((1, 1), (1, 1)), "SAME", "SAME")
+
+
+class Generator(linen.Module):
+    """Latents [B, Z] to images [B, 28, 28, channels] in [-1, 1] through maps of 4, 7, 14 and 28
+    pixels, of as many channels as `widths` says.
+    """
+
+    channels: int = 3
+    widths: Sequence[int] = (64, 32, 16, 8)
+
+    @linen.compact
+    def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        first, *rest = self.widths
+        x = linen.Dense(BASE * BASE * first, use_bias=False, kernel_init=dcgan.weights)(latents)
+        x = jax.nn.relu(normalization.batch_norm(train, None)(x.reshape(-1, BASE, BASE, first)))
+        for width, padding in zip(rest, _PADDINGS, strict=True):
+            x = nn.ConvTranspose(
+                width, (3, 3), 2, padding, use_bias=False, kernel_init=dcgan.weights
+            )(x)
+            x = jax.nn.relu(normalization.batch_norm(train, None)(x))
+        return jnp.tanh(nn.Conv(self.channels, (3, 3), kernel_init=dcgan.weights)(x))
+
+
+class Discriminator(linen.Module):
+    """Images, or packs of them, [B, 28, 28, C] to logits [B]: halved three times, every layer
+    normalized; LeakyReLU 0.3.
+    """
+
+    widths: Sequence[int] = (4, 8, 16)
+
+    @linen.compact
+    def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        x = images
+        for width in self.widths:
+            x = nn.Conv(width, (3, 3), 2, use_bias=False, kernel_init=dcgan.weights)(x)
+            x = layers.leaky_relu(normalization.batch_norm(train, None)(x), 0.3)
+        return linen.Dense(1, kernel_init=dcgan.weights)(x.reshape(x.shape[0], -1))[:, 0]

@@ -1,0 +1,258 @@
+"""A collection of encoded images, decoded once into a training and a held-out set of one shape."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from jaxgan.data import memory, resizing
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.errors import DataError
+from jaxgan.data.readers import file_listing, image_file
+from jaxgan.data.splits import Splits
+
+_BLOCK = 64
+_Result = TypeVar("_Result")
+
+
+class Collection(NamedTuple):
+    """Encoded images: `sources` [N], files or bytes, and the name of each for messages.
+
+    held_out: True [N] for those to hold out.
+    """
+
+    name: str
+    names: Sequence[str]
+    sources: Sequence[image_file.Source]
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    held_out: np.ndarray
+
+
+def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
+    """The collection decoded to one shape; the notes tell what was converted or could not be read.
+
+    Raises DataError where more than half cannot be read, the sizes differ and `fit` names no
+    resolution, the channels asked for are not 1, 3 or 4, or memory does not suffice.
+    """
+    (splits,) = decode_together([collection], fit)
+    return splits
+
+
+def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> list[Splits]:
+    """Collections whose rows belong together, each decoded as by `decode_splits`.
+
+    A row that cannot be read in one is left out of all. Raises DataError, naming them, where the
+    images of a row have not the same proportions or, without a resolution, not the same size.
+    """
+    damaged: dict[int, str] = {}
+    headers = []
+    for collection in collections:
+        headers.append(_attempt(image_file.inspect, collection.sources))
+        damaged.update(_failures(headers[-1], collection.names))
+    _require_mostly_good(collections[0], damaged)
+    good = [
+        {row: header for row, header in enumerate(found) if row not in damaged} for found in headers
+    ]
+    _require_rows_alike(collections, good, fit)
+    targets = [_target(*each, fit) for each in zip(collections, good, strict=True)]
+    train, held_out = (_decode_part(collections, targets, damaged, held) for held in (False, True))
+    _require_mostly_good(collections[0], damaged)
+    left_out = _left_out(collections[0], damaged)
+    return [
+        Splits(
+            train[index],
+            held_out[index],
+            (*conversions(list(good[index].values()), target), *left_out),
+        )
+        for index, target in enumerate(targets)
+    ]
+
+
+def _target(
+    collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
+) -> resizing.Target:
+    """What the collection is decoded to; DataError where its sizes differ or memory is short."""
+    size = fit.resolution or _common_size(collection, good)
+    target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
+    what = f"{len(good)} images of {resizing.describe(target.shape)}"
+    memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
+    return target
+
+
+def _decode_part(
+    collections: Sequence[Collection],
+    targets: Sequence[resizing.Target],
+    damaged: dict[int, str],
+    held_out: bool,
+) -> list[Dataset]:
+    """The datasets of one side; rows that turn out to be damaged are added to `damaged`."""
+    first = collections[0]
+    here = np.flatnonzero(first.held_out == held_out).tolist()
+    rows = [row for row in here if row not in damaged]
+    decoded = []
+    for collection, target in zip(collections, targets, strict=True):
+        pixels, failed = _decode(collection, rows, target)
+        decoded.append(pixels)
+        damaged.update(failed)
+    kept = [place for place, row in enumerate(rows) if row not in damaged]
+    if not kept:
+        raise DataError(
+            f"{first.name}: no image that can be read is left to train on or to hold out "
+            f"({_some_damaged(damaged)}); replace the damaged files or change --holdout"
+        )
+    return [
+        _dataset(collection, rows, kept, pixels)
+        for collection, pixels in zip(collections, decoded, strict=True)
+    ]
+
+
+def _decode(
+    collection: Collection, rows: Sequence[int], target: resizing.Target
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The pixels of these rows, and of each that is damaged what it is."""
+    pixels = np.empty((len(rows), *target.shape), np.uint8)
+
+    def decode(place: int) -> None:
+        pixels[place] = image_file.decode(collection.sources[rows[place]], target)
+
+    names = [collection.names[row] for row in rows]
+    failed = _failures(_attempt(decode, range(len(rows))), names)
+    return pixels, {rows[place]: said for place, said in failed.items()}
+
+
+def _dataset(
+    collection: Collection, rows: Sequence[int], kept: Sequence[int], pixels: np.ndarray
+) -> Dataset:
+    labels = collection.labels
+    if labels is not None:
+        labels = labels[[rows[place] for place in kept]]
+    chosen = pixels if len(kept) == len(rows) else pixels[kept]
+    return Dataset(collection.name, chosen, labels, collection.classes)
+
+
+def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Result | Exception]:
+    """What the function gives for each argument, or the exception it raised, in threads."""
+
+    def block(start: int) -> list[_Result | Exception]:
+        return [one(argument) for argument in arguments[start : start + _BLOCK]]
+
+    def one(argument) -> _Result | Exception:
+        try:
+            return function(argument)
+        except DataError:  # not damage: the sentence is there already
+            raise
+        # Damage makes PIL's decoders raise what they stumble on: OSError, SyntaxError, ...
+        except Exception as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        blocks = pool.map(block, range(0, len(arguments), _BLOCK))
+        return [result for results in blocks for result in results]
+
+
+def _failures(results: Sequence, names: Sequence[str]) -> dict[int, str]:
+    """By place, the name of what is damaged and how."""
+    return {
+        place: f"{names[place]} ({image_file.damage(result)})"
+        for place, result in enumerate(results)
+        if isinstance(result, Exception)
+    }
+
+
+def _require_rows_alike(
+    collections: Sequence[Collection],
+    good: Sequence[dict[int, image_file.Header]],
+    fit: resizing.Fit,
+) -> None:
+    """Raises DataError where images that belong together would not lie on one another."""
+    first, *others = collections
+    for other, headers in zip(others, good[1:], strict=True):
+        for row, header in headers.items():
+            (height, width), (other_height, other_width) = good[0][row].size, header.size
+            same = good[0][row].size == header.size
+            if not same and (
+                fit.resolution is None or height * other_width != width * other_height
+            ):
+                raise DataError(
+                    f"{first.name}: {first.names[row]} is {height}x{width} and "
+                    f"{other.names[row]} is {other_height}x{other_width}, height x width; "
+                    "bring the images of a pair to one size"
+                )
+
+
+def _require_mostly_good(collection: Collection, damaged: dict[int, str]) -> None:
+    if 2 * len(damaged) > len(collection.sources):
+        raise DataError(
+            f"{collection.name}: {len(damaged)} of {len(collection.sources)} images cannot be read "
+            f"({_some_damaged(damaged)}); replace the damaged files"
+        )
+
+
+def _left_out(collection: Collection, damaged: dict[int, str]) -> list[str]:
+    if not damaged:
+        return []
+    return [
+        f"Left out {len(damaged)} of {len(collection.sources)} images that cannot be read: "
+        f"{_some_damaged(damaged)}."
+    ]
+
+
+def _some_damaged(damaged: dict[int, str]) -> str:
+    return file_listing.some([damaged[row] for row in sorted(damaged)])
+
+
+def _channels(name: str, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
+    if fit.channels is None:
+        return 1 if all("grayscale" in header.traits for header in good.values()) else 3
+    if fit.channels not in (1, 3, 4):
+        raise DataError(
+            f"{name}: channels is {fit.channels}; "
+            "image files give 1 (grayscale), 3 (color) or 4 (transparent)"
+        )
+    return fit.channels
+
+
+def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> tuple[int, int]:
+    """The one size (H, W) of all images. Raises DataError, naming two, where they differ."""
+    (first, header), *others = good.items()
+    for row, other in others:
+        if other.size != header.size:
+            raise DataError(
+                f"{collection.name}: the images differ in size, height x width: "
+                f"{collection.names[first]} is {resizing.describe(header.size)} and "
+                f"{collection.names[row]} is {resizing.describe(other.size)}; "
+                "give --resolution, such as 64 or 64x96"
+            )
+    return header.size
+
+
+def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -> list[str]:
+    """A note on each conversion that some images with these headers go through."""
+    height, width, channels = target.shape
+    color, transparent = channels > 1, channels == 4
+    done = {
+        "in grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
+        "in color: converted to grayscale": lambda has: not color and "grayscale" not in has.traits,
+        "with a palette: its colors were looked up": lambda has: "palette" in has.traits,
+        "in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
+        "of 16 bits a channel: rounded to 8": lambda has: "16-bit" in has.traits,
+        "with transparency (RGBA): placed on white (4 channels keep it)": (
+            lambda has: not transparent and "transparent" in has.traits
+        ),
+        "without transparency: made opaque": (
+            lambda has: transparent and "transparent" not in has.traits
+        ),
+        "animated: the first frame is taken": lambda has: "animated" in has.traits,
+        "turned upright, as their EXIF orientation says": lambda has: "turned" in has.traits,
+        f"smaller than {height}x{width}: enlarged": (
+            lambda has: has.size[0] < height or has.size[1] < width
+        ),
+    }
+    counts = {what: sum(map(test, headers)) for what, test in done.items()}
+    total = len(headers)
+    return [f"{count} of {total} images are {what}." for what, count in counts.items() if count]

@@ -1,0 +1,191 @@
+"""Sets of TensorFlow Datasets, read without TensorFlow (from array_record files)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import os
+import pathlib
+import re
+import urllib.error
+import urllib.request
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets.public_api as tfds
+
+from jaxgan.data import holdout, memory, resizing
+from jaxgan.data.errors import DataError, reason, refuse
+from jaxgan.data.readers import decoding, tfds_mnist
+from jaxgan.data.splits import Splits
+
+_BUILDERS = {"mnist": tfds_mnist.Mnist, "fashion_mnist": tfds_mnist.FashionMnist}
+_HELD_OUT = ("test", "validation")
+
+
+def load(
+    place: str,
+    fit: resizing.Fit,
+    held: holdout.Holdout,
+    *,
+    data_dir: str | os.PathLike[str] | None,
+) -> Splits:
+    """The images of the set `place` as uint8 in the shape of `fit`.
+
+    MNIST and Fashion-MNIST are prepared if they are not yet, from the original files where
+    `data_dir` is their folder, by download otherwise; any other set must have been prepared. Held
+    out is the set's test split, else its validation split, else what `held` says. Raises DataError
+    where the set cannot be had.
+    """
+    name = f"tfds:{place}"
+    directory = None if data_dir is None else pathlib.Path(data_dir).expanduser()
+    if directory is not None and not directory.is_dir():
+        raise DataError(f"{name}: there is no folder {directory}; check --data-dir")
+    if place in _BUILDERS:
+        builder = _own(place, directory, name=name)
+    else:
+        builder = _others(place, directory, name=name)
+    return _read(builder, fit, held, name=name)
+
+
+def _own(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.DatasetBuilder:
+    """The builder of a set that is prepared here, from the files in `directory` if it has them."""
+    wanted = _BUILDERS[place].originals()
+    found = directory is not None and any((directory / file).exists() for file in wanted)
+    originals, home = (directory, None) if found else (None, directory)
+    try:
+        existing = _BUILDERS[place](data_dir=home)  # in whatever format it was prepared
+        if existing.is_prepared():
+            return existing
+        if originals is None:
+            _reach(existing.url)
+        else:
+            _verify(originals, wanted, name=name)
+        config = tfds.download.DownloadConfig(
+            manual_dir=originals, try_download_gcs=False, force_checksums_validation=True
+        )
+        builder = _BUILDERS[place](data_dir=home, file_format="array_record")
+        builder.download_and_prepare(download_config=config)
+    except (OSError, tfds.download.DownloadError) as error:
+        raise DataError(
+            f"{name}: it cannot be fetched or written ({reason(error)}); put {', '.join(wanted)} "
+            "into a folder and give that as --data-dir, with TFDS_DATA_DIR naming one to write to"
+        ) from error
+    return builder
+
+
+def _reach(url: str) -> None:
+    """Raises OSError where the host is out of reach: a download would retry for minutes."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=20):
+            pass
+    except urllib.error.HTTPError:
+        pass  # an answer, of whatever kind, to a folder's address
+
+
+def _verify(folder: pathlib.Path, wanted: dict[str, str], *, name: str) -> None:
+    """Raises DataError, naming the file, where one is missing or is not the published one."""
+    for file, sha256 in wanted.items():
+        path = folder / file
+        if not path.is_file():
+            raise DataError(f"{name}: {path} is missing; expected {', '.join(wanted)} there")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise DataError(
+                f"{name}: {path} has another sha256 than the published file ({sha256}); "
+                "fetch it again"
+            )
+
+
+def _others(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.DatasetBuilder:
+    """The builder of a set that has been prepared."""
+    try:
+        builder = tfds.builder(place, data_dir=directory)
+    except tfds.core.DatasetNotFoundError as error:
+        # `tfds.list_builders` needs TensorFlow; the error lists the names too.
+        known = re.findall(r"^\s*- (\w+)$", str(error), re.MULTILINE)
+        close = difflib.get_close_matches(place, known, n=1)
+        meant = f"did you mean tfds:{close[0]}" if close else "check the name"
+        raise DataError(f"{name}: TensorFlow Datasets has no set of this name; {meant}") from error
+    except Exception as error:  # a set's own code, which raises what it likes
+        raise DataError(
+            f"{name}: its builder cannot be made ({reason(error)}); "
+            "check the name, or install what it asks for"
+        ) from error
+    if not builder.is_prepared():
+        raise DataError(
+            f"{name}: it is not prepared in {builder.data_path}; preparing it needs TensorFlow: "
+            f"run `pip install tensorflow` and `tfds build {place} --file_format=array_record`, "
+            "or give the --data-dir where it is"
+        )
+    return builder
+
+
+def _read(builder: Any, fit: resizing.Fit, held: holdout.Holdout, *, name: str) -> Splits:
+    features, splits = builder.info.features, builder.info.splits
+    if "train" not in splits:
+        raise DataError(f"{name}: it has the splits {', '.join(splits)}; expected one called train")
+    image, label = _keys(features, name=name)
+    own = next((split for split in _HELD_OUT if split in splits), None)
+    used = ["train"] if own is None else ["train", own]
+    needed = sum(splits[split].num_bytes for split in used)
+    memory.require(needed, name=name, what="its encoded images")
+    parts = [_rows(builder, split, image, name=name) for split in used]
+    rows = list(itertools.chain(*parts))
+    names = [
+        f"{split}/{row}"
+        for split, part in zip(used, parts, strict=True)
+        for row in range(len(part))
+    ]
+    if own is None:
+        mask, note = holdout.choose(names, held, name=name)
+    else:
+        refuse(name, f"has a {own} split of its own", holdout=held)
+        mask = np.arange(len(rows)) >= len(parts[0])
+        note = f"Held out are the {mask.sum()} images of its {own} split."
+    collection = decoding.Collection(
+        name=name,
+        names=names,
+        sources=[row[image] for row in rows],
+        labels=None if label is None else np.array([row[label] for row in rows]),
+        classes=() if label is None else tuple(features[label].names),
+        held_out=mask,
+    )
+    decoded = decoding.decode_splits(collection, fit)
+    return decoded._replace(notes=(*decoded.notes, note))
+
+
+def _keys(features: Any, *, name: str) -> tuple[str, str | None]:
+    """The names of the features that hold the image and, if there is one, its class."""
+    if not isinstance(features, tfds.features.FeaturesDict):
+        raise DataError(f"{name}: its examples are not records of features; choose a set of images")
+    image = _only("image", _of_type(features, tfds.features.Image))
+    if image is None or features[image].np_dtype != np.uint8:
+        raise DataError(
+            f"{name}: its features are {', '.join(features)}; "
+            "expected one 8-bit image, or one that is called image"
+        )
+    return image, _only("label", _of_type(features, tfds.features.ClassLabel))
+
+
+def _of_type(features: Any, kind: type) -> list[str]:
+    return [key for key, feature in features.items() if isinstance(feature, kind)]
+
+
+def _only(preferred: str, keys: list[str]) -> str | None:
+    """The preferred key if it is among them, else the only one, else None."""
+    if preferred in keys:
+        return preferred
+    return keys[0] if len(keys) == 1 else None
+
+
+def _rows(builder: Any, split: str, image: str, *, name: str) -> list[dict[str, Any]]:
+    """The examples of a split, the image of each still encoded."""
+    try:
+        source = builder.as_data_source(split, decoders={image: tfds.decode.SkipDecoding()})
+        return list(source.__getitems__(range(len(source))))
+    except NotImplementedError as error:
+        raise DataError(
+            f"{name}: it is prepared in {builder.data_path} in a format that needs TensorFlow; "
+            f"run `tfds build {builder.name} --file_format=array_record --overwrite`"
+        ) from error

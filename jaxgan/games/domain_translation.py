@@ -1,0 +1,142 @@
+"""What models that turn images into images share: the players between two domains, and the images
+that `sample` is given.
+
+Batches hold images by domain: 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. A model that translates
+both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgan import random, state
+from jaxgan.games import objectives
+from jaxgan.games.builder import Network
+from jaxgan.losses import AdversarialLoss
+from jaxgan.random import Keys
+from jaxgan.types import GAN, Array
+
+Shape = tuple[int, int, int]
+
+GENERATORS = ("generator_ab", "generator_ba")
+DISCRIMINATORS = ("discriminator_a", "discriminator_b")
+
+
+def halved(loss: AdversarialLoss) -> AdversarialLoss:
+    """The loss with the discriminator's part halved, which slows it down against the generator
+    (Isola et al. 2017, section 3.3).
+    """
+    return loss._replace(discriminator=lambda real, fake: loss.discriminator(real, fake) / 2)
+
+
+def require_one_size(shape_a: Shape, shape_b: Shape) -> None:
+    """ValueError where images of the two domains differ in height or width."""
+    if shape_a[:2] != shape_b[:2]:
+        sizes = " and ".join(f"{height}x{width}" for height, width, _ in (shape_a, shape_b))
+        raise ValueError(
+            f"the images of the two domains are {sizes}; the generator keeps the size: "
+            "resize one domain to the other's"
+        )
+
+
+def source(conditions: Mapping[str, Any], shapes: Mapping[str, Shape], count: int) -> Any:
+    """The domain that is to be translated, and its `count` images.
+
+    `shapes` has the domains that the model translates from. Without a condition it is the first of
+    them, and its images are gray (all 0). Raises ValueError on another condition, or on several.
+    """
+    objectives.require_known(conditions, shapes)
+    if len(conditions) > 1:
+        raise ValueError(
+            f"images of {' and '.join(sorted(conditions))} were given; "
+            "one call translates from one domain"
+        )
+    if not conditions:
+        domain = next(iter(shapes))
+        return domain, jnp.zeros((count, *shapes[domain]))
+    domain, images = next(iter(conditions.items()))
+    return domain, jnp.asarray(images)
+
+
+def translated(
+    gan: GAN,
+    state: Any,
+    images: Array | np.ndarray,
+    *,
+    source: str = "a",
+    key: Array,
+    batch_size: int,
+) -> np.ndarray:
+    """What the model makes of images [N, H, W, C] of the domain `source`: float32 [N, H', W', C'].
+
+    `state` is the one whose players translate, such as `state.averaged()`. The noise of image i
+    depends on the key and on i alone. Images go through in batches of `batch_size`, the last of
+    which takes in images before it; fewer are one batch. The size matters where batch statistics
+    do: give that of training. Raises ValueError where there are no images.
+    """
+    count = len(images)
+    if count == 0:
+        raise ValueError("there are no images to translate")
+    size, done, parts = min(batch_size, count), 0, []
+    while done < count:
+        start = min(done, count - size)
+        batch = jnp.asarray(images[start : start + size])
+        made = _translate(state, batch, key, start, sample=gan.sample, source=source)
+        parts.append(np.asarray(made)[done - start :])
+        done = start + size
+    return np.concatenate(parts)
+
+
+@functools.partial(jax.jit, static_argnames=("sample", "source"))
+def _translate(
+    state: Any,
+    images: Array,
+    key: Array,
+    start: Array,
+    *,
+    sample: Callable[..., Array],
+    source: str,
+) -> Array:
+    return sample(state, random.row_keys(key, len(images), start=start), **{source: images})
+
+
+# --- both ways ------------------------------------------------------------------------------------
+
+
+def both_ways(
+    shapes: Mapping[str, Shape],
+    generator: Callable[[int], linen.Module],
+    discriminator: linen.Module,
+    optimisers: Mapping[str, optax.GradientTransformation],
+) -> dict[str, Network]:
+    """The four players between domains 'a' and 'b': `generator(channels of its target)` each way,
+    and a discriminator for each domain.
+    """
+    (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
+    return {
+        to_b: Network(generator(b[2]), optimisers["generator"], [a]),
+        to_a: Network(generator(a[2]), optimisers["generator"], [b]),
+        of_a: Network(discriminator, optimisers["discriminator"], [a]),
+        of_b: Network(discriminator, optimisers["discriminator"], [b]),
+    }
+
+
+def both_ways_sample(shapes: Mapping[str, Shape]) -> Callable[..., Array]:
+    """`sample(state, keys, a=images)` gives images of b, `sample(state, keys, b=images)` images of
+    a.
+    """
+    to = dict(zip("ab", GENERATORS, strict=True))
+
+    def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
+        domain, images = source(conditions, shapes, len(keys))
+        return state[to[domain]](images)
+
+    return sample

@@ -1,0 +1,90 @@
+"""A run in stages: models that follow one another, each taking over what it shares with the last.
+
+Most runs are one stage. Where networks, batch or resolution change on the way, each change begins a
+stage: its model is built and compiled once, at its first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+
+from jaxgan.state import GANState, Player
+from jaxgan.types import GAN, PyTree
+
+
+def carry_over(old: GANState, new: GANState, *, optimisers: bool = True) -> GANState:
+    """The new state with the old one's leaves wherever a path, its shape and type agree, and the
+    old one's step and randomness; with fresh optimizer states where `optimisers` is false.
+
+    Adam has one counter for all of a player's params: kept, it corrects no bias of a new layer's
+    moments, which begin at zero, and that layer's first updates are larger than those of a fresh
+    Adam, (1 - b1) / sqrt(1 - b2) times the step size (10 with b1 = 0 and b2 = 0.99).
+    """
+
+    def player(name: str) -> Player:
+        if name not in old.players:
+            return new[name]
+        taken = _shared(old[name], new[name])
+        return taken if optimisers else taken.replace(opt_state=new[name].opt_state)
+
+    return new.replace(
+        step=old.step,
+        rng=old.rng,
+        players={name: player(name) for name in new.players},
+        ema=_shared(old.ema, new.ema),
+        extra=_shared(old.extra, new.extra),
+        buffers=_shared(old.buffers, new.buffers),
+    )
+
+
+class Stage(NamedTuple):
+    """A part of a run.
+
+    start: the train step it begins at; 0 for the first.
+    rows:  examples one of its train steps takes.
+    build: `build(axis_name=...) -> GAN`.
+    grow:  `grow(old, new) -> state` from the last stage's end and this one's fresh state.
+    """
+
+    start: int
+    rows: int
+    build: Callable[..., GAN]
+    grow: Callable[[GANState, GANState], GANState] = carry_over
+
+
+def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:
+    """The stages of a run; ValueError unless they begin at 0, in order, at the ends of calls."""
+    starts = [stage.start for stage in plan]
+    if not starts or starts[0] != 0 or sorted(set(starts)) != starts:
+        raise ValueError(f"the stages begin at steps {starts}; expected 0 and then later ones")
+    for start in starts:
+        if start % per_call:
+            raise ValueError(
+                f"a stage begins at step {start}, which is no multiple of the {per_call} steps of "
+                "a compiled call"
+            )
+    return tuple(plan)
+
+
+def made_at(plan: Sequence[Stage], step: int) -> int:
+    """Which stage made the state of `step`: one's end is still its own, the next grows from it."""
+    return max(index for index, stage in enumerate(plan) if stage.start < max(step, 1))
+
+
+def span(plan: Sequence[Stage], index: int, *, begin: int, end: int, per_call: int) -> range:
+    """The steps at which the calls of a stage begin, in a run from step `begin` to step `end`."""
+    later = [stage.start for stage in plan[index + 1 :]][:1]
+    return range(max(begin, plan[index].start), min([end, *later]), per_call)
+
+
+def _shared(old: PyTree, new: PyTree) -> PyTree:
+    known = dict(jax.tree_util.tree_leaves_with_path(old))
+
+    def choose(path: tuple, leaf: jax.Array) -> jax.Array:
+        found = known.get(path, leaf)
+        return found if (found.shape, found.dtype) == (leaf.shape, leaf.dtype) else leaf
+
+    return jax.tree_util.tree_map_with_path(choose, new)

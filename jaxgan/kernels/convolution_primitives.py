@@ -1,0 +1,150 @@
+"""The three maps of `forms` as JAX primitives, so that every transformation of them follows.
+
+Each is bilinear, and its derivatives are made of the other two: reverse over reverse (R1, WGAN-GP),
+forward mode, vmap, scan and remat need nothing more. The lowering for 'cpu' takes the fast forms;
+others get XLA's own. The choice falls where XLA compiles, so a program exported for several
+platforms holds the right one for each. This is the only file of the library that touches
+`jax.extend` and `jax.interpreters`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core as extend_core
+from jax.interpreters import ad, batching, mlir
+
+from jaxgan import collectives
+from jaxgan.kernels.convolution_cpu import fast_c, fast_k, fast_t
+from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t
+from jaxgan.types import Array
+
+
+def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):
+    def rule(context: mlir.LoweringRuleContext, a: Any, b: Any, *, geometry: Geometry) -> Any:
+        wanted = geometry.implementation
+        choice = platform_default if wanted == "auto" else wanted
+        lower = mlir.lower_fun(fast if choice == "fast" else plain, multiple_results=False)
+        return lower(context, a, b, geometry=geometry._replace(devices=_devices(context)))
+
+    return rule
+
+
+def _devices(context: mlir.LoweringRuleContext) -> int:
+    """The devices that XLA spreads the program over; 1 inside shard_map, which shows one shard."""
+    spread = context.module_context.axis_context
+    return spread.num_devices if isinstance(spread, mlir.ShardingContext) else 1
+
+
+def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array]) -> Any:
+    primitive = extend_core.Primitive(name)
+
+    @functools.partial(jax.jit, static_argnames=("geometry",))
+    def run(a: Array, b: Array, *, geometry: Geometry) -> Array:
+        return primitive.bind(a, b, geometry=geometry)
+
+    def abstract(a: Any, b: Any, *, geometry: Geometry) -> Any:
+        shapes = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (a, b)]
+        result = jax.eval_shape(functools.partial(plain, geometry=geometry), *shapes)
+        # An update of `a` keeps its manual axes, which `_align` made those of `b` too.
+        return a.update(shape=result.shape, dtype=result.dtype, weak_type=False)
+
+    primitive.def_impl(run)
+    primitive.def_abstract_eval(abstract)
+    for platform, default in ((None, "xla"), ("cpu", "fast")):
+        mlir.register_lowering(primitive, _lowering(fast, plain, default), platform=platform)
+    return primitive
+
+
+C = _primitive("jaxgan_conv", fast_c, plain_c)
+T = _primitive("jaxgan_conv_input_gradient", fast_t, plain_t)
+K = _primitive("jaxgan_conv_kernel_gradient", fast_k, plain_k)
+
+
+def bind(primitive: Any, a: Array, b: Array, geometry: Geometry) -> Array:
+    a, b = _align(a, b)
+    return primitive.bind(a, b, geometry=geometry)
+
+
+def _align(a: Array, b: Array) -> tuple[Array, Array]:
+    """Both operands marked as varying over the same mesh axes, as shard_map's typing asks of one
+    operation.
+    """
+    axes = collectives.varying_axes(a) | collectives.varying_axes(b)
+    for axis in axes:
+        a, b = collectives.vary((a, b), axis)
+    return a, b
+
+
+ad.defbilinear(
+    C,
+    lambda g, x, w, *, geometry: bind(T, g, w, geometry),
+    lambda g, x, w, *, geometry: bind(K, x, g, geometry),
+)
+ad.defbilinear(
+    T,
+    lambda g, y, w, *, geometry: bind(C, g, w, geometry),
+    lambda g, y, w, *, geometry: bind(K, g, y, geometry),
+)
+ad.defbilinear(
+    K,
+    lambda g, x, y, *, geometry: bind(T, y, g, geometry),
+    lambda g, x, y, *, geometry: bind(C, x, g, geometry),
+)
+
+
+# --- vmap -----------------------------------------------------------------------------------------
+
+# A batched operand is folded into an axis that the maps already have, so derivatives stay fast:
+# the kernel's into its input or output channels, which a turned kernel has swapped.
+
+
+def _folds(primitive: Any, geometry: Geometry) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a batch of the first or second operand goes, as (operand's axis, result's axis)."""
+    inputs, outputs = (3, 2) if geometry.turned else (2, 3)
+    return {
+        C: ((0, 0), (outputs, 3)),
+        T: ((0, 0), (inputs, 3)),
+        K: ((3, inputs), (3, outputs)),
+    }[primitive]
+
+
+def _batched(primitive: Any) -> Callable[..., Any]:
+    def rule(operands: Sequence[Array], dims: Sequence[Any], *, geometry: Geometry) -> Any:
+        mapped = [i for i in (0, 1) if dims[i] is not None]
+        moved = [
+            jnp.moveaxis(v, d, 0) if d is not None else v
+            for v, d in zip(operands, dims, strict=True)
+        ]
+        into_batch = _folds(primitive, geometry)[mapped[0]][0] == 0
+        if len(mapped) == 1 and (geometry.groups == 1 or into_batch):
+            return _folded(primitive, moved, mapped[0], geometry), 0
+        size = moved[mapped[0]].shape[0]
+        full = [
+            v if i in mapped else jnp.broadcast_to(v, (size, *v.shape)) for i, v in enumerate(moved)
+        ]
+        return lax.map(lambda pair: bind(primitive, pair[0], pair[1], geometry), tuple(full)), 0
+
+    return rule
+
+
+def _folded(primitive: Any, operands: list[Array], which: int, geometry: Geometry) -> Array:
+    source, target = _folds(primitive, geometry)[which]
+    batched = jnp.moveaxis(operands[which], 0, source)
+    size = batched.shape[source]
+    shape = batched.shape
+    folded = batched.reshape(*shape[:source], size * shape[source + 1], *shape[source + 2 :])
+    pair = [folded if i == which else v for i, v in enumerate(operands)]
+    result = bind(primitive, pair[0], pair[1], geometry)
+    shape = result.shape
+    result = result.reshape(*shape[:target], size, shape[target] // size, *shape[target + 1 :])
+    return jnp.moveaxis(result, target, 0)
+
+
+for _each in (C, T, K):
+    batching.primitive_batchers[_each] = _batched(_each)

@@ -1,0 +1,1 @@
+"""Pictures: grids of images, densities on the plane, pages of captions."""

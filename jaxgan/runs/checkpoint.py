@@ -1,0 +1,255 @@
+"""Checkpoints: the whole state by orbax, written while training goes on, checked when read.
+
+A checkpoint holds the state's arrays by path ('players/generator/params/...'), so that it can be
+read, and its digest checked, before any model is built; and a JSON item with the digest and what
+the run says of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxgan import files
+from jaxgan.runs.errors import NotFinite, RunError, RunStopped
+from jaxgan.types import PyTree
+
+Arrays = dict[str, np.ndarray]
+
+
+class Saved(NamedTuple):
+    """A checkpoint as read: arrays by path, the PRNG's name by path of a key, and the notes."""
+
+    step: int
+    arrays: Arrays
+    keys: dict[str, str]
+    notes: dict[str, Any]
+
+
+class Checkpoints:
+    """Writes checkpoints to a directory and keeps the latest `keep`, and those of the steps that
+    `best()` gives whenever one has been written.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, *, keep: int, best: Callable[[], Collection[int]] = tuple
+    ) -> None:
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=_LatestAndBest(keep, best), cleanup_tmp_directories=True
+        )
+        self._path, self._latest = path, max(steps_in(path), default=None)
+        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+
+    def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Starts writing the state and the notes (of JSON's types), unless this step is written.
+
+        Both are copied before it returns: the state may be donated at once. Raises NotFinite where
+        the state is not finite, which is never written, and RunStopped where the disk refuses.
+        """
+        if step == self._latest:
+            return
+        arrays, keys = to_arrays(state)
+        broken = [name for name, array in sorted(arrays.items()) if not _finite(array)]
+        if broken:
+            raise NotFinite(
+                f"the state after step {step} is not finite, {broken[0]} first of "
+                f"{len(broken)} arrays, and was not saved"
+            )
+        # Notes are written later too, so what they refer to must not change until then.
+        meta = json.loads(json.dumps({"step": step, "keys": keys, "notes": notes}))
+        meta["digest"] = digest(arrays, meta)
+        try:
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave({k: v for k, v in arrays.items() if v.size}),
+                    meta=ocp.args.JsonSave(meta),
+                ),
+            )
+        except Exception as error:
+            raise self._failed(error) from error
+        self._latest = step
+
+    def wait(self) -> None:
+        """Returns once all is on the disk. Raises RunStopped where it could not be written."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Ends the writing threads, whatever happened to them."""
+        try:
+            self._manager.close()
+        except Exception:
+            return  # reported by save or wait already
+
+    def last_whole(self) -> int | None:
+        """The step of the checkpoint to return to, or None; it was read to be sure."""
+        try:
+            whole = latest(self._path, report=lambda text: None)
+        except RunError:
+            whole = None
+        return None if whole is None else whole.step
+
+    def last_words(self) -> str:
+        """Which checkpoint there is to return to, in a sentence."""
+        return self.words_on(self.last_whole())
+
+    def words_on(self, step: int | None) -> str:
+        """The sentence on what `last_whole` found."""
+        if step is None:
+            return "There is no checkpoint to return to."
+        return f"The last whole checkpoint is that of step {step} in {self._path}."
+
+    def _failed(self, error: Exception) -> RunStopped:
+        return RunStopped(
+            f"a checkpoint could not be written to {self._path}: {files.reason(error)}. "
+            f"{self.last_words()}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _LatestAndBest:
+    """Which checkpoints orbax keeps. Its own policy for the best reads their numbers from what was
+    saved, and a state may have to be measured after it was.
+    """
+
+    keep: int
+    best: Callable[[], Collection[int]]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-self.keep :], *self.best()}
+        return [step in kept for step in steps]
+
+
+def steps_in(path: pathlib.Path) -> list[int]:
+    """The steps that have a whole checkpoint in the directory, in order."""
+    if not path.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
+
+
+def read(path: pathlib.Path, step: int) -> Saved:
+    """The checkpoint of `step`.
+
+    Raises RunError where it is damaged: where it cannot be read, or its digest is not that of what
+    was read.
+    """
+    item = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+            found = reader.restore(path.absolute() / str(step), args=item)
+        arrays = {name: np.asarray(value) for name, value in found["state"].items()}
+        meta = dict(found["meta"])
+        stored = meta.pop("digest")
+        if stored != digest(arrays, meta):
+            raise ValueError("its contents do not have the digest that was stored with them")
+        return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
+    except Exception as error:  # whatever a damaged file makes a reader do
+        raise RunError(
+            f"the checkpoint {path / str(step)} is damaged: {files.reason(error)}"
+        ) from error
+
+
+def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None:
+    """The latest whole checkpoint, or None if there are none; damaged later ones are reported.
+
+    Raises RunError where there are checkpoints and all are damaged.
+    """
+    steps = steps_in(path)
+    for step in reversed(steps):
+        try:
+            return read(path, step)
+        except RunError as error:
+            report(f"{error}; trying the one before")
+    if steps:
+        raise RunError(f"all {len(steps)} checkpoints in {path} are damaged")
+    return None
+
+
+def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> None:
+    """Moves the checkpoints of steps later than `after` to the directory `aside`."""
+    for step in steps_in(path):
+        if step > after:
+            aside.mkdir(exist_ok=True)
+            count = sum(entry.name.startswith(f"{step}-") for entry in aside.iterdir())
+            (path / str(step)).rename(aside / f"{step}-{count}")
+
+
+def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
+    """The leaves by path as host copies, typed keys as their bits; and the PRNG's name by path."""
+    arrays, keys = {}, {}
+    for name, leaf in _by_path(tree):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            keys[name] = str(jax.random.key_impl(leaf))
+            leaf = jax.random.key_data(leaf)
+        arrays[name] = np.array(
+            leaf
+        )  # a copy: the device's buffer may be donated while this is written
+    return arrays, keys
+
+
+def to_tree(template: PyTree, saved: Saved) -> PyTree:
+    """The saved arrays in the place of the template's leaves (arrays or their shapes), on the host.
+
+    Raises RunError where they do not fit: the model is not the one that was saved.
+    """
+
+    def restored(name: str, leaf: Any) -> Any:
+        if leaf.size == 0:  # not stored
+            return np.zeros(leaf.shape, leaf.dtype)
+        if name not in saved.arrays:
+            raise RunError(f"the checkpoint has no {name}; the model is not the one that was saved")
+        array = saved.arrays[name]
+        if name in saved.keys:
+            return jax.random.wrap_key_data(jnp.asarray(array), impl=saved.keys[name])
+        if array.shape != leaf.shape or array.dtype != leaf.dtype:
+            raise RunError(
+                f"the checkpoint's {name} is {array.dtype} {array.shape} where the model has "
+                f"{leaf.dtype} {leaf.shape}; the model is not the one that was saved"
+            )
+        return array
+
+    leaves = [restored(name, leaf) for name, leaf in _by_path(template)]
+    return jax.tree.unflatten(jax.tree.structure(template), leaves)
+
+
+def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
+    """The tree with the saved arrays that agree in path and shape; paths taken, and those left."""
+    taken, left, leaves = [], [], []
+    for name, leaf in _by_path(tree):
+        array = saved.arrays.get(name)
+        fits = array is not None and array.shape == leaf.shape and name not in saved.keys
+        (taken if fits else left).append(name)
+        leaves.append(jnp.asarray(array, leaf.dtype) if fits else leaf)
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves), taken, left
+
+
+def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:
+    """The sha256, in hex, of the path, type, shape and bytes of every array, and of `meta`."""
+    contents = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        if array.size:
+            contents.update(f"{name} {array.dtype} {array.shape}".encode())
+            contents.update(np.ascontiguousarray(array).tobytes())
+    return contents.hexdigest()
+
+
+def _by_path(tree: PyTree) -> list[tuple[str, Any]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
+
+
+def _finite(array: np.ndarray) -> bool:
+    return not jnp.issubdtype(array.dtype, jnp.inexact) or bool(np.isfinite(array).all())

@@ -1,0 +1,207 @@
+"""A trained model, given back by its run directory in any process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import data, random
+from jaxgan.games import population, stages
+from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
+from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.errors import RunError
+from jaxgan.types import GAN, Array
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """A trained model: its functions, its state after `step` steps, and what it learnt from."""
+
+    gan: GAN
+    state: Any
+    config: RunConfig
+    spec: DataSpec
+    step: int
+
+    def sample(self, key: Array | int, n: int, **conditions: Any) -> Array:
+        """`n` samples [n, ...], images float32 in [-1, 1], drawn by the averaged players.
+
+        Sample i depends on the key (or seed), on i and on the i-th entry of each condition, never
+        on `n`: samples are drawn in compiled batches of one size. A condition is one value for all
+        or one for each sample, [n, ...]; one left out takes the model's default. Raises ValueError
+        where n is negative or a condition has another length.
+        """
+        if n < 0:
+            raise ValueError(f"{n} samples were asked for; expected 0 or more")
+        key = jax.random.key(key) if isinstance(key, int) else key
+        size = batch_size(len(self.spec.classes))
+        total = max(1, -(-n // size)) * size
+        given = {name: spread(value, n, total, name=name) for name, value in conditions.items()}
+        drawn = [
+            _draw(
+                self.state,
+                key,
+                start,
+                {name: values[start : start + size] for name, values in given.items()},
+                sample=self.gan.sample,
+                size=size,
+            )
+            for start in range(0, total, size)
+        ]
+        return jnp.concatenate(drawn)[:n]
+
+    def untrained(self, seed: int) -> TrainedModel:
+        """The model before its first step, its weights drawn anew by the seed: without what an
+        experiment's `begin` takes from the training data.
+        """
+        return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
+
+
+def in_pieces(
+    function: Callable[[Any, Any], Any], state: Any, images: np.ndarray, *, size: int = 500
+) -> Any:
+    """`function(state, images)`, compiled, of images [N, ...], `size` of them at a time: its arrays
+    [N, ...] as NumPy's.
+    """
+    compiled = jax.jit(function)
+    parts = [compiled(state, images[at : at + size]) for at in range(0, len(images), size)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def load(
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str | int = "latest",
+    seed: int | None = None,
+    seed_flag: str = "seed=",
+) -> TrainedModel:
+    """The trained model of the run directory; see `jaxgan.load`. `seed_flag` is what the caller
+    writes before a seed, for messages.
+    """
+    path = pathlib.Path(run)
+    record = run_directory.required_record(path)
+    experiment = experiments.recorded(record["experiment"])
+    config = experiment.config_from(record["config"], source=path)
+    seed = _chosen(path, config.member_seeds, seed, flag=seed_flag)
+    spec = DataSpec.recorded(record["data"])
+    saved = _find(path, checkpoint)
+    plan = experiment.plan(config, spec)
+    gan = plan[stages.made_at(plan, saved.step)].build()
+    state = _restored(gan, saved, config.member_seeds, seed)
+    config = dataclasses.replace(config, seed=seed, seeds=1)
+    return TrainedModel(gan, state, config, spec, saved.step)
+
+
+def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
+    """The data of the run directory, whose configuration is `config`.
+
+    Raises RunError where they cannot be had, or are no longer what the run was trained on.
+    """
+    recorded = run_directory.required_record(run)["data"]["digest"]
+    try:
+        splits = setup.load_data(config)
+    except data.DataError as error:
+        raise RunError(str(error)) from error
+    if splits.train.digest != recorded:
+        raise RunError(
+            f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
+        )
+    return splits
+
+
+def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None, *, flag: str) -> int:
+    """The seed of the model to load. Raises RunError where there is none such or no choice."""
+    if seed is None and len(seeds) == 1:
+        return seeds[0]
+    have = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds))}"
+    if seed is None:
+        raise RunError(f"{path} holds {len(seeds)} models, of {have}: say which, {flag}{seeds[0]}")
+    if seed not in seeds:
+        raise RunError(f"{path} holds no model of seed {seed}; it has {have}")
+    return seed
+
+
+def batch_size(classes: int) -> int:
+    """Samples in a compiled batch: a multiple of a few classes, so that labels go on cycling."""
+    return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
+
+
+def spread(value: Any, n: int, total: int, *, name: str) -> Array:
+    """One value, or n of them [n, ...], as [total, ...]; the last one fills up.
+
+    Raises ValueError, with `name`, on another length.
+    """
+    values = jnp.asarray(value)
+    if values.ndim == 0:
+        return jnp.broadcast_to(values, (total,))
+    if len(values) != n:
+        raise ValueError(
+            f"the condition {name!r} has {len(values)} entries for {n} samples; "
+            f"give one value or {n}"
+        )
+    if n == 0:
+        return jnp.zeros((total, *values.shape[1:]), values.dtype)
+    return values[jnp.minimum(jnp.arange(total), n - 1)]
+
+
+@partial(jax.jit, static_argnames=("sample", "size"))
+def _draw(
+    state: Any,
+    key: Array,
+    start: Array,
+    conditions: dict[str, Array],
+    *,
+    sample: Callable[..., Array],
+    size: int,
+) -> Array:
+    keys = random.row_keys(key, size, start=start)
+    return sample(state.averaged(), keys, **conditions)
+
+
+def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
+    """The checkpoint asked for, a number of steps also in words of a command line. Raises RunError
+    where there is none such.
+    """
+    which = int(which) if isinstance(which, str) and which.isdecimal() else which
+    folder = path / "checkpoints"
+    steps = checkpoint.steps_in(folder)
+    if which == "latest":
+        saved = checkpoint.latest(folder, report=partial(print, file=sys.stderr))
+        if saved is None:
+            raise RunError(f"{path} has no checkpoint yet")
+        return saved
+    if which == "best":
+        ranked = best_checkpoints.ranked(metric_log.rows(run_directory.RunDirectory(path).metrics))
+        held = [step for step in ranked if step in steps]
+        if not held:
+            raise RunError(
+                f"{path} has no best checkpoint: the run watched no metric to choose one by, which "
+                "--evaluate-every does; ask for 'latest' or a number of steps"
+            )
+        return checkpoint.read(folder, held[0])
+    if which not in steps:
+        raise RunError(
+            f"{path} has no checkpoint {which!r}; there are 'latest' and the steps {steps}"
+        )
+    return checkpoint.read(folder, int(which))
+
+
+def _restored(gan: GAN, saved: checkpoint.Saved, seeds: tuple[int, ...], seed: int) -> Any:
+    """The state of the model of a seed."""
+    if len(seeds) == 1:
+        template = jax.eval_shape(gan.init, jax.random.key(seed))
+        return jax.device_put(checkpoint.to_tree(template, saved))
+    template = jax.eval_shape(population.of(gan).init, population.keys(seeds))
+    everyone = checkpoint.to_tree(template, saved)
+    return jax.device_put(population.member(everyone, seeds.index(seed)))

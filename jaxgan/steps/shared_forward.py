@@ -1,0 +1,85 @@
+"""A forward pass that two objectives of one round may share.
+
+With the same keys, the discriminator's and the generator's objective meet the same fakes. Compilers
+do not reliably merge the two passes (the differentiated one is simplified differently before
+duplicates are sought), so a round that wants one pass says so: `share` runs it once, keeps the
+pullback, and `Forward` replays the result where an objective asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+from flax import struct
+
+from jaxgan import collectives
+from jaxgan.random import Keys
+from jaxgan.state import GANState, Player
+from jaxgan.types import Batch, PyTree
+
+_ENTRY = "shared forward pass"
+
+Run = Callable[[GANState, Batch, Keys], tuple[PyTree, dict[str, Player]]]
+
+
+class Shared(struct.PyTreeNode):
+    """What a forward pass left: its output, its pullback to the params of its players, and their
+    new collections.
+    """
+
+    output: PyTree
+    pullback: Callable[[PyTree], tuple[PyTree]]
+    variables: dict[str, PyTree]
+
+    def replay(self, params: PyTree) -> PyTree:
+        """The output, as a function of the params at which it was computed: reverse mode, once."""
+
+        @jax.custom_vjp
+        def read(params: PyTree) -> PyTree:
+            return self.output
+
+        read.defvjp(lambda params: (self.output, None), lambda _, g: self.pullback(g))
+        return read(params)
+
+
+class Forward(NamedTuple):
+    """A forward pass of the named players: `run(state, batch, keys) -> (output, players with
+    updated collections)`.
+    """
+
+    names: tuple[str, ...]
+    run: Run
+
+    def __call__(self, state: GANState, batch: Batch, keys: Keys) -> tuple[Any, dict[str, Player]]:
+        """The pass that the round shares, where it shares one; a pass of its own otherwise."""
+        entry: Any = batch.get(_ENTRY)
+        if entry is None:
+            return self.run(state, batch, keys)
+        shared: Shared = entry
+        output = shared.replay({name: state[name].params for name in self.names})
+        players = {
+            name: state[name].replace(variables=variables)
+            for name, variables in shared.variables.items()
+        }
+        return output, players
+
+
+def share(forward: Forward, state: GANState, batch: Batch, keys: Keys) -> dict[str, Any]:
+    """The batch with the result of the forward pass in it, for the steps of one round."""
+
+    def run(params: Mapping[str, PyTree]) -> tuple[PyTree, PyTree]:
+        output, players = forward.run(state.with_params(params), batch, keys)
+        return output, {name: player.variables for name, player in players.items()}
+
+    params = {name: state[name].params for name in forward.names}
+    for axis in collectives.varying_axes(keys.base):
+        params = collectives.vary(params, axis)
+    output, pullback, variables = jax.vjp(run, params, has_aux=True)
+    return {**batch, _ENTRY: Shared(output, pullback, variables)}
+
+
+def is_shared(batch: Batch) -> bool:
+    """Whether the batch holds the result of a shared pass."""
+    return _ENTRY in batch

@@ -1,0 +1,1 @@
+"""Commands that look at a finished run: evaluate, diagnose, latents, translate."""

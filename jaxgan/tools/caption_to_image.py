@@ -1,0 +1,50 @@
+"""Pictures of captions, by a trained model that draws from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jaxgan import data
+from jaxgan.data import captions
+from jaxgan.runs.errors import RunError
+from jaxgan.runs.trained_model import TrainedModel
+
+_LETTERS = 80  # of a caption in a file's name
+
+
+def pictures(
+    model: TrainedModel, asked: Sequence[str], *, each: int = 1, seed: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
+    """`each` pictures, uint8 [H, W, C], of each caption, and a name for each that no other has.
+
+    Raises RunError where the model does not draw from captions, or `each` is below 1, and DataError
+    where a caption is empty.
+    """
+    if "caption" not in model.gan.conditions:
+        takes = ", ".join(model.gan.conditions) or "nothing"
+        raise RunError(f"the model draws nothing from captions; it takes {takes}")
+    if each < 1:
+        raise RunError(f"{each} pictures of each caption were asked for; expected 1 or more")
+    codes = np.repeat(captions.encode(asked), each, axis=0)
+    drawn = data.to_uint8(np.asarray(model.sample(seed, len(codes), caption=codes)))
+    repeated = [caption for caption in asked for _ in range(each)]
+    yield from zip(names_of(repeated), drawn, strict=True)
+
+
+def names_of(asked: Sequence[str]) -> list[str]:
+    """A file's name for each caption, without suffix; of those alike, the later ones are numbered.
+
+    'A dog!' is a-dog, and 'a dog' after it a-dog-2.
+    """
+    names: list[str] = []
+    for caption in asked:
+        stem = re.sub(r"[^a-z0-9]+", "-", captions.plain(caption)).strip("-")[:_LETTERS]
+        name, number = stem or "caption", 1
+        while name in names:
+            number += 1
+            name = f"{stem or 'caption'}-{number}"
+        names.append(name)
+    return names

@@ -1,0 +1,93 @@
+"""The command line of what looks at a finished run: one way to ask, one way to refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import tyro
+
+from jaxgan.runs.errors import RunError
+
+if TYPE_CHECKING:
+    from jaxgan.runs.trained_model import TrainedModel
+
+Config = TypeVar("Config")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which of the models that runs hold."""
+
+    checkpoint: str = "latest"
+    """latest, best (by what the run measured while it trained) or a number of steps."""
+    member: int | None = None
+    """The seed of the model, where the run holds several."""
+
+    def load_from(self, run: pathlib.Path) -> TrainedModel:
+        """The chosen model of the run directory; RunError, which names the flags, where there is
+        none such.
+        """
+        from jaxgan.runs import trained_model  # imports JAX, which --help must not
+
+        return trained_model.load(
+            run, checkpoint=self.checkpoint, seed=self.member, seed_flag="--member "
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OfRun(Choice):
+    """One model of one run."""
+
+    run: Annotated[pathlib.Path, tyro.conf.Positional]
+    """The run directory."""
+
+    def load(self) -> TrainedModel:
+        """What `load_from` gives of the run."""
+        return self.load_from(self.run)
+
+
+def answer(
+    config: type[Config],
+    act: Callable[[Config], object],
+    *,
+    module: str,
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """The exit code of `act` on the `config` that the arguments give (default: the command line's).
+
+    A RunError or ValueError of `act` is one sentence on stderr and the exit code 2; what
+    `python -m MODULE --help` says is the description and the docstrings of the fields.
+    """
+    asked = tyro.cli(config, args=arguments, prog=f"python -m {module}", description=description)
+    try:
+        act(asked)
+    except (RunError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def printing(
+    config: type[Config],
+    report: Callable[[Config], str],
+    *,
+    module: str,
+    description: str | None,
+) -> Callable[..., int]:
+    """The `main(arguments=None)` of a module that prints a report: what `answer` gives."""
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        return answer(
+            config,
+            lambda asked: print(report(asked)),
+            module=module,
+            description=description,
+            arguments=arguments,
+        )
+
+    return main

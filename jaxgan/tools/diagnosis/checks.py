@@ -1,0 +1,239 @@
+"""The signals asked of what a run left: its log, its samples, its discriminator, its field."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan import data
+from jaxgan.games import stability, stages
+from jaxgan.metrics.garments import mean_pairwise_distance
+from jaxgan.runs.errors import RunError
+from jaxgan.runs.trained_model import TrainedModel
+from jaxgan.tools.diagnosis import jacobian as of_local
+from jaxgan.tools.diagnosis import log_signals as of_columns
+from jaxgan.tools.diagnosis import overfitting_signal, run_reader, sample_signals
+from jaxgan.tools.diagnosis.finding import Finding, Part, Series, merged
+from jaxgan.tools.diagnosis.run_reader import Record
+from jaxgan.tools.diagnosis.sample_signals import Sides
+
+LEAST_STEPS = 200
+"""A model of fewer steps has not had the time to learn, or to fail."""
+
+Columns = Mapping[str, Series]
+
+
+class Question(NamedTuple):
+    """What is asked of a checkpoint: the run, the model, of several that of the seed `member`, and
+    the data.
+    """
+
+    record: Record
+    trained: TrainedModel
+    member: int | None
+    splits: data.Splits
+
+    def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
+        """The first checkpoint from which on `holds`, which is true of this one."""
+        return run_reader.first_step(self.record, self.trained, self.member, holds)
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def of_log(record: Record, columns: Columns) -> Part:
+    """What the columns of the log tell."""
+    found = [of_columns.not_finite(columns)]
+    if found == [None] and not record.running:
+        saved = max(record.saved, default=None)
+        last = run_reader.last_step(columns)
+        reason = run_reader.reason(record.path)
+        found.append(
+            of_columns.broke_off(last, steps=record.config.steps, saved=saved, reason=reason)
+        )
+    finite = {name: column.finite() for name, column in columns.items()}
+    rows = max((len(column.steps) for column in finite.values()), default=0)
+    if rows < of_columns.LEAST_ROWS:
+        why = f"the log has {rows} rows, too few to judge; {of_columns.LEAST_ROWS} are needed"
+        return Part(_present(found), unexamined={"the course of training": why})
+    for name, column in finite.items():
+        player, _, kind = name.rpartition("/")
+        if kind == "gradient_norm" and len(column.steps) >= of_columns.LEAST_ROWS:
+            found.append(of_columns.exploded(column, player=player))
+    loss = str(getattr(record.config, "loss", ""))
+    for judge in run_reader.judges(finite):
+        found += _of_judge(finite, judge, loss)
+    return Part(_present(found), _last_values(finite))
+
+
+def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
+    """What a judge's verdicts tell, and with them the generators' gradients."""
+    right = run_reader.accuracies(columns, judge, loss)
+    passed = run_reader.passed_on(columns, judge, loss)
+    lead = run_reader.lead(columns, judge)
+    gone = None if passed is None else of_columns.saturated(passed, lead)
+    # A critic's unit is its own: its swings count by what they are of its lead.
+    least = of_columns.LEAST_SWING if right is not None else 0.0
+    swings = of_columns.oscillating(lead, least=least)
+    if right is None:
+        return [gone, swings]
+    for name, gradient in columns.items():
+        if gone is None and name.startswith("generator") and name.endswith("/gradient_norm"):
+            gone = of_columns.vanished(gradient, *right)
+    return [of_columns.won(*right), gone, swings]
+
+
+def _last_values(columns: Columns) -> dict[str, float]:
+    """What the last rows say of the game's health."""
+    kinds = ("real_accuracy", "fake_accuracy", "real_sign", "gradient_norm")
+    return {
+        name: float(column.values[-1])
+        for name, column in columns.items()
+        if name.rpartition("/")[2] in kinds and len(column.values)
+    }
+
+
+def _present(found: Iterable[Finding | None]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in found if finding is not None)
+
+
+# --- the checkpoint -------------------------------------------------------------------------------
+
+
+def of_checkpoint(
+    record: Record,
+    columns: Columns,
+    *,
+    which: str | int,
+    member: int | None,
+    count: int,
+    batches: int,
+    jacobian: bool,
+) -> Part:
+    """What the model of a checkpoint tells: `count` of its samples, and what it says of `batches`
+    batches of known and of unknown examples.
+    """
+    subject = "what was learned"
+    if not record.saved:
+        return Part(unexamined={subject: "there is no checkpoint"})
+    trained = run_reader.load(record, which, member)
+    if trained.step < LEAST_STEPS:
+        why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
+        return Part(unexamined={subject: why})
+    try:
+        question = Question(record, trained, member, run_reader.splits(record))
+    except RunError as error:
+        return Part(unexamined={subject: str(error)})
+    parts = [of_samples(question, columns, count=count)]
+    if batches:
+        parts.append(of_verdicts(question, batches=batches))
+    if jacobian:
+        parts.append(of_local_game(question))
+    return merged(parts)
+
+
+def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
+    """What samples tell, beside real examples."""
+    record, trained = question.record, question.trained
+    if record.spec.inputs:
+        source = "images" if "a" in record.spec.inputs else "captions"
+        return Part(unexamined={"the samples": f"the model makes images of {source}"})
+    sides = run_reader.sides(question.splits, count)
+
+    def drawn(trained: TrainedModel) -> np.ndarray:
+        return sample_signals.rows(np.asarray(trained.sample(0, len(sides.known))))
+
+    def fails(kind: str) -> Callable[[TrainedModel], bool]:
+        def holds(earlier: TrainedModel) -> bool:
+            found = sample_signals.failing(drawn(earlier), sides)
+            return found is not None and found.kind == kind
+
+        return holds
+
+    now = drawn(trained)
+    found = sample_signals.failing(now, sides)
+    if found is not None:
+        since = question.first_step(fails(found.kind))
+        if found.kind == "collapsed":
+            since = min(since, alike_since(record, sides, until=trained.step) or since)
+        found = found._replace(since=since)
+    unsure = []
+    if sample_signals.poor(now, sides):
+        loss = str(getattr(record.config, "loss", ""))
+        given = [
+            run_reader.accuracies(columns, judge, loss) for judge in run_reader.judges(columns)
+        ]
+        unsure = [of_columns.blind(*right) for right in given if right is not None]
+    return Part(_present([found, *unsure]), sample_signals.numbers(now, sides))
+
+
+def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
+    """The first of the run's pictures, up to a step, since which their samples are alike; None
+    where there are no such pictures or the last are not.
+    """
+    limit = sample_signals.LIKENESS * mean_pairwise_distance(sides.known)
+    shown = ((s, images) for s, images in run_reader.pictured(record) if s <= until)
+    apart = ((s, mean_pairwise_distance(sample_signals.rows(images))) for s, images in shown)
+    alike = itertools.takewhile(lambda pair: pair[1] < limit, apart)
+    return min((step for step, _ in alike), default=None)
+
+
+def of_verdicts(question: Question, *, batches: int) -> Part:
+    """What the discriminators say of examples that they know, and of others."""
+    record, splits = question.record, question.splits
+    rows = record.plan[stages.made_at(record.plan, question.trained.step)].rows
+    one = [set(part.batch(seed=0, step=0, size=1)) for part in splits[:2]]
+    if one[0] != one[1]:
+        why = f"held-out examples lack {', '.join(sorted(one[0] - one[1]))}"
+        return Part(unexamined={"whether the discriminator overfits": why})
+
+    def said(trained: TrainedModel) -> list[dict[str, np.ndarray]]:
+        return run_reader.said(trained, splits[:2], rows=rows, batches=batches)
+
+    known, unknown = said(question.trained)
+    judges = [judge for judge in run_reader.judges(known) if judge in run_reader.judges(unknown)]
+    if not judges:
+        why = f"no discriminator is asked in the steps after {question.trained.step}"
+        return Part(unexamined={"whether the discriminator overfits": why})
+    found, seen = [], {}
+    for judge in judges:
+        real, fake = f"{judge}/real_logit", f"{judge}/fake_logit"
+        sign = f"{judge}/real_sign"
+
+        def verdict(
+            said: list[dict[str, np.ndarray]], real=real, fake=fake, sign=sign
+        ) -> Finding | None:
+            known, unknown = said
+            if not {real, fake} <= known.keys() or real not in unknown:
+                return None  # before its first turn
+            return overfitting_signal.overfits(
+                known[real], unknown[real], known[fake], signs=known.get(sign)
+            )
+
+        seen[f"{real}, known"] = float(known[real].mean())
+        seen[f"{real}, unknown"] = float(unknown[real].mean())
+        seen[fake] = float(known[fake].mean())
+        if sign in known:
+            seen[f"{sign}, known"] = float(known[sign].mean())
+        finding = verdict([known, unknown])
+        if finding is not None:
+            since = question.first_step(lambda t, verdict=verdict: verdict(said(t)) is not None)
+            found.append(finding._replace(since=since))
+    return Part(tuple(found), seen)
+
+
+def of_local_game(question: Question) -> Part:
+    """The game's Jacobian on one batch, in numbers and in words: no finding rests on it."""
+    record, trained = question.record, question.trained
+    rows = record.plan[stages.made_at(record.plan, trained.step)].rows
+    batch = question.splits.train.batch(seed=trained.config.seed, step=trained.step, size=rows)
+    gan = run_reader.without_shared_noise(record, trained.step)
+    field, params = stability.field(gan, trained.state, batch)
+    try:
+        local = stability.jacobian(field, params)
+    except ValueError as error:
+        return Part(unexamined={"the game's Jacobian": str(error)})
+    return of_local.examined(local, of_local.play(record.config, list(params)))

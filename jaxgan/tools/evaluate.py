@@ -1,0 +1,122 @@
+"""Measures what a run has learned, against the images it learned from or those held out from it.
+
+    jaxgan evaluate RUN
+    jaxgan evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
+
+Without --inception, the embedded classifier of garments gives the features, and every number that
+comes from them is called proxy: it ranks models of garments and compares with no published one.
+Every number is printed with all that it depends on; the run is not written to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from jaxgan.runs.config import MetricName
+from jaxgan.tools import command
+
+if TYPE_CHECKING:
+    from jaxgan.data import Dataset
+    from jaxgan.runs.trained_model import TrainedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(command.OfRun):
+    """What to measure."""
+
+    metrics: tuple[MetricName, ...] = ("fid", "kid", "prdc")
+    """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
+    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs."""
+    samples: int = 10_000
+    """How many images to draw; numbers of different counts do not compare."""
+    split: Literal["train", "held_out"] = "train"
+    """The real images to compare with."""
+    inception: pathlib.Path | None = None
+    """The weights of FID's Inception, .pth or .safetensors; default: the proxy."""
+    sha256: str | None = None
+    """What the sha256 of these weights begins with, where their name does not end in it."""
+    seed: int = 0
+    """Of the samples."""
+    cache: bool = True
+    """Keep the statistics of the real images in the user's cache folder."""
+    json: bool = False
+    """Print the numbers and their settings as JSON."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what went wrong is one sentence on stderr."""
+
+    def tell(config: Config) -> None:
+        report = evaluate(config)
+        print(json.dumps(report, indent=2) if config.json else text(report))
+
+    return command.answer(
+        Config, tell, module="jaxgan.tools.evaluate", description=__doc__, arguments=arguments
+    )
+
+
+def evaluate(config: Config) -> dict[str, Any]:
+    """The numbers of the run and what they depend on, in JSON's types.
+
+    Raises RunError where there is no such run or checkpoint, or the data have changed since, and
+    ValueError where the data or the weights cannot be used.
+    """
+    from jaxgan.metrics import evaluation, statistics_cache
+
+    trained = config.load()
+    scores = evaluation.evaluator(
+        evaluation.chosen(config.metrics),
+        images(config, trained),
+        extractor=evaluation.extractor_of(config.inception, sha256=config.sha256),
+        samples=config.samples,
+        seed=config.seed,
+        cache=statistics_cache.folder() if config.cache else None,
+    )(trained.sample)
+    return {
+        "run": str(config.run),
+        "step": trained.step,
+        "model's seed": trained.config.seed,
+        "numbers": scores.numbers,
+        "warnings": list(scores.warnings),
+        "settings": {"split": config.split, **scores.settings},
+    }
+
+
+def images(config: Config, model: TrainedModel) -> Dataset:
+    """The real images to compare with.
+
+    Raises RunError where the data are no longer those of the run, and ValueError where the model
+    does not draw such images by itself.
+    """
+    from jaxgan.metrics import evaluation
+    from jaxgan.runs import trained_model
+
+    splits = trained_model.data_of(config.run, model.config)
+    chosen = splits.train if config.split == "train" else splits.held_out
+    return evaluation.images_of(chosen, model.gan)
+
+
+def text(report: Mapping[str, Any]) -> str:
+    """The report for reading: the numbers first, then what they depend on."""
+    from jaxgan.metrics import evaluation
+
+    settings = report["settings"]
+    lines = [
+        f"{settings['generated']['images']} samples of {report['run']} after {report['step']} "
+        f"steps, against {settings['real']['images']} images of {settings['real']['data']} "
+        f"({settings['split']})"
+    ]
+    width = max(map(len, report["numbers"])) + 2
+    for name, value in report["numbers"].items():
+        lines.append(f"  {name.replace('_', ' '):{width}s}{value:12.6g}")
+    lines += [f"beware: {warning}" for warning in report["warnings"]]
+    return "\n".join(lines + evaluation.listed(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

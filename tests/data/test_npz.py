@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from jaxgan import data
+from jaxgan.data.readers import npz
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 3), np.uint8)
+LABELS = np.arange(60) % 4
+
+
+def load(path, **options) -> data.Splits:
+    return data.load(f"npz:{path}", **options)
+
+
+def test_images_labels_and_names_are_those_of_the_archive(make_archive):
+    path = make_archive(images=IMAGES, labels=LABELS, classes=["a", "b", "c", "d"])
+    train, held_out, notes = load(path)
+    assert train.classes == ("a", "b", "c", "d") and train.shape == (6, 5, 3)
+    stored = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
+    found = {
+        image.tobytes(): label
+        for side in (train, held_out)
+        for image, label in zip(side.images, side.labels, strict=True)
+    }
+    assert found == stored and len(train) + len(held_out) == 60
+    assert notes == (
+        f"Held out are {len(held_out)} of 60 images, the fraction 0.1 by a hash of the name.",
+    )
+
+
+def test_labels_without_names_are_named_by_their_numbers(make_archive):
+    assert load(make_archive(images=IMAGES, labels=LABELS)).train.classes == ("0", "1", "2", "3")
+
+
+def test_labels_may_be_left_out_and_one_channel_needs_no_axis(make_archive):
+    splits = load(make_archive(images=IMAGES[..., 0]))
+    assert splits.train.labels is None and splits.train.shape == (6, 5, 1)
+
+
+def test_appended_rows_never_move_a_row_to_the_other_side(make_archive):
+    few = load(make_archive(images=IMAGES[:40]))
+    many = load(make_archive(images=IMAGES))
+    for before, after in zip(few[:2], many[:2], strict=True):
+        assert np.array_equal(after.images[: len(before)], before.images)
+
+
+def test_a_list_names_rows(make_archive, tmp_path):
+    (tmp_path / "rows.txt").write_text("3\n17\n")
+    splits = load(make_archive(images=IMAGES), holdout=tmp_path / "rows.txt")
+    assert np.array_equal(splits.held_out.images, IMAGES[[3, 17]])
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "words"), [(1.0, 0.0, "[0, 1]"), (2.0, -1.0, "[-1, 1]")]
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_in_a_known_range_are_stored_as_the_levels_they_stand_for(
+    make_archive, scale, shift, words, dtype
+):
+    floats = (IMAGES / 255.0 * scale + shift).astype(dtype)
+    splits = load(make_archive(images=floats), holdout=0.5)
+    whole = load(make_archive(images=IMAGES), holdout=0.5)
+    assert np.array_equal(splits.train.images, whole.train.images)
+    assert f"taken as {words} and rounded to 256 levels" in splits.notes[0]
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_floats_become_levels_in_little_more_memory_than_is_counted(low, monkeypatch):
+    monkeypatch.setattr(npz, "_PIECE", npz._PIECE // 16)
+    images = np.random.default_rng(0).uniform(low, 1, (200, 32, 32, 3)).astype(np.float32)
+    tracemalloc.start()
+    levels, _ = npz._as_uint8(images, "images", name="set")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * levels.nbytes  # the images themselves were there before
+    assert np.array_equal(levels, data.to_uint8(images if low else 2 * images - 1))
+
+
+def test_damage_is_counted_and_placed_over_all_pieces(make_archive, monkeypatch):
+    monkeypatch.setattr(npz, "_PIECE", 200)
+    images = IMAGES / np.float32(255)
+    whole = load(make_archive(images=IMAGES)).train.images
+    assert np.array_equal(load(make_archive(images=images)).train.images, whole)
+    images[[37, 50], 0, 0, 0] = np.nan, np.inf
+    with pytest.raises(data.DataError, match=r"2 values .* the first in image 37;"):
+        load(make_archive(images=images))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+def test_any_channel_count_is_kept_and_resized(make_archive, channels):
+    images = np.random.default_rng(1).integers(0, 256, (20, 6, 5, channels), np.uint8)
+    splits = load(make_archive(images=images), resolution=(4, 8), holdout=0.5)
+    assert splits.train.shape == (4, 8, channels)
+
+
+def test_channels_are_converted_where_that_is_possible(make_archive):
+    assert load(make_archive(images=IMAGES), channels=1).train.shape == (6, 5, 1)
+
+
+def test_large_headers_are_read_too(make_archive, tmp_path):
+    """A compressed archive, written in version 2 of the format."""
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, images=IMAGES)
+    assert sum(map(len, load(path)[:2])) == 60

@@ -1,0 +1,39 @@
+"""The bits are JAX's own, and their program has no loop."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.kernels import threefry
+
+# Known answers of Threefry-2x32 with 20 rounds: key, counter, result (Random123's test vectors).
+ANSWERS = [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+]
+
+
+@pytest.mark.parametrize("key, counter, expected", ANSWERS)
+def test_the_known_answers_of_the_generator(key, counter, expected):
+    words = [jnp.uint32(word) for word in (*key, *counter)]
+    assert tuple(int(word) for word in threefry.threefry2x32(*words)) == expected
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (7, 3), (2, 1025)])
+def test_draws_are_those_of_jax_on_any_platform(shape):
+    """The published bits of a key, as JAX's own definition gives them."""
+    draws = jax.random.bits(jax.random.key(42), shape)
+    k0, k1 = (jnp.uint32(word) for word in np.asarray(jax.random.key_data(jax.random.key(42))))
+    count = jnp.arange(max(1, int(np.prod(shape))), dtype=jnp.uint32)
+    same = jnp.zeros_like(count)
+    high, low = threefry.threefry2x32(k0 + same, k1 + same, same, count)
+    np.testing.assert_array_equal(np.asarray(draws).ravel(), np.asarray(high ^ low))
+
+
+def test_a_draw_compiles_without_a_loop():
+    compiled = jax.jit(lambda key: jax.random.normal(key, (64,))).lower(jax.random.key(0)).compile()
+    assert " while(" not in compiled.as_text()

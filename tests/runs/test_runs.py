@@ -1,0 +1,281 @@
+"""What a run leaves behind, how it starts from others, and how it stops."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import types
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxgan
+from jaxgan import files
+from jaxgan.runs import checkpoint, command_line, experiments, run_directory, setup
+from jaxgan.runs.errors import RunError, RunStopped
+from tests import toy_experiment, toy_runs
+
+
+def test_the_record_says_what_was_run_on_what_and_where(finished, data):
+    record = json.loads((finished / "config.json").read_text())
+    assert record["experiment"]["module"] == "tests.toy_experiment"
+    assert record["config"]["data"] == data
+    assert set(record["config"]) == {f.name for f in dataclasses.fields(toy_experiment.Config)}
+    assert record["data"]["shape"] == [4, 4, 1]
+    assert record["data"]["classes"] == ["0", "1", "2"]
+    assert len(record["data"]["digest"]) == 64
+    assert record["environment"]["versions"]["jax"] == jax.__version__
+    assert record["environment"]["versions"]["jaxgan"] == jaxgan.__version__
+    assert record["environment"]["device"].startswith("8 x ")
+    assert "revision" in record["environment"]
+    assert f"jax {jax.__version__}" in (finished / "log.txt").read_text()
+
+
+def test_a_run_leaves_metrics_events_samples_and_checkpoints(finished):
+    assert [row["step"] for row in toy_runs.rows(finished)] == [5, 10, 15, 20, 24]
+    for line in (finished / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        assert {"discriminator/loss", "generator/loss", "images_per_second"} <= row.keys()
+        assert all(np.isfinite(value) for value in row.values())
+    assert len(list(finished.glob("events.out.tfevents.*"))) == 1
+    assert sorted(p.name for p in (finished / "samples").iterdir()) == ["000000.png", "000024.png"]
+    assert checkpoint.steps_in(finished / "checkpoints") == [8, 16, 24]
+    assert not (finished / run_directory.LOCK).exists()
+
+
+def prepared(**fields):
+    config = toy_experiment.Config(**fields)
+    experiment = experiments.of(toy_experiment)
+    return setup.task(experiment, config, found=None, report=pytest.fail)
+
+
+@pytest.mark.parametrize(("per_call", "shape"), [(1, (16, 4, 4, 1)), (3, (3, 16, 4, 4, 1))])
+def test_a_step_takes_the_rows_that_the_experiment_asks_for(per_call, shape, data):
+    task = prepared(data=data, n_critic=2, steps_per_call=per_call)
+    batch = task.batches(6)
+    assert batch["image"].shape == shape
+    expected = task.splits.train.batch(seed=0, step=6, size=16)
+    for name, values in batch.items():
+        first = values if per_call == 1 else values[0]
+        np.testing.assert_array_equal(first, expected[name])
+        assert len(values.sharding.device_set) == 8
+
+
+@pytest.mark.parametrize(("mode", "per_call"), [("shard_map", 5), ("pmap", 1)])
+def test_every_way_of_running_on_devices_gives_the_same_training(
+    mode, per_call, finished, data, tmp_path
+):
+    toy_runs.train(tmp_path, data=data, steps=10, parallel=mode, steps_per_call=per_call)
+    expected = toy_runs.rows(finished)[:2]
+    for row, reference in zip(toy_runs.rows(tmp_path), expected, strict=True):
+        assert row == pytest.approx(reference, rel=1e-3, abs=1e-4)
+
+
+def test_samples_are_drawn_by_the_data_where_the_experiment_has_no_picture_of_its_own(
+    data, tmp_path
+):
+    plain = types.ModuleType("plain")
+    plain.Config, plain.build = toy_experiment.Config, toy_experiment.build
+    plain.__file__ = __file__
+    config = toy_experiment.Config(steps=1, data=data, workdir=str(tmp_path), cache=False)
+    command_line.train(plain, config)
+    assert Image.open(tmp_path / "samples" / "000001.png").size == (16 * 56, 16 * 50)
+
+
+def test_a_profile_is_a_trace_that_tensorboard_and_perfetto_open(data, tmp_path, capsys):
+    toy_runs.train(tmp_path, data=data, steps=5, profile=2)
+    assert "traced 2 calls" in capsys.readouterr().out
+    traces = [path.name for path in (tmp_path / "profile").rglob("*")]
+    assert any(name.endswith(".xplane.pb") for name in traces)
+    assert "perfetto_trace.json.gz" in traces
+
+
+@pytest.mark.parametrize(("steps", "said"), [(2, "nothing was traced"), (4, "traced 2 calls")])
+def test_a_run_too_short_for_its_profile_says_so(steps, said, data, tmp_path, capsys):
+    toy_runs.train(tmp_path, data=data, steps=steps, profile=50)
+    assert said in capsys.readouterr().out
+
+
+def test_overwrite_deletes_what_the_run_made_and_nothing_else(finished, data, tmp_path):
+    toy_runs.train(tmp_path, data=data, seed=3, sample_every=4, profile=1)
+    mine = {tmp_path / "notes.md", tmp_path / "samples" / "favorite.jpg"}
+    for file in mine:
+        file.write_text("mine")
+    toy_runs.train(tmp_path, data=data, overwrite=True)
+    toy_runs.assert_same(finished, tmp_path)
+    theirs = {file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()} - {
+        file.relative_to(tmp_path) for file in mine
+    }
+    ours = set(toy_runs.snapshot(finished))
+
+    def names(files):
+        return {p for p in files if "checkpoints" not in p.parts and "events" not in p.name}
+
+    assert names(theirs) == names(ours)
+    assert len(list(tmp_path.glob("events*"))) == 1
+    assert all(file.read_text() == "mine" for file in mine)
+
+
+def test_overwrite_deletes_nothing_where_the_new_run_cannot_start(data, tmp_path):
+    toy_runs.train(tmp_path, data=data, steps=2)
+    before = toy_runs.snapshot(tmp_path)
+    with pytest.raises(RunError, match="the width is 0"):
+        toy_runs.train(tmp_path, data=data, steps=2, width=0, overwrite=True)
+    assert toy_runs.snapshot(tmp_path) == before
+
+
+def test_init_from_takes_weights_and_averages_but_no_optimizer_and_no_step(finished, data):
+    task = prepared(data=data, init_from=str(finished), seed=5)
+    arrays, _ = checkpoint.to_arrays(task.state)
+    source = toy_runs.arrays(finished)
+    for name, array in arrays.items():
+        kind = name.split("/")[2] if name.startswith("players/") else name.split("/")[0]
+        if kind in ("params", "variables", "ema"):
+            np.testing.assert_array_equal(array, source[name], err_msg=name)
+        elif kind == "opt_state":
+            assert not array.any(), name
+    assert arrays["step"] == 0
+    assert not np.array_equal(arrays["rng"], source["rng"])
+
+
+def test_a_run_begins_with_what_the_experiment_makes_of_the_training_data(
+    finished, data, monkeypatch
+):
+    def begin(state, train):
+        params = state["generator"].params
+        bias = jnp.asarray(train.float_images().mean(axis=0).ravel())
+        last = {**params["Dense_1"], "bias": bias}
+        return state.with_params({"generator": {**params, "Dense_1": last}})
+
+    name = "players/generator/params/Dense_1/bias"
+    before, _ = checkpoint.to_arrays(prepared(data=data).state)
+    monkeypatch.setattr(toy_experiment, "begin", begin, raising=False)
+    task = prepared(data=data)
+    now, _ = checkpoint.to_arrays(task.state)
+    train: Any = task.splits.train
+    expected = train.float_images().mean(axis=0).ravel()
+    assert [other for other in now if not np.array_equal(now[other], before[other])] == [name]
+    np.testing.assert_array_equal(now[name], expected)
+    several, _ = checkpoint.to_arrays(prepared(data=data, seeds=2).state)
+    np.testing.assert_array_equal(several[name], [expected, expected])
+    taken, _ = checkpoint.to_arrays(prepared(data=data, init_from=str(finished)).state)
+    np.testing.assert_array_equal(taken[name], toy_runs.arrays(finished)[name])
+
+
+def test_a_run_that_goes_on_does_not_begin_again(finished, data, monkeypatch):
+    monkeypatch.setattr(toy_experiment, "begin", pytest.fail, raising=False)
+    found = checkpoint.latest(finished / "checkpoints", report=pytest.fail)
+    assert found is not None
+    experiment = experiments.of(toy_experiment)
+    config = toy_experiment.Config(data=data)
+    task = setup.task(experiment, config, found=found, report=pytest.fail)
+    assert int(task.state.step) == found.step
+
+
+def test_a_run_that_goes_on_to_another_end_says_so_where_its_step_sizes_fall_to_it(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(toy_experiment.Config, "falls_to_the_end", True)
+    for steps in (8, 13):
+        toy_runs.train(tmp_path, data=data, steps=steps)
+    log = (tmp_path / "log.txt").read_text()
+    assert (
+        log.count("beware: step sizes fall to the run's end, which was step 8 and now is 13") == 1
+    )
+    record = {"config": {"steps": 8}}
+    assert setup.notes_on_the_end(toy_experiment.Config(steps=8), record) == []
+    monkeypatch.undo()
+    assert setup.notes_on_the_end(toy_experiment.Config(steps=13), record) == []
+
+
+def test_init_from_leaves_what_does_not_fit_fresh_and_says_what(finished, data):
+    note = prepared(data=data, init_from=str(finished), width=9).notes[-1]
+    assert note.startswith(f"started from step 24 of {finished}: took ")
+    assert "fresh (" in note
+    assert "players/generator/params/Dense_0/kernel" in note
+    with pytest.raises(RunError, match="nothing in it has a name and shape of this model"):
+        setup.start_from(
+            prepared(data=data).state.replace(players={}, ema={}), finished, report=pytest.fail
+        )
+
+
+def test_init_from_needs_a_checkpoint(finished, data, tmp_path):
+    (tmp_path / "config.json").write_text((finished / "config.json").read_text())
+    with pytest.raises(RunError, match="has no checkpoint yet"):
+        prepared(data=data, init_from=str(tmp_path))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_exact_step(data, tmp_path, capsys):
+    flags = ["--break-at", "18", "--steps-per-call", "4", "--log-every", "100", "--no-cache"]
+    workdir = ["--workdir", str(tmp_path), "--data", data]
+    assert command_line.command(toy_experiment, [*workdir, *flags]) == 1
+    error = capsys.readouterr().err
+    assert "error: discriminator/loss is nan at step 18 (and with it" in error
+    assert f"The last whole checkpoint is that of step 16 in {tmp_path}/checkpoints" in error
+    assert f"--init-from {tmp_path}" in error
+    assert checkpoint.steps_in(tmp_path / "checkpoints") == [8, 16]
+    rescued = toy_runs.train(tmp_path / "rescued", data=data, init_from=str(tmp_path), steps=2)
+    assert len(toy_runs.rows(rescued)) == 1
+
+
+def test_a_run_that_breaks_before_its_first_checkpoint_is_not_to_be_started_from(data, tmp_path):
+    with pytest.raises(RunStopped) as stopped:
+        toy_runs.train(tmp_path, data=data, break_at=3, steps_per_call=1)
+    said = str(stopped.value)
+    assert said.endswith("no checkpoint to return to. Start a new run with other settings")
+    assert "--init-from" not in said
+
+
+def test_a_state_that_is_not_finite_is_not_saved_though_every_metric_is(
+    data, tmp_path, monkeypatch
+):
+    build = toy_experiment.build
+
+    def broken(config, spec, *, axis_name=None):
+        gan = build(config, spec, axis_name=axis_name)
+
+        def step(state, batch):
+            state, metrics = gan.step(state, batch)
+            norm = jax.numpy.where(state.step == 13, jax.numpy.inf, state.extra["norm"])
+            return state.replace(extra={"norm": norm}), metrics
+
+        return gan._replace(step=step)
+
+    monkeypatch.setattr(toy_experiment, "build", broken)
+    with pytest.raises(RunStopped, match=r"state after step 16 is not finite, extra/norm.* step 8"):
+        toy_runs.train(tmp_path, data=data)
+    assert checkpoint.steps_in(tmp_path / "checkpoints") == [8]
+    last = (tmp_path / "log.txt").read_text().splitlines()[-1]
+    assert last.startswith("error: the state after step 16 is not finite")
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_stops_the_run_in_one_sentence_and_it_goes_on_when_there_is_room(
+    finished, data, tmp_path, capsys
+):
+    toy_runs.train(tmp_path, data=data, steps=10)
+    metrics = tmp_path / "metrics.jsonl"
+    kept = metrics.read_text()
+    cut = files.write_whole
+
+    def fill(path, content):
+        cut(path, content)
+        if path.name == metrics.name:
+            path.unlink()
+            path.symlink_to("/dev/full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_directory, "write_whole", fill)
+        arguments = ["--workdir", str(tmp_path), "--steps", "24"]
+        assert command_line.command(toy_experiment, arguments) == 1
+    error = capsys.readouterr().err
+    assert error == f"error: {metrics} cannot be written to: no space left on device\n"
+    metrics.unlink()
+    metrics.write_text(kept)
+    toy_runs.train(tmp_path, data=data)
+    toy_runs.assert_same(finished, tmp_path)

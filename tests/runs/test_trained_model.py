@@ -1,0 +1,141 @@
+"""The model that a run gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgan
+from jaxgan.runs import trained_model
+from jaxgan.runs.config import DataSpec
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import command
+from tests import toy_experiment, toy_runs
+
+
+@pytest.fixture(scope="module")
+def model(finished):
+    return jaxgan.load(finished)
+
+
+def test_a_model_knows_what_it_was_trained_with(model, finished, data):
+    assert model.step == 24
+    assert model.spec == DataSpec((4, 4, 1), ("0", "1", "2"))
+    assert model.config == toy_experiment.Config(workdir=str(finished), data=data, cache=False)
+    assert int(model.state.step) == 24
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 130])
+def test_a_sample_depends_on_the_key_and_its_place_not_on_how_many(model, n):
+    many = np.asarray(model.sample(jax.random.key(7), 200))
+    some = np.asarray(model.sample(7, n))
+    assert some.shape == (n, 4, 4, 1)
+    np.testing.assert_array_equal(some, many[:n])
+    assert len(np.unique(many.reshape(200, -1), axis=0)) == 200
+
+
+def test_samples_are_drawn_by_the_average(model):
+    params = {"generator": jax.tree.map(lambda x: 0 * x, model.state["generator"].params)}
+    last = dataclasses.replace(model, state=model.state.with_params(params))
+    np.testing.assert_array_equal(last.sample(0, 3), model.sample(0, 3))
+    assert np.std(model.sample(0, 3)) > 0
+
+
+def test_conditions_are_one_for_all_or_one_each(model):
+    def sample(state, keys, label=None):
+        size = len(keys)
+        label = jax.numpy.arange(size) % 3 if label is None else label
+        return jax.numpy.broadcast_to(label[:, None], (size, 2))
+
+    labeled = dataclasses.replace(model, gan=model.gan._replace(sample=sample))
+    n = 150
+    assert (labeled.sample(0, n, label=2) == 2).all()
+    each = np.arange(n)
+    np.testing.assert_array_equal(labeled.sample(0, n, label=each)[:, 0], each)
+    np.testing.assert_array_equal(labeled.sample(0, n)[:, 0], each % 3)
+    assert labeled.sample(0, 0, label=[]).shape == (0, 2)
+    with pytest.raises(ValueError, match="'label' has 3 entries for 150 samples"):
+        labeled.sample(0, n, label=[1, 2, 3])
+    with pytest.raises(ValueError, match="-1 samples"):
+        labeled.sample(0, -1)
+
+
+def test_the_checkpoint_can_be_chosen(finished):
+    assert jaxgan.load(finished, checkpoint=8).step == 8
+    with pytest.raises(RunError, match=r"no checkpoint 9; .* \[8, 16, 24\]"):
+        jaxgan.load(finished, checkpoint=9)
+    with pytest.raises(RunError, match="watched no metric"):
+        jaxgan.load(finished, checkpoint="best")
+    with pytest.raises(RunError, match="no checkpoint 'newest'"):
+        jaxgan.load(finished, checkpoint="newest")
+
+
+def test_a_number_of_steps_may_be_a_word_of_a_command_line(finished):
+    assert jaxgan.load(finished, checkpoint="8").step == 8
+    with pytest.raises(RunError, match="no checkpoint 9;"):
+        jaxgan.load(finished, checkpoint="9")
+
+
+def test_of_several_models_one_must_be_named_in_the_words_of_the_caller(tmp_path):
+    several = toy_runs.recorded(tmp_path / "run", seed=3, seeds=2)
+    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, seed=3$"):
+        jaxgan.load(several)
+    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, --member 3$"):
+        command.OfRun(several).load()
+    with pytest.raises(RunError, match="no model of seed 5; it has the seeds 3, 4"):
+        command.OfRun(several, member=5).load()
+    with pytest.raises(RunError, match="has no checkpoint yet"):
+        command.OfRun(several, member=4).load()
+
+
+def test_the_data_of_a_run_are_those_it_learnt_from(tmp_path):
+    archive = tmp_path / "images.npz"
+    path = toy_runs.train(tmp_path / "run", data=toy_runs.images(archive), steps=8)
+    model = jaxgan.load(path)
+    assert (
+        len(trained_model.data_of(path, model.config).train)
+        + len(trained_model.data_of(path, model.config).held_out)
+        == 44
+    )
+    toy_runs.images(archive, seed=1)
+    with pytest.raises(RunError, match=r"run, npz:.*, have changed since it was trained; bring"):
+        trained_model.data_of(path, model.config)
+    archive.unlink()
+    with pytest.raises(RunError, match="is not there: check the path"):
+        trained_model.data_of(path, model.config)
+
+
+def test_what_is_no_run_is_not_loaded(tmp_path):
+    with pytest.raises(RunError, match="is no run directory"):
+        jaxgan.load(tmp_path)
+
+
+def test_a_model_that_a_script_trained_in_another_process_needs_the_script_but_no_data(tmp_path):
+    data = toy_runs.images(tmp_path / "images.npz")
+    script = tmp_path / "my_gan.py"
+    script.write_text((toy_runs.ROOT / "tests" / "toy_experiment.py").read_text())
+    workdir = tmp_path / "run"
+    environment = {**os.environ, "PYTHONPATH": str(toy_runs.ROOT)}
+    subprocess.run(
+        [sys.executable, script, "--workdir", workdir, "--data", data, "--steps", "1"],
+        env={**environment, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        cwd=tmp_path,
+        check=True,
+        timeout=120,
+        capture_output=True,
+    )
+    assert list((tmp_path / "cache" / "jaxgan" / "compiled").iterdir())
+    (tmp_path / "images.npz").unlink()
+    images = jaxgan.load(workdir).sample(0, 2)
+    assert images.shape == (2, 4, 4, 1)
+    assert images.dtype == np.float32
+    assert np.abs(images).max() <= 1
+    script.unlink()
+    with pytest.raises(RunError, match=r"my_gan.py of this run cannot be found"):
+        jaxgan.load(workdir)

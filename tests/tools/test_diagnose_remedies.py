@@ -1,0 +1,119 @@
+"""The advice of diagnosis names nothing that does not exist, and nothing that a run has already."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+
+import pytest
+
+import experiments
+from experiments import dcgan, vanilla, wgan_gp
+from jaxgan.runs import command_line
+from jaxgan.runs import experiments as found_experiments
+from jaxgan.runs.config import RunConfig
+from jaxgan.tools import diagnosis
+from jaxgan.tools.diagnosis import remedies
+
+ALL = [(kind, remedy) for kind, some in remedies.REMEDIES.items() for remedy in some]
+
+
+def every_config():
+    """The defaults of every experiment that trains."""
+    for entry in pkgutil.iter_modules(experiments.__path__):
+        if entry.ispkg:
+            continue
+        module = importlib.import_module(f"experiments.{entry.name}")
+        config = getattr(module, "Config", None)
+        if config is not None and issubclass(config, RunConfig):
+            yield entry.name, config()
+
+
+CONFIGS = dict(every_config())
+
+
+def does(kind, config, **seen):
+    return [remedy.do for remedy in remedies.against(kind, config, seen)]
+
+
+DISTINCT = list(dict.fromkeys(remedy for _, remedy in ALL))
+
+
+@pytest.mark.parametrize("remedy", DISTINCT, ids=lambda remedy: remedy.do)
+def test_what_is_recommended_exists(remedy):
+    if remedy.do.startswith("python -m "):
+        assert remedy.do.removeprefix("python -m experiments.") in CONFIGS
+    elif remedy.do.startswith("--"):
+        field = remedies.flag_of(remedy)
+        having = [name for name, config in CONFIGS.items() if hasattr(config, field)]
+        assert having
+        if " " in remedy.do:
+            module = importlib.import_module(f"experiments.{having[0]}")
+            parsed = command_line.parse(found_experiments.of(module), remedy.do.split())
+            assert str(getattr(parsed, field)) == str(
+                type(getattr(parsed, field))(remedy.do.split()[1])
+            )
+    else:
+        module, _, name = remedy.do.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
+    config = CONFIGS[name]
+    fields = {field.name for field in dataclasses.fields(config)}
+    for kind in remedies.REMEDIES:
+        advice = remedies.against(kind, config, {})
+        assert advice
+        for remedy in advice:
+            assert "{" not in remedy.why
+            if remedy.do.startswith("--"):
+                assert remedies.flag_of(remedy) in fields
+
+
+def test_every_kind_of_finding_has_remedies():
+    kinds = {"collapsed", "modes lost", "won", "overfits", "vanished", "exploded"}
+    assert set(remedies.REMEDIES) == kinds | {"not finite", "blind", "oscillating"}
+    assert diagnosis.__doc__
+
+
+def test_what_a_run_has_already_is_not_recommended():
+    assert "--real-label 0.9" in does("won", dcgan.Config())
+    assert "--real-label 0.9" not in does("won", dcgan.Config(real_label=0.9))
+    assert "--real-label 0.9" not in does("won", dcgan.Config(loss="hinge"))
+    assert "--augment ada" in does("overfits", dcgan.Config())
+    assert "--augment ada" not in does("overfits", dcgan.Config(augment="diff"))
+    assert "--augment ada" not in does("overfits", vanilla.Config())
+    assert "--loss non_saturating" in does("vanished", vanilla.Config(loss="minimax"))
+    assert "--loss non_saturating" not in does("vanished", vanilla.Config())
+    assert "--order alternate" in does("oscillating", vanilla.Config(order="simultaneous"))
+    assert "--order alternate" not in does("oscillating", vanilla.Config())
+
+
+def test_a_run_is_to_go_on_from_its_last_checkpoint_only_where_it_has_one():
+    assert "--init-from" in does("not finite", dcgan.Config(), checkpoints=2)
+    assert "--init-from" not in does("not finite", dcgan.Config(), checkpoints=0)
+
+
+def test_adaptive_augmentation_is_recommended_only_where_it_would_act():
+    assert "--augment ada" in does("overfits", dcgan.Config(), r_t=0.9)
+    assert "--augment ada" not in does("overfits", dcgan.Config(), r_t=0.5)
+    assert "--augment diff" in does("overfits", dcgan.Config(), r_t=0.5)
+
+
+def test_another_experiment_is_recommended_only_where_it_can_take_the_data():
+    command = "python -m experiments.wgan_gp"
+    assert command in does("won", dcgan.Config())
+    assert command not in does("won", vanilla.Config(data="ring"))
+    assert command not in does("collapsed", wgan_gp.Config())
+
+
+def test_step_sizes_are_recommended_by_which_player_is_slower():
+    slow = vanilla.Config(generator_learning_rate=1e-5, discriminator_learning_rate=1e-3)
+    assert "--generator-learning-rate" in does("won", slow)
+    assert "--generator-learning-rate" not in does("collapsed", slow)
+    fast = vanilla.Config(generator_learning_rate=1e-2)
+    assert "--generator-learning-rate" not in does("won", fast)
+    (told,) = [r for r in remedies.against("collapsed", fast, {}) if r.do.startswith("--generator")]
+    assert told.why == "lower it from 0.01, below the discriminator's"
