@@ -2,7 +2,8 @@
 garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
 
     python -m experiments.bigan
-    python -m experiments.evaluation.encodings RUN      # what its encoder keeps of images and their classes
+    # what its encoder keeps of images and their classes
+    python -m experiments.evaluation.encodings RUN
 
 On 2 CPU cores, 5000 steps at 830 images/s: 6 minutes. G(E(x)) keeps the class of 65.1 % of 2,000
 held-out images, and those of one label differ from each other, on average, at least 0.81 times as

@@ -5,8 +5,8 @@
     python -m experiments.tables cures          # all pieces, measured on both
     python -m experiments.tables ring_grid      # those that papers have compared
 
-`experiments/networks/plane.py` says what each piece is. The defaults are a cut of the papers' protocol,
-which takes 25,000 steps of 512 examples (`--preset paper`).
+`experiments/networks/plane.py` says what each piece is. The defaults are a cut of the papers'
+protocol, which takes 25,000 steps of 512 examples (`--preset paper`).
 """
 
 from __future__ import annotations

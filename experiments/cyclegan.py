@@ -1,7 +1,8 @@
 """CycleGAN (Zhu et al. 2017): between drawings and garments, without pairs; any two domains.
 
     python -m experiments.cyclegan
-    python -m experiments.evaluation.garment_translations RUN --beside OTHER     # the score, beside another run
+    # the score, beside another run
+    python -m experiments.evaluation.garment_translations RUN --beside OTHER
     jaxgan translate RUN drawings/ --out garments/        # --source b for the other way
 
 By default it sees drawings of one half of the embedded garments and photographs of the other half.

@@ -1,7 +1,8 @@
 """DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
 
     python -m experiments.dcgan
-    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
+    # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN
 
 On 2 CPU cores, 9000 steps at 1,200 to 1,400 images a second where nothing else runs: 7 minutes. Of
 2,000 samples at least 2 % fall in each of 8 classes at the classifier's confidence of 0.9 or more

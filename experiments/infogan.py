@@ -1,7 +1,7 @@
 """InfoGAN (Chen et al. 2016): codes of the generator that come to mean something, without labels.
 
     python -m experiments.infogan --data tfds:mnist
-    python -m experiments.evaluation.infogan_codes RUN      # how well the first code knows the classes
+    python -m experiments.evaluation.infogan_codes RUN  # how well the first code knows the classes
 
 On 2 CPU cores, the authors' 5,000 updates on MNIST at 516 images a second: 21 minutes. The first
 code, one value for each digit, then gives the right class to 74.3, 89.0 and 85.3 % of the test

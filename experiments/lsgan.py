@@ -2,7 +2,8 @@
 photographs, or any images.
 
     python -m experiments.lsgan
-    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
+    # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN
 
 It takes as long as `experiments.dcgan`, whose program it is but for the loss. Of 2,000 samples
 after the 9000 steps, at least 2 % fall in each of 6 classes at the classifier's confidence of 0.9,

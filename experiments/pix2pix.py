@@ -1,7 +1,8 @@
 """Pix2Pix (Isola et al. 2017): from drawings to garments, from pairs; any pairs of images.
 
     python -m experiments.pix2pix
-    python -m experiments.evaluation.garment_translations RUN --beside OTHER     # the score, beside another run
+    # the score, beside another run
+    python -m experiments.evaluation.garment_translations RUN --beside OTHER
     jaxgan translate RUN drawings/ --out garments/        # your own drawings
 
 By default the drawings are edges found in the embedded photographs (see

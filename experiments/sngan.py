@@ -2,7 +2,8 @@
 garments or any images.
 
     python -m experiments.sngan
-    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
+    # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN
 
 A step takes 1.04 times as long as one of `experiments.dcgan` (`python -m benchmarks.speed`): 7 to 8
 minutes on 2 CPU cores. Of 2,000 samples after the 9000 steps, at least 2 % fall in each of 8

@@ -7,9 +7,10 @@ watched.
     python -m experiments.vanilla --data gauss1d --steps 4000 --steps-per-call 50 --batch-size 256
 
 On 2 CPU cores 10,000 steps on garments take 2 minutes: at the confidence of 0.9 or more, 5 classes
-get at least 2 % of 2,000 samples, whose proxy FID is 7.35 (`python -m experiments.evaluation.garment_classes RUN`). The
-ring takes half a minute and ends with points on all 8 modes; on gauss1d the value of the
-discriminator comes to -1.389 in 20 seconds, beside -log 4 = -1.386.
+get at least 2 % of 2,000 samples, whose proxy FID is 7.35 (`python -m
+experiments.evaluation.garment_classes RUN`). The ring takes half a minute and ends with points on
+all 8 modes; on gauss1d the value of the discriminator comes to -1.389 in 20 seconds, beside -log 4
+= -1.386.
 """
 
 from __future__ import annotations

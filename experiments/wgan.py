@@ -1,7 +1,8 @@
 """WGAN (Arjovsky et al. 2017), a clipped critic with DCGAN's networks, on garments or any images.
 
     python -m experiments.wgan
-    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
+    # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN
 
 `discriminator/wasserstein` is the critic's estimate of the distance, up to a constant factor: it
 falls as the samples improve, from 0.087 after 500 steps to 0.055 after 1000, 0.014 after 3000 and

@@ -2,7 +2,8 @@
 images.
 
     python -m experiments.wgan_gp
-    python -m experiments.evaluation.garment_classes RUN      # what the independent classifier says of it
+    # what the independent classifier says of it
+    python -m experiments.evaluation.garment_classes RUN
 
 `discriminator/wasserstein` is the critic's estimate of the distance: it falls as the samples
 improve, from 2.20 after 500 steps to 0.98 after 1000, 0.50 after 3000 and 0.42 at the end.

@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 TIMES = ("images_per_second", "seconds")
-ENTRY = ('run.main(__name__)', 'command_line.main(__name__)')
+ENTRY = ("run.main(__name__)", "command_line.main(__name__)")
 
 
 def experiments(tree: pathlib.Path) -> list[str]:

@@ -1,8 +1,8 @@
 """Torch layers with the conventions of Flax's, so that a twin computes what jaxgan's network does.
 
 Images are [B, C, H, W] here. A twin names its layers as Flax names them ('Conv_0', 'BatchNorm_1',
-'Dense_0', counted by kind in the order of use): `pretrained_weights.load` finds them by these names.
-`sequence` gives the names; a module of another form gives them to its attributes.
+'Dense_0', counted by kind in the order of use): `pretrained_weights.load` finds them by these
+names. `sequence` gives the names; a module of another form gives them to its attributes.
 """
 
 from __future__ import annotations

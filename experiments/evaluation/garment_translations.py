@@ -1,7 +1,8 @@
 """What held-out images say of a model that turns images into images, beside three controls.
 
     python -m experiments.evaluation.garment_translations RUN
-    python -m experiments.evaluation.garment_translations RUN --beside OTHER     # and what they say of another
+    # and what they say of another
+    python -m experiments.evaluation.garment_translations RUN --beside OTHER
 
 Every held-out image is translated, and what comes out is compared with the real images of the
 target domain. The controls are another run's translations (the same model without a part of its

@@ -1,7 +1,8 @@
 """What held-out images say of a run of `experiments.srgan`, beside bicubic enlargement.
 
     python -m experiments.evaluation.super_resolution RUN
-    python -m experiments.evaluation.super_resolution RUN --photos FOLDER      # and whole photos of any size
+    # and whole photos of any size
+    python -m experiments.evaluation.super_resolution RUN --photos FOLDER
 
 Each held-out image is reduced and enlarged again: by bicubic interpolation, by the generator as the
 pre-training left it (SRResNet) and by that of the game (SRGAN). PSNR and SSIM are those of the

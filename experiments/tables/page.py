@@ -163,11 +163,11 @@ def _figure_path(results: Path, name: str, part: frame.Part, budget: str) -> Pat
 def _draw(results: Path, name: str, table: frame.Table, budget: str) -> None:
     """Writes the figures of the table's parts, the strips of their pieces below one another."""
     for part in table.parts(budget):
-        files = {
+        pictures = {
             piece.title: records.path(results, name, piece.name, budget=budget).with_suffix(".png")
             for piece in part.pieces
         }
-        there = {title: file for title, file in files.items() if file.exists()}
+        there = {title: file for title, file in pictures.items() if file.exists()}
         if part.figure and there:
             content = strips.together(there, part.figure)
             files.write_whole(_figure_path(results, name, part, budget), content)

@@ -42,29 +42,32 @@ class Form(NamedTuple):
 
 FORMS = {
     "fashion": Form("fashion", {"images": "fashion.load"}),
-    "folder": Form("folder:PATH", {"images": "folder.load"}),
+    "folder": Form("folder:PATH", {"images": "readers.image_folder.load"}),
     "fashion-edges": Form(
         "fashion-edges", {"pairs": "fashion_domains.pairs", "domains": "fashion_domains.pairs"}
     ),
     "fashion-halves": Form("fashion-halves", {"domains": "fashion_domains.halves"}),
     "shoes-bags": Form("shoes-bags", {"domains": "fashion_domains.shoes_and_bags"}),
-    "unpaired": Form("unpaired:PATH", {"domains": "domain_folders.load_domains"}),
+    "unpaired": Form("unpaired:PATH", {"domains": "readers.paired_folders.load_domains"}),
     "paired": Form(
         "paired:PATH",
-        {"pairs": "domain_folders.load_pairs", "domains": "domain_folders.load_pairs"},
+        {
+            "pairs": "readers.paired_folders.load_pairs",
+            "domains": "readers.paired_folders.load_pairs",
+        },
     ),
     "fashion-captions": Form("fashion-captions", {"captions": "fashion_captions.load"}),
-    "captioned": Form("captioned:PATH", {"captions": "caption_files.load"}),
+    "captioned": Form("captioned:PATH", {"captions": "readers.captioned_folder.load"}),
     "npz": Form(
         "npz:PATH",
         {
-            "images": "archive.load",
-            "pairs": "archive.load_pairs",
-            "domains": "archive.load_domains",
-            "captions": "archive.load_captions",
+            "images": "readers.npz.load",
+            "pairs": "readers.npz.load_pairs",
+            "domains": "readers.npz.load_domains",
+            "captions": "readers.npz.load_captions",
         },
     ),
-    "tfds": Form("tfds:NAME", {"images": "tensorflow_datasets.load"}),
+    "tfds": Form("tfds:NAME", {"images": "readers.tfds.load"}),
     **{name: Form(name, {"images": f"mixtures.{name}"}) for name in mixtures.MIXTURES},
 }
 """Every way to name data, by what stands before its colon."""
@@ -178,7 +181,7 @@ def _reader(spec: str, kind: str) -> Callable:
             f"{spec}: this gives {given}, and {KINDS[kind]} are needed; "
             f"expected one of {', '.join(_written(kind))}"
         )
-    module, function = form.readers[kind].split(".")
+    module, _, function = form.readers[kind].rpartition(".")
     return getattr(importlib.import_module(f"jaxgan.data.{module}"), function)
 
 

@@ -26,7 +26,8 @@ n_critic=5)`.
 
 Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
 """What becomes of the discriminators' and the generators' objective before they are lifted to
-steps: seen through a view (`input_transforms.for_both`), with a term more (`regularizers.plus`), unrolled, ...
+steps: seen through a view (`input_transforms.for_both`), with a term more (`regularizers.plus`),
+unrolled, ...
 """
 
 

@@ -2,8 +2,8 @@
 
 On a CPU, XLA runs the gradients of strided and transposed convolutions, and any kernel gradient
 inside control flow, far from the machine's speed. The functions here are equal to XLA's in values
-and in all derivatives, and go through the primitives of `jaxgan.kernels.convolution_primitives`, which lower to
-`jaxgan.kernels.convolution_cpu` that are fast there.
+and in all derivatives, and go through the primitives of `jaxgan.kernels.convolution_primitives`,
+which lower to `jaxgan.kernels.convolution_cpu` that are fast there.
 """
 
 from __future__ import annotations

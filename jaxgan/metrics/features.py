@@ -59,7 +59,8 @@ def proxy() -> Extractor:
         probabilities, features = garments.judge(garments.fitted(data.to_float(pixels)))
         return features, probabilities
 
-    weights = (importlib.resources.files("jaxgan") / "assets" / garments.WEIGHTS).read_bytes()
+    folder = importlib.resources.files("jaxgan.metrics") / "weights"
+    weights = (folder / garments.WEIGHTS).read_bytes()
     settings = {
         "network": "the embedded classifier of garments, a proxy",
         "sha256 of its weights": hashlib.sha256(weights).hexdigest(),
@@ -72,9 +73,9 @@ def proxy() -> Extractor:
 def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:
     """Inception-v3 with the weights of FID in a file that the user brings, .pth or .safetensors.
 
-    Its sha256 is checked as `jaxgan.nn.pretrained_weights.load` does; the plain names are for the one file of
-    2015 that published numbers are of, and 'unverified' stands before those of any other. Raises
-    ValueError where the file is not what it should be, or not of this network.
+    Its sha256 is checked as `jaxgan.nn.pretrained_weights.load` does; the plain names are for the
+    one file of 2015 that published numbers are of, and 'unverified' stands before those of any
+    other. Raises ValueError where the file is not what it should be, or not of this network.
     """
     variables = inception.load(path, sha256=sha256)
     found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()

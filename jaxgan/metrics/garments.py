@@ -1,7 +1,8 @@
 """The independent judge of generated garments: a small classifier trained on the embedded training
 images alone.
 
-`experiments/evaluation/train_classifier.py` trains it and writes the weights that the package embeds.
+`experiments/evaluation/train_classifier.py` trains it and writes the weights that the package
+embeds.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Classifier(linen.Module):
 
 def embedded() -> PyTree:
     """The variables of the embedded `Classifier`."""
-    folder = importlib.resources.files("jaxgan") / "assets"
+    folder = importlib.resources.files("jaxgan.metrics") / "weights"
     flat = safetensors.numpy.load((folder / WEIGHTS).read_bytes())
     return traverse_util.unflatten_dict(flat, sep="/")
 

@@ -195,7 +195,8 @@ def resized(pixels: Array, side: int = SIDE) -> Array:
 
 
 def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
-    """The variables of `Inception` from a file of weights under torch's names (`pretrained_weights.load`).
+    """The variables of `Inception` from a file of weights under torch's names
+    (`pretrained_weights.load`).
 
     Raises ValueError where a tensor is missing or of another shape.
     """

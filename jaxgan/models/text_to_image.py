@@ -228,7 +228,7 @@ def build(
     mismatched:  share of the mismatched pairs among the wrong ones; 0 is a GAN without CLS.
     between:     where interpolated embeddings lie between two captions'; None: there are none (a
                  GAN without INT). On an odd number of rows in a shard they are some more.
-    variety:     weight of the difference of two images of one caption (`regularizers.mode_seeking`), which
+    variety:     weight of the difference of two images of one caption (`mode_seeking`), which
                  the paper does not have.
 
     `sample(state, keys, caption=codes)`, or `text=embeddings`, draws an image for each of them; by

@@ -45,8 +45,8 @@ def conv_general_dilated(
     precision: Any = None,
     implementation: str = "auto",
 ) -> Array:
-    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.kernels.convolution` where
-    that covers the case.
+    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.kernels.convolution`
+    where that covers the case.
     """
     dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
     if lhs.ndim != 4 or dilated or precision is not None:

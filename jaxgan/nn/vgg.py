@@ -50,7 +50,8 @@ class VGG19(linen.Module):
 def player(
     path: str | pathlib.Path, *, sha256: str | None = None, network: VGG19 | None = None
 ) -> Player:
-    """The network with the weights of the file (`jaxgan.nn.pretrained_weights.load`), which never learns.
+    """The network with the weights of the file (`jaxgan.nn.pretrained_weights.load`), which never
+    learns.
 
     Expected are torchvision's names, features.0.weight to features.34.bias; others, such as those
     of the classifier, are passed over. Raises ValueError where one is missing or of another shape.

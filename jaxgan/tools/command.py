@@ -54,16 +54,16 @@ def answer(
     config: type[Config],
     act: Callable[[Config], object],
     *,
-    module: str,
+    program: str,
     description: str | None,
     arguments: Sequence[str] | None = None,
 ) -> int:
     """The exit code of `act` on the `config` that the arguments give (default: the command line's).
 
     A RunError or ValueError of `act` is one sentence on stderr and the exit code 2; what
-    `python -m MODULE --help` says is the description and the docstrings of the fields.
+    `PROGRAM --help` says is the description and the docstrings of the fields.
     """
-    asked = tyro.cli(config, args=arguments, prog=f"python -m {module}", description=description)
+    asked = tyro.cli(config, args=arguments, prog=program, description=description)
     try:
         act(asked)
     except (RunError, ValueError) as error:
@@ -85,7 +85,7 @@ def printing(
         return answer(
             config,
             lambda asked: print(report(asked)),
-            module=module,
+            program=f"python -m {module}",
             description=description,
             arguments=arguments,
         )

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(report, indent=2) if config.json else text(report))
 
     return command.answer(
-        Config, tell, module="jaxgan.tools.diagnose", description=__doc__, arguments=arguments
+        Config, tell, program="jaxgan diagnose", description=__doc__, arguments=arguments
     )
 
 

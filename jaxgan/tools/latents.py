@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command.answer(
         Config,
         functools.partial(explore, say=print),
-        module="jaxgan.tools.latents",
+        program="jaxgan latents",
         description=__doc__,
         arguments=arguments,
     )

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command.answer(
         Config,
         functools.partial(translate, say=print),
-        module="jaxgan.tools.translate",
+        program="jaxgan translate",
         description=__doc__,
         arguments=arguments,
     )

@@ -159,7 +159,7 @@ def test_on_a_cpu_every_convolution_has_the_form_that_is_fast_in_control_flow_to
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
-def collectives(text: str) -> dict[str, int]:
+def collectives_in(text: str) -> dict[str, int]:
     found = {name: len(re.findall(rf" {name}(?:-start)?\(", text)) for name in COLLECTIVES}
     return {name: count for name, count in found.items() if count}
 
@@ -184,7 +184,7 @@ def test_a_split_batch_costs_one_all_reduce(function, count, size, channels, fea
     gradient = jax.jit(jax.grad(function))
     placed = parallel.replicate(jnp.asarray(w), mesh), parallel.shard(jnp.asarray(x), mesh)
     compiled = gradient.lower(*placed).compile()
-    assert collectives(compiled.as_text()) == {"all-reduce": 1}
+    assert collectives_in(compiled.as_text()) == {"all-reduce": 1}
     expected, actual = gradient(w, x), compiled(*placed)
     assert jnp.max(jnp.abs(actual - expected)) <= 1e-5 * jnp.max(jnp.abs(expected))
 

@@ -24,8 +24,8 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 
     With sub-folders a and b, two images of one name, whatever its suffix, are a pair; otherwise an
     image's left half (a) and right half (b) are. Held out are whole pairs, chosen as by
-    `image_folder.load`. Raises DataError, naming it, where an image has no partner, or one of another
-    size.
+    `image_folder.load`. Raises DataError, naming it, where an image has no partner, or one of
+    another size.
     """
     name, root = f"paired:{place}", pathlib.Path(place).expanduser()
     found, a, b, note = _two_files(root, name) or _two_halves(root, name)
