@@ -20,7 +20,8 @@ from jaxgan.runs import run_directory, setup
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.tools import diagnose
 from jaxgan.tools.diagnosis import checks, run_reader
-from tests import failing_experiment, test_experiments, toy_runs
+from tests import failing_experiment, toy_runs
+from tests.experiments import test_experiments
 
 LINEAR = {"generator_hidden": (), "discriminator_hidden": (), "latent_size": 1}
 
