@@ -40,10 +40,12 @@ tables-quick: ## prove in minutes that every table runs
 	@$(setup) test
 	@$(python) -m experiments.tables --quick $(ARGS)
 
-lint: ## check style, format and types
+lint: ## check style, format, the order of the rooms, spelling and types
 	@$(setup) dev
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
+	@$(python) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(python) -m codespell_lib $$(git ls-files)
 	@$(python) -m pyright --pythonpath $(python)
 
 format: ## mend style and format

@@ -7,6 +7,7 @@ A second call finds the finished run, judges it again and trains nothing.
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 import sys
 
@@ -20,6 +21,10 @@ RUN = pathlib.Path("runs/demo")
 
 def main() -> None:
     """Trains or goes on, prints the classifier's report, and says where the picture is."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()  # --help is help, and any other flag is refused
     code = command_line.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])
     if code:
         sys.exit(code)

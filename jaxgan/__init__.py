@@ -1,25 +1,105 @@
-"""Generative adversarial networks as pure functions in JAX."""
+"""Generative adversarial networks as pure functions in JAX.
+
+    import jax, jaxgan
+
+    model = jaxgan.load("runs/mine")
+    images = model.sample(jax.random.key(0), 64)
+
+`jaxgan.steps`, `jaxgan.losses`, `jaxgan.penalties` and the other names of `__all__` are imported
+when they are first used: importing jaxgan alone imports no JAX.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from jaxgan import (
+        data,
+        games,
+        losses,
+        metrics,
+        models,
+        nn,
+        optimizers,
+        penalties,
+        random,
+        state,
+        steps,
+        types,
+    )
     from jaxgan.runs.trained_model import TrainedModel
 
 __version__ = "0.1.0"
 
+_MODULES = (
+    "data",
+    "games",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "optimizers",
+    "penalties",
+    "random",
+    "state",
+    "steps",
+    "types",
+)
+
+__all__ = [
+    "data",
+    "games",
+    "load",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "optimizers",
+    "penalties",
+    "random",
+    "state",
+    "steps",
+    "types",
+]
+
 
 def load(
-    run: str | os.PathLike[str], *, checkpoint: str | int = "latest", seed: int | None = None
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str | int = "latest",
+    seed: int | None = None,
+    experiment: ModuleType | str | os.PathLike[str] | None = None,
 ) -> TrainedModel:
-    """The trained model in the run directory `run`; `load(run).sample(key, n)` draws from it.
+    """Returns the trained model in a run directory; needs no data.
 
-    `checkpoint` is 'latest', 'best' (by the metric that the run watched) or a number of steps.
-    `seed` says which model of a run of several seeds. Raises `RunError` where there is no such run,
-    checkpoint or seed. Needs no data.
+    Args:
+        run: The run directory.
+        checkpoint: 'latest', 'best' (by the metric that the run was evaluated by) or a number of
+            steps.
+        seed: Which model of a run of several seeds.
+        experiment: The module or file of your own experiment that made the run. Its code is run,
+            which a run directory alone never causes; shipped experiments need no naming.
+
+    Returns:
+        The model; `load(run).sample(key, n)` draws from it.
+
+    Raises:
+        RunError: If there is no such run, checkpoint or seed.
     """
-    from jaxgan.runs import trained_model  # imports JAX, which `import jaxgan` must not
+    trained_model = importlib.import_module("jaxgan.runs.trained_model")  # imports JAX
+    return trained_model.load(run, checkpoint=checkpoint, seed=seed, experiment=experiment)
 
-    return trained_model.load(run, checkpoint=checkpoint, seed=seed)
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"jaxgan.{name}")
+    raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,7 +26,7 @@ NAMES = (
 
 def load() -> Mapping[str, frame.Table]:
     """The tables by the name of their module; ValueError where a declaration contradicts itself."""
-    found = {name: importlib.import_module(f"experiments.tables.{name}").TABLE for name in NAMES}
+    found = {name: importlib.import_module(f"{__name__}.{name}").TABLE for name in NAMES}
     for name, table in found.items():
         frame.check(name, table)
     return found

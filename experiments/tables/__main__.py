@@ -56,7 +56,9 @@ class Config:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code of a run with these arguments."""
-    config = tyro.cli(Config, args=list(arguments), description=__doc__, prog="experiments.tables")
+    config = tyro.cli(
+        Config, args=list(arguments), description=__doc__, prog=f"python -m {__package__}"
+    )
     return exit_code(lambda: start(config), interrupted="interrupted; what is finished is kept")
 
 
@@ -120,7 +122,7 @@ def apart(config: Config, names: Sequence[str]) -> int:
     flags = [f"--{flag}" for flag in ("quick", "full") if getattr(config, flag)]
     flags += [] if config.cache else ["--no-cache"]
     places = ["--results", str(config.results), "--work", str(config.work)]
-    command = [sys.executable, "-m", "experiments.tables", *names, *flags, *places]
+    command = [sys.executable, "-m", str(__package__), *names, *flags, *places]
     # A session of its own: Ctrl-C reaches this process, which passes one signal on.
     child = subprocess.Popen(command, start_new_session=True)
     try:

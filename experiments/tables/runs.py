@@ -22,7 +22,7 @@ def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Tra
     """
     import jaxgan
 
-    module = importlib.import_module(f"experiments.{experiment}")
+    module = importlib.import_module(f"..{experiment}", __package__)
     fewest = {"sample_every": 0, "keep": 1, "cache": False, "workdir": str(folder / "run")}
     config = module.Config(**{**fewest, **{name: _tuples(flag) for name, flag in flags.items()}})
     path = command_line.train(module, config)
@@ -40,7 +40,7 @@ def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> TrainedMo
     from jaxgan.runs.errors import RunError
     from jaxgan.runs.trained_model import TrainedModel
 
-    module = importlib.import_module(f"experiments.{experiment}")
+    module = importlib.import_module(f"..{experiment}", __package__)
     config = module.Config(**{name: _tuples(flag) for name, flag in flags.items()}, seed=seed)
     try:
         train = setup.load_data(config).train

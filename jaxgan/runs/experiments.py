@@ -1,31 +1,55 @@
-"""Experiment modules: found by name or by file, never listed. Imports no JAX."""
+"""Experiments: those that are shipped, found by name, and the user's own, found by file.
+
+A run directory may come from anybody. So a record brings back a shipped experiment by its name, but
+a user's own experiment, which is code, only where the user names it. Imports no JAX.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
+import hashlib
 import importlib
 import importlib.util
+import os
 import pathlib
+import pkgutil
 import shlex
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
     from jaxgan.games.stages import Stage
 
+SHIPPED = "jaxgan.experiments"
+"""The package of the shipped experiments, as an installed wheel has it."""
+
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+
+Named: TypeAlias = ModuleType | str | os.PathLike[str]
+"""An experiment as the user names it: a module, its dotted name, or its file."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """An experiment: in another process its `name` imports it or, for a script, its `file` does."""
+    """An experiment, and how a run records it.
+
+    Attributes:
+        module: The module with `Config` and `build`.
+        name: The dotted name that imports it; None for a script.
+        file: The file it was read from.
+        shipped: Whether it is one of jaxgan's own, which `name` finds in any installation.
+    """
 
     module: ModuleType
     name: str | None
     file: str
+    shipped: bool = False
 
     @property
     def config_class(self) -> type[Any]:
@@ -70,7 +94,11 @@ class Experiment:
 
     @property
     def command_line(self) -> str:
-        """What starts the experiment, before any flag."""
+        """Returns what starts the experiment, before any flag."""
+        if self.shipped and self.module.__name__ == "__main__":
+            return f"python -m experiments.{self.title}"
+        if self.shipped:
+            return f"jaxgan train {self.title}"
         return f"python -m {self.name}" if self.name else f"python {shlex.quote(self.file)}"
 
     @property
@@ -79,8 +107,10 @@ class Experiment:
 
     @property
     def record(self) -> dict[str, str | None]:
-        """What `recorded` finds the module by."""
-        return {"module": self.name, "file": self.file}
+        """Returns what `recorded` finds the experiment by."""
+        if self.shipped:
+            return {"module": self.name, "file": None}
+        return {"module": self.name, "file": self.file, "sha256": _sha256(self.file)}
 
     def preset(self, name: str | None) -> Any:
         """The configuration of the preset; 'quick', the plain defaults, if None.
@@ -94,8 +124,8 @@ class Experiment:
         return self.config_class(**{"preset": name, **self.presets[name]})
 
     def check_made(self, record: Mapping[str, Any], source: object) -> None:
-        """Raises RunError where the run recorded in `source` is not one of this experiment."""
-        made_by = record["experiment"]["module"] or record["experiment"]["file"]
+        """Raises RunError if the run recorded in `source` is of another experiment."""
+        made_by = _maker(record["experiment"])
         if made_by != (self.name or self.file):
             raise RunError(f"{source} is a run of {made_by}; choose another --workdir")
 
@@ -116,43 +146,190 @@ class Experiment:
 
 
 def of(module: ModuleType) -> Experiment:
-    """The experiment in the module, which may run as `__main__`.
+    """Returns the experiment in the module, which may run as `__main__`.
 
-    Raises RunError where the module is no experiment.
+    Raises:
+        RunError: If the module has no `Config` or no `build`.
     """
     missing = [name for name in ("Config", "build") if not hasattr(module, name)]
     if missing:
         raise RunError(f"{module.__name__} is no experiment: it has no {missing[0]}")
+    file = pathlib.Path(module.__file__ or "").resolve()
+    if file.parent == _shipped_folder():
+        return Experiment(module, f"{SHIPPED}.{file.stem}", str(file), shipped=True)
     name: str | None = module.__name__
     if name == "__main__":
         name = module.__spec__.name if module.__spec__ else None
-    return Experiment(module, name, str(pathlib.Path(module.__file__ or "").resolve()))
+    return Experiment(module, name, str(file))
 
 
-def recorded(record: Mapping[str, str | None]) -> Experiment:
-    """The experiment that a run recorded, imported by its name or else from its file.
+def shipped() -> dict[str, str]:
+    """Returns the first line of the docstring of every shipped experiment, by its short name."""
+    names = [found.name for found in pkgutil.iter_modules([str(_shipped_folder())])]
+    modules = {name: _import_shipped(name) for name in names}
+    return {
+        name: (module.__doc__ or "").strip().partition("\n")[0]
+        for name, module in modules.items()
+        if hasattr(module, "Config") and hasattr(module, "build")
+    }
 
-    Raises RunError where neither can be found.
+
+def named(experiment: Named) -> Experiment:
+    """Returns the experiment that the user names, whose code is run.
+
+    Args:
+        experiment: A module, the short name of a shipped experiment such as 'dcgan', the file of
+            the user's own, or a dotted name that Python can import.
+
+    Raises:
+        RunError: If there is no such experiment; the message suggests the nearest name.
     """
-    name, file = record["module"], record["file"] or ""
-    if name:
+    if isinstance(experiment, ModuleType):
+        return of(experiment)
+    text = os.fspath(experiment)
+    if text.endswith(".py"):
+        return _from_file(pathlib.Path(text))
+    if short := _short_name(text):
+        return of(_import_shipped(short))
+    if "." in text:
         try:
-            return of(importlib.import_module(name))
+            return of(importlib.import_module(text))
         except ModuleNotFoundError as error:
-            if not name.startswith(error.name or name):  # a package the experiment needs
-                raise
-    if not pathlib.Path(file).is_file():
-        raise RunError(
-            f"the experiment {name or file} of this run cannot be found; "
-            f"start Python where it can be imported (it was {file})"
-        )
-    alias = name or f"jaxgan_experiment_{pathlib.Path(file).stem}"
+            raise RunError(f"there is no experiment {text}: {error}") from error
+    raise RunError(f"there is no experiment {text!r}; {_suggestion(text)}")
+
+
+def recorded(record: Mapping[str, str | None], *, given: Named | None = None) -> Experiment:
+    """Returns the experiment that a run recorded.
+
+    Args:
+        record: The entry 'experiment' of a run's config.json.
+        given: The experiment as the user names it; needed where it is the user's own and this
+            process has not imported it yet, since a record alone must not run code.
+
+    Raises:
+        RunError: If the experiment cannot be had, or `given` is another one.
+    """
+    made_by = _maker(record)
+    if given is not None:
+        found = named(given)
+        if made_by not in (found.name, found.file) and not _same_file(record, found):
+            raise RunError(f"the run was made by {made_by}, not by {found.name or found.file}")
+        _warn_if_changed(record, found)
+        return found
+    if short := _short_name(made_by):
+        return of(_import_shipped(short))
+    for module in _imported(record):
+        return dataclasses.replace(of(module), name=record["module"])
+    raise RunError(
+        f"this run was made by an experiment of your own, {record.get('file') or made_by}, whose "
+        "code is run only if you name it: jaxgan.load(RUN, experiment=FILE), or --experiment FILE"
+    )
+
+
+def _maker(record: Mapping[str, str | None]) -> str:
+    """The name, or else the file, of the experiment in a record of any age."""
+    name = record.get("module")
+    short = _short_name(name) if name else None
+    return f"{SHIPPED}.{short}" if short else (name or record.get("file") or "")
+
+
+def _short_name(name: str) -> str | None:
+    """The short name of a shipped experiment, also from its dotted name, or None."""
+    short = name.removeprefix("jaxgan.").removeprefix("experiments.")
+    file = _shipped_folder() / f"{short}.py"
+    return short if short.isidentifier() and file.is_file() else None
+
+
+def _imported(record: Mapping[str, str | None]) -> list[ModuleType]:
+    """The modules of this process that were read from the recorded file."""
+    candidates = [sys.modules.get(record.get("module") or "__main__"), sys.modules["__main__"]]
+    return [
+        module
+        for module in candidates
+        if module is not None
+        and hasattr(module, "build")
+        and str(pathlib.Path(getattr(module, "__file__", None) or "").resolve()) == record["file"]
+    ]
+
+
+def _from_file(file: pathlib.Path) -> Experiment:
+    """The experiment in a file; modules beside it can be imported, as if it were run."""
+    if not file.is_file():
+        raise RunError(f"there is no experiment {file}")
+    file = file.resolve()
+    if file.parent == _shipped_folder():
+        return of(_import_shipped(file.stem))
+    alias = f"jaxgan_experiment_{file.stem}"
     spec = importlib.util.spec_from_file_location(alias, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[alias] = module  # dataclasses look their annotations up there
-    spec.loader.exec_module(module)
-    return dataclasses.replace(of(module), name=name)
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(file.parent))
+    return dataclasses.replace(of(module), name=None)
+
+
+def _same_file(record: Mapping[str, str | None], found: Experiment) -> bool:
+    return pathlib.Path(record.get("file") or "").name == pathlib.Path(found.file).name
+
+
+def _warn_if_changed(record: Mapping[str, str | None], found: Experiment) -> None:
+    before = record.get("sha256")
+    if before and before != _sha256(found.file):
+        print(f"warning: {found.file} has changed since the run was made", file=sys.stderr)
+
+
+def _sha256(file: str) -> str | None:
+    try:
+        return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
+    except OSError:  # a module that was made in memory
+        return None
+
+
+def _suggestion(name: str) -> str:
+    have = [found.name for found in pkgutil.iter_modules([str(_shipped_folder())])]
+    near = difflib.get_close_matches(name, have, n=1)
+    return f"did you mean {near[0]}?" if near else "`jaxgan list` names them all"
+
+
+@functools.cache
+def _shipped_folder() -> pathlib.Path:
+    """Where the shipped experiments lie: in the installed package, or next to it in a clone."""
+    inside = _PACKAGE / "experiments"
+    return inside if inside.is_dir() else _PACKAGE.parent / "experiments"
+
+
+def _import_shipped(name: str) -> ModuleType:
+    """The module of a shipped experiment.
+
+    A program may have a package called `experiments` of its own: the clone's is imported under that
+    name only where Python finds it there, and as `jaxgan.experiments` otherwise.
+    """
+    folder = _shipped_folder()
+    if folder.parent == _PACKAGE:
+        return importlib.import_module(f"{SHIPPED}.{name}")
+    found = sys.modules.get("experiments")
+    spec = found.__spec__ if found is not None else importlib.util.find_spec("experiments")
+    places = (spec and spec.submodule_search_locations) or []
+    if str(folder) in [str(pathlib.Path(place).resolve()) for place in places]:
+        return importlib.import_module(f"experiments.{name}")
+    if SHIPPED not in sys.modules:
+        sys.modules[SHIPPED] = _package(SHIPPED, folder)
+    return importlib.import_module(f"{SHIPPED}.{name}")
+
+
+def _package(name: str, folder: pathlib.Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+    return package
 
 
 def _as_tuples(value: Any) -> Any:

@@ -84,6 +84,7 @@ def load(
     *,
     checkpoint: str | int = "latest",
     seed: int | None = None,
+    experiment: experiments.Named | None = None,
     seed_flag: str = "seed=",
 ) -> TrainedModel:
     """The trained model of the run directory; see `jaxgan.load`. `seed_flag` is what the caller
@@ -91,12 +92,12 @@ def load(
     """
     path = pathlib.Path(run)
     record = run_directory.required_record(path)
-    experiment = experiments.recorded(record["experiment"])
-    config = experiment.config_from(record["config"], source=path)
+    made_by = experiments.recorded(record["experiment"], given=experiment)
+    config = made_by.config_from(record["config"], source=path)
     seed = _chosen(path, config.member_seeds, seed, flag=seed_flag)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
-    plan = experiment.plan(config, spec)
+    plan = made_by.plan(config, spec)
     gan = plan[stages.made_at(plan, saved.step)].build()
     state = _restored(gan, saved, config.member_seeds, seed)
     config = dataclasses.replace(config, seed=seed, seeds=1)

@@ -26,6 +26,8 @@ class Choice:
     """latest, best (by what the run measured while it trained) or a number of steps."""
     member: int | None = None
     """The seed of the model, where the run holds several."""
+    experiment: pathlib.Path | None = None
+    """The file of your own experiment that made the run; its code is run."""
 
     def load_from(self, run: pathlib.Path) -> TrainedModel:
         """The chosen model of the run directory; RunError, which names the flags, where there is
@@ -34,7 +36,11 @@ class Choice:
         from jaxgan.runs import trained_model  # imports JAX, which --help must not
 
         return trained_model.load(
-            run, checkpoint=self.checkpoint, seed=self.member, seed_flag="--member "
+            run,
+            checkpoint=self.checkpoint,
+            seed=self.member,
+            experiment=self.experiment,
+            seed_flag="--member ",
         )
 
 

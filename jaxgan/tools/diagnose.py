@@ -62,7 +62,7 @@ def diagnose(config: Config) -> dict[str, Any]:
 
     if config.samples < 10 or config.batches in (-1, 1):
         raise RunError("expected --samples of 10 or more, and --batches of 0, or of 2 or more")
-    record = run_reader.record(config.run)
+    record = run_reader.record(config.run, given=config.experiment)
     member = _member(record, config.member)
     columns = run_reader.columns(record.path, member=member)
     found = finding.merged(

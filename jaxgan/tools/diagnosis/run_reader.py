@@ -16,11 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-import jaxgan
 from jaxgan import data, losses
 from jaxgan.games import stability, stages
 from jaxgan.plotting import image_grids
-from jaxgan.runs import checkpoint, experiments, metric_log, progress, run_directory
+from jaxgan.runs import (
+    checkpoint,
+    experiments,
+    metric_log,
+    progress,
+    run_directory,
+    trained_model,
+)
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel, data_of
@@ -49,10 +55,10 @@ class Record:
     running: bool
 
 
-def record(path: pathlib.Path) -> Record:
+def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Record:
     """The record of the run; RunError where there is none."""
     found = run_directory.required_record(path)
-    experiment = experiments.recorded(found["experiment"])
+    experiment = experiments.recorded(found["experiment"], given=given)
     config = experiment.config_from(found["config"], source=path)
     spec = DataSpec.recorded(found["data"])
     return Record(
@@ -162,7 +168,9 @@ def last_step(columns: Mapping[str, Series]) -> int:
 
 def load(found: Record, which: str | int, member: int | None) -> TrainedModel:
     """The model of a checkpoint; RunError where there is none such."""
-    return jaxgan.load(found.path, checkpoint=which, seed=member)
+    return trained_model.load(
+        found.path, checkpoint=which, seed=member, experiment=found.experiment.module
+    )
 
 
 def without_shared_noise(found: Record, step: int) -> GAN:
