@@ -90,7 +90,7 @@ class RunConfig:
     data: str = "fashion"
     """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
-    """For tfds: the folder of prepared sets or of the original """
+    """For tfds: the folder of prepared sets or of the original files."""
     resolution: str | None = None
     """Size of the images, like 64 or 64x96 (height x width); default: as they are."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
