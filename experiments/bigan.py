@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Fraction, KernelSize, LearningRate, Positive, Weight
 
 from .flags import two_player_flags
 
@@ -40,28 +41,28 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Generator, encoder, and a discriminator of pairs."""
 
     steps: int = 5000
-    latent_size: int = 50
-    generator_learning_rate: float = 5e-4
+    latent_size: Positive = 50
+    generator_learning_rate: LearningRate = 5e-4
     """Step size of the optimizer of the generator, and of that of the encoder."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: LearningRate = 2e-4
     order: Literal["alternate", "simultaneous"] = "simultaneous"
     """Whether generator and encoder answer the moved discriminator, or all move from one state."""
-    decay_from: float = 0.5
-    decay_to: float = 0.0
+    decay_from: Fraction = 0.5
+    decay_to: Fraction = 0.0
     """Share of the step sizes that is left at the end of the run: 0 falls to it linearly, anything
     else exponentially.
     """
-    weight_decay: float = 0.0
+    weight_decay: Weight = 0.0
     """This times the weights is added to all gradients (before Adam scales them)."""
     architecture: Literal["convolutional", "perceptron"] = "convolutional"
     """The DCGAN's networks, or the authors' perceptrons for MNIST."""
     stochastic: bool = False
     """Let the encoder draw its latents from a Gaussian that it gives (ALI)."""
-    width: int = 48
+    width: Positive = 48
     """Channels next to the image (convolutional)."""
-    kernel: int = 4
+    kernel: KernelSize = 4
     """Side of every convolution's kernel (convolutional)."""
-    features: int = 256
+    features: Positive = 256
     """Features of the encoder, and units of the dense layers."""
     discriminator_norm: Literal["batch", "spectral", "none"] = "none"
     """Of the discriminator (convolutional). With batch and a step size of 1e-3, real pairs and

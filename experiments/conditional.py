@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import KernelSize, Positive
 
 from .flags import two_player_flags
 
@@ -30,9 +31,9 @@ class Config(two_player_flags.TwoPlayerConfig):
     steps: int = 6000
     architecture: Literal["convolutional", "perceptron"] = "convolutional"
     """The DCGAN's networks joined with the label, or the perceptrons of 2014."""
-    width: int = 64
+    width: Positive = 64
     """Channels next to the image (convolutional)."""
-    kernel: int = 4
+    kernel: KernelSize = 4
     """Side of every convolution's kernel (convolutional)."""
     shared_noise: bool = True
 

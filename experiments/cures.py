@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import Positive
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,7 +40,7 @@ class Config(RunConfig):
     batch_size: int = 64
     """Examples, or packs of them, in each update of a player."""
     steps_per_call: int = 100
-    latent_size: int = 32
+    latent_size: Positive = 32
     """Entries of a latent, N(0, 1)."""
     sample_every: int = 0
 

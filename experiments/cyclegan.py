@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Count, Fraction, HalfLife, Positive, Weight
 
 from .flags import translation_flags
 
@@ -36,17 +37,17 @@ class Config(translation_flags.PatchConfig):
 
     steps: int = 10_000
     batch_size: int = 4
-    decay_from: float = 0.5
-    ema_half_life: float = 2000.0
-    width: int = 24
-    discriminator_width: int = 32
-    cycle: float = 10.0
+    decay_from: Fraction = 0.5
+    ema_half_life: HalfLife = 2000.0
+    width: Positive = 24
+    discriminator_width: Positive = 32
+    cycle: Weight = 10.0
     """Weight of the mean absolute error of there and back."""
-    identity: float = 0.5
+    identity: Weight = 0.5
     """Weight, relative to --cycle, of the error on images already in the target domain."""
-    pool: int = 50
+    pool: Count = 50
     """Earlier fakes that each discriminator is shown from; 0 for none."""
-    blocks: int = 3
+    blocks: Count = 3
     """Residual blocks; 0: as the authors, 6 up to 128 pixels and 9 above."""
 
 

@@ -24,10 +24,11 @@ of 1.85 (all on a CPU; without either on an H100 1.83). One seed.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import KernelSize, LearningRate, Positive, Range
 
 from .flags import two_player_flags
 
@@ -40,20 +41,20 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Deep convolutional GAN."""
 
     steps: int = 9000
-    generator_learning_rate: float = 1e-3
-    discriminator_learning_rate: float = 5e-4
-    width: int = 64
+    generator_learning_rate: LearningRate = 1e-3
+    discriminator_learning_rate: LearningRate = 5e-4
+    width: Positive = 64
     """Channels next to the image; they double with every halving."""
-    kernel: int = 4
+    kernel: KernelSize = 4
     """Side of every convolution's kernel."""
     shared_noise: bool = True
     augment: Literal["none", "diff", "ada"] = "none"
     """What both players see of all images: them as they are, the random changes of DiffAugment, or
     changes as frequent as keeps the discriminator from learning the images by heart (ADA).
     """
-    ada_target: float = 0.6
+    ada_target: Annotated[float, Range(-1, 1)] = 0.6
     """The mean sign of real images' logits at which ADA holds the discriminator."""
-    ada_images: float = 100_000.0
+    ada_images: Annotated[float, Range(1)] = 100_000.0
     """Images in which ADA takes the share of changed images from 0 to 1; 500,000 in the authors'
     runs, which are 40 times as long.
     """

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Count, Fraction, HalfLife, Weight
 
 from .flags import translation_flags
 
@@ -36,18 +37,18 @@ class Config(translation_flags.TranslationConfig):
 
     steps: int = 20_000
     batch_size: int = 64
-    ema_half_life: float = 10_000.0
+    ema_half_life: HalfLife = 10_000.0
     data: str = "shoes-bags"
     """shoes-bags, fashion-halves, fashion-edges, unpaired:PATH, paired:PATH or npz:PATH."""
-    adversarial: float = 0.1
+    adversarial: Weight = 0.1
     """Share of the adversarial loss in what is not reconstruction."""
-    features: float = 0.9
+    features: Fraction = 0.9
     """Share of the matching of the discriminators' features in what is not reconstruction."""
-    early: float = 0.01
+    early: Fraction = 0.01
     """Share of the reconstruction in the generators' loss, at first."""
-    late: float = 0.7
+    late: Fraction = 0.7
     """Share of the reconstruction in the generators' loss, from step --curriculum on."""
-    curriculum: int = 1500
+    curriculum: Count = 1500
     """The train step from which the reconstruction has its later share."""
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Count, Fraction, LearningRate, Positive, Weight
 
 from .flags import two_player_flags
 
@@ -34,29 +35,29 @@ class Config(two_player_flags.TwoPlayerConfig):
 
     steps: int = 5000
     batch_size: int = 128
-    latent_size: int = 62
+    latent_size: Positive = 62
     """Entries of the noise beside the codes."""
     prior: Literal["normal", "uniform"] = "uniform"
     """Distribution of the noise: N(0, 1) or U(-1, 1)."""
-    generator_learning_rate: float = 1e-3
-    discriminator_learning_rate: float = 2e-4
+    generator_learning_rate: LearningRate = 1e-3
+    discriminator_learning_rate: LearningRate = 2e-4
     """Step size of the discriminator's and of q's optimizer."""
     shared_noise: bool = True
-    categories: tuple[int, ...] = (10,)
+    categories: tuple[Positive, ...] = (10,)
     """How many classes each categorical code has."""
-    continuous: int = 2
+    continuous: Count = 2
     """How many codes from U(-1, 1) there are."""
-    categorical_weight: float = 1.0
+    categorical_weight: Weight = 1.0
     """Of what the images tell of categorical codes, beside the adversarial loss."""
-    continuous_weight: float = 1.0
+    continuous_weight: Weight = 1.0
     """Of what the images tell of continuous codes, beside the adversarial loss."""
     learned_std: bool = False
     """Let q say how sure it is of a continuous code; by default its deviation is 1."""
-    width: int = 64
+    width: Positive = 64
     """Channels next to the image; they double with every halving."""
-    hidden: int = 1024
+    hidden: Positive = 1024
     """Entries of the dense layer of the generator and of the discriminator."""
-    leak: float = 0.1
+    leak: Fraction = 0.1
     """Slope of the discriminator's rectifiers below 0."""
 
 

@@ -15,10 +15,11 @@ One seed.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Range
 
 from . import dcgan
 
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
+Label: TypeAlias = Annotated[float, Range(-100, 100)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
     """DCGAN's networks under least squares."""
 
     loss: Literal["least_squares"] = "least_squares"
-    labels: tuple[float, float, float] = (-1.0, 1.0, 0.0)
+    labels: tuple[Label, Label, Label] = (-1.0, 1.0, 0.0)
     """What the discriminator is to say of fakes (a) and of real images (b), and what the generator
     wants to hear (c). -1 1 0 make the generator minimize a Pearson divergence; 0 1 1 are those of
     the authors' code.

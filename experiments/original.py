@@ -12,10 +12,11 @@ Networks and optimizer are those of the authors' mnist.yaml; `experiments.vanill
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import LearningRate, Positive, Range
 
 from .flags import two_player_flags
 
@@ -32,13 +33,13 @@ class Config(RunConfig):
     """Let both players see the label."""
     steps: int = 15_000
     batch_size: int = 100
-    limit_images: int | None = None
+    limit_images: Annotated[int | None, Range(1)] = None
     """Train on so many of the training images alone, and keep the others to choose by."""
-    learning_rate: float = 0.1
+    learning_rate: LearningRate = 0.1
     """First step size of both players, which decays by 1.000004 a step."""
-    saturate: int = 125_000
+    saturate: Positive = 125_000
     """Steps over which the momentum grows from 0.5 to 0.7."""
-    hidden: tuple[int, int] = (200, 1200)
+    hidden: tuple[Positive, Positive] = (200, 1200)
     """Units of the generator's layers: of that of the latent where there are labels, and of the
     others.
     """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import LearningRate, Positive
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,21 +32,21 @@ class Config(RunConfig):
 
     data: str = "grid"
     """ring or grid."""
-    packing: int = 2
+    packing: Positive = 2
     """Points in a pack; 1 is the plain GAN."""
     steps: int = 10_000
     batch_size: int = 100
     """Packs in each update."""
     steps_per_call: int = 50
-    points: int = 100_000
+    points: Positive = 100_000
     """Size of the training set."""
-    latent_size: int = 2
+    latent_size: Positive = 2
     """Entries of a latent, N(0, 1)."""
-    generator_width: int = 400
+    generator_width: Positive = 400
     """Units of each of the generator's four hidden layers."""
-    discriminator_width: int = 200
+    discriminator_width: Positive = 200
     """Maxout units, of 5 pieces, of each of the discriminator's three hidden layers."""
-    learning_rate: float = 1e-4
+    learning_rate: LearningRate = 1e-4
     """Step size of both Adams, whose momentum is 0.8."""
 
     @property

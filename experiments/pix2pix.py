@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Decay, Fraction, HalfLife, Weight
 
 from .flags import translation_flags
 
@@ -35,17 +36,17 @@ class Config(translation_flags.PatchConfig):
 
     steps: int = 15_000
     batch_size: int = 16
-    decay_from: float = 0.5
-    ema_half_life: float = 10_000.0
+    decay_from: Fraction = 0.5
+    ema_half_life: HalfLife = 10_000.0
     data: str = "fashion-edges"
     """fashion-edges, paired:PATH or npz:PATH."""
-    l1: float = 100.0
+    l1: Weight = 100.0
     """Weight of the mean absolute error."""
-    adversarial: float = 1.0
+    adversarial: Weight = 1.0
     """Weight of the generator's adversarial loss; 0 leaves the absolute error alone."""
     norm: Literal["batch", "instance"] = "instance"
     """Of each image by itself, or by its batch, as the authors, also when the model is used."""
-    dropout: float = 0.5
+    dropout: Decay = 0.5
     """Share of what the first three decoder layers drop, also when the model is used."""
 
     @property

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Decay, Fraction, LearningRate, Positive, Weight
 
 from .flags import two_player_flags
 
@@ -43,28 +44,28 @@ class Config(two_player_flags.TwoPlayerConfig):
     batch_size: int = 16
     resolution: str | None = "32"
     loss: str = "wasserstein"
-    latent_size: int = 128
-    generator_learning_rate: float = 8e-3
-    discriminator_learning_rate: float = 8e-3
-    decay_from: float = 0.4
-    beta1: float = 0.0
-    beta2: float = 0.99
+    latent_size: Positive = 128
+    generator_learning_rate: LearningRate = 8e-3
+    discriminator_learning_rate: LearningRate = 8e-3
+    decay_from: Fraction = 0.4
+    beta1: Decay = 0.0
+    beta2: Decay = 0.99
     shared_noise: bool = True
-    fade_images: int = 30_000
+    fade_images: Positive = 30_000
     """Real images over which a resolution fades in."""
-    stable_images: int = 30_000
+    stable_images: Positive = 30_000
     """Real images shown to the whole of a resolution before the next begins."""
-    batch_sizes: tuple[int, ...] = ()
+    batch_sizes: tuple[Positive, ...] = ()
     """The batch size of each resolution, the smallest first; default: --batch-size for all."""
-    width: int = 16
+    width: Positive = 16
     """Channels at the full resolution; they double with every halving, up to --max-width."""
-    max_width: int = 128
+    max_width: Positive = 128
     """The most channels a layer has."""
-    group: int = 4
+    group: Positive = 4
     """Examples in a group of the minibatch's standard deviation; it must divide the batch size."""
-    penalty_weight: float = 10.0
+    penalty_weight: Weight = 10.0
     """Of the squared distance of the critic's slope from 1, between real images and fakes."""
-    drift: float = 0.001
+    drift: Weight = 0.001
     """Weight of the squared logits of real images, which keeps the logits near zero."""
     keep_optimizers: bool = True
     """Let the optimizers keep what they know of the old layers, and their step sizes fall over the

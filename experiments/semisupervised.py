@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import Fraction, HalfLife, LearningRate, Positive, Weight
 
 from .flags import two_player_flags
 
@@ -38,25 +39,25 @@ class Config(RunConfig):
     batch_size: int = 100
     sample_every: int = 3000
     checkpoint_every: int = 3000
-    labels: int = 10
+    labels: Positive = 10
     """Labeled examples of each class; which ones, the seed decides."""
-    unlabeled_weight: float = 1.0
+    unlabeled_weight: Weight = 1.0
     """Of the adversarial loss in the discriminator's, beside that of the labels."""
-    latent_size: int = 100
+    latent_size: Positive = 100
     """Entries of a latent, uniform on (-1, 1)."""
-    hidden: tuple[int, ...] = (1000, 500, 250, 250, 250)
+    hidden: tuple[Positive, ...] = (1000, 500, 250, 250, 250)
     """Units of the discriminator's hidden layers; the generator matches the last one's means."""
-    generator_hidden: tuple[int, ...] = (500, 500)
+    generator_hidden: tuple[Positive, ...] = (500, 500)
     """Units of the generator's hidden layers."""
-    learning_rate: float = 3e-3
+    learning_rate: LearningRate = 3e-3
     """Step size of both Adams."""
-    decay_from: float = 0.5
+    decay_from: Fraction = 0.5
     """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
-    ema_half_life: float = 70_000.0
+    ema_half_life: HalfLife = 70_000.0
     """Half-life of the discriminator's average, in images of a batch; 0 keeps none and tests with
     the last weights.
     """
-    accumulate: int = 1
+    accumulate: Positive = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
     @property

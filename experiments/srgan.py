@@ -35,10 +35,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import (
+    Count,
+    Decay,
+    Fraction,
+    HalfLife,
+    LearningRate,
+    Positive,
+    Range,
+    Weight,
+)
 
 from .flags import two_player_flags
 
@@ -57,9 +67,9 @@ class Config(RunConfig):
 
     steps: int = 9500
     batch_size: int = 16
-    pretraining: int = 6000
+    pretraining: Count = 6000
     """Steps in which the generator learns alone, by pixels; 0: none."""
-    factor: int = 4
+    factor: Annotated[int, Range(2, 16)] = 4
     """How many times larger the images become, in height and width."""
     crop: str | None = "96"
     """Size of the pieces of the originals that batches hold, at random places; larger than the
@@ -67,11 +77,11 @@ class Config(RunConfig):
     """
     architecture: Literal["efficient", "resnet"] = "efficient"
     """A network that computes at the low resolution, or the paper's."""
-    blocks: int = 8
+    blocks: Positive = 8
     """Residual blocks of the generator."""
-    width: int = 64
+    width: Positive = 64
     """Channels of the generator."""
-    discriminator_width: int = 16
+    discriminator_width: Positive = 16
     """Channels of the discriminator's first layer."""
     pixel_loss: Literal["absolute", "squared"] = "absolute"
     """Difference of pixels in the pre-training."""
@@ -81,27 +91,27 @@ class Config(RunConfig):
     """What the game compares: wavelets, pixels, or vgg19:FILE with torchvision's weights."""
     features_sha256: str | None = None
     """Of that file, 8 digits or more; default: as its name says (vgg19-dcbb9e9d.pth)."""
-    pixels: float = 0.3
+    pixels: Weight = 0.3
     """Weight of the pixels' mean square beside the features, in the game."""
-    adversarial: float = 3e-3
+    adversarial: Weight = 3e-3
     """Weight of the adversarial loss, in the game."""
-    pretraining_learning_rate: float = 6e-4
+    pretraining_learning_rate: LearningRate = 6e-4
     """Step size of the pre-training."""
-    decay_from: float = 0.5
+    decay_from: Fraction = 0.5
     """Share of the pre-training after which its step size falls linearly, to 0; 1: never."""
-    generator_learning_rate: float = 1e-4
+    generator_learning_rate: LearningRate = 1e-4
     """Step size of the generator in the game."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: LearningRate = 2e-4
     """Step size of the discriminator in the game."""
-    drop_at: float = 0.75
+    drop_at: Fraction = 0.75
     """Share of the game after which both step sizes are a tenth; 1: never."""
-    beta1: float = 0.9
+    beta1: Decay = 0.9
     """Momentum of all Adams."""
-    ema_half_life: float = 5_000.0
+    ema_half_life: HalfLife = 5_000.0
     """Half-life of the generator's average, in images; 0 keeps none and samples from the last
     weights.
     """
-    accumulate: int = 1
+    accumulate: Positive = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
     @property

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import Count, LearningRate, Positive
 
 if TYPE_CHECKING:
     from jaxgan.games.objectives import Draw
@@ -29,22 +30,22 @@ CHANNELS = 3
 class Config(RunConfig):
     """A GAN of stacked images."""
 
-    packing: int = 1
+    packing: Positive = 1
     """Images that the discriminator judges together (PacGAN); 1: one by one."""
-    unrolled: int = 0
+    unrolled: Count = 0
     """Steps of the discriminator that the generator foresees (unrolled GAN); 0: none."""
     steps: int = 5000
     batch_size: int = 128
     """Images, or packs of them, in each update."""
-    latent_size: int = 256
+    latent_size: Positive = 256
     """Entries of a latent, N(0, 1)."""
-    generator_widths: tuple[int, ...] = (64, 32, 16, 8)
+    generator_widths: tuple[Positive, ...] = (64, 32, 16, 8)
     """Channels of the generator's maps of 4, 7, 14 and 28 pixels."""
-    discriminator_widths: tuple[int, ...] = (4, 8, 16)
+    discriminator_widths: tuple[Positive, ...] = (4, 8, 16)
     """Channels of the discriminator's maps of 14, 7 and 4 pixels."""
-    generator_learning_rate: float = 1e-4
+    generator_learning_rate: LearningRate = 1e-4
     """Step size of the generator's Adam."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: LearningRate = 2e-4
     """Step size of the discriminator's Adam."""
 
     @property

@@ -36,6 +36,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import (
+    Count,
+    Decay,
+    Fraction,
+    HalfLife,
+    KernelSize,
+    LearningRate,
+    Positive,
+    Weight,
+)
 
 from .flags import two_player_flags
 
@@ -54,55 +64,55 @@ class Config(RunConfig):
     steps: int = 7500
     data: str = "fashion-captions"
     """fashion-captions, captioned:PATH or npz:PATH."""
-    matching: int = 1000
+    matching: Count = 1000
     """Steps in which the reader of captions learns what matches images; 0: it stays as drawn."""
-    text_size: int = 128
+    text_size: Positive = 128
     """Entries of a caption's embedding."""
-    reader_width: int = 64
+    reader_width: Positive = 64
     """Channels of the first layer that reads characters."""
-    seer_width: int = 32
+    seer_width: Positive = 32
     """Channels of the first layer of the network that matches images with captions."""
-    matching_learning_rate: float = 1e-3
+    matching_learning_rate: LearningRate = 1e-3
     """Step size of the first stage, which falls linearly to 0 over its second half."""
-    latent_size: int = 100
+    latent_size: Positive = 100
     """Entries of a latent."""
     prior: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    width: int = 64
+    width: Positive = 64
     """Channels of the generator next to the image; they double with every halving."""
-    discriminator_width: int = 64
+    discriminator_width: Positive = 64
     """Channels of the discriminator next to the image; they double with every halving."""
-    kernel: int = 4
+    kernel: KernelSize = 4
     """Side of every convolution's kernel."""
-    compressed: int = 128
+    compressed: Positive = 128
     """Entries that both networks compress an embedding to."""
-    mismatched: float = 0.5
+    mismatched: Fraction = 0.5
     """Share of real images with wrong captions among the wrong pairs; 0: none (no CLS)."""
     interpolated: bool = True
     """Judge the generator midway between captions, too (INT)."""
-    variety: float = 0.2
+    variety: Weight = 0.2
     """Weight of the difference between two images of one caption (Mao et al. 2019); without it all
     images of a caption are one.
     """
     loss: str = "non_saturating"
     """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
-    generator_learning_rate: float = 5e-4
+    generator_learning_rate: LearningRate = 5e-4
     """Step size of the generator."""
-    discriminator_learning_rate: float = 5e-4
+    discriminator_learning_rate: LearningRate = 5e-4
     """Step size of the discriminator."""
-    beta1: float = 0.5
+    beta1: Decay = 0.5
     """Momentum of the Adams of the game."""
-    decay_from: float = 0.5
+    decay_from: Fraction = 0.5
     """Share of the game after which both step sizes fall linearly, to 0 at its end; 1: never."""
-    halve_every: int = 0
+    halve_every: Count = 0
     """Steps of the game after which both step sizes are halved, again and again; 0: never."""
-    ema_half_life: float = 10_000.0
+    ema_half_life: HalfLife = 10_000.0
     """Half-life of the generator's average, in images; 0 keeps none and samples from the last
     weights.
     """
     shared_noise: bool = True
     """Let the generator meet the fakes of the discriminator step: one forward pass less a round."""
-    accumulate: int = 1
+    accumulate: Positive = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
     @property

@@ -16,10 +16,11 @@ all 8 modes; on gauss1d the value of the discriminator comes to -1.389 in 20 sec
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Decay, Positive, Range
 
 from .flags import two_player_flags
 
@@ -34,17 +35,17 @@ class Config(two_player_flags.TwoPlayerConfig):
 
     steps: int = 10_000
     prior: Literal["normal", "uniform"] = "uniform"
-    generator_hidden: tuple[int, ...] | None = None
+    generator_hidden: tuple[Positive, ...] | None = None
     """Widths of the generator's hidden layers (ReLU); default: 256 512 1024, for points 128 128."""
-    discriminator_hidden: tuple[int, ...] | None = None
+    discriminator_hidden: tuple[Positive, ...] | None = None
     """Widths of the discriminator's hidden layers; default: 512 256, for points 128 128."""
-    pieces: int = 1
+    pieces: Positive = 1
     """Pieces of the discriminator's maxout units; 1: LeakyReLU instead."""
-    input_dropout: float = 0.0
+    input_dropout: Decay = 0.0
     """Share of the discriminator's inputs dropped."""
-    dropout: float | None = None
+    dropout: Annotated[float | None, Range(0, 1, open_high=True)] = None
     """Share of the discriminator's hidden units dropped; default: 0.3, for points 0."""
-    weight_range: float | None = None
+    weight_range: Annotated[float | None, Range(0, 10, open_low=True)] = None
     """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator;
     default: by fan-in.
     """

@@ -16,10 +16,11 @@ least 2 % fall in each of 6 classes at the classifier's confidence of 0.9, and a
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import LearningRate, Positive, Range
 
 from . import dcgan
 
@@ -33,10 +34,10 @@ class Config(dcgan.Config):
 
     loss: Literal["wasserstein"] = "wasserstein"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
-    generator_learning_rate: float = 2e-4
-    discriminator_learning_rate: float = 2e-4
-    n_critic: int = 5
-    clip: float = 0.01
+    generator_learning_rate: LearningRate = 2e-4
+    discriminator_learning_rate: LearningRate = 2e-4
+    n_critic: Positive = 5
+    clip: Annotated[float, Range(0, 100, open_low=True)] = 0.01
     """Largest absolute value of a critic's weight after each of its steps."""
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.ranges import Decay, LearningRate, Weight
 
 from . import dcgan
 
@@ -33,10 +34,10 @@ class Config(dcgan.Config):
     """DCGAN's networks with a critic whose slope is held at 1."""
 
     loss: str = "wasserstein"
-    generator_learning_rate: float = 5e-4
-    beta1: float = 0.0
-    beta2: float = 0.9
-    penalty_weight: float = 10.0
+    generator_learning_rate: LearningRate = 5e-4
+    beta1: Decay = 0.0
+    beta2: Decay = 0.9
+    penalty_weight: Weight = 10.0
     """Of the squared distance of the critic's slope from 1, between real images and fakes."""
     discriminator_norm: Literal["layer", "none"] = "layer"
     """Of the critic; statistics of the batch would couple the examples whose slopes are held."""

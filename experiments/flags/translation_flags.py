@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
 
 from . import two_player_flags
 
@@ -18,21 +19,21 @@ class TranslationConfig(RunConfig):
     """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """BtoA exchanges the two domains."""
-    jitter: int = 0
+    jitter: Count = 0
     """Pixels by which training images are enlarged, to cut their size out at random."""
-    generator_learning_rate: float = 2e-4
+    generator_learning_rate: LearningRate = 2e-4
     """Step size of the generators' optimizer."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: LearningRate = 2e-4
     """Step size of the discriminators' optimizer."""
-    width: int = 32
+    width: Positive = 32
     """Channels of the generators' first layer."""
-    discriminator_width: int = 32
+    discriminator_width: Positive = 32
     """Channels of the discriminators' first layer."""
-    ema_half_life: float = 0.0
+    ema_half_life: HalfLife = 0.0
     """Half-life of the generators' average, in images; 0 keeps none and translates with the last
     weights.
     """
-    accumulate: int = 1
+    accumulate: Positive = 1
     """Slices a batch's gradients are averaged over, to save memory."""
 
     @property
@@ -47,9 +48,9 @@ class PatchConfig(TranslationConfig):
 
     patch_size: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that the discriminators judge, in pixels."""
-    beta1: float = 0.5
+    beta1: Decay = 0.5
     """Momentum of both Adams."""
-    decay_from: float = 1.0
+    decay_from: Fraction = 1.0
     """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
 
     @property

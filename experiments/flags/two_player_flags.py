@@ -5,55 +5,87 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive, Range
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoPlayerConfig(RunConfig):
-    """Flags that all experiments of two players share."""
+class LatentFlags:
+    """What the generator draws its images from."""
+
+    GROUP: ClassVar[str] = "latent"
+
+    latent_size: Positive = 100
+    """Entries of a latent vector."""
+    prior: Literal["normal", "uniform"] = "normal"
+    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LossFlags:
+    """The game of the two players."""
+
+    GROUP: ClassVar[str] = "loss"
 
     loss: str = "non_saturating"
     """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
-    real_label: float = 1.0
+    real_label: Fraction = 1.0
     """Target of real images; 0.9 is one-sided label smoothing (cross-entropy losses only)."""
-    label_flips: float = 0.0
-    """Probability that the discriminator is told the opposite of the truth."""
-    latent_size: int = 100
-    """Entries of a latent."""
-    prior: Literal["normal", "uniform"] = "normal"
-    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
-    """Adam, RMSProp without momentum, or the decaying SGD with growing momentum of 2014."""
-    generator_learning_rate: float = 2e-4
-    """Step size of the generator's optimizer."""
-    discriminator_learning_rate: float = 2e-4
-    """Step size of the discriminator's optimizer."""
-    beta1: float = 0.5
-    """Momentum of both Adams."""
-    beta2: float = 0.999
-    """Memory of both Adams' squared gradients."""
-    decay_from: float = 1.0
-    """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
-    n_critic: int = 1
-    """Discriminator steps in a round, each on a batch of its own."""
+    label_flips: Fraction = 0.0
+    """Probability of flipping the labels that the discriminator learns from."""
+    n_critic: Positive = 1
+    """Discriminator updates for each generator update, each on a batch of its own."""
     order: Literal["alternate", "simultaneous"] = "alternate"
-    """Whether the generator answers the moved discriminator, or both move from the same state."""
-    shared_noise: bool = False
-    """Let the generator meet the fakes of the last discriminator step: one forward pass less a
-    round.
+    """alternate: update the generator after the discriminator; simultaneous: update both from the
+    same state.
     """
-    ema_half_life: float = 10_000.0
-    """Half-life of the generator's average, in images; 0 keeps none and samples from the last
+    shared_noise: bool = False
+    """Reuse the fakes of the last discriminator update for the generator's: saves a forward pass."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerFlags:
+    """How the two players are optimized."""
+
+    GROUP: ClassVar[str] = "optimizer"
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """adam, rmsprop (without momentum) or sgd (decaying, with growing momentum, as in 2014)."""
+    generator_learning_rate: LearningRate = 2e-4
+    """Learning rate of the generator."""
+    discriminator_learning_rate: LearningRate = 2e-4
+    """Learning rate of the discriminator."""
+    beta1: Decay = 0.5
+    """Adam's beta1 (momentum), for both players."""
+    beta2: Decay = 0.999
+    """Adam's beta2 (squared gradients), for both players."""
+    decay_from: Fraction = 1.0
+    """Fraction of the run after which both learning rates fall linearly to 0; 1: never."""
+    ema_half_life: HalfLife = 10_000.0
+    """Half-life of the generator's moving average, in images; 0: no average, sample from the last
     weights.
     """
-    accumulate: int = 1
-    """Slices a batch's gradients are averaged over, to save memory; with several, each player meets
-    noise of its own.
+    accumulate: Positive = 1
+    """Average gradients over this many slices of a batch, to save memory; with several, each player
+    draws noise of its own.
     """
-    limit_images: int | None = None
-    """Train on so many of the training images alone; fewer are always among more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SubsetFlags:
+    """How much of the training data to train on."""
+
+    GROUP: ClassVar[str] = "data"
+
+    limit_images: Annotated[int | None, Range(1)] = None
+    """Train on a subset of this many images; a larger subset contains every smaller one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoPlayerConfig(SubsetFlags, OptimizerFlags, LossFlags, LatentFlags, RunConfig):
+    """Flags of every experiment with one generator and one discriminator."""
 
     @property
     def rows_per_step(self) -> int:

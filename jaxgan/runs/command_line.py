@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from jaxgan.runs import errors, experiments, run_directory
+from jaxgan.runs import errors, experiments, flags, run_directory
 from jaxgan.runs.config import RunConfig
 
 if TYPE_CHECKING:
@@ -56,18 +56,25 @@ def train(module: ModuleType, config: RunConfig) -> pathlib.Path:
 
 
 def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunConfig:
-    """The configuration that the arguments ask for, as a `Config` of the experiment.
+    """Returns the configuration that the arguments ask for, as a `Config` of the experiment.
 
-    What they leave out is taken from the run in the directory, if it holds one and is not to be
-    overwritten, and else from the preset. Raises `RunError` on a preset the experiment does not
-    have; ends the process on an unknown flag.
+    What they leave out is taken from the run in the directory, if it holds one that is not to be
+    overwritten, and else from the preset. Ends the process on a value of the wrong type.
+
+    Args:
+        experiment: The experiment to configure.
+        arguments: The command line after the experiment's name.
+
+    Raises:
+        RunError: If there is no such flag or preset; the message suggests the nearest.
     """
-    import tyro
-
-    return tyro.cli(
-        experiment.config_class,
-        default=defaults(experiment, arguments),
-        args=list(arguments),
+    offered = flags.offered(experiment.config_class)
+    flags.require_known(arguments, offered, refused=experiment.config_class.REFUSED)
+    default = defaults(experiment, arguments)
+    return flags.parse(
+        default,
+        arguments,
+        title=experiment.title,
         prog=experiment.command_line,
         description=experiment.description,
     )

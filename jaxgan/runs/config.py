@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -35,7 +37,7 @@ MAY_CHANGE = frozenset(
     }
 )
 """Fields that may change when a run goes on, as no number of a step depends on them; on `steps`
-some do where step sizes fall (`Common.falls_to_the_end`), and the run then says so.
+some do where step sizes fall (`RunConfig.falls_to_the_end`), and the run then says so.
 """
 
 
@@ -74,67 +76,105 @@ class DataSpec(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """The flags of every experiment."""
+class DataFlags:
+    """Which data to train on, and how they are prepared."""
 
-    steps: int = 2000
-    """Train steps in all; a larger number continues a finished run."""
-    batch_size: int = 64
-    """Examples in each update of a player."""
-    seed: int = 0
-    """Decides initial weights, order of the data and noise."""
-    seeds: int = 1
-    """Train this many models at once, of seeds SEED, SEED + 1, ...; each is its single run."""
-    workdir: str | None = None
-    """The run directory (default: runs/NAME-DATE); a run in it is continued as recorded."""
+    GROUP: ClassVar[str] = "data"
+
     data: str = "fashion"
     """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
-    """For tfds: the folder of prepared sets or of the original files."""
+    """For tfds: folder of the prepared sets or of the original files."""
     resolution: str | None = None
-    """Size of the images, like 64 or 64x96 (height x width); default: as they are."""
+    """Size of the images, such as 64 or 64x96 (height x width); default: as they are."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
-    """How images are brought to the resolution."""
-    holdout: float | str | None = None
-    """Share of the data not trained on, or a file that lists it; default: the set's own or 0.1."""
+    """How to bring images to the resolution."""
+    holdout: Annotated[float | str | None, Range(0, 1, open_high=True)] = None
+    """Fraction of the data to hold out, or a file that lists it; default: the set's own or 0.1."""
     flip: bool = False
     """Mirror training images left to right at random."""
-    channels: int | None = None
+    channels: Annotated[int | None, Range(1, 4)] = None
     """1 (grayscale), 3 (color) or 4 (with transparency); default: as the images are."""
-    log_every: int = 50
-    """Steps a row of metrics is the mean of."""
-    sample_every: int = 500
-    """Steps between pictures of samples; 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; 0: only at the end."""
-    keep: int = 3
-    """How many of the latest checkpoints to keep."""
-    evaluate_every: int = 0
-    """Steps between measurements of the samples, by which the best checkpoint is kept; 0: never."""
-    evaluate: tuple[MetricName, ...] = ("fid",)
-    """What to measure, see `jaxgan evaluate`; the first chooses the best checkpoint."""
-    evaluate_samples: int = 2048
-    """How many images to draw for it; numbers of different counts do not compare."""
-    inception: str | None = None
-    """Weights of FID's Inception to measure by; default: the classifier of garments (proxy)."""
-    inception_sha256: str | None = None
-    """What the sha256 of these weights begins with, where their name does not end in it."""
-    keep_best: int = 1
-    """How many of the best checkpoints to keep, beside the latest."""
-    steps_per_call: int = 1
-    """Train steps in one compiled call; pictures and checkpoints fall on the next end of a call."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizationFlags:
+    """How long to train, and on what batches."""
+
+    GROUP: ClassVar[str] = "optimization"
+
+    steps: Positive = 2000
+    """Train steps in all; a larger number continues a finished run."""
+    batch_size: Positive = 64
+    """Examples in each update of a player."""
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    """Decides initial weights, order of the data and noise."""
+    seeds: Annotated[int, Range(1, 4096)] = 1
+    """Train this many models at once, of seeds SEED, SEED + 1, ...; each equals its single run."""
+    steps_per_call: Positive = 1
+    """Train steps in one compiled call; pictures and checkpoints wait for the end of a call."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
-    """How a step runs on several devices; the batch is split over all of them."""
+    """How to run a step on several devices; the batch is split over all of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFlags:
+    """What the run directory holds, and how often it is written to."""
+
+    GROUP: ClassVar[str] = "run"
+
     preset: Literal["quick", "paper", "smoke"] = "quick"
-    """Defaults of the other flags: minutes on a CPU, as in the paper, or seconds."""
+    """Defaults of the other flags: minutes on a CPU, the paper's, or seconds."""
+    workdir: str | None = None
+    """Run directory (default: runs/NAME-DATE); a run in it is continued as recorded."""
     overwrite: bool = False
-    """Delete the run in the directory and start afresh."""
+    """Delete the run in the directory and start again."""
     init_from: str | None = None
-    """A run whose latest weights to start from, with fresh optimizers (fine-tuning)."""
-    profile: int = 0
+    """Fine-tune: start from the latest weights of this run, with fresh optimizers."""
+    log_every: Positive = 50
+    """Log metrics averaged over this many steps."""
+    sample_every: Count = 500
+    """Steps between sample pictures; 0: only at the end."""
+    checkpoint_every: Count = 500
+    """Steps between checkpoints; 0: only at the end."""
+    keep: Positive = 3
+    """How many of the latest checkpoints to keep."""
+    profile: Count = 0
     """Trace this many steps, once compiled, to profile/ for TensorBoard or Perfetto."""
     cache: bool = True
     """Keep compiled programs in the user's cache folder, so that the next start is quick."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationFlags:
+    """How to evaluate the model while it trains."""
+
+    GROUP: ClassVar[str] = "evaluation"
+
+    evaluate_every: Count = 0
+    """Steps between evaluations, which also choose the best checkpoint; 0: never."""
+    evaluate: tuple[MetricName, ...] = ("fid",)
+    """Metrics, see `jaxgan evaluate`; the first chooses the best checkpoint."""
+    evaluate_samples: Positive = 2048
+    """How many images to sample; results of different counts do not compare."""
+    inception: str | None = None
+    """Weights of FID's Inception network; default: the garment classifier (proxy)."""
+    inception_sha256: str | None = None
+    """First digits of the weights' sha256, if the file's name does not end in them."""
+    keep_best: Positive = 1
+    """How many of the best checkpoints to keep, next to the latest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
+    """The flags of every experiment.
+
+    An experiment's own flags are the fields of its subclass. `GROUP` is the heading of a class's
+    own fields in `--help`; `REFUSED` names inherited fields that the experiment does not offer.
+    """
+
+    GROUP: ClassVar[str] = "model"
+    REFUSED: ClassVar[tuple[str, ...]] = ()
 
     @property
     def rows_per_step(self) -> int:

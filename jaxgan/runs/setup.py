@@ -15,27 +15,11 @@ from jax.sharding import Mesh
 
 from jaxgan import data, parallel
 from jaxgan.games import population, stages
-from jaxgan.runs import checkpoint, environment, run_directory, training_loop
+from jaxgan.runs import checkpoint, environment, ranges, run_directory, training_loop
 from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.types import GAN, Batch
-
-_LEAST = {
-    "steps": 1,
-    "batch_size": 1,
-    "seed": 0,
-    "seeds": 1,
-    "log_every": 1,
-    "sample_every": 0,
-    "checkpoint_every": 0,
-    "keep": 1,
-    "steps_per_call": 1,
-    "profile": 0,
-    "evaluate_every": 0,
-    "evaluate_samples": 1,
-    "keep_best": 1,
-}
 
 
 class Task(NamedTuple):
@@ -59,10 +43,8 @@ class Task(NamedTuple):
 
 def check_numbers(config: RunConfig) -> None:
     """Raises RunError on numbers that make no run."""
-    for name, lowest in _LEAST.items():
-        value = getattr(config, name)
-        if value < lowest:
-            raise RunError(f"{flag(name)} is {value}; expected {lowest} or more")
+    for name, value, allowed in ranges.violations(config):
+        raise RunError(f"{flag(name)} is {value}; expected {allowed}")
     _require_whole_calls(config, "steps")
     _require_whole_calls(
         config, "evaluate_every", why=", within which there is no state to measure"

@@ -1,0 +1,156 @@
+"""Flags of the command line, made of the fields of a configuration: groups, help, suggestions.
+
+tyro does the parsing. Here the fields are put under the headings of the classes that declare them,
+the experiment's own first. Imports no JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import typing
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any
+
+from jaxgan.runs.errors import RunError
+
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "lr": ("learning-rate", "generator-learning-rate", "discriminator-learning-rate"),
+    "learning-rate": ("generator-learning-rate", "discriminator-learning-rate"),
+    "epochs": ("steps",),
+    "iterations": ("steps",),
+    "num-steps": ("steps",),
+    "bs": ("batch-size",),
+    "z-dim": ("latent-size",),
+    "image-size": ("resolution",),
+    "img-size": ("resolution",),
+    "out": ("workdir",),
+    "output": ("workdir",),
+    "outdir": ("workdir",),
+    "dataset": ("data",),
+    "data-path": ("data",),
+    "resume": ("workdir",),
+    "gpus": ("parallel",),
+    "ema": ("ema-half-life",),
+    "betas": ("beta1", "beta2"),
+    "r1": ("penalty-weight",),
+    "nz": ("latent-size",),
+    "niter": ("steps",),
+}
+"""What other programs call a flag, and what it may be called here."""
+
+
+def offered(config_class: type) -> list[str]:
+    """Returns the names of the fields that a command line offers."""
+    refused = getattr(config_class, "REFUSED", ())
+    return [f.name for f in dataclasses.fields(config_class) if f.init and f.name not in refused]
+
+
+def require_known(
+    arguments: Sequence[str], names: Collection[str], *, refused: Collection[str] = ()
+) -> None:
+    """Checks that every flag among the arguments exists.
+
+    Args:
+        arguments: A command line.
+        names: The fields that it may set.
+        refused: Inherited fields that the experiment does not use.
+
+    Raises:
+        RunError: If a flag does not exist; the message suggests the nearest.
+    """
+    known = [name.replace("_", "-") for name in names]
+    for argument in arguments:
+        flag = argument.partition("=")[0].removeprefix("--").replace("_", "-")
+        if not argument.startswith("--") or flag in ("", "help") or flag.startswith("tyro-"):
+            continue
+        if flag in known or flag.removeprefix("no-") in known:
+            continue
+        if flag in [name.replace("_", "-") for name in refused]:
+            raise RunError(f"--{flag} has no use here; leave it out")
+        raise RunError(f"there is no flag --{flag}; {_suggestion(flag, known)}")
+
+
+def parse(
+    default: Any, arguments: Sequence[str], *, title: str, prog: str, description: str
+) -> Any:
+    """Returns the configuration `default` with the fields that the arguments set.
+
+    Ends the process on `--help`, and on a value of the wrong type.
+
+    Args:
+        default: A dataclass whose classes may declare a heading, `GROUP`, for their own fields.
+        arguments: The command line.
+        title: The heading of the fields of the dataclass itself.
+        prog: What starts the program, for the help text.
+        description: What the program does, for the help text.
+    """
+    import tyro
+
+    groups = _groups(type(default), title)
+    form = dataclasses.make_dataclass(
+        "Flags",
+        [
+            (group, tyro.conf.OmitArgPrefixes[_form(default, names, group)], dataclasses.field())
+            for group, names in groups.items()
+        ],
+    )
+    asked = tyro.cli(form, args=list(arguments), prog=prog, description=description)
+    chosen = {
+        name: getattr(getattr(asked, group), name)
+        for group, names in groups.items()
+        for name in names
+    }
+    return dataclasses.replace(default, **chosen)
+
+
+def _groups(config_class: type, title: str) -> dict[str, list[str]]:
+    """The names of the fields by heading; those of the experiment's own class stand first."""
+    found: dict[str, list[str]] = {title: []}
+    for name in offered(config_class):
+        found.setdefault(_group(config_class, name) or title, []).append(name)
+    return {group: names for group, names in found.items() if names}
+
+
+def _group(config_class: type, name: str) -> str | None:
+    """The heading that the class which first declared the field gives it."""
+    declaring = [c for c in config_class.__mro__ if name in inspect.get_annotations(c)]
+    return declaring[-1].__dict__.get("GROUP")
+
+
+def _form(default: Any, names: Sequence[str], group: str) -> type:
+    """A dataclass of some fields of the configuration, each with its help text."""
+    import tyro
+
+    helps = _helps(type(default))
+    hints = typing.get_type_hints(type(default), include_extras=True)
+    fields = [
+        (
+            name,
+            Annotated[hints[name], tyro.conf.arg(help=helps.get(name, ""))],
+            dataclasses.field(default=getattr(default, name)),
+        )
+        for name in names
+    ]
+    return dataclasses.make_dataclass(group.title(), fields, frozen=True)
+
+
+def _helps(config_class: type) -> dict[str, str]:
+    """The docstrings of the fields; that of a class replaces that of those it inherits from."""
+    import docstring_parser
+
+    found: dict[str, str] = {}
+    for declaring in reversed(config_class.__mro__[:-1]):
+        for field in docstring_parser.parse_from_object(declaring).params:
+            if field.description:
+                found[field.arg_name] = " ".join(field.description.split())
+    return found
+
+
+def _suggestion(flag: str, known: Sequence[str]) -> str:
+    near = [name for name in SYNONYMS.get(flag, ()) if name in known]
+    near = near or difflib.get_close_matches(flag, known, n=1)
+    if near:
+        return f"did you mean {' or '.join(f'--{name}' for name in near)}?"
+    return "--help lists them all"
