@@ -42,7 +42,7 @@ class LossFlags:
     same state.
     """
     shared_noise: bool = False
-    """Reuse the fakes of the last discriminator update for the generator's: saves a forward pass."""
+    """Reuse the last discriminator update's fakes for the generator: saves a forward pass."""
 
 
 @dataclasses.dataclass(frozen=True)
