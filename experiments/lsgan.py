@@ -21,6 +21,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 
 from . import dcgan
+from .flags import alternatives
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -37,6 +38,8 @@ class Config(dcgan.Config):
     the authors' code.
     """
 
+
+ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
     # The authors' train_lsun.py at 112 px, but for its generator, which has more layers, of 3x3

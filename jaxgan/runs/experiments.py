@@ -9,7 +9,7 @@ import importlib.util
 import pathlib
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,13 @@ class Experiment:
     @property
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         return {"quick": {}, **getattr(self.module, "PRESETS", {})}
+
+    @property
+    def alternatives(self) -> Mapping[str, Sequence[Any]]:
+        """What the experiment recommends in its place, by kind of finding: remedies, as `jaxgan
+        diagnose` knows them.
+        """
+        return getattr(self.module, "ALTERNATIVES", {})
 
     @property
     def title(self) -> str:
