@@ -118,3 +118,8 @@ def test_no_module_imports_itself_by_way_of_others():
         known = {n if n in modules else n.rpartition(".")[0] for n in imported}
         graph[name] = (known & modules.keys()) - {name}
     assert circles(graph) == []
+
+
+def test_every_file_of_tests_says_what_it_is_about():
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [named(path) for path in files if not path.read_text().startswith(('"""', 'r"""'))] == []
