@@ -83,7 +83,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import cyclegan
 
     return cyclegan.build(
-        optimisers=translation_flags.adams(config),
+        optimizers=translation_flags.adams(config),
         cycle=config.cycle,
         identity=config.identity,
         pool=config.pool,

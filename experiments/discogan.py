@@ -79,7 +79,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import discogan
 
     return discogan.build(
-        optimisers={
+        optimizers={
             "generator": discogan.adam(config.generator_learning_rate),
             "discriminator": discogan.adam(config.discriminator_learning_rate),
         },

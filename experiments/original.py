@@ -93,7 +93,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=shape,
         loss=losses.non_saturating(),
         latents=networks.latents,
-        optimisers={
+        optimizers={
             player: vanilla.sgd_of_2014(rate, saturate=config.saturate)
             for player, rate in rates.items()
         },

@@ -103,7 +103,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=(2,),
         loss=losses.non_saturating(),
         latents=functools.partial(random.latents, size=config.latent_size),
-        optimisers={"generator": optimizer, "discriminator": optimizer},
+        optimizers={"generator": optimizer, "discriminator": optimizer},
         schedule=schedule,
     )
 

@@ -88,7 +88,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import pix2pix
 
     return pix2pix.build(
-        optimisers=translation_flags.adams(config),
+        optimizers=translation_flags.adams(config),
         l1=config.l1,
         adversarial=config.adversarial,
         patch_size=config.patch_size,

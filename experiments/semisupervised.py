@@ -96,7 +96,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     return semisupervised.build(
         shape=two_player_flags.image_shape(spec),
         classes=len(spec.classes),
-        optimisers={name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
+        optimizers={name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
         latent_size=config.latent_size,
         hidden=config.hidden,
         generator_hidden=config.generator_hidden,

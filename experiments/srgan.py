@@ -188,7 +188,7 @@ def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         axis_name=axis_name,
         pretraining=None,
         distance=srgan.absolute if config.pixel_loss == "absolute" else srgan.squared,
-        optimisers={"generator": optax.adam(rate, b1=config.beta1)},
+        optimizers={"generator": optax.adam(rate, b1=config.beta1)},
     )
 
 
@@ -211,7 +211,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         features=features_of(config),
         pixels=config.pixels,
         adversarial=config.adversarial,
-        optimisers={
+        optimizers={
             "generator": adam(config.generator_learning_rate),
             "discriminator": adam(config.discriminator_learning_rate),
         },

@@ -101,7 +101,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=(networks.SIDE, networks.SIDE, CHANNELS),
         loss=loss,
         latents=latents,
-        optimisers={
+        optimizers={
             "generator": adam(config.generator_learning_rate),
             "discriminator": adam(config.discriminator_learning_rate),
         },

@@ -205,7 +205,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=two_player_flags.image_shape(spec),
         text_size=config.text_size if embedded is None else embedded[0],
         encoder=reader(config) if embedded is None else None,
-        optimisers=optimisers(config, config.steps - matching_steps(config, spec)),
+        optimizers=optimizers(config, config.steps - matching_steps(config, spec)),
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,
@@ -233,7 +233,7 @@ def reader(config: Config) -> linen.Module:
     )
 
 
-def optimisers(config: Config, updates: int) -> dict[str, Any]:
+def optimizers(config: Config, updates: int) -> dict[str, Any]:
     """The optimizer of each player of a game of so many updates."""
     import optax
 

@@ -92,7 +92,7 @@ def at_double_precision(state: Any) -> Any:
 
 _NORM = {"L4": "batch statistics are those of a slice, not of the batch"}
 
-_common = {"loss": losses.non_saturating(), "optimisers": descent()}
+_common = {"loss": losses.non_saturating(), "optimizers": descent()}
 _perceptrons = partial(
     vanilla.build,
     shape=(2,),
@@ -133,7 +133,7 @@ _growing = partial(
     group=2,
     penalty=partial(penalties.gradient_penalty, weight=1.0),
     loss=progressive.drifting(losses.wasserstein(), 1e-3),
-    optimisers=descent(),
+    optimizers=descent(),
 )
 
 _few_labels = partial(
@@ -144,7 +144,7 @@ _few_labels = partial(
     hidden=(8, 6),
     generator_hidden=(8,),
     ema_half_life=100.0,
-    optimisers=descent(),
+    optimizers=descent(),
 )
 _coded = partial(
     infogan.build,
@@ -175,7 +175,7 @@ _two_ways = partial(
     discriminator_width=2,
     patch_size=16,
     blocks=1,
-    optimisers={name: optax.sgd(1e-3) for name in ("generator", "discriminator")},
+    optimizers={name: optax.sgd(1e-3) for name in ("generator", "discriminator")},
 )
 _discoveries = partial(
     discogan.build,

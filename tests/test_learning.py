@@ -51,7 +51,7 @@ def test_a_generator_travels_to_the_data_and_keeps_its_width():
         generator=vanilla.Generator((1,), (32,)),
         discriminator=vanilla.Discriminator((64, 64), dropout=0.0),
         loss=losses.non_saturating(),
-        optimisers=adam(1e-3, 1e-2),
+        optimizers=adam(1e-3, 1e-2),
         ema_half_life=20_000.0,
     )
     state, _ = train(gan, data.load("gauss1d").train, count=1500, size=256)
@@ -76,7 +76,7 @@ def test_a_relativistic_game_with_both_penalties_captures_all_modes_of_the_ring(
         discriminator=vanilla.Discriminator((64, 64), dropout=0.0),
         loss=losses.relativistic_paired(),
         penalty=penalty,
-        optimisers=adam(1e-3, 1e-3),
+        optimizers=adam(1e-3, 1e-3),
         ema_half_life=20_000.0,
     )
     ring = data.load("ring").train
@@ -118,7 +118,7 @@ def test_a_discriminator_learns_the_log_ratio_of_the_densities_and_the_value_the
         shape=(1,),
         loss=losses.non_saturating(),
         latents=partial(random.latents, size=1),
-        optimisers={
+        optimizers={
             "generator": optax.sgd(0.0),
             "discriminator": optax.adam(optax.cosine_decay_schedule(2e-2, count)),
         },

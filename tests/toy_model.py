@@ -47,7 +47,7 @@ def build(*, shape, width, n_critic=1, break_at=None, axis_name=None) -> GAN:
         shape=shape,
         loss=losses.non_saturating(),
         latents=partial(random.latents, size=3),
-        optimisers={"generator": optax.adam(1e-2), "discriminator": optax.adam(1e-2)},
+        optimizers={"generator": optax.adam(1e-2), "discriminator": optax.adam(1e-2)},
         schedule=partial(steps.alternate, n_critic=n_critic),
         ema_half_life=100.0,
         axis_name=axis_name,

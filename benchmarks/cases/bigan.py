@@ -41,7 +41,7 @@ def gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         features=setting.features,
         loss=losses.non_saturating(),
-        optimisers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
+        optimizers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
     )
 
 

@@ -58,7 +58,7 @@ def gan(setting: Setting) -> GAN:
         discriminator_norm=setting.norm,
         loss=losses.wasserstein() if wasserstein else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
-        optimisers={player: optimizers.adam() for player in ("generator", "discriminator")},
+        optimizers={player: optimizers.adam() for player in ("generator", "discriminator")},
         schedule=functools.partial(steps.alternate, n_critic=setting.n_critic),
         shared_noise=True,
     )
@@ -111,7 +111,7 @@ def sngan_gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         discriminator_norm="spectral",
         loss=losses.hinge(),
-        optimisers={player: optimizers.adam() for player in ("generator", "discriminator")},
+        optimizers={player: optimizers.adam() for player in ("generator", "discriminator")},
         shared_noise=True,
     )
     return gan._replace(init=functools.partial(_from_equal_entries, gan))

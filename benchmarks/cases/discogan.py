@@ -40,7 +40,7 @@ def gan(setting: Setting) -> GAN:
         discogan.build(
             shape_a=setting.shape,
             shape_b=setting.shape,
-            optimisers={side: discogan.adam() for side in ("generator", "discriminator")},
+            optimizers={side: discogan.adam() for side in ("generator", "discriminator")},
             weights=weights,
             width=setting.width,
             discriminator_width=setting.width,

@@ -46,7 +46,7 @@ def gan(setting: Setting) -> GAN:
         width=setting.width,
         hidden=setting.hidden,
         loss=losses.non_saturating(),
-        optimisers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
+        optimizers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
         shared_noise=True,
     )
 
@@ -61,7 +61,7 @@ def twin(setting: Setting) -> Twin:
     players = {
         "generator": infogan.generator(shape, latent_size=sizes.latent, **networks),
         "discriminator": infogan.Discriminator(shape, **networks),
-        "q": infogan.recogniser(setting.hidden, sizes),
+        "q": infogan.recognizer(setting.hidden, sizes),
     }
     return infogan.game(players, sizes, learning_rates=LEARNING_RATES)
 

@@ -59,7 +59,7 @@ def gan(setting: Setting) -> GAN:
         group=setting.group,
         loss=wasserstein if setting.penalty == "wgan-gp" else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
-        optimisers={
+        optimizers={
             player: optimizers.adam(LEARNING_RATE, *BETAS)
             for player in ("generator", "discriminator")
         },

@@ -42,7 +42,7 @@ def gan(setting: Setting) -> GAN:
     return semisupervised.build(
         shape=(*setting.size, 1),
         classes=setting.classes,
-        optimisers={
+        optimizers={
             player: optimizers.adam(LEARNING_RATE) for player in ("generator", "discriminator")
         },
         latent_size=setting.latent_size,

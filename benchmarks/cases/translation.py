@@ -33,7 +33,7 @@ class Setting:
     """Earlier fakes."""
 
 
-def _optimisers() -> dict[str, Any]:
+def _optimizers() -> dict[str, Any]:
     from jaxgan import optimizers
 
     return {side: optimizers.adam() for side in ("generator", "discriminator")}
@@ -46,7 +46,7 @@ def _networks(setting: Setting) -> dict[str, Any]:
         "width": setting.width,
         "discriminator_width": setting.width,
         "patch_size": setting.patch,
-        "optimisers": _optimisers(),
+        "optimizers": _optimizers(),
     }
 
 
@@ -126,7 +126,7 @@ def srresnet_gan(setting: Setting) -> GAN:
         blocks=setting.blocks,
         width=setting.width,
         pretraining=None,
-        optimisers={"generator": optax.adam(1e-4)},
+        optimizers={"generator": optax.adam(1e-4)},
     )
 
 

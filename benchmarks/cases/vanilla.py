@@ -38,7 +38,7 @@ def gan(setting: Setting) -> GAN:
         generator=vanilla.Generator(setting.shape, setting.generator),
         discriminator=vanilla.Discriminator(setting.discriminator, dropout=setting.dropout),
         loss=losses.non_saturating(),
-        optimisers={
+        optimizers={
             player: optimizers.adam(setting.learning_rate)
             for player in ("generator", "discriminator")
         },

@@ -131,7 +131,7 @@ def build(
     latent_size: int,
     latents: objectives.Draw,
     loss: AdversarialLoss,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     schedule: Schedule = simultaneously,
     shared_noise: bool = True,
     relabel: Relabel | None = None,
@@ -145,7 +145,7 @@ def build(
 
     networks:      'generator', latents to images; 'encoder', images to an `Encoding`;
                    'discriminator', images and latents to logits [B].
-    optimisers:    by side, 'generator' (which moves the encoder, too) and 'discriminator'.
+    optimizers:    by side, 'generator' (which moves the encoder, too) and 'discriminator'.
     schedule:      of two steps, the discriminator's and that of `PLAYERS`.
     shared_noise:  a round computes G(z) and E(x) once for both sides; turn it off to accumulate
                    gradients.
@@ -169,7 +169,7 @@ def build(
     )
 
     def player(name: str, side: str, *inputs: Any) -> Network:
-        return Network(networks[name], optimisers[side], inputs)
+        return Network(networks[name], optimizers[side], inputs)
 
     players = {
         "generator": player("generator", "generator", (latent_size,)),

@@ -115,10 +115,10 @@ def assemble(
     step = train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name)
     kept = () if ema_half_life is None else averaged
     first = functools.partial(state.create, ema=kept, extra=extra)
-    return GAN(_initialiser(networks, first, buffers), step, sample, conditions=conditions)
+    return GAN(_initializer(networks, first, buffers), step, sample, conditions=conditions)
 
 
-def _initialiser(
+def _initializer(
     networks: Mapping[str, Network],
     create: Callable[..., state.GANState],
     buffers: Callable[[], Mapping[str, Any]],

@@ -115,17 +115,17 @@ def both_ways(
     shapes: Mapping[str, Shape],
     generator: Callable[[int], linen.Module],
     discriminator: linen.Module,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
 ) -> dict[str, Network]:
     """The four players between domains 'a' and 'b': `generator(channels of its target)` each way,
     and a discriminator for each domain.
     """
     (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
     return {
-        to_b: Network(generator(b[2]), optimisers["generator"], [a]),
-        to_a: Network(generator(a[2]), optimisers["generator"], [b]),
-        of_a: Network(discriminator, optimisers["discriminator"], [a]),
-        of_b: Network(discriminator, optimisers["discriminator"], [b]),
+        to_b: Network(generator(b[2]), optimizers["generator"], [a]),
+        to_a: Network(generator(a[2]), optimizers["generator"], [b]),
+        of_a: Network(discriminator, optimizers["discriminator"], [a]),
+        of_b: Network(discriminator, optimizers["discriminator"], [b]),
     }
 
 

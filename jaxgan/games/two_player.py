@@ -20,7 +20,7 @@ from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, PyTree, Step
 
-Optimisers = Mapping[str, optax.GradientTransformation]
+Optimizers = Mapping[str, optax.GradientTransformation]
 """What moves each player, by its name."""
 
 Defaults = Mapping[str, Callable[[int], Array]]
@@ -39,7 +39,7 @@ def build(
     shape: tuple[int, ...],
     loss: AdversarialLoss,
     latents: objectives.Draw,
-    optimisers: Optimisers,
+    optimizers: Optimizers,
     schedule: Schedule = steps.alternate,
     shared_noise: bool = False,
     conditions: objectives.Conditions = objectives.unconditional,
@@ -55,7 +55,7 @@ def build(
 ) -> GAN:
     """The game as three pure functions; images have `shape` ([H, W, C], or [D] for points).
 
-    optimisers:         by player, 'generator' and 'discriminator'.
+    optimizers:         by player, 'generator' and 'discriminator'.
     shared_noise:       the generator meets the fakes of the last discriminator step (see
                         `steps.alternate`), whose forward pass is computed once; a fresh draw
                         otherwise, as in Goodfellow et al. 2014, Algorithm 1.
@@ -89,7 +89,7 @@ def build(
     averaged = () if ema_half_life is None else ("generator",)
     first = functools.partial(state.create, ema=averaged, extra=extra)
     return GAN(
-        _initialiser(networks, optimisers, shape, latents, defaults=defaults, create=first),
+        _initializer(networks, optimizers, shape, latents, defaults=defaults, create=first),
         builder.train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
@@ -106,9 +106,9 @@ def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> S
     return round_of_play
 
 
-def _initialiser(
+def _initializer(
     networks: Mapping[str, linen.Module],
-    optimisers: Optimisers,
+    optimizers: Optimizers,
     shape: tuple[int, ...],
     latents: objectives.Draw,
     *,
@@ -125,7 +125,7 @@ def _initialiser(
 
         def player(name: str, key: Array, example: Array) -> state.Player:
             return state.init_player(
-                key, networks[name], optimisers[name], example, *given, keys=one, train=True
+                key, networks[name], optimizers[name], example, *given, keys=one, train=True
             )
 
         players = {

@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al. 2017): between two domains and back, learnt without pairs.
+"""CycleGAN (Zhu et al. 2017): between two domains and back, learned without pairs.
 
 Two generators translate, two discriminators judge; what is translated there and back must return.
 Batches hold images 'a' and 'b', not paired.
@@ -201,7 +201,7 @@ def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     loss: AdversarialLoss = LEAST_SQUARES,
     cycle: float = 10.0,
     identity: float = 0.5,
@@ -218,7 +218,7 @@ def build(
 ) -> GAN:
     """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
 
-    optimisers:   by side, 'generator' and 'discriminator'.
+    optimizers:   by side, 'generator' and 'discriminator'.
     identity:     relative to `cycle`; 0 where the domains' channels differ.
     pool:         earlier fakes that each discriminator is shown from; 0 for none.
     blocks:       residual blocks (None: see `blocks_for`).
@@ -249,7 +249,7 @@ def build(
             shapes,
             lambda channels: ResNetGenerator(channels, blocks, width),
             patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, "instance"),
-            optimisers,
+            optimizers,
         ),
         body,
         domain_translation.both_ways_sample(shapes),

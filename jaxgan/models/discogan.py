@@ -1,4 +1,4 @@
-"""DiscoGAN (Kim et al. 2017): what two domains have in common, learnt without pairs.
+"""DiscoGAN (Kim et al. 2017): what two domains have in common, learned without pairs.
 
 Two generators and two discriminators as in CycleGAN, with the losses and the order of the authors'
 code: a reconstruction by mean square, the discriminator's features matched in the mean, and one
@@ -215,7 +215,7 @@ def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     loss: AdversarialLoss = CROSS_ENTROPY,
     weights: Weights = AUTHORS_WEIGHTS,
     width: int = 64,
@@ -228,7 +228,7 @@ def build(
 ) -> GAN:
     """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
 
-    `optimisers` by side, 'generator' and 'discriminator'; the discriminators' loss is halved. With
+    `optimizers` by side, 'generator' and 'discriminator'; the discriminators' loss is halved. With
     `shared_noise`, a schedule in which both sides move in a round computes its fakes once.
     `sample(state, keys, a=images)` gives images of b, and `sample(state, keys, b=images)` images of
     a, with running batch statistics. Raises ValueError where sizes differ, or on one that does not
@@ -253,7 +253,7 @@ def build(
             shapes,
             lambda channels: Generator(channels, width, axis_name),
             Discriminator(discriminator_width, axis_name),
-            optimisers,
+            optimizers,
         ),
         body,
         domain_translation.both_ways_sample(shapes),

@@ -92,7 +92,7 @@ class Discriminator(linen.Module):
         return linen.Dense(1, kernel_init=weights)(features)[:, 0], features
 
 
-class Recogniser(linen.Module):
+class Recognizer(linen.Module):
     """The discriminator's features [B, F] to what they tell of the codes: q's own layers.
 
     `std` is the deviation of the continuous codes; None learns one for each image and code.
@@ -220,7 +220,7 @@ def build(
     *,
     shape: tuple[int, int, int],
     loss: AdversarialLoss,
-    optimisers: two_player.Optimisers,
+    optimizers: two_player.Optimizers,
     codes: Codes = MNIST,
     latent_size: int = 62,
     prior: str = "uniform",
@@ -241,7 +241,7 @@ def build(
 ) -> GAN:
     """The game on images of `shape` (H, W, C), with `latent_size` entries of noise beside codes.
 
-    optimisers:    by side, 'generator' and 'discriminator'; the latter's moves q as well.
+    optimizers:    by side, 'generator' and 'discriminator'; the latter's moves q as well.
     std:           of the continuous codes given an image; None: q learns it.
     refine, extra: as in `two_player.build`; the first objective is the discriminator's and q's.
     ema_half_life: in images; averages all three players (None: no average is kept).
@@ -274,14 +274,14 @@ def build(
     modules = {
         "generator": Generator(shape, width, hidden, axis_name),
         "discriminator": Discriminator(width, hidden, leak, axis_name),
-        "q": Recogniser(codes, leak, std, axis_name),
+        "q": Recognizer(codes, leak, std, axis_name),
     }
     inputs: dict[str, Any] = {
         "generator": (latent_size + codes.size,),
         "discriminator": shape,
         "q": (hidden,),
     }
-    moved_by = {**optimisers, "q": optimisers["discriminator"]}
+    moved_by = {**optimizers, "q": optimizers["discriminator"]}
     return builder.assemble(
         {n: builder.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,

@@ -1,4 +1,4 @@
-"""Pix2Pix (Isola et al. 2017): from the images of one domain to those of another, learnt from
+"""Pix2Pix (Isola et al. 2017): from the images of one domain to those of another, learned from
 pairs.
 
 The generator is a U-Net whose noise is its dropout; the discriminator judges patches of the output
@@ -142,7 +142,7 @@ def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     loss: AdversarialLoss = CROSS_ENTROPY,
     l1: float = 100.0,
     adversarial: float = 1.0,
@@ -162,7 +162,7 @@ def build(
     The generator minimizes `adversarial` times its loss plus `l1` times the mean absolute error;
     without the first it is the U-Net on L1 alone.
 
-    optimisers:   by player, 'generator' and 'discriminator'.
+    optimizers:   by player, 'generator' and 'discriminator'.
     norm:         'batch' as the authors, or 'instance', by which images do not depend on the others
                   of their batch.
     shared_noise: both players meet the same outputs, as with the authors; drawn once a round.
@@ -177,8 +177,8 @@ def build(
     unet = UNet(shape_b[2], depth(shape_a[:2]), width, norm, dropout, axis_name)
     judge = patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, norm, axis_name)
     networks = {
-        "generator": Network(unet, optimisers["generator"], [shape_a]),
-        "discriminator": Network(judge, optimisers["discriminator"], [shape_b, shape_a]),
+        "generator": Network(unet, optimizers["generator"], [shape_a]),
+        "discriminator": Network(judge, optimizers["discriminator"], [shape_b, shape_a]),
     }
     draw = Forward(("generator",), outputs)
     body = builder.round_of_play(

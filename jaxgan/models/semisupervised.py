@@ -205,7 +205,7 @@ def build(
     *,
     shape: tuple[int, int, int],
     classes: int,
-    optimisers: two_player.Optimisers,
+    optimizers: two_player.Optimizers,
     latent_size: int = 100,
     hidden: Sequence[int] = (1000, 500, 250, 250, 250),
     generator_hidden: Sequence[int] = (500, 500),
@@ -220,7 +220,7 @@ def build(
 ) -> GAN:
     """The game on images of `shape` (H, W, C) of `classes` classes.
 
-    optimisers:    by player, 'generator' and 'discriminator'.
+    optimizers:    by player, 'generator' and 'discriminator'.
     unlabeled:    weight of the adversarial loss in the discriminator's.
     refine, extra: as in `two_player.build`. A view shows the labeled images, too; the pass that
                    fits the layers sees images as they are.
@@ -252,7 +252,7 @@ def build(
     networks = {"generator": generator, "discriminator": discriminator}
     return builder.assemble(
         {
-            name: builder.Network(module, optimisers[name], inputs[name])
+            name: builder.Network(module, optimizers[name], inputs[name])
             for name, module in networks.items()
         },
         body,

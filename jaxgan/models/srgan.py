@@ -150,7 +150,7 @@ def objectives_of(
 def build(
     *,
     shape: Shape,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     factor: int = 4,
     architecture: str = "resnet",
     blocks: int = 16,
@@ -171,7 +171,7 @@ def build(
 ) -> GAN:
     """Enlargement of images to `shape` ([H, W, C]) from `factor` times smaller ones.
 
-    optimisers:  by player, 'generator' and 'discriminator'.
+    optimizers:  by player, 'generator' and 'discriminator'.
     pretraining: train steps in which the generator alone learns, by the mean `distance` of pixels;
                  then the game begins. None: it never does, and there is no discriminator.
     features:    what the content loss compares (None: pixels). A Player joins the state as
@@ -189,13 +189,13 @@ def build(
     generator = super_resolution.network_of(
         architecture, factor=factor, blocks=blocks, width=width, axis_name=axis_name
     )
-    networks = {"generator": Network(generator, optimisers["generator"], [small])}
+    networks = {"generator": Network(generator, optimizers["generator"], [small])}
     draw = pass_of(correct)
     alone = pixel_objective(distance, draw)
     body = steps.update("generator", alone, prefix="pretraining/", **options)
     if pretraining is not None:
         judge = Discriminator(discriminator_width, axis_name)
-        networks["discriminator"] = Network(judge, optimisers["discriminator"], [shape])
+        networks["discriminator"] = Network(judge, optimizers["discriminator"], [shape])
         see = None if isinstance(features, Player) else features
         content = content_of(see, pixels=pixels)
         game = builder.round_of_play(
@@ -278,7 +278,7 @@ def game_from(pretrained: GANState, fresh: GANState) -> GANState:
     """The first state of a game that remembers (`remembering`), from the last one of a
     pre-training: its generator, the averaged one if there is one, plays on with a fresh optimizer.
     """
-    state = stages.carry_over(pretrained.averaged(), fresh, optimisers=False)
+    state = stages.carry_over(pretrained.averaged(), fresh, optimizers=False)
     before = _resting(state["generator"])
     state = state.replace(players={**state.players, PRETRAINED: before})
     # A copy: the generator starts as its own average, and a state must not hold an array twice.

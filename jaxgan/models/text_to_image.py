@@ -202,7 +202,7 @@ def build(
     *,
     shape: tuple[int, int, int],
     text_size: int,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     encoder: linen.Module | None = None,
     latent_size: int = 100,
     prior: str = "normal",
@@ -222,7 +222,7 @@ def build(
 ) -> GAN:
     """The game on images of `shape` ([H, W, C]) and embeddings of `text_size` numbers.
 
-    optimisers:  by player, 'generator' and 'discriminator'.
+    optimizers:  by player, 'generator' and 'discriminator'.
     encoder:     what reads captions (`nn.characters`); None: batches hold their embeddings.
     compressed:  numbers that both networks compress an embedding to.
     mismatched:  share of the mismatched pairs among the wrong ones; 0 is a GAN without CLS.
@@ -242,8 +242,8 @@ def build(
     judge = Discriminator(discriminator_width, kernel, compressed, axis_name)
     text = (text_size,)
     networks = {
-        "generator": Network(generator, optimisers["generator"], [(latent_size,), text]),
-        "discriminator": Network(judge, optimisers["discriminator"], [shape, text]),
+        "generator": Network(generator, optimizers["generator"], [(latent_size,), text]),
+        "discriminator": Network(judge, optimizers["discriminator"], [shape, text]),
     }
     draw = pass_of(latents, between=between)
     judging = discriminator_objective(loss, draw, mismatched=mismatched)

@@ -143,7 +143,7 @@ def test_one_draw_of_fakes_gives_the_gradient_of_the_unrolled_objective():
         generator=vanilla.Generator((2,), (3,)),
         discriminator=vanilla.Discriminator((3,), dropout=0.0),
         loss=loss,
-        optimisers={name: stacked.adam(0.1) for name in ("generator", "discriminator")},
+        optimizers={name: stacked.adam(0.1) for name in ("generator", "discriminator")},
         latent_size=2,
     )
     state = gan.init(jax.random.key(0))
@@ -282,7 +282,7 @@ def test_features_are_the_largest_values_of_every_layer():
         shape=(28, 28, 1),
         width=2,
         loss=adversarial.non_saturating(),
-        optimisers={name: optimizers.adam() for name in ("generator", "discriminator")},
+        optimizers={name: optimizers.adam() for name in ("generator", "discriminator")},
     )
     state = jax.jit(gan.init)(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (3, 28, 28, 1))

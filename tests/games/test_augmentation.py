@@ -264,7 +264,7 @@ def adaptive_game(*, axis_name=None, target=-1.0, n_critic=1):
         generator=vanilla.Generator((4, 4, 1), (8,)),
         discriminator=vanilla.Discriminator((8,), dropout=0.0),
         loss=losses.non_saturating(),
-        optimisers=laws.descent(),
+        optimizers=laws.descent(),
         refine=input_transforms.for_both(augmentation.adaptive([augmentation.brightness])),
         extra=augmentation.initial(),
         schedule=augmentation.adapting(

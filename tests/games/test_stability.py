@@ -69,7 +69,7 @@ def dirac(*, rate=1.0, in_turn=False, **options):
         shape=(1,),
         loss=losses.minimax(),
         latents=functools.partial(random.latents, size=1),
-        optimisers=dict.fromkeys(IN_TURN, optax.sgd(rate)),
+        optimizers=dict.fromkeys(IN_TURN, optax.sgd(rate)),
         schedule=steps.alternate if in_turn else two_player.simultaneously,
         **options,
     )
@@ -278,7 +278,7 @@ BATCH = {"image": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32
 
 def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_moving_ones_do():
     gan = ring(
-        optimisers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=two_player.simultaneously
+        optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=two_player.simultaneously
     )
     state = gan.init(jax.random.key(1))
     field, params = stability.field(gan, state, BATCH)
@@ -296,7 +296,7 @@ def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_mov
 
 def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
     schedule = functools.partial(steps.alternate, n_critic=2)
-    gan = ring(optimisers=dict.fromkeys(IN_TURN, optimizers.adam()), schedule=schedule)
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optimizers.adam()), schedule=schedule)
     field, params = stability.field(gan, gan.init(jax.random.key(1)), BATCH)
     point, restore = ravel_pytree(params)
     backwards = jax.jit(jax.jacrev(lambda point: ravel_pytree(field(restore(point)))[0]))(point)
@@ -307,7 +307,7 @@ def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
 
 
 def test_rounds_that_share_their_noise_are_refused():
-    gan = ring(optimisers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), shared_noise=True)
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), shared_noise=True)
     field, params = stability.field(gan, gan.init(jax.random.key(1)), BATCH)
     with pytest.raises(ValueError, match="build it without shared noise"):
         stability.jacobian(field, params)

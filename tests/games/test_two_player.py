@@ -18,12 +18,12 @@ LIMIT = 0.05
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.5) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.5) for name in ("generator", "discriminator")}
     options = {
         "shape": (2,),
         "loss": losses.wasserstein(),
         "latents": partial(random.latents, size=3),
-        "optimisers": optimisers,
+        "optimizers": optimizers,
     }
     return two_player.build(
         vanilla.Generator((2,), (8,)),
@@ -87,7 +87,7 @@ def test_a_critic_held_at_slope_1_estimates_the_distance_of_two_points():
         shape=(2,),
         loss=losses.wasserstein(),
         latents=partial(random.latents, size=3),
-        optimisers=adam,
+        optimizers=adam,
         penalty=partial(penalties.gradient_penalty, weight=10.0),
     )
     state, run = gan.init(jax.random.key(0)), jax.jit(steps.repeat(gan.step))
@@ -103,7 +103,7 @@ def test_two_step_sizes_move_the_players_by_their_own_multiples_of_their_gradien
     def moves(generator, discriminator):
         rates = {"generator": generator, "discriminator": discriminator}
         gan = build(
-            optimisers={name: optax.sgd(rate) for name, rate in rates.items()},
+            optimizers={name: optax.sgd(rate) for name, rate in rates.items()},
             schedule=two_player.simultaneously,
         )
         before = gan.init(jax.random.key(0))

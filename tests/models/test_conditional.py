@@ -27,10 +27,10 @@ def labels(*values: int) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape": (16, 16, 1), "classes": 3, "latent_size": 4, "width": 2}
     return conditional.build(
-        **{**options, "loss": losses.non_saturating(), "optimisers": optimisers, **changes}
+        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes}
     )
 
 

@@ -25,7 +25,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape_a": SHAPE,
         "shape_b": SHAPE,
@@ -35,7 +35,7 @@ def build(**changes):
         "blocks": 1,
         "pool": 0,
     }
-    return cyclegan.build(**{**options, "optimisers": optimisers, **changes})
+    return cyclegan.build(**{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 2, seed: int = 0) -> dict[str, jax.Array]:

@@ -303,10 +303,10 @@ def test_what_a_refusal_names_is_accepted_and_nothing_is_nearer(size):
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape": (16, 16, 1), "latent_size": 3, "width": 1, "kernel": 3}
     return dcgan.build(
-        **{**options, "loss": losses.non_saturating(), "optimisers": optimisers, **changes}
+        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes}
     )
 
 

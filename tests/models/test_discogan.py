@@ -23,9 +23,9 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape_a": SHAPE, "shape_b": SHAPE, "width": 2, "discriminator_width": 2}
-    return discogan.build(**{**options, "optimisers": optimisers, **changes})
+    return discogan.build(**{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 3) -> dict[str, jax.Array]:

@@ -29,7 +29,7 @@ def build(**changes):
         "width": 2,
         "hidden": 8,
         "loss": losses.non_saturating(),
-        "optimisers": {name: optax.sgd(0.1) for name in ("generator", "discriminator")},
+        "optimizers": {name: optax.sgd(0.1) for name in ("generator", "discriminator")},
     }
     return infogan.build(**{**options, **changes})
 
@@ -81,7 +81,7 @@ def test_the_networks_of_the_authors_have_their_layers():
         "Dense_1": {"kernel": (1024, 1), "bias": (1,)},
     }
     for std, outputs in ((1.0, 10 + 2), (None, 10 + 2 * 2)):
-        assert shapes(infogan.Recogniser(Codes(), std=std), jnp.zeros((1, 1024))) == {
+        assert shapes(infogan.Recognizer(Codes(), std=std), jnp.zeros((1, 1024))) == {
             "Dense_0": {"kernel": (1024, 128)},
             "BatchNorm_0": norm[128],
             "Dense_1": {"kernel": (128, outputs), "bias": (outputs,)},
@@ -90,7 +90,7 @@ def test_the_networks_of_the_authors_have_their_layers():
 
 @pytest.mark.parametrize("std", [0.5, None])
 def test_the_deviation_is_the_one_given_or_learned_and_then_never_nothing(std):
-    q = infogan.Recogniser(Codes((3, 2), 2), std=std, hidden=4)
+    q = infogan.Recognizer(Codes((3, 2), 2), std=std, hidden=4)
     features = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32))
     variables = jax.jit(partial(q.init, train=True))(jax.random.key(0), features)
     variables["params"]["Dense_1"]["bias"] = jnp.asarray([0.0] * 7 + [-50.0, 3.0])[
@@ -192,8 +192,8 @@ def test_real_images_tell_nothing(informed):
 
 
 def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
-    optimisers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
-    gan = build(optimisers=optimisers, schedule=infogan.simultaneously)
+    optimizers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
+    gan = build(optimizers=optimizers, schedule=infogan.simultaneously)
     before = gan.init(jax.random.key(0))
     after, _ = jax.jit(gan.step)(before, {"image": images(6)})
     for player in infogan.PLAYERS:
@@ -202,7 +202,7 @@ def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
 
 def test_the_information_rises_from_nothing_to_almost_all():
     adam = {name: optax.adam(1e-2, b1=0.5) for name in ("generator", "discriminator")}
-    gan = build(optimisers=adam, shared_noise=True, std=None, ema_half_life=500.0)
+    gan = build(optimizers=adam, shared_noise=True, std=None, ema_half_life=500.0)
     step, state, told = jax.jit(gan.step), gan.init(jax.random.key(0)), []
     for index in range(200):
         state, metrics = step(state, {"image": images(24, seed=index % 4)})

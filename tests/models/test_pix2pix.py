@@ -33,7 +33,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape_a": (8, 8, 2),
         "shape_b": (8, 8, 1),
@@ -41,7 +41,7 @@ def build(**changes):
         "discriminator_width": 2,
         "patch_size": 16,
     }
-    return pix2pix.build(**{**options, "optimisers": optimisers, **changes})
+    return pix2pix.build(**{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 3) -> dict[str, jax.Array]:

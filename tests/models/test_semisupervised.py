@@ -34,7 +34,7 @@ def game(**changes):
         "latent_size": 5,
         "hidden": (12, 6),
         "generator_hidden": (7,),
-        "optimisers": {name: optax.sgd(0.01) for name in ("generator", "discriminator")},
+        "optimizers": {name: optax.sgd(0.01) for name in ("generator", "discriminator")},
     }
     return semisupervised.build(**{**options, **changes})
 

@@ -26,7 +26,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape": SHAPE,
         "factor": 2,
@@ -35,7 +35,7 @@ def build(**changes):
         "width": 2,
         "discriminator_width": 1,
     }
-    return srgan.build(**{**options, "optimisers": optimisers, **changes})
+    return srgan.build(**{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 2) -> dict[str, jax.Array]:

@@ -24,8 +24,8 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def built(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
-    return vanilla.build(**{"loss": losses.minimax(), "optimisers": optimisers, **changes})
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    return vanilla.build(**{"loss": losses.minimax(), "optimizers": optimizers, **changes})
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 12, 3), (2,), (1,)])

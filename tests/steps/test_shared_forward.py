@@ -171,7 +171,7 @@ def test_a_round_with_shared_noise_is_one_in_which_both_players_draw_with_the_sa
             loss=losses.non_saturating(),
             latents=partial(random.latents, size=3),
             # At rate 1 a move is its gradient.
-            optimisers={name: optax.sgd(1.0) for name in ("generator", "discriminator")},
+            optimizers={name: optax.sgd(1.0) for name in ("generator", "discriminator")},
             shared_noise=True,
         )
         start = at_double_precision(gan.init(jax.random.key(0)))
@@ -217,7 +217,7 @@ def test_a_round_with_shared_noise_computes_the_generators_forward_pass_once(sid
             width=4,
             latent_size=4,
             loss=losses.non_saturating(),
-            optimisers={name: optax.sgd(0.1) for name in ("generator", "discriminator")},
+            optimizers={name: optax.sgd(0.1) for name in ("generator", "discriminator")},
             **options,
         )
         state = jax.eval_shape(gan.init, jax.random.key(0))

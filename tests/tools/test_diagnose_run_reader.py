@@ -167,7 +167,7 @@ def taking_turns(schedule):
         shape=(2,),
         loss=losses.non_saturating(),
         latents=functools.partial(random.latents, size=2),
-        optimisers=dict.fromkeys(("discriminator", "generator"), optax.sgd(0.1)),
+        optimizers=dict.fromkeys(("discriminator", "generator"), optax.sgd(0.1)),
         schedule=schedule,
     )
     state = gan.init(jax.random.key(0))
