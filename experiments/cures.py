@@ -93,11 +93,10 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
     """The points alone: where packs are judged, no field over the plane shows the verdict."""
     from jaxgan import data
-
-    from .tables import strips
+    from jaxgan.plotting import plane_points
 
     assert isinstance(splits.train, data.Mixture)
-    return strips.picture_of(gan, splits.train)
+    return plane_points.picture_of(gan, splits.train)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, LearningRate, Positive, Range
 
-from .flags import two_player_flags
+from .flags import alternatives, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -59,6 +59,8 @@ class Config(two_player_flags.TwoPlayerConfig):
     runs, which are 40 times as long.
     """
 
+
+ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
     # Radford et al. 2016, section 4: batch 128, 5x5 kernels, 1024 channels at 4x4 for 64 px,

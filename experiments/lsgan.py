@@ -22,6 +22,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Range
 
 from . import dcgan
+from .flags import alternatives
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -41,6 +42,8 @@ class Config(dcgan.Config):
     the authors' code.
     """
 
+
+ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
     # The authors' train_lsun.py at 112 px, but for its generator, which has more layers, of 3x3

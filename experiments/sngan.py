@@ -21,6 +21,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 
 from . import dcgan
+from .flags import alternatives
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -32,6 +33,8 @@ class Config(dcgan.Config):
 
     loss: str = "hinge"
 
+
+ALTERNATIVES = alternatives.FOR_NORMALIZED
 
 PRESETS = {
     # pfnet-research/sngan_projection, sn_cifar10_unconditional.yml, but for its residual networks

@@ -22,7 +22,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Decay, Positive, Range
 
-from .flags import two_player_flags
+from .flags import alternatives, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.models.vanilla import Discriminator, Generator
@@ -50,6 +50,8 @@ class Config(two_player_flags.TwoPlayerConfig):
     default: by fan-in.
     """
 
+
+ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
     # goodfeli/adversarial, mnist.yaml: 250 epochs of 50,000 images grow the momentum; training

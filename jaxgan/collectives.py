@@ -6,9 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-
-from jaxgan.types import Array, PyTree
+from jax import Array, lax
 
 
 def varying_axes(x: Any) -> frozenset[str]:
@@ -18,7 +16,7 @@ def varying_axes(x: Any) -> frozenset[str]:
     return aval.manual_axis_type.varying if hasattr(aval, "manual_axis_type") else aval.vma
 
 
-def vary(tree: PyTree, axis_name: str | None) -> PyTree:
+def vary(tree: Any, axis_name: str | None) -> Any:
     """The tree, each leaf marked as differing between the shards of the axis (once; leaves so
     marked stay).
 
@@ -37,7 +35,7 @@ def vary(tree: PyTree, axis_name: str | None) -> PyTree:
     return jax.tree.map(mark, tree)
 
 
-def all_mean(tree: PyTree, axis_name: str | None) -> PyTree:
+def all_mean(tree: Any, axis_name: str | None) -> Any:
     """The mean of the tree over the axis; the tree itself without one. Non-float leaves are taken
     from any shard (max).
     """
@@ -52,7 +50,7 @@ def all_mean(tree: PyTree, axis_name: str | None) -> PyTree:
     return jax.tree.map(reduce, vary(tree, axis_name))
 
 
-def all_sum(tree: PyTree, axis_name: str | None) -> PyTree:
+def all_sum(tree: Any, axis_name: str | None) -> Any:
     """The sum of the tree over the axis; the tree itself without one."""
     return tree if axis_name is None else lax.psum(vary(tree, axis_name), axis_name)
 

@@ -28,6 +28,10 @@ def optimistic() -> optax.GradientTransformation:
 
     Chain it after an optimizer, `optax.chain(optax.adam(1e-4, b1=0.5), optimistic())` being the
     paper's Optimistic Adam: the coming gradient is foretold to be the last one.
+
+    It is `optax.scale_by_optimistic_gradient()` from the second step on. That one takes the first
+    update as its own predecessor and so leaves it as it is; the paper's algorithm starts from a
+    predecessor of zero and doubles it.
     """
 
     def init(params: PyTree) -> Optimistic:

@@ -14,8 +14,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import struct
-
-from jaxgan.types import Array
+from jax import Array
 
 PRIORS = ("normal", "uniform")
 

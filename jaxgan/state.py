@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 from flax.training import train_state
-
-from jaxgan.types import Array, PyTree
+from jax import Array
 
 
 class Player(train_state.TrainState):
@@ -21,7 +20,7 @@ class Player(train_state.TrainState):
     `variables` holds the non-trained collections by name (batch statistics, spectral-norm vectors).
     """
 
-    variables: PyTree = struct.field(default_factory=dict)
+    variables: Any = struct.field(default_factory=dict)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The network's output; its collections are read and their updates dropped."""
@@ -50,20 +49,20 @@ class GANState(struct.PyTreeNode):
     step: Array
     rng: Array
     players: dict[str, Player]
-    ema: dict[str, PyTree]
+    ema: dict[str, Any]
     extra: dict[str, Any]
     buffers: dict[str, Any]
 
     def __getitem__(self, name: str) -> Player:
         return self.players[name]
 
-    def with_params(self, params: Mapping[str, PyTree]) -> GANState:
+    def with_params(self, params: Mapping[str, Any]) -> GANState:
         """The state in which the named players have these params."""
         return self.replace(
             players={**self.players, **{n: self[n].replace(params=p) for n, p in params.items()}}
         )
 
-    def with_variables(self, variables: Mapping[str, PyTree]) -> GANState:
+    def with_variables(self, variables: Mapping[str, Any]) -> GANState:
         """The state in which the named players have these collections."""
         return self.replace(
             players={

@@ -60,6 +60,14 @@ MAPPINGS = pathlib.Path("/proc/self/maps")
 MOST_MAPPINGS = 25_000
 
 
+@pytest.fixture(scope="session", autouse=True)
+def draws_of_a_run() -> None:
+    """Compiles draws as a run does, whichever test comes first: without JAX's loop."""
+    from jaxgan.kernels import threefry  # imports JAX
+
+    threefry.install()
+
+
 @pytest.fixture(autouse=True)
 def room_for_programs():
     """Lets go of compiled programs in time: each takes mapped regions of memory, and Linux gives a

@@ -50,6 +50,16 @@ def test_optimistic_adam_is_twice_adams_update_less_the_one_before():
     np.testing.assert_allclose(np.diff(found), found[0] / 2, rtol=1e-5)
 
 
+def test_optimism_is_that_of_optax_but_for_the_first_update():
+    gradients = [jnp.array([0.3, -1.7]), jnp.array([0.1, 0.9]), jnp.array([-2.0, 0.7])]
+    ours, theirs = optimizers.optimistic(), optax.scale_by_optimistic_gradient()
+    states = [one.init(gradients[0]) for one in (ours, theirs)]
+    for index, gradient in enumerate(gradients):
+        found, states[0] = ours.update(gradient, states[0])
+        known, states[1] = theirs.update(gradient, states[1])
+        np.testing.assert_array_equal(found, 2 * known if index == 0 else known)
+
+
 def test_optimism_makes_the_bilinear_game_converge_where_descent_diverges():
     def rotated(params):
         return jnp.stack([params[1], -params[0]])

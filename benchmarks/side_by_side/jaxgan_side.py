@@ -24,6 +24,7 @@ from benchmarks import cases
 from benchmarks.side_by_side import evidence, protocol
 from jaxgan import parallel, random
 from jaxgan.games import population
+from jaxgan.kernels import threefry
 from jaxgan.runs import environment, training_loop
 from jaxgan.types import GAN
 
@@ -49,6 +50,7 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
     Not in its seconds: imports, the start of JAX's devices, and the batch on its way to them.
     """
     case.build_gan()  # imports what it needs
+    threefry.install()
     if len(seeds) > 1:
         environment.use_cores(len(seeds))
     mesh = parallel.data_mesh()

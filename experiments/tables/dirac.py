@@ -119,6 +119,8 @@ def measure_game(settings: frame.Settings, folder: Path) -> frame.Measured:
     """Where the game ends in each order, and its three paths as a strip."""
     import numpy as np
 
+    from jaxgan.plotting import plane_points
+
     from . import dirac_game, strips
 
     paths = {
@@ -134,7 +136,7 @@ def measure_game(settings: frame.Settings, folder: Path) -> frame.Measured:
     converged = float(all(end < CONVERGED for end in ends.values()))
     numbers = {**{order: [end] for order, end in ends.items()}, "converged": [converged]}
     panels = [strips.path(path, reach=2.0) for path in paths.values()]
-    return frame.Measured(numbers, strips.beside(panels))
+    return frame.Measured(numbers, plane_points.beside(panels))
 
 
 def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:

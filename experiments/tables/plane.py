@@ -55,8 +55,9 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
 
     import jaxgan
     from jaxgan.data import mixtures
+    from jaxgan.plotting import plane_points
 
-    from . import runs, strips
+    from . import runs
 
     steps, count = settings["steps"], settings["samples"]
     marks = _marks(steps, settings["steps_per_call"])
@@ -69,7 +70,7 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
     way = [jaxgan.load(folder / "run", seed=first.seed, checkpoint=mark) for mark in marks[:-1]]
     shown = [*(np.asarray(model.sample(0, count)) for model in way), ends[0]]
     mixture = mixtures.MIXTURES[settings["data"]]()
-    strip = strips.points(shown, reach=REACH[settings["data"]])
+    strip = plane_points.points(shown, reach=REACH[settings["data"]])
     return frame.Measured(_coverage(ends, mixture), strip)
 
 

@@ -1,5 +1,5 @@
 """The embedded garments with captions that say what class, shade and shape they are of, computed
-from the images, with nothing to fetch: what text-to-image learns from by default.
+from the images, with nothing to fetch.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from jaxgan import color
 from jaxgan.data import memory
 from jaxgan.data.errors import DataError
 
@@ -19,7 +20,6 @@ Resolution: TypeAlias = "int | str | Sequence[int]"
 
 POLICIES = ("crop", "pad", "stretch")
 _CONVERTIBLE = {1, 3, 4}
-_GRAY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601, as PIL converts
 
 
 class Fit(NamedTuple):
@@ -137,7 +137,8 @@ def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
         opacity = images[..., 3:] / 255.0
         images = np.rint(images[..., :3] * opacity + 255.0 * (1.0 - opacity)).astype(np.uint8)
     if channels == 1:
-        return np.rint(images @ _GRAY).astype(np.uint8)[..., None]
+        # as PIL converts
+        return np.rint(images @ np.array(color.LUMA)).astype(np.uint8)[..., None]
     if images.shape[-1] == 1:
         images = np.repeat(images, 3, axis=-1)
     if channels == 3:

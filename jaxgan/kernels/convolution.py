@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jax import lax
+from jax import Array, lax
 
 from jaxgan.kernels import convolution_primitives
 from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair
-from jaxgan.types import Array
 
 Padding = str | int | Sequence[int | tuple[int, int]]
 

@@ -8,11 +8,10 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 
 from jaxgan.kernels import convolution_matmul
 from jaxgan.kernels.convolution_geometry import NHWC, Geometry, plain_c, plain_k, plain_t, turn
-from jaxgan.types import Array
 
 # Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about
 # 1024 is best.

@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-from jax import lax
-
-from jaxgan.types import Array
+from jax import Array, lax
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]

@@ -11,10 +11,9 @@ import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 
 from jaxgan.kernels.convolution_geometry import Geometry, kernel_shape
-from jaxgan.types import Array
 
 
 def pay(count: int, channels: Sequence[int], geometry: Geometry) -> bool:

@@ -15,14 +15,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 from jax.extend import core as extend_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan import collectives
 from jaxgan.kernels.convolution_cpu import fast_c, fast_k, fast_t
 from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t
-from jaxgan.types import Array
 
 
 def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):

@@ -1,8 +1,5 @@
 """The independent judge of generated garments: a small classifier trained on the embedded training
-images alone.
-
-`experiments/evaluation/train_classifier.py` trains it and writes the weights that the package
-embeds.
+images alone, whose weights the package embeds.
 """
 
 from __future__ import annotations

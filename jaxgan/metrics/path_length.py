@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan import interpolation
 from jaxgan.types import Array
 
 Distance = Callable[[Array, Array], Array]
@@ -33,15 +34,15 @@ def path_lengths(
     (equation 2).
 
     `t` is uniform in [0, 1) by `key`, or 0 where the key is None (the paper's path ends). The
-    default path is `slerp`, for latents of a normal prior, and the default distance
-    `squared_error`. `generate` must treat each latent by itself: it is called once, on all of them.
-    Raises ValueError on an epsilon that is not positive.
+    default path is `on_sphere`, for latents of a normal prior (`interpolation.lerp` for a mapped
+    space), and the default distance `squared_error`. `generate` must treat each latent by itself:
+    it is called once, on all of them. Raises ValueError on an epsilon that is not positive.
     """
     if not epsilon > 0:
         raise ValueError(f"epsilon is {epsilon}; expected a positive number, the paper's is 1e-4")
     shape = starts.shape[:1]
     t = jnp.zeros(shape) if key is None else jax.random.uniform(key, shape)
-    path = slerp if interpolate is None else interpolate
+    path = on_sphere if interpolate is None else interpolate
     measure = squared_error if distance is None else distance
     points = jnp.concatenate([path(starts, ends, t), path(starts, ends, t + epsilon)])
     here, there = jnp.split(generate(points), 2)
@@ -60,17 +61,9 @@ def mean_length(lengths: Array | np.ndarray) -> float:
     return float(np.mean(values[(low <= values) & (values <= high)]))
 
 
-def slerp(starts: Array, ends: Array, t: Array) -> Array:
-    """The point at share t [B] of the great circle between the directions of latents [B, Z]."""
-    starts, ends = _unit(starts), _unit(ends)
-    along = jnp.sum(starts * ends, axis=-1, keepdims=True)
-    angle = t[:, None] * jnp.arccos(jnp.clip(along, -1.0, 1.0))
-    return starts * jnp.cos(angle) + _unit(ends - along * starts) * jnp.sin(angle)
-
-
-def lerp(starts: Array, ends: Array, t: Array) -> Array:
-    """The point at share t [B] of the segment between latents [B, Z]: for a mapped space."""
-    return starts + (ends - starts) * t[:, None]
+def on_sphere(starts: Array, ends: Array, t: Array) -> Array:
+    """The points at `t` [B] of the great circles between the directions of latents [B, Z]."""
+    return interpolation.slerp(_unit(starts), _unit(ends), t)
 
 
 def squared_error(left: Array, right: Array) -> Array:

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from jaxgan import data
+from jaxgan import color, data
 from jaxgan.types import Array
 
 CROP = 4
 """Pixels that are left out at each edge (Ledig et al. 2017, section 3.1)."""
 
 PEAK = 255.0
-
-_WEIGHTS = np.array([65.481, 128.553, 24.966])
 
 
 def luminance(images: Array | np.ndarray) -> np.ndarray:
@@ -34,7 +32,7 @@ def luminance(images: Array | np.ndarray) -> np.ndarray:
         raise ValueError(f"the images have shape {pixels.shape}; expected [N, H, W, 1, 3 or 4]")
     if pixels.shape[3] == 1:
         return pixels[..., 0].astype(np.float64)
-    return 16.0 + pixels[..., :3] @ (_WEIGHTS / 255.0)
+    return 16.0 + pixels[..., :3] @ (219.0 * np.array(color.LUMA) / 255.0)
 
 
 def psnr(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = CROP) -> np.ndarray:

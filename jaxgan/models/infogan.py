@@ -313,6 +313,6 @@ def _require_telling(codes: Codes, std: float | None) -> None:
             "0 or more continuous codes"
         )
     if not codes.names:
-        raise ValueError("there are no codes; a GAN without codes is experiments.dcgan")
+        raise ValueError("there are no codes; a GAN without codes is jaxgan.models.dcgan")
     if std is not None and std <= 0:
         raise ValueError(f"the continuous codes' deviation is {std}; expected a positive number")

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan import nn
+from jaxgan import color, nn
 from jaxgan.nn import resampling
 from jaxgan.types import Array
 
@@ -23,7 +23,6 @@ CELL = 4
 """Side, in pixels of the image, of the squares that moduli are averaged over."""
 
 _SIDE = 9
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _LEAST = 1e-6  # of a squared modulus: its root has no gradient at zero
 
 
@@ -72,7 +71,7 @@ def maps(images: Array, *, octaves: int = 2) -> dict[str, Array]:
     if 0 in (height, width):
         raise ValueError(f"images of {images.shape[1:3]} pixels have no cell of {CELL}x{CELL}")
     images = images[:, :height, :width]
-    found, octave, cell = {"mean": _averaged(images, CELL)}, luminance(images), CELL
+    found, octave, cell = {"mean": _averaged(images, CELL)}, _brightness(images), CELL
     for index in range(octaves):
         if index:
             octave, cell = resampling.reduced(octave, 2), cell // 2
@@ -80,10 +79,10 @@ def maps(images: Array, *, octaves: int = 2) -> dict[str, Array]:
     return found
 
 
-def luminance(images: Array) -> Array:
+def _brightness(images: Array) -> Array:
     """The luma of color images, and the mean of any other number of channels: [B, H, W, 1]."""
     channels = images.shape[-1]
-    shares = _LUMA if channels == 3 else (1.0 / channels,) * channels
+    shares = color.LUMA if channels == 3 else (1.0 / channels,) * channels
     return jnp.sum(images * jnp.reshape(jnp.array(shares), (1, 1, 1, -1)), axis=-1, keepdims=True)
 
 

@@ -4,9 +4,10 @@ An experiment is a module with a docstring (command, wall time, expected numbers
 dataclass `Config(Common)`, a function `build(config, spec, *, axis_name=None) -> GAN`, and the line
 `command_line.main(__name__)` under `__main__`. It may have `PRESETS`, a dict of fields to replace
 by preset, `picture(gan, splits)`, a picture of its own (see `image_grids.picture_of`),
-`plan(config, spec)`, the stages of its run (`stages.Stage`) where `build`'s is only the last, and
+`plan(config, spec)`, the stages of its run (`stages.Stage`) where `build`'s is only the last,
 `begin(state, train)`, the state that a run begins with where it depends on the training data: from
-the one of `gan.init`.
+the one of `gan.init`, and `ALTERNATIVES`, what else to train where `jaxgan diagnose` finds
+something wrong: remedies by kind of finding.
 """
 
 from __future__ import annotations

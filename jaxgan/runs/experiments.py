@@ -17,7 +17,7 @@ import pathlib
 import pkgutil
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -86,6 +86,13 @@ class Experiment:
     @property
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
         return {"quick": {}, **getattr(self.module, "PRESETS", {})}
+
+    @property
+    def alternatives(self) -> Mapping[str, Sequence[Any]]:
+        """What the experiment recommends in its place, by kind of finding: remedies, as `jaxgan
+        diagnose` knows them.
+        """
+        return getattr(self.module, "ALTERNATIVES", {})
 
     @property
     def title(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxgan import files
 from jaxgan.games import stages
+from jaxgan.kernels import threefry
 from jaxgan.plotting import image_grids
 from jaxgan.runs import (
     best_checkpoints,
@@ -38,6 +39,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     """
     setup.check_numbers(config)
     environment.keep_freed_memory()
+    threefry.install()
     if config.seeds > 1:
         environment.use_cores(config.seeds)
     path = pathlib.Path(config.workdir or run_directory.default_path(experiment.title))

@@ -70,6 +70,9 @@ def answer(
     `PROGRAM --help` says is the description and the docstrings of the fields.
     """
     asked = tyro.cli(config, args=arguments, prog=program, description=description)
+    from jaxgan.kernels import threefry  # imports JAX, which --help must not
+
+    threefry.install()
     try:
         act(asked)
     except (RunError, ValueError) as error:

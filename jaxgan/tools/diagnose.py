@@ -5,8 +5,9 @@
 It reads the log and, where there is one, a checkpoint: whether gradients vanish or explode, whether
 the discriminator wins, knows its images by heart or knows nothing, whether the players circle, and
 whether the samples are alike or leave part of the data out. Each finding has its numbers, and what
-helps is named as flags of the run's own experiment and as pieces of the library, with the paper. A
-run that is too short to judge is told so; where nothing is wrong, nothing is found.
+helps is named as flags of the run's own experiment, as the alternatives that it names, and as
+pieces of the library, with the paper. A run that is too short to judge is told so; where nothing is
+wrong, nothing is found.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ def _advised(found: Finding, record: Record) -> dict[str, Any]:
     seen = {**found.evidence, remedies.CHECKPOINTS: len(record.saved)}
     advice = [
         {"do": remedy.do, "why": remedy.why, "source": remedy.source}
-        for remedy in remedies.against(found.kind, record.config, seen)
+        for remedy in remedies.against(
+            found.kind, record.config, seen, record.experiment.alternatives
+        )
     ]
     return {**found._asdict(), "evidence": dict(found.evidence), "advice": advice}
 

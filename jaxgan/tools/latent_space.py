@@ -1,4 +1,4 @@
-"""The latents of a trained model: those it draws, what it makes of any, and ways among them."""
+"""The latents of a trained model: those it draws, what it makes of any, and sets of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import random
@@ -16,42 +15,7 @@ from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.state import GANState
 from jaxgan.types import Array
 
-AnyArray = Array | np.ndarray
-
-# --- ways among latents ---------------------------------------------------------------------------
-
-
-def linear(start: AnyArray, end: AnyArray, shares: AnyArray) -> Array:
-    """The latents [N, Z] at the shares [N] in [0, 1] of the straight way from `start` [Z] to `end`;
-    at 0 and at 1 exactly these.
-
-    Half-way between independent draws of many entries its norm is less by a factor of sqrt(2):
-    latents that a Gaussian prior never gives.
-    """
-    share = jnp.asarray(shares)[:, None]
-    return (1 - share) * jnp.asarray(start)[None] + share * jnp.asarray(end)[None]
-
-
-def spherical(start: AnyArray, end: AnyArray, shares: AnyArray) -> Array:
-    """The latents [N, Z] at the shares [N] in [0, 1] of the way from `start` [Z] to `end` on which
-    the direction turns evenly and the norm changes linearly; at 0 and at 1 exactly these.
-
-    Of latents with one norm it is the shortest way on their sphere (Shoemake 1985; for
-    Gaussian latents White 2016, section 2.1). Where the ends lie on one line through 0 there is no
-    such way, and it is the straight one.
-    """
-    share = jnp.asarray(shares)[:, None]
-    left, right = jnp.asarray(start)[None], jnp.asarray(end)[None]
-    lengths = [jnp.maximum(jnp.linalg.norm(x, keepdims=True), 1e-30) for x in (left, right)]
-    towards = [x / length for x, length in zip((left, right), lengths, strict=True)]
-    apart, joined = (jnp.linalg.norm(towards[0] + s * towards[1], keepdims=True) for s in (-1, 1))
-    angle = 2 * jnp.arctan2(apart, joined)  # exact where an arc cosine is not, near 0 and pi
-    turned = jnp.sin((1 - share) * angle) * towards[0] + jnp.sin(share * angle) * towards[1]
-    length = (1 - share) * lengths[0] + share * lengths[1]
-    one_line = (jnp.sin(angle) < 1e-4) | (jnp.minimum(*lengths) <= 1e-30)
-    way = length * turned / jnp.maximum(jnp.sin(angle), 1e-4)
-    way = jnp.where(one_line, linear(start, end, shares), way)
-    return jnp.where(share == 0, left, jnp.where(share == 1, right, way))
+# --- sets of latents ------------------------------------------------------------------------------
 
 
 def combined(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:

@@ -159,12 +159,12 @@ def interpolation(space: Space, model: TrainedModel, config: Config) -> Rows:
     """Pairs of latents, and both ways between the two of each."""
     import numpy as np
 
-    from jaxgan.tools import latent_space
+    from jaxgan import interpolation as between
 
     pairs = -(-config.rows // 2)
     ends, shares = space.draw(config.seed, 2 * pairs), np.linspace(0, 1, config.columns)
     shares = shares.astype(np.float32)
-    ways = {"straight": latent_space.linear, "on the sphere": latent_space.spherical}
+    ways = {"straight": between.lerp, "on the sphere": between.slerp}
     return {
         f"pair {pair + 1}, {name}": np.asarray(way(ends[2 * pair], ends[2 * pair + 1], shares))
         for pair in range(pairs)

@@ -7,10 +7,10 @@ draws them.
 Each INPUT is an image or a folder of them; what becomes of cat.jpg is DIR/cat.png, and the sub-
 folders of a folder are kept. An image keeps its size: where the network does not take it, it is
 filled up with its own reflection and what comes out is cut back. Colors are converted to those the
-model knows. All of that is said. A model with noise or batch statistics, such as Pix2Pix, is used
-as it was trained: images of one size go through in batches of the run's batch size. Photos of any
-size through a model whose configuration says how far its pixels see (`margin`, as
-super-resolution's does) are computed tile by tile, without seams.
+model knows. All of that is said. A model with noise or batch statistics is used as it was trained:
+images of one size go through in batches of the run's batch size. Photos of any size through a model
+whose configuration says how far its pixels see (`margin`, as super-resolution's does) are computed
+tile by tile, without seams.
 
 A caption becomes a picture of its name: a-red-bird.png.
 """

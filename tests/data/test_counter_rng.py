@@ -1,3 +1,5 @@
+"""Random numbers of the data by their counter: reference values, independence, and pinned draws."""
+
 from __future__ import annotations
 
 import numpy as np

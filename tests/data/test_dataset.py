@@ -1,3 +1,5 @@
+"""Batches as a function of seed, step and rows: contents, order, flips, and the digest."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""The embedded excerpt of Fashion-MNIST: what it holds, and what loading it needs."""
+
 from __future__ import annotations
 
 import importlib.resources

@@ -1,3 +1,5 @@
+"""Folders of images: their classes, pixels and split, and what is reported of every file."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Memory is checked before images are decoded, against what the machine has free."""
+
 from __future__ import annotations
 
 import numpy as np

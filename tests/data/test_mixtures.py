@@ -1,3 +1,5 @@
+"""Mixtures of Gaussians by their moments and densities; draws as a function of seed and step."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Archives of arrays: images, labels and names, the split, and values in other ranges."""
+
 from __future__ import annotations
 
 import tracemalloc

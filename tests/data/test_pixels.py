@@ -1,3 +1,5 @@
+"""Levels of 8 bits and floats in [-1, 1]: exact ends, and every level there and back."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Images brought to a resolution and a number of channels, by every policy."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The spec and the options of `data.load`: what is unknown or of no use is refused."""
+
 from __future__ import annotations
 
 import numpy as np

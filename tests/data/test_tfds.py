@@ -1,3 +1,5 @@
+"""TensorFlow Datasets: sets that are prepared here or elsewhere, and what cannot be had."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,6 +1,10 @@
-"""The bits are JAX's own, and their program has no loop."""
+"""The bits are JAX's own, and once it is installed their program has no loop."""
 
 from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +12,8 @@ import numpy as np
 import pytest
 
 from jaxgan.kernels import threefry
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # Known answers of Threefry-2x32 with 20 rounds: key, counter, result (Random123's test vectors).
 ANSWERS = [
@@ -34,6 +40,37 @@ def test_draws_are_those_of_jax_on_any_platform(shape):
     np.testing.assert_array_equal(np.asarray(draws).ravel(), np.asarray(high ^ low))
 
 
-def test_a_draw_compiles_without_a_loop():
-    compiled = jax.jit(lambda key: jax.random.normal(key, (64,))).lower(jax.random.key(0)).compile()
-    assert " while(" not in compiled.as_text()
+IMPORTED = """
+import importlib, pkgutil
+import jax
+from jax import monitoring
+import jaxgan
+
+def loops():
+    draw = jax.jit(lambda key: jax.random.normal(key, (64,)))
+    return " while(" in draw.lower(jax.random.key(0)).compile().as_text()
+
+assert loops(), "JAX's own draws have no loop: what is compared says nothing"
+jax.clear_caches()
+before, listeners = dict(jax.config.values), []
+monitoring.register_event_duration_secs_listener = listeners.append
+for module in pkgutil.walk_packages(jaxgan.__path__, "jaxgan."):
+    if module.name != "jaxgan.__main__":
+        importlib.import_module(module.name)
+assert loops(), "importing a module replaced the lowering of JAX's random bits"
+assert dict(jax.config.values) == before
+assert not listeners
+
+from jaxgan.kernels import threefry
+
+before = jax.random.normal(jax.random.key(7), (3, 5))
+jax.clear_caches()
+threefry.install()
+threefry.install()
+assert not loops(), "the draws of a run are compiled with a loop"
+assert (jax.random.normal(jax.random.key(7), (3, 5)) == before).all()
+"""
+
+
+def test_only_installing_changes_how_jax_compiles_its_draws_and_never_what_they_are():
+    subprocess.run([sys.executable, "-c", IMPORTED], cwd=ROOT, check=True)

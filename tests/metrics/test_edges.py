@@ -1,3 +1,5 @@
+"""Edge strengths and their distance, on images whose gradients are known."""
+
 from __future__ import annotations
 
 import numpy as np

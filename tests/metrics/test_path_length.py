@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan import interpolation
 from jaxgan.metrics import path_length
 
 
@@ -21,7 +22,7 @@ def test_a_linear_generator_on_segments_has_the_squared_length_of_its_step():
         starts,
         ends,
         key=jax.random.key(3),
-        interpolate=path_length.lerp,
+        interpolate=interpolation.lerp,
         epsilon=1e-2,
     )
     expected = jnp.mean(jnp.square((ends - starts) @ matrix), axis=1)
@@ -43,14 +44,14 @@ def test_the_identity_on_great_circles_has_the_squared_angle():
     np.testing.assert_allclose(found, jnp.arccos(cosine) ** 2, rtol=1e-3)
 
 
-def test_slerp_goes_from_one_direction_to_the_other_at_unit_length():
+def test_the_path_goes_from_one_direction_to_the_other_at_unit_length():
     starts, ends = latents(0), latents(1)
     count = len(starts)
     for share, expected in ((0.0, starts), (1.0, ends)):
-        found = path_length.slerp(starts, ends, jnp.full(count, share))
+        found = path_length.on_sphere(starts, ends, jnp.full(count, share))
         unit = expected / jnp.linalg.norm(expected, axis=1, keepdims=True)
         np.testing.assert_allclose(found, unit, atol=1e-5)
-    half = path_length.slerp(starts, ends, jnp.full(count, 0.3))
+    half = path_length.on_sphere(starts, ends, jnp.full(count, 0.3))
     np.testing.assert_allclose(jnp.linalg.norm(half, axis=1), 1, rtol=1e-5)
 
 

@@ -9,35 +9,40 @@ import pkgutil
 import pytest
 
 import experiments
-from experiments import dcgan, vanilla, wgan_gp
+from experiments import dcgan, sngan, vanilla, wgan_gp
 from jaxgan.runs import command_line
 from jaxgan.runs import experiments as found_experiments
 from jaxgan.runs.config import RunConfig
 from jaxgan.tools import diagnosis
 from jaxgan.tools.diagnosis import remedies
+from jaxgan.tools.diagnosis.remedy import Remedy, has
 
-ALL = [(kind, remedy) for kind, some in remedies.REMEDIES.items() for remedy in some]
+NAMES = [entry.name for entry in pkgutil.iter_modules(experiments.__path__) if not entry.ispkg]
+MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
+ALTERNATIVES = {name: getattr(module, "ALTERNATIVES", {}) for name, module in MODULES.items()}
+EVERY = [remedies.REMEDIES, *ALTERNATIVES.values()]
+ALL = [remedy for known in EVERY for some in known.values() for remedy in some]
 
 
 def every_config():
     """The defaults of every experiment that trains."""
-    for entry in pkgutil.iter_modules(experiments.__path__):
-        if entry.ispkg:
-            continue
-        module = importlib.import_module(f"experiments.{entry.name}")
+    for name, module in MODULES.items():
         config = getattr(module, "Config", None)
         if config is not None and issubclass(config, RunConfig):
-            yield entry.name, config()
+            yield name, config()
 
 
 CONFIGS = dict(every_config())
 
 
 def does(kind, config, **seen):
-    return [remedy.do for remedy in remedies.against(kind, config, seen)]
+    """What is recommended to a run of the configuration's own experiment."""
+    module = importlib.import_module(type(config).__module__)
+    known = found_experiments.of(module).alternatives
+    return [remedy.do for remedy in remedies.against(kind, config, seen, known)]
 
 
-DISTINCT = list(dict.fromkeys(remedy for _, remedy in ALL))
+DISTINCT = list(dict.fromkeys(ALL))
 
 
 @pytest.mark.parametrize("remedy", DISTINCT, ids=lambda remedy: remedy.do)
@@ -64,7 +69,7 @@ def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
     config = CONFIGS[name]
     fields = {field.name for field in dataclasses.fields(config)}
     for kind in remedies.REMEDIES:
-        advice = remedies.against(kind, config, {})
+        advice = remedies.against(kind, config, {}, ALTERNATIVES[name])
         assert advice
         for remedy in advice:
             assert "{" not in remedy.why
@@ -75,6 +80,8 @@ def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
 def test_every_kind_of_finding_has_remedies():
     kinds = {"collapsed", "modes lost", "won", "overfits", "vanished", "exploded"}
     assert set(remedies.REMEDIES) == kinds | {"not finite", "blind", "oscillating"}
+    for named in ALTERNATIVES.values():
+        assert set(named) <= set(remedies.REMEDIES)
     assert diagnosis.__doc__
 
 
@@ -107,6 +114,31 @@ def test_another_experiment_is_recommended_only_where_it_can_take_the_data():
     assert command in does("won", dcgan.Config())
     assert command not in does("won", vanilla.Config(data="ring"))
     assert command not in does("collapsed", wgan_gp.Config())
+
+
+def test_an_experiment_names_its_own_alternatives():
+    """Between its flags, which cost less, and what asks for a model of one's own."""
+    won = does("won", dcgan.Config())
+    spectral, penalty = "python -m experiments.sngan", "python -m experiments.wgan_gp"
+    at = won.index(spectral)
+    assert won[at + 1] == penalty
+    assert all(do.startswith("--") for do in won[:at])
+    assert all(do.startswith("jaxgan.") for do in won[at + 2 :])
+    assert spectral not in does("won", sngan.Config())
+    assert penalty in does("won", sngan.Config())
+    assert penalty in does("exploded", dcgan.Config(loss="wasserstein"))
+    assert penalty not in does("exploded", dcgan.Config())
+
+
+def test_the_library_knows_no_experiment():
+    bare = remedies.against("won", dcgan.Config(), {})
+    own = Remedy("python mine.py --norm spectral", "what I found", "me", has("width", 64))
+    assert not any(known.do.startswith("python") for known in bare)
+    mine = {"won": (own,)}
+    assert own.do in [known.do for known in remedies.against("won", dcgan.Config(), {}, mine)]
+    assert own.do not in [
+        known.do for known in remedies.against("won", dcgan.Config(width=32), {}, mine)
+    ]
 
 
 def test_step_sizes_are_recommended_by_which_player_is_slower():

@@ -1,4 +1,4 @@
-"""Pictures of latents: ways by value, sums that cancel, and what can be asked of a run."""
+"""Pictures of latents: sums that cancel, and what can be asked of a run."""
 
 from __future__ import annotations
 
@@ -17,61 +17,12 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import latent_concepts, latent_space, latents
 
-SHARES = np.linspace(0, 1, 9, dtype=np.float32)
-
 
 def gaussian(count, size=100, seed=0):
     return np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32)
 
 
-# --- ways and sums --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", [latent_space.linear, latent_space.spherical])
-def test_a_way_begins_and_ends_exactly_at_its_ends(way):
-    start, end = gaussian(2)
-    for left, right in ((start, end), (start, 3 * start), (start, -start), (0 * start, end)):
-        along = np.asarray(way(left, right, SHARES))
-        assert along.shape == (9, 100)
-        np.testing.assert_array_equal(along[[0, -1]], [left, right])
-        assert np.isfinite(along).all()
-
-
-def test_the_straight_way_by_hand():
-    along = latent_space.linear(np.array([1.0, 0.0]), np.array([3.0, -4.0]), np.array([0.25]))
-    np.testing.assert_allclose(along, [[1.5, -1.0]])
-
-
-def test_the_spherical_way_by_hand():
-    east, north = np.array([2.0, 0.0]), np.array([0.0, 4.0])
-    along = latent_space.spherical(east, north, np.array([1 / 3, 1 / 2]))
-    length, half = 8 / 3, np.sqrt(0.5)
-    expected = [[length * np.sqrt(0.75), length / 2], [3 * half, 3 * half]]
-    np.testing.assert_allclose(along, expected, rtol=1e-6)
-
-
-def test_the_spherical_way_keeps_the_norm_and_turns_evenly():
-    start, end = (10 * x / np.linalg.norm(x) for x in gaussian(2, seed=1))
-    along = np.asarray(latent_space.spherical(start, end, SHARES))
-    np.testing.assert_allclose(np.linalg.norm(along, axis=1), 10, rtol=1e-5)
-    turns = np.sum(along[1:] * along[:-1], axis=1) / 100
-    np.testing.assert_allclose(turns, turns[0], rtol=1e-5)
-    assert np.linalg.norm(np.asarray(latent_space.linear(start, end, SHARES))[4]) < 8
-
-
-def test_of_gaussian_draws_the_norm_goes_linearly_from_one_to_the_other():
-    start, end = gaussian(2, seed=2)
-    along = np.asarray(latent_space.spherical(start, end, SHARES))
-    expected = (1 - SHARES) * np.linalg.norm(start) + SHARES * np.linalg.norm(end)
-    np.testing.assert_allclose(np.linalg.norm(along, axis=1), expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("factor", [1.0, 0.5, -1.0])
-def test_ends_on_one_line_are_joined_by_the_straight_way(factor):
-    start = gaussian(1)[0]
-    along = latent_space.spherical(start, factor * start, SHARES)
-    straight = latent_space.linear(start, factor * start, SHARES)
-    np.testing.assert_allclose(along, straight, atol=1e-5)
+# --- sums -----------------------------------------------------------------------------------------
 
 
 def test_equal_concepts_cancel_exactly():

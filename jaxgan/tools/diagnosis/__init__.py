@@ -3,7 +3,7 @@
 columns:  signals of the log's columns: gradients, verdicts, swings.
 samples:  signals of samples beside real examples: collapse, lost modes.
 logits:   signals of what the discriminator says of images it has, and has not, trained on.
-remedies: what the literature recommends, in the terms of this library's flags.
+remedies: what the literature recommends, in the terms of this library's flags; each is a `remedy`.
 local:    what the eigenvalues of the game's Jacobian say of its steps.
 reading:  what a run directory holds of all this.
 

@@ -1,64 +1,19 @@
 """What the literature recommends against a finding, in the terms of this library: flags of the
-run's own experiment, other experiments, and pieces for models of one's own.
+run's own experiment, what that experiment names as its alternatives, and pieces for models of one's
+own.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from jaxgan.data.mixtures import MIXTURES
 from jaxgan.runs.config import RunConfig
 from jaxgan.tools.diagnosis import overfitting_signal
+from jaxgan.tools.diagnosis.remedy import Remedy, above, both, has, lacks
 
 CHECKPOINTS = "checkpoints"
-
-
-class Remedy(NamedTuple):
-    """What to do.
-
-    do:      a flag ('--real-label 0.9'), a command ('python -m experiments.sngan') or a function of
-             the library ('jaxgan.penalties.r1').
-    why:     what it does, in a few words.
-    source:  the paper.
-    fits:    whether it can help a run of this configuration; a flag must also exist in it.
-    helps:   whether it can where these numbers were seen, by name: the finding's evidence, and
-             under `CHECKPOINTS` how many the run has.
-    """
-
-    do: str
-    why: str
-    source: str
-    fits: Callable[[Any], bool] = lambda config: True
-    helps: Callable[[Mapping[str, float]], bool] = lambda seen: True
-
-
-def _has(name: str, *values: Any) -> Callable[[Any], bool]:
-    """Whether the configuration's field is one of the values."""
-    return lambda config: getattr(config, name, None) in values
-
-
-def _lacks(name: str, *values: Any) -> Callable[[Any], bool]:
-    return lambda config: getattr(config, name, None) not in values
-
-
-def _above(name: str, least: float) -> Callable[[Any], bool]:
-    return lambda config: getattr(config, name, least) > least
-
-
-def _both(*conditions: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda config: all(condition(config) for condition in conditions)
-
-
-def _of(*names: str) -> Callable[[Any], bool]:
-    """Whether the run is of one of these experiments, and of images."""
-
-    def fits(config: Any) -> bool:
-        images = getattr(config, "data", None) not in MIXTURES
-        return images and type(config).__module__ in [f"experiments.{name}" for name in names]
-
-    return fits
 
 
 def _generator_is_slower(config: Any) -> bool:
@@ -76,23 +31,11 @@ _R1 = Remedy(
     "hold the discriminator's slope at real images: games then converge",
     "Mescheder et al. 2018",
 )
-_GRADIENT_PENALTY = Remedy(
-    "python -m experiments.wgan_gp",
-    "a critic of bounded slope tells how far the samples are, however well it knows them",
-    "Gulrajani et al. 2017",
-    _both(_lacks("loss", "wasserstein"), _of("vanilla", "dcgan", "lsgan", "sngan")),
-)
-_SPECTRAL = Remedy(
-    "python -m experiments.sngan",
-    "a discriminator whose every layer is bounded",
-    "Miyato et al. 2018",
-    _of("vanilla", "dcgan", "lsgan"),
-)
 _SMOOTHING = Remedy(
     "--real-label 0.9",
     "one-sided label smoothing: the discriminator is not to be certain",
     "Salimans et al. 2016, section 3.4",
-    _both(_has("real_label", 1.0), _has("loss", "minimax", "non_saturating")),
+    both(has("real_label", 1.0), has("loss", "minimax", "non_saturating")),
 )
 _SLOWER_DISCRIMINATOR = Remedy(
     "--discriminator-learning-rate",
@@ -115,7 +58,7 @@ _FEWER_CRITICS = Remedy(
     "--n-critic 1",
     "as many steps for the generator as for the discriminator",
     "Goodfellow et al. 2014, algorithm 1",
-    _both(_above("n_critic", 1), _lacks("loss", "wasserstein")),
+    both(above("n_critic", 1), lacks("loss", "wasserstein")),
 )
 _NOISE = Remedy(
     "jaxgan.games.input_transforms.instance_noise",
@@ -141,7 +84,7 @@ _LESS_MOMENTUM = Remedy(
     "--beta1 0",
     "momentum keeps players circling",
     "Gidel et al. 2019; Mescheder et al. 2018, section 6",
-    _both(_above("beta1", 0.0), _has("optimizer", "adam")),
+    both(above("beta1", 0.0), has("optimizer", "adam")),
 )
 _SMALLER_STEPS = tuple(
     Remedy(
@@ -153,15 +96,13 @@ _SMALLER_STEPS = tuple(
 )
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
-    "collapsed": (_SLOWER_GENERATOR, _GRADIENT_PENALTY, _SPECTRAL, _PACKING, _DEVIATION, _R1),
-    "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING, _GRADIENT_PENALTY),
+    "collapsed": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _R1),
+    "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING),
     "won": (
         _FEWER_CRITICS,
         _FASTER_GENERATOR,
         _SLOWER_DISCRIMINATOR,
         _SMOOTHING,
-        _SPECTRAL,
-        _GRADIENT_PENALTY,
         _NOISE,
         _R1,
     ),
@@ -170,26 +111,26 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--augment ada",
             "change the images, as often as keeps the discriminator honest",
             "Karras et al. 2020, limited data",
-            _both(_has("augment", "none"), _lacks("loss", "wasserstein", "relativistic_paired")),
+            both(has("augment", "none"), lacks("loss", "wasserstein", "relativistic_paired")),
             lambda seen: seen.get(overfitting_signal.R_T, 1.0) > overfitting_signal.SURE,
         ),
         Remedy(
             "--augment diff",
             "change all images, real and fake, before they are judged",
             "Zhao et al. 2020, DiffAugment",
-            _has("augment", "none"),
+            has("augment", "none"),
         ),
         Remedy(
             "--flip",
             "mirrored images double the data, where left and right do not matter",
             "Karras et al. 2020, limited data",
-            _has("flip", False),
+            has("flip", False),
         ),
         Remedy(
             "--dropout 0.3",
             "a discriminator that cannot rely on single units",
             "Goodfellow et al. 2014, section 5",
-            _has("dropout", 0.0),
+            has("dropout", 0.0),
         ),
         _R1,
     ),
@@ -205,18 +146,10 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         ),
         _FEWER_CRITICS,
         _SLOWER_DISCRIMINATOR,
-        _GRADIENT_PENALTY,
         _NOISE,
     ),
     "exploded": (
         *_SMALLER_STEPS,
-        Remedy(
-            "python -m experiments.wgan_gp",
-            "a critic without a bound on its slope grows for ever",
-            "Gulrajani et al. 2017",
-            _both(_has("loss", "wasserstein"), _of("vanilla", "dcgan")),
-        ),
-        _SPECTRAL,
         _R1,
     ),
     "not finite": (
@@ -227,7 +160,6 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "Mescheder et al. 2017, section 3",
             helps=lambda seen: seen.get(CHECKPOINTS, 0) > 0,
         ),
-        _SPECTRAL,
         _R1,
     ),
     "blind": (
@@ -240,7 +172,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--n-critic 2",
             "more steps for the discriminator than for the generator",
             "Goodfellow et al. 2014, algorithm 1",
-            _both(_has("n_critic", 1), _lacks("order", "simultaneous")),
+            both(has("n_critic", 1), lacks("order", "simultaneous")),
         ),
         Remedy(
             "jaxgan.steps.alternate",
@@ -259,7 +191,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--order alternate",
             "players that answer one another circle less than players that move at once",
             "Gidel et al. 2019; Mescheder et al. 2018, section 3",
-            _has("order", "simultaneous"),
+            has("order", "simultaneous"),
         ),
         _LESS_MOMENTUM,
         *_SMALLER_STEPS,
@@ -267,7 +199,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--ema-half-life 10000",
             "sample from the average of the generators on the circle",
             "Yazici et al. 2019",
-            _has("ema_half_life", 0.0),
+            has("ema_half_life", 0.0),
         ),
         _R1,
         Remedy(
@@ -285,19 +217,34 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
 """What helps, by kind of finding; what costs least comes first."""
 
 
-def against(kind: str, config: RunConfig, seen: Mapping[str, float]) -> list[Remedy]:
+def against(
+    kind: str,
+    config: RunConfig,
+    seen: Mapping[str, float],
+    alternatives: Mapping[str, Sequence[Remedy]] | None = None,
+) -> list[Remedy]:
     """The remedies against a kind of finding that a run of this configuration can take, its own
     numbers filled in; `seen` as in `Remedy.helps`.
+
+    The `alternatives` of the run's experiment, by kind of finding, come after its flags and before
+    what asks for a model of one's own.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    known = REMEDIES[kind]
+    place = max((at for at, remedy in enumerate(known, start=1) if _is_flag(remedy)), default=0)
+    offered = (*known[:place], *(alternatives or {}).get(kind, ()), *known[place:])
     chosen = [
         remedy
-        for remedy in REMEDIES[kind]
-        if (not remedy.do.startswith("--") or flag_of(remedy) in values)
+        for remedy in offered
+        if (not _is_flag(remedy) or flag_of(remedy) in values)
         and remedy.fits(config)
         and remedy.helps(seen)
     ]
     return [remedy._replace(why=remedy.why.format_map(values)) for remedy in chosen]
+
+
+def _is_flag(remedy: Remedy) -> bool:
+    return remedy.do.startswith("--")
 
 
 def flag_of(remedy: Remedy) -> str:
