@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import interpolation
+from jaxgan.games import latent_interpolation
 from jaxgan.types import Array
 
 Distance = Callable[[Array, Array], Array]
@@ -34,7 +34,7 @@ def path_lengths(
     (equation 2).
 
     `t` is uniform in [0, 1) by `key`, or 0 where the key is None (the paper's path ends). The
-    default path is `on_sphere`, for latents of a normal prior (`interpolation.lerp` for a mapped
+    default path is `on_sphere`, for latents of a normal prior (`latent_interpolation.lerp` for a mapped
     space), and the default distance `squared_error`. `generate` must treat each latent by itself:
     it is called once, on all of them. Raises ValueError on an epsilon that is not positive.
     """
@@ -63,7 +63,7 @@ def mean_length(lengths: Array | np.ndarray) -> float:
 
 def on_sphere(starts: Array, ends: Array, t: Array) -> Array:
     """The points at `t` [B] of the great circles between the directions of latents [B, Z]."""
-    return interpolation.slerp(_unit(starts), _unit(ends), t)
+    return latent_interpolation.slerp(_unit(starts), _unit(ends), t)
 
 
 def squared_error(left: Array, right: Array) -> Array:

@@ -159,7 +159,7 @@ def interpolation(space: Space, model: TrainedModel, config: Config) -> Rows:
     """Pairs of latents, and both ways between the two of each."""
     import numpy as np
 
-    from jaxgan import interpolation as between
+    from jaxgan.games import latent_interpolation as between
 
     pairs = -(-config.rows // 2)
     ends, shares = space.draw(config.seed, 2 * pairs), np.linspace(0, 1, config.columns)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import interpolation
+from jaxgan.games import latent_interpolation
 from jaxgan.metrics import path_length
 
 
@@ -22,7 +22,7 @@ def test_a_linear_generator_on_segments_has_the_squared_length_of_its_step():
         starts,
         ends,
         key=jax.random.key(3),
-        interpolate=interpolation.lerp,
+        interpolate=latent_interpolation.lerp,
         epsilon=1e-2,
     )
     expected = jnp.mean(jnp.square((ends - starts) @ matrix), axis=1)
