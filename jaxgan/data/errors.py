@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from jaxgan import files
+
 
 class DataError(ValueError):
-    """Data that cannot be used: one sentence that says what was found and what to do about it."""
+    """Data that cannot be used: one sentence that says what was found and what to do about it.
+
+    Names of files in it become printable here, so that nobody who raises it need think of them.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(files.printable(sentence))
 
 
 def reason(error: Exception) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-import unicodedata
+import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from jaxgan import files
 from jaxgan.data.errors import DataError
 
 Holdout: TypeAlias = "float | str | os.PathLike[str] | None"
@@ -40,36 +41,65 @@ def by_hash(names: Sequence[str], fraction: float) -> np.ndarray:
 
 
 def by_list(names: Sequence[str], path: pathlib.Path, *, name: str) -> np.ndarray:
-    """True [N] for the names in the text file `path`, one a line; # starts a comment.
+    """True [N] for the names in the text file `path`, one a line; # starts a comment, but where a
+    name has one in it.
 
     Raises DataError where the file cannot be read, names nothing, or names what there is not.
     """
-    listed, known = read_list(path, name=name), set(names)
-    missing = [entry for entry in listed if entry not in known]
-    if missing:
+    listed = read_list(path, names, name=name)
+    if listed.missing:
         raise DataError(
-            f"{name}: {path} lists {len(missing)} images that are not there, the first being "
-            f"{missing[0]!r}; expected names like {names[0]!r}: correct the list, "
-            f"or give --holdout {FRACTION}"
+            f"{name}: {path} lists {len(listed.missing)} images that are not there, the first "
+            f"being '{files.shortened(listed.missing[0])}'; expected names like "
+            f"'{files.printable(names[0])}': correct the list, or give --holdout {FRACTION}"
         )
-    chosen = set(listed)
-    return np.array([entry in chosen for entry in names], bool)
+    return np.array([entry in listed.found for entry in names], bool)
 
 
-def read_list(path: pathlib.Path, *, name: str) -> list[str]:
-    """The entries of a list file, with / between folders. Raises DataError where there are none."""
+class Listed(NamedTuple):
+    """What a list file names: names that there are, and entries that name nothing."""
+
+    found: frozenset[str]
+    missing: list[str]
+
+
+def read_list(path: pathlib.Path, names: Sequence[str], *, name: str) -> Listed:
+    """What a list file names among `names`, whichever way it parts folders and stores accents.
+
+    Raises DataError where it cannot be read or has no entries.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = files.lines(path)
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"{name}: the held-out list {path} cannot be read ({_cause(error)}); "
+            f"{name}: the held-out list {files.shortened(path)} cannot be read ({_cause(error)}); "
             f"give a text file with one name a line, or a fraction such as {FRACTION}"
         ) from error
-    entries = [line.split("#", 1)[0].strip().replace("\\", "/") for line in lines]
-    named = [str(pathlib.PurePosixPath(entry)) for entry in entries if entry]
-    if not named:
+    known, found, missing = files.Names(names), set(), []
+    for line in lines:
+        named = _named(line, known)
+        found.update(named)
+        entry = _without_comment(line)
+        if entry and not named:
+            missing.append(entry)
+    if not found and not missing:
         raise DataError(f"{name}: the held-out list {path} is empty; list one name a line")
-    return named
+    return Listed(frozenset(found), missing)
+
+
+def _named(line: str, known: files.Names) -> list[str]:
+    """The names that a line stands for: all of it if there is such a name, else what stands before
+    a comment.
+    """
+    for entry in (line, line.strip(), _without_comment(line), line.partition("#")[0].strip()):
+        for written in (entry, str(pathlib.PurePosixPath(entry.replace("\\", "/")))):
+            if entry and (found := known.find(written)):
+                return found
+    return []
+
+
+def _without_comment(line: str) -> str:
+    return re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
 
 
 def require_both(mask: np.ndarray, *, name: str) -> None:
@@ -98,7 +128,11 @@ def _parse(holdout: Holdout, *, name: str) -> float | pathlib.Path:
 
 def _unit(name: str) -> float:
     # File systems store accents composed or decomposed; a file falls on one side on all of them.
-    normal = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    normal = files.composed(name)
+    try:
+        normal = normal.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of characters, which no file's name has but an array's may
+        normal = normal.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(normal, digest_size=8).digest(), "big") / 2.0**64
 
 

@@ -36,11 +36,16 @@ class Fit(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The shape that a `Fit` comes to for given images: nothing is left open."""
+    """The shape that a `Fit` comes to for given images: nothing is left open.
+
+    deepest: the level that becomes the brightest of 8 bits, of images in gray of 16 bits: 12 bits
+             are often kept in 16.
+    """
 
     resolution: tuple[int, int]
     policy: str
     channels: int
+    deepest: int = 65535
 
     @property
     def shape(self) -> tuple[int, int, int]:

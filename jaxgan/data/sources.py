@@ -9,7 +9,8 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jaxgan.data import few_labels, limiting, mixtures, resizing
+from jaxgan import files
+from jaxgan.data import few_labels, limiting, mixtures, occurring_classes, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -129,11 +130,12 @@ def load(
         train = train.unpaired()
     if limit is not None:
         train = limiting.limited(train, limit)
+    train, held_out, notes = occurring_classes.occurring(splits._replace(train=train))
     if isinstance(train, Dataset | Domains):
         train = train.augmented(flip=flip, jitter=jitter)
     if labels is not None:
         train = few_labels.partly_labeled(train, labels)
-    return splits._replace(train=train)
+    return Splits(train, held_out, tuple(map(files.printable, notes)))
 
 
 def _read(
@@ -192,7 +194,7 @@ def _written(kind: str) -> list[str]:
 
 def _unknown(spec: str, kind: str) -> str:
     expected = f"expected one of {', '.join(_written(kind))}"
-    if spec and pathlib.Path(spec).exists():
+    if spec and files.exists(pathlib.Path(spec)):
         named = next(form for form in _written(kind) if form.endswith(":PATH"))
         head = "npz" if spec.endswith(".npz") else named.partition(":")[0]
         return f"the data is {spec!r}, a path without its kind: write {head}:{spec}"

@@ -34,9 +34,9 @@ def path_lengths(
     (equation 2).
 
     `t` is uniform in [0, 1) by `key`, or 0 where the key is None (the paper's path ends). The
-    default path is `on_sphere`, for latents of a normal prior (`latent_interpolation.lerp` for a mapped
-    space), and the default distance `squared_error`. `generate` must treat each latent by itself:
-    it is called once, on all of them. Raises ValueError on an epsilon that is not positive.
+    default path is `on_sphere`, for latents of a normal prior (`latent_interpolation.lerp` for a
+    mapped space), and the default distance `squared_error`. `generate` must treat each latent by
+    itself: it is called once, on all of them. Raises ValueError on an epsilon that is not positive.
     """
     if not epsilon > 0:
         raise ValueError(f"epsilon is {epsilon}; expected a positive number, the paper's is 1e-4")

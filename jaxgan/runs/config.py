@@ -20,7 +20,9 @@ MAY_CHANGE = frozenset(
     {
         "steps",
         "workdir",
+        "data",
         "data_dir",
+        "holdout",
         "log_every",
         "sample_every",
         "checkpoint_every",
@@ -37,7 +39,8 @@ MAY_CHANGE = frozenset(
     }
 )
 """Fields that may change when a run goes on, as no number of a step depends on them; on `steps`
-some do where step sizes fall (`RunConfig.falls_to_the_end`), and the run then says so.
+some do where step sizes fall (`RunConfig.falls_to_the_end`), and the run then says so. Data may be
+found elsewhere, or held out by a list elsewhere: their digest, which is recorded, must be the same.
 """
 
 

@@ -48,6 +48,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
         found = None
         if before is not None:
             setup.check_same(experiment, config, before, path)
+            config = setup.places(config, before)[0]
             found = checkpoint.latest(directory.checkpoints, report=print)
         if found is not None and found.step >= config.steps:
             print(f"{path} is finished at step {found.step}; a larger --steps continues it")
@@ -55,7 +56,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
         notes = []
         if config.cache:
             notes += environment.use_compilation_cache()
-        task = setup.task(experiment, config, found=found, report=print)
+        task = setup.task(experiment, config, found=found, before=before, report=print)
         watch = evaluation_in_training.of(config, task, report=print)
         record = setup.record(experiment, config, task, before=before)
         found = found and found._replace(arrays={})  # the task has them

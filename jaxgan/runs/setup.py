@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan import data, parallel
+from jaxgan import data, files, parallel
 from jaxgan.games import population, stages
 from jaxgan.runs import checkpoint, environment, ranges, run_directory, training_loop
 from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
@@ -82,6 +83,31 @@ def check_same(
             )
 
 
+def places(config: RunConfig, record: dict[str, Any]) -> list[RunConfig]:
+    """The configuration of a recorded run by where its data may be, the likeliest first.
+
+    A path that the record has was meant from the directory that the run began in; it is looked for
+    there, and from here.
+    """
+    began = record.get("directory")
+    if not isinstance(began, str) or began == os.getcwd():
+        return [config]
+    head, colon, place = config.data.partition(":")
+    paths = {"data": place, "data_dir": config.data_dir, "holdout": config.holdout}
+    moved = {
+        name: str(pathlib.Path(began, path))
+        for name, path in paths.items()
+        if getattr(config, name) == record["config"].get(name)
+        and isinstance(path, str)
+        and path
+        and not pathlib.Path(path).expanduser().is_absolute()
+        and files.exists(pathlib.Path(began, path))
+    }
+    if "data" in moved:
+        moved["data"] = head + colon + moved["data"]
+    return [dataclasses.replace(config, **moved), config] if moved else [config]
+
+
 def notes_on_the_end(config: RunConfig, record: dict[str, Any]) -> list[str]:
     """What there is to say where a run goes on to another end than the one recorded."""
     before = record["config"]["steps"]
@@ -99,12 +125,13 @@ def task(
     config: RunConfig,
     *,
     found: checkpoint.Saved | None,
+    before: dict[str, Any] | None = None,
     report: Callable[[str], None],
 ) -> Task:
     """The data, the model and its state: the checkpoint's, or fresh, or fresh with old weights.
 
-    Raises RunError where the data cannot be had, or where a size does not fit the model or the
-    devices.
+    Raises RunError where the data cannot be had, or are not those that the record `before` of the
+    run has, or where a size does not fit the model or the devices.
     """
     mesh = parallel.data_mesh()
     if config.seeds > 1:
@@ -112,6 +139,7 @@ def task(
     try:
         splits = load_data(config)
         spec = DataSpec.of(splits.train)
+        _require_same_data(config, _data_record(spec, splits), before)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         member, gan = _models(config, plan[index], mesh)
@@ -258,21 +286,42 @@ def record(
     experiment: Experiment, config: RunConfig, prepared: Task, *, before: dict[str, Any] | None
 ) -> dict[str, Any]:
     """What config.json is to hold. Raises RunError where the data are not those recorded before."""
-    now = {**prepared.spec.record(), "digest": prepared.splits.train.digest}
-    earlier = now if before is None else {"inputs": {}, **before["data"]}
-    if earlier != now:
-        name = next(key for key, value in now.items() if earlier.get(key) != value)
-        was = earlier.get(name)
-        raise RunError(
-            f"the data have changed since the run began: their {name} was {was} and is "
-            f"{now[name]}; bring them back, or choose another --workdir"
-        )
+    now = _data_record(prepared.spec, prepared.splits)
+    _require_same_data(config, now, before)
     return {
         "experiment": experiment.record,
         "config": plain(config),
         "data": now,
+        "directory": os.getcwd(),
         "environment": environment.describe(experiment.file),
     }
+
+
+def _data_record(spec: DataSpec, splits: data.Splits) -> dict[str, Any]:
+    """What config.json is to hold of the data."""
+    return {**spec.record(), "digest": splits.train.digest}
+
+
+def _require_same_data(
+    config: RunConfig, now: dict[str, Any], before: dict[str, Any] | None
+) -> None:
+    """Raises RunError where the data are not those recorded before."""
+    if before is None:
+        return
+    earlier, place = {"inputs": {}, **before["data"]}, before["config"].get("data")
+    if earlier == now:
+        return
+    name = next((key for key, value in now.items() if earlier.get(key) != value), "record")
+    was = f"their {name} was {earlier.get(name)} and is {now.get(name)}"
+    if config.data != place:
+        raise RunError(
+            f"--data {config.data} holds other data than the run began with, {place}: {was}; give "
+            "the place where those are now, or choose another --workdir"
+        )
+    raise RunError(
+        f"the data have changed since the run began: {was}; bring them back, or choose another "
+        "--workdir"
+    )
 
 
 def plain(config: RunConfig) -> dict[str, Any]:

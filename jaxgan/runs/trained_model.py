@@ -105,20 +105,31 @@ def load(
 
 
 def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
-    """The data of the run directory, whose configuration is `config`.
+    """The data of the run directory, whose configuration is `config`, wherever `config.data` says
+    or the run began: the digest decides.
 
     Raises RunError where they cannot be had, or are no longer what the run was trained on.
     """
-    recorded = run_directory.required_record(run)["data"]["digest"]
-    try:
-        splits = setup.load_data(config)
-    except data.DataError as error:
-        raise RunError(str(error)) from error
-    if splits.train.digest != recorded:
+    record = run_directory.required_record(run)
+    problem: data.DataError | None = None
+    changed = False
+    for place in setup.places(config, record):
+        try:
+            splits = setup.load_data(place)
+        except data.DataError as error:
+            problem = problem or error
+            continue
+        if splits.train.digest == record["data"]["digest"]:
+            return splits
+        changed = True
+    if changed or problem is None:
         raise RunError(
             f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
         )
-    return splits
+    raise RunError(
+        f"{problem}; where the data have moved, --data of evaluate, of diagnose and of the run "
+        "itself says where they are now"
+    ) from problem
 
 
 def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None, *, flag: str) -> int:

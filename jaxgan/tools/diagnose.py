@@ -36,6 +36,8 @@ class Config(command.OfRun):
     """Batches of known and of unknown examples that the discriminator is to judge; 0: none."""
     jacobian: bool = False
     """Also the eigenvalues of the game's Jacobian at the checkpoint: of small models only."""
+    data: str | None = None
+    """Where the run's data are now, in the words of training (default: as recorded)."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -64,6 +66,9 @@ def diagnose(config: Config) -> dict[str, Any]:
     if config.samples < 10 or config.batches in (-1, 1):
         raise RunError("expected --samples of 10 or more, and --batches of 0, or of 2 or more")
     record = run_reader.record(config.run, given=config.experiment)
+    if config.data is not None:
+        moved = dataclasses.replace(record.config, data=config.data)
+        record = dataclasses.replace(record, config=moved)
     member = _member(record, config.member)
     columns = run_reader.columns(record.path, member=member)
     found = finding.merged(

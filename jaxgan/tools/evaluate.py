@@ -36,6 +36,8 @@ class Config(command.OfRun):
     """How many images to draw; numbers of different counts do not compare."""
     split: Literal["train", "held_out"] = "train"
     """The real images to compare with."""
+    data: str | None = None
+    """Where the run's data are now, in the words of training (default: as recorded)."""
     inception: pathlib.Path | None = None
     """The weights of FID's Inception, .pth or .safetensors; default: the proxy."""
     sha256: str | None = None
@@ -96,7 +98,10 @@ def images(config: Config, model: TrainedModel) -> Dataset:
     from jaxgan.metrics import evaluation
     from jaxgan.runs import trained_model
 
-    splits = trained_model.data_of(config.run, model.config)
+    recorded = model.config
+    if config.data is not None:
+        recorded = dataclasses.replace(recorded, data=config.data)
+    splits = trained_model.data_of(config.run, recorded)
     chosen = splits.train if config.split == "train" else splits.held_out
     return evaluation.images_of(chosen, model.gan)
 

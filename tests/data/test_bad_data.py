@@ -6,6 +6,9 @@ import os
 import pathlib
 import re
 import struct
+import subprocess
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -111,6 +114,40 @@ def flipped_archive(root) -> str:
     return spec
 
 
+def npy(shape, held: int | None = None) -> bytes:
+    """A file of uint8 that claims this shape, and holds as many bytes or `held`."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    count = abs(int(np.prod(shape))) if held is None and not isinstance(shape, str) else held or 0
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(count)
+
+
+def members(root, contents: list[tuple[str, bytes]]) -> str:
+    """An archive of members with these names and contents."""
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(root / "set.npz", "w") as file:
+        for name, content in contents:
+            file.writestr(name, content)
+    return f"npz:{root / 'set.npz'}"
+
+
+def altered(root, at: int, value: int) -> str:
+    """An archive in both of whose headers a field has another value, `at` bytes from the first."""
+    spec = members(root, [("images.npy", npy((9, 6, 8)))])
+    contents = bytearray((root / "set.npz").read_bytes())
+    central = contents.index(b"PK\x01\x02")
+    for place in (at, central + at + 2):
+        contents[place] = value
+    (root / "set.npz").write_bytes(contents)
+    return spec
+
+
+def encrypted_archive(root) -> str:
+    return altered(root, at=6, value=1)
+
+
+def unknown_compression(root) -> str:
+    return altered(root, at=8, value=77)
+
+
 def holed(value: float) -> np.ndarray:
     floats = images(dtype=np.float32)
     floats[7, 2, 3, 1] = value
@@ -174,7 +211,7 @@ CASES = {
     "all that is held out damaged": Case(
         nothing_readable_to_hold_out, ("no image that can be read is left", "03.png (not an image)")
     ),
-    "a decompression bomb": Case(bomb, ("00.png (more than 178 million pixels)", "replace")),
+    "a decompression bomb": Case(bomb, ("00.png (more than 67 million pixels)", "replace")),
     "a channel count that files do not have": Case(
         lambda root: (write(root, numbered(9)), {"channels": 2}), ("channels is 2", "1 (grayscale)")
     ),
@@ -208,6 +245,39 @@ CASES = {
         lambda root: archive(root, x_train=images(), y_train=np.arange(20)),
         ("no 'images', it holds x_train, y_train", "rename"),
     ),
+    "an encrypted archive": Case(encrypted_archive, ("is encrypted", "without a password")),
+    "an array twice": Case(
+        lambda root: members(
+            root, [("images.npy", npy((9, 6, 8))), ("images.npy", npy((9, 6, 8)))]
+        ),
+        ("holds 'images' more than once", "write it again"),
+    ),
+    "an array twice, once without its suffix": Case(
+        lambda root: members(root, [("images.npy", npy((9, 6, 8))), ("images", b"")]),
+        ("holds 'images' more than once",),
+    ),
+    "a huge claimed shape": Case(
+        lambda root: members(root, [("images.npy", npy((2**40, 2**40, 2**40, 3), held=100))]),
+        ("'images' is damaged (shape (1099511627776, ", "bytes and it holds 100)"),
+    ),
+    "a huge claimed number of labels": Case(
+        lambda root: members(
+            root, [("images.npy", npy((9, 6, 8))), ("labels.npy", npy((2**62,), held=9))]
+        ),
+        ("'labels' is damaged (shape (4611686018427387904,)",),
+    ),
+    "a shape below zero": Case(
+        lambda root: members(root, [("images.npy", npy((-9, -6, 8)))]), ("'images' is damaged",)
+    ),
+    "a header nested beyond reason": Case(
+        lambda root: members(root, [("images.npy", npy("(" * 9000))]), ("'images' is damaged",)
+    ),
+    "an unknown compression": Case(
+        unknown_compression, ("'images' is damaged (That compression method is not supported",)
+    ),
+    "a name of thousands of letters": Case(
+        lambda root: members(root, [("x" * 5000, b"")]), ("no 'images', it holds xxx", "rename")
+    ),
     "pickled objects as images": Case(
         lambda root: archive(root, images=np.array([images(1), None], object)),
         ("'images' holds Python objects", "never loaded", "plain array"),
@@ -225,10 +295,16 @@ CASES = {
         ("channels first", "images.transpose(0, 2, 3, 1)"),
     ),
     "integers of another width": Case(
-        lambda root: archive(root, images=images(dtype=np.int64)), ("is int64", "astype(np.uint8)")
+        lambda root: archive(root, images=images(dtype=np.int64)),
+        ("is int64", "images / images.max() gives (images / 255 where"),
+    ),
+    "integers that a cast would wrap": Case(
+        lambda root: archive(root, images=images(dtype=np.uint16)),
+        ("is uint16", "as images / images.max() gives"),
     ),
     "truth values for images": Case(
-        lambda root: archive(root, images=images(dtype=np.bool_)), ("is bool", "expected floats in")
+        lambda root: archive(root, images=images(dtype=np.bool_)),
+        ("is bool", "as images.astype(np.float32) gives"),
     ),
     "NaN": Case(
         lambda root: archive(root, images=holed(np.nan)),
@@ -323,3 +399,40 @@ def test_a_file_that_may_not_be_read_is_left_out_and_named(tmp_path, monkeypatch
 
     monkeypatch.setattr(Image, "open", guarded)
     assert any("07.png (permission denied)" in note for note in data.load(spec).notes)
+
+
+@pytest.mark.parametrize("form", ["folder:", "npz:", "paired:", "unpaired:", "captioned:", ""])
+def test_a_path_that_none_can_be_gets_one_sentence(form):
+    kind = {"paired:": "pairs", "unpaired:": "domains", "captioned:": "captions"}.get(form)
+    for path in ("a" * 5000, "a\0b"):
+        with pytest.raises(data.DataError):
+            data.load(form + path, kind=kind or "images")
+
+
+@pytest.fixture
+def nested(tmp_path):
+    """A folder of 20 images and, in it, 1,100 folders in folders of this name: gives its spec."""
+
+    def make(name: str) -> str:
+        spec = write(tmp_path / "set", numbered(20))
+        here = os.open(tmp_path / "set", os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir(name, dir_fd=here)
+            inner = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(here)
+        return spec
+
+    yield make
+    subprocess.run(["rm", "-rf", tmp_path / "set"], check=True)  # Python's own calls itself
+
+
+def test_folders_nested_deeper_than_python_calls_are_walked(nested):
+    assert sum(map(len, data.load(nested("d"))[:2])) == 20
+
+
+def test_folders_nested_deeper_than_a_path_is_long_get_one_sentence(nested):
+    with pytest.raises(data.DataError, match=r"cannot be listed \(File name too long\)") as caught:
+        data.load(nested("deep"))
+    assert len(str(caught.value)) < 500

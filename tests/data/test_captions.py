@@ -181,6 +181,41 @@ def test_captions_stay_with_their_images_where_others_cannot_be_read(tmp_path):
     assert [splits.held_out.captions_of(row) for row in (0, 1)] == [["picture 1"], ["picture 7"]]
 
 
+def test_metadata_of_other_systems_are_read(tmp_path):
+    spec = folder(tmp_path, [line(number) for number in range(COUNT)])
+    (tmp_path / "00.png").rename(tmp_path / "cafe\u0301.png")
+    (tmp_path / "01.png").rename(tmp_path / "a\u2028b.png")
+    lines = (tmp_path / "metadata.jsonl").read_text().splitlines()
+    lines[0] = lines[0].replace("00.png", "caf\u00e9.png")
+    lines[1] = lines[1].replace("01.png", "a\u2028b.png")
+    lines[2] = lines[2].replace("02.png", ".\\\\02.png")
+    (tmp_path / "metadata.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    found = by_caption(data.load(spec, kind="captions"))
+    for number in range(COUNT):
+        np.testing.assert_array_equal(found[f"picture {number}"], picture(number))
+
+
+@pytest.mark.parametrize("way", ["../secret.png", "a/../../secret.png", "ABSOLUTE", "link.png"])
+@pytest.mark.parametrize("kind", ["link.png", "inner/secret.png"])
+def test_metadata_cannot_reach_out_of_their_folder(tmp_path, way, kind):
+    Image.fromarray(picture(0)).save(tmp_path / "secret.png")
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "link.png").symlink_to("../secret.png")
+    (root / "inner").symlink_to("..", target_is_directory=True)
+    way = {"ABSOLUTE": str(tmp_path / "secret.png"), "link.png": kind}.get(way, way)
+    spec = folder(root, [line(0), {"file_name": way, "text": "not yours"}])
+    with pytest.raises(data.DataError, match=r"line 2 .* captions .* leads out of the folder"):
+        data.load(spec, kind="captions")
+
+
+def test_a_link_within_the_folder_may_be_captioned(tmp_path):
+    spec = folder(tmp_path, [*(line(number) for number in range(COUNT)), line(40)])
+    (tmp_path / "40.png").symlink_to("03.png")
+    found = by_caption(data.load(spec, kind="captions"))
+    np.testing.assert_array_equal(found["picture 40"], picture(3))
+
+
 def archive(root, **arrays):
     np.savez(root / "set.npz", **{"images": numbered().images, **arrays})
     return f"npz:{root / 'set.npz'}"
@@ -259,6 +294,18 @@ REFUSED = {
     "a missing file": (
         lambda root: folder(root, [line(0), line(99)]),
         ("line 2 of metadata.jsonl captions 99.png, which is not in the folder", "add the image"),
+    ),
+    "a name of thousands of letters": (
+        lambda root: folder(root, [line(0), {"file_name": "x" * 5000, "text": "x"}]),
+        ("line 2 of metadata.jsonl captions xxx", "which is not in the folder"),
+    ),
+    "a name that none can be": (
+        lambda root: folder(root, [line(0), {"file_name": "a\0.png", "text": "x"}]),
+        (r"captions a\x00.png, which is not in the folder",),
+    ),
+    "JSON nested beyond reason": (
+        lambda root: folder(root, [line(0), "[" * 100_000]),
+        ("line 2 of metadata.jsonl is no JSON object",),
     ),
     "another key": (
         lambda root: archive(root, words=WORDS),

@@ -88,6 +88,43 @@ def test_hidden_and_system_files_are_passed_over_and_others_are_told(class_folde
     )
 
 
+def run_directory(path) -> None:
+    """What a run leaves, and a picture of it."""
+    for name in ("samples", "checkpoints"):
+        (path / name).mkdir(parents=True)
+    Image.new("RGB", (80, 60)).save(path / "samples" / "000500.png")
+    (path / "config.json").write_text('{"experiment": {}, "config": {}, "data": {}}')
+    (path / "metrics.jsonl").write_text("")
+
+
+def test_what_runs_wrote_is_no_data(class_folder):
+    before = load(class_folder)
+    run_directory(class_folder / "runs" / "one")
+    run_directory(class_folder / "cat" / "two")
+    (class_folder / "cat" / "two" / "config.json").write_text("{")  # damaged
+    run_directory(class_folder / "three")  # before its first step
+    (class_folder / "three" / "config.json").rename(class_folder / "three" / ".jaxgan.lock")
+    after = load(class_folder)
+    assert after.train.digest == before.train.digest
+    assert after.notes[0] == (
+        "Passed over 3 directories of runs, whose pictures are no data: cat/two, runs/one, three."
+    )
+    with pytest.raises(data.DataError, match="it is the directory of a run, whose pictures are no"):
+        load(class_folder / "runs" / "one")
+    with pytest.raises(data.DataError, match=r"only what runs wrote \(one\), which is no data"):
+        load(class_folder / "runs")
+
+
+def test_a_configuration_of_another_kind_is_no_run(class_folder):
+    (class_folder / "cat" / "config.json").write_text('{"width": 8}')
+    (class_folder / "dog" / "config.json").write_text("[" * 100_000)
+    os.mkfifo(class_folder / "dog" / "metrics.jsonl")
+    (class_folder / "ant").mkdir()
+    os.mkfifo(class_folder / "ant" / "config.json")  # nobody ever writes to it
+    os.rename(class_folder / "dog" / "metrics.jsonl", class_folder / "ant" / "x.png")
+    assert sum(map(len, load(class_folder)[:2])) == 20
+
+
 def test_linked_folders_are_followed_once(class_folder):
     (class_folder / "cat" / "loop").symlink_to(class_folder, target_is_directory=True)
     assert sum(map(len, load(class_folder)[:2])) == 20
@@ -272,11 +309,22 @@ def test_a_list_of_held_out_images_is_used_and_told(class_folder, tmp_path, plac
     assert splits.notes == (f"Held out are 2 of 20 images, listed in {path}.",)
 
 
-def test_a_list_beside_the_folder_that_speaks_of_others_is_not_used(class_folder, tmp_path):
+@pytest.mark.parametrize(
+    ("contents", "why"),
+    [
+        (b"other/1.png\n", "it names no image of this folder"),
+        (b"", "it cannot be read as a list of names, or is empty"),
+        (b"\x80", "it cannot be read as a list of names, or is empty"),
+    ],
+)
+def test_a_list_beside_the_folder_that_speaks_of_others_is_not_used_and_that_is_said(
+    class_folder, tmp_path, contents, why
+):
     before = load(class_folder)
-    for contents in ("other/1.png\n", ""):
-        (tmp_path / "val.txt").write_text(contents)
-        assert load(class_folder).notes == before.notes
+    (tmp_path / "val.txt").write_bytes(contents)
+    after = load(class_folder)
+    assert after.train.digest == before.train.digest
+    assert after.notes == (f"Did not use {tmp_path / 'val.txt'}: {why}.", *before.notes)
 
 
 def test_a_given_fraction_beats_a_list_in_the_folder(class_folder):

@@ -38,6 +38,13 @@ def test_labels_without_names_are_named_by_their_numbers(make_archive):
     assert load(make_archive(images=IMAGES, labels=LABELS)).train.classes == ("0", "1", "2", "3")
 
 
+def test_names_of_classes_may_be_bytes(make_archive):
+    classes = np.array(["caf\u00e9".encode(), b"caf\xe9", b"c", b"d"])
+    assert load(make_archive(images=IMAGES, labels=LABELS, classes=classes)).train.classes == (
+        *("caf\u00e9", r"caf\xe9", "c", "d"),
+    )
+
+
 def test_labels_may_be_left_out_and_one_channel_needs_no_axis(make_archive):
     splits = load(make_archive(images=IMAGES[..., 0]))
     assert splits.train.labels is None and splits.train.shape == (6, 5, 1)

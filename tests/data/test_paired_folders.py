@@ -125,6 +125,68 @@ def test_without_test_folders_each_domain_is_split_by_the_names_in_it(tmp_path):
     np.testing.assert_array_equal(splits.held_out.a.images, splits.held_out.b.images)
 
 
+SIDES = {
+    "underscores": ("train_A", "train_B", "test_A", "test_B"),
+    "within": ("train/A", "train/B", "val/A", "val/B"),
+    "around": ("A/train", "B/train", "A/test", "B/test"),
+    "words": ("input", "target", "test_input", "test_target"),
+}
+
+
+@pytest.mark.parametrize("names", SIDES.values(), ids=SIDES.keys())
+def test_two_folders_are_paired_whatever_they_are_called(tmp_path, names):
+    train_a, train_b, test_a, test_b = names
+    for number in range(12):
+        a, b = (test_a, test_b) if number < 4 else (train_a, train_b)
+        # Names begin anew in every part, as tools write them.
+        write(tmp_path / a / f"{number % 4}{number // 8}.png", picture(number))
+        write(tmp_path / b / f"{number % 4}{number // 8}.bmp", negative(picture(number)))
+    splits = data.load(f"paired:{tmp_path}", kind="pairs")
+    assert (len(splits.train), len(splits.held_out)) == (8, 4)
+    for side in splits[:2]:
+        np.testing.assert_array_equal(side.b.images, negative(side.a.images))
+    known = {picture(number).tobytes() for number in range(4)}
+    assert {image.tobytes() for image in splits.held_out.a.images} == known
+    with pytest.raises(data.DataError, match="leave --holdout out"):
+        data.load(f"paired:{tmp_path}", kind="pairs", holdout=0.2)
+
+
+@pytest.mark.parametrize(
+    "names", [("train_A", "train_B"), ("Input", "Target"), ("train/a", "train/b")]
+)
+def test_pairs_without_a_test_folder_are_held_out_as_those_of_a_and_b(two_folders, names):
+    before = data.load(f"paired:{two_folders}", kind="pairs")
+    (two_folders / names[0]).parent.mkdir(exist_ok=True)
+    for old, new in zip("ab", names, strict=True):
+        (two_folders / old).rename(two_folders / new)
+    after = data.load(f"paired:{two_folders}", kind="pairs")
+    assert after.train.digest == before.train.digest
+
+
+def test_what_lies_beside_the_sides_is_named(two_folders):
+    (two_folders / "depth").mkdir()
+    (two_folders / "README").write_text("free")
+    notes = data.load(f"paired:{two_folders}", kind="pairs").notes
+    assert "Did not read README, depth, of neither domain." in notes
+
+
+def test_what_is_held_out_may_be_called_val(tmp_path):
+    for name, count in {
+        "trainA": 5,
+        "trainB": 4,
+        "valA": 3,
+        "valB": 2,
+        "testA": 1,
+        "testB": 1,
+    }.items():
+        for number in range(count):
+            write(tmp_path / name / f"{number}.png", picture(number))
+    splits = data.load(f"unpaired:{tmp_path}", kind="domains")
+    found = [splits.train.a, splits.train.b, splits.held_out.a, splits.held_out.b]
+    assert [len(part) for part in found] == [5, 4, 4, 3]
+    assert "Of a: Held out are the 4 images in testA and valA." in splits.notes
+
+
 # --- refused --------------------------------------------------------------------------------------
 
 
@@ -190,6 +252,18 @@ REFUSED = {
     "one of the two folders": (
         lambda root: folders(root, "a", "c", kind="pairs"),
         ("it holds the folders a, c but no folder b: add it",),
+    ),
+    "one of two folders of words": (
+        lambda root: folders(root, "train_input", "c", kind="pairs"),
+        ("it holds the folders c, train_input but no folder train_target: add it",),
+    ),
+    "two folders that may be sides": (
+        lambda root: folders(root, "photos", "sketches", kind="pairs"),
+        ("it holds the folders photos, sketches, which may be two sides", "also train_A and"),
+    ),
+    "two folders of one side": (
+        lambda root: folders(root, "a", "b", "input", kind="pairs"),
+        ("a and input would both be domain a: keep one",),
     ),
     "unpaired folders for pairs": (
         lambda root: folders(root, "trainA", "trainB", kind="pairs"),

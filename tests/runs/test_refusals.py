@@ -18,10 +18,8 @@ CHANGED = {
     "batch_size": 16,
     "seed": 1,
     "seeds": 2,
-    "data": "ring",
     "resolution": "8",
     "resize": "pad",
-    "holdout": 0.2,
     "flip": True,
     "channels": 3,
     "steps_per_call": 2,
@@ -62,6 +60,15 @@ def test_changed_data_are_refused(data, tmp_path):
         toy_runs.train(tmp_path / "run", data=here, steps=4)
     toy_runs.images(tmp_path / "images.npz")
     toy_runs.train(tmp_path / "run", data=here, steps=4)
+
+
+def test_other_data_and_another_share_of_them_are_refused(data, finished):
+    before = toy_runs.snapshot(finished)
+    with pytest.raises(RunError, match=r"--data ring holds other data than .*, npz:.*their shape"):
+        toy_runs.train(finished, data="ring", steps=50)
+    with pytest.raises(RunError, match="the data have changed since the run began: their digest"):
+        toy_runs.train(finished, data=data, holdout=0.5, steps=50)
+    assert toy_runs.snapshot(finished) == before
 
 
 def test_a_run_of_another_experiment_is_refused(finished, capsys):

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan.runs import trained_model
+from jaxgan.runs import run_directory, trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command
+from jaxgan.tools import command, diagnose, evaluate
+from jaxgan.tools.diagnosis import checks
 from tests import toy_experiment, toy_runs
 
 
@@ -109,6 +110,55 @@ def test_the_data_of_a_run_are_those_it_learned_from(tmp_path):
     archive.unlink()
     with pytest.raises(RunError, match="is not there: check the path"):
         trained_model.data_of(path, model.config)
+
+
+def test_a_run_finds_its_data_from_anywhere_and_follows_them(tmp_path, monkeypatch):
+    began, moved = tmp_path / "began", tmp_path / "moved"
+    began.mkdir()
+    moved.mkdir()
+    monkeypatch.chdir(began)
+    toy_runs.images(began / "images.npz")
+    (began / "held").write_text("3\n7\n")
+    asked = {"data": "npz:images.npz", "holdout": "held", "steps": 2}
+    path = toy_runs.train(tmp_path / "run", **asked)
+    config = jaxgan.load(path).config
+    monkeypatch.chdir(tmp_path)
+    assert len(trained_model.data_of(path, config).held_out) == 2
+    # What lies here under the same name is not meant, and the digest would tell.
+    toy_runs.images(tmp_path / "images.npz", seed=1)
+    assert len(trained_model.data_of(path, config).held_out) == 2
+    toy_runs.train(path, **{**asked, "steps": 4})
+    recorded = jaxgan.load(path).config
+    assert recorded.data == f"npz:{began / 'images.npz'}"
+    assert recorded.holdout == str(began / "held")
+    (began / "images.npz").rename(moved / "pictures.npz")
+    with pytest.raises(RunError, match=r"not there: check the path; where the data have moved, --"):
+        trained_model.data_of(path, recorded)
+    there = dataclasses.replace(recorded, data=f"npz:{moved / 'pictures.npz'}")
+    assert len(trained_model.data_of(path, there).train) == 42
+    toy_runs.train(path, **{**asked, "data": there.data, "holdout": there.holdout, "steps": 6})
+    assert jaxgan.load(path).config.data == there.data and jaxgan.load(path).step == 6
+    here = dataclasses.replace(recorded, data="npz:images.npz")
+    with pytest.raises(RunError, match="have changed since it was trained; bring them back"):
+        trained_model.data_of(path, here)
+
+
+def test_evaluate_and_diagnose_are_told_where_the_data_are(tmp_path, monkeypatch):
+    archive = tmp_path / "images.npz"
+    path = toy_runs.train(tmp_path / "run", data=toy_runs.images(archive), steps=2)
+    archive.rename(tmp_path / "moved.npz")
+    place, model = f"npz:{tmp_path / 'moved.npz'}", jaxgan.load(path)
+    images = evaluate.images(evaluate.Config(path, data=place), model)
+    assert images.digest == run_directory.required_record(path)["data"]["digest"]
+    with pytest.raises(RunError, match="says where they are now"):
+        evaluate.images(evaluate.Config(path), model)
+    told = []
+    monkeypatch.setattr(
+        checks, "of_log", lambda record, _: told.append(record.config.data) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        diagnose.diagnose(diagnose.Config(path, data=place))
+    assert told == [place]
 
 
 def test_what_is_no_run_is_not_loaded(tmp_path):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import posixpath
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from jaxgan import files
 from jaxgan.data import captions, holdout, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError
@@ -34,7 +37,7 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     given = _captions(root, name=name)
     names = sorted(given)
     found = file_listing.Listing(names, None, (), None, _ignored(root, names, name=name))
-    mask, note = image_folder.held_out(root, found, held, name=name)
+    mask, said = image_folder.held_out(root, found, held, name=name)
     # Labels that number the images say which of them could be read.
     numbers = np.arange(len(names), dtype=np.int32)
     sources = [root / entry for entry in names]
@@ -44,34 +47,32 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     for part in (train, held_out):
         assert isinstance(part, Dataset) and part.labels is not None
         own = [given[names[number]] for number in part.labels]
-        captioned, said = captions.captioned(Dataset(name, part.images), own)
+        captioned, shortened = captions.captioned(Dataset(name, part.images), own)
         parts.append(captioned)
-        cut += said
+        cut += shortened
     train, held_out = parts
-    return Splits(train, held_out, (*found.notes, *notes, *dict.fromkeys(cut), note))
+    return Splits(train, held_out, (*found.notes, *notes, *dict.fromkeys(cut), *said))
 
 
 def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
     """The captions of each image by its name."""
     given: dict[str, list[str]] = {}
+    known = None
     for place, entry in _lines(root, name=name):
+        known = known or files.Names(file_listing.images_below(root, name=name).images)
         missing = [column for column in COLUMNS if column not in entry]
         if missing:
             raise DataError(
-                f"{name}: {place} has no {missing[0]!r}, it holds {', '.join(entry) or 'nothing'}; "
+                f"{name}: {place} has no {missing[0]!r}, it holds "
+                f"{files.shortened(', '.join(entry)) or 'nothing'}; "
                 "expected file_name and text: rename the column"
             )
-        file = str(pathlib.PurePosixPath(str(entry["file_name"]).replace("\\", "/")))
-        if not (root / file).is_file():
-            raise DataError(
-                f"{name}: {place} captions {file}, which is not in the folder; "
-                "add the image or take the line out"
-            )
+        file = _file(root, str(entry["file_name"]), known, place, name=name)
         texts = entry["text"] if isinstance(entry["text"], list) else [entry["text"]]
         for text in texts or [""]:
             if not isinstance(text, str):
                 raise DataError(
-                    f"{name}: {place} gives {file} the text {text!r}; "
+                    f"{name}: {place} gives {file} the text {files.shortened(repr(text))}; "
                     "expected a string or a list of strings"
                 )
             if not captions.plain(text):
@@ -85,17 +86,42 @@ def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
     return given
 
 
+def _file(root: pathlib.Path, written: str, known: files.Names, place: str, *, name: str) -> str:
+    """The name of the image in the folder that the metadata call so. Raises DataError where there
+    is none, or where it lies elsewhere: metadata of others must not reach for files of one's own.
+    """
+    file = posixpath.normpath(written.replace("\\", "/"))
+    shown = files.shortened(written)
+    if posixpath.isabs(file) or file.split("/")[0] == ".." or re.match("[A-Za-z]:/", file):
+        raise DataError(
+            f"{name}: {place} captions {shown}, which leads out of the folder; "
+            "give paths relative to the folder, of images in it"
+        )
+    file = next(iter(known.find(file)), file)
+    if not files.is_file(root / file):
+        raise DataError(
+            f"{name}: {place} captions {shown}, which is not in the folder; "
+            "add the image or take the line out"
+        )
+    if not files.lies_in(root / file, root):
+        raise DataError(
+            f"{name}: {place} captions {shown}, a link that leads out of the folder; "
+            "put the image itself there"
+        )
+    return file
+
+
 def _lines(root: pathlib.Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every object of the metadata, and how messages call its line."""
     path = root / FILE
-    if not path.is_file():
-        found = "not a folder" if not root.is_dir() else f"a folder without {FILE}"
+    if not files.is_file(path):
+        found = "not a folder" if not files.is_folder(root) else f"a folder without {FILE}"
         raise DataError(
             f"{name}: {root} is {found}; expected a folder of images and in it {FILE}, "
             'a line like {"file_name": "cat.jpg", "text": "a cat"} for each'
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = files.lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{name}: {FILE} cannot be read as UTF-8 text; write it again so"
@@ -105,7 +131,7 @@ def _lines(root: pathlib.Path, *, name: str) -> Iterator[tuple[str, dict[str, An
             continue
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested beyond all reason
             entry = None
         if not isinstance(entry, dict):
             raise DataError(
@@ -117,7 +143,7 @@ def _lines(root: pathlib.Path, *, name: str) -> Iterator[tuple[str, dict[str, An
 
 def _ignored(root: pathlib.Path, names: list[str], *, name: str) -> tuple[str, ...]:
     """A note on the images that have no caption."""
-    without = sorted(set(file_listing.images_below(root, name=name)[0]) - set(names))
+    without = sorted(set(file_listing.images_below(root, name=name).images) - set(names))
     if not without:
         return ()
     return (f"Left out {len(without)} images without caption: {file_listing.some(without)}.",)

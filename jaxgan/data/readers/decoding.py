@@ -16,6 +16,7 @@ from jaxgan.data.readers import file_listing, image_file
 from jaxgan.data.splits import Splits
 
 _BLOCK = 64
+_DARK = 127  # a set that does not reach this level uses less than half of them
 _Result = TypeVar("_Result")
 
 
@@ -60,7 +61,9 @@ def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> lis
     ]
     _require_rows_alike(collections, good, fit)
     targets = [_target(*each, fit) for each in zip(collections, good, strict=True)]
-    train, held_out = (_decode_part(collections, targets, damaged, held) for held in (False, True))
+    train, held_out = (
+        _decode_part(collections, targets, good, damaged, held) for held in (False, True)
+    )
     _require_mostly_good(collections[0], damaged)
     left_out = _left_out(collections[0], damaged)
     return [
@@ -79,6 +82,7 @@ def _target(
     """What the collection is decoded to; DataError where its sizes differ or memory is short."""
     size = fit.resolution or _common_size(collection, good)
     target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
+    target = target._replace(deepest=deepest(list(good.values())))
     what = f"{len(good)} images of {resizing.describe(target.shape)}"
     memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
     return target
@@ -87,6 +91,7 @@ def _target(
 def _decode_part(
     collections: Sequence[Collection],
     targets: Sequence[resizing.Target],
+    good: Sequence[dict[int, image_file.Header]],
     damaged: dict[int, str],
     held_out: bool,
 ) -> list[Dataset]:
@@ -95,8 +100,9 @@ def _decode_part(
     here = np.flatnonzero(first.held_out == held_out).tolist()
     rows = [row for row in here if row not in damaged]
     decoded = []
-    for collection, target in zip(collections, targets, strict=True):
-        pixels, failed = _decode(collection, rows, target)
+    for collection, target, headers in zip(collections, targets, good, strict=True):
+        largest = max((int(np.prod(headers[row].size)) for row in rows), default=1)
+        pixels, failed = _decode(collection, rows, target, workers=_workers(largest))
         decoded.append(pixels)
         damaged.update(failed)
     kept = [place for place, row in enumerate(rows) if row not in damaged]
@@ -112,7 +118,7 @@ def _decode_part(
 
 
 def _decode(
-    collection: Collection, rows: Sequence[int], target: resizing.Target
+    collection: Collection, rows: Sequence[int], target: resizing.Target, *, workers: int | None
 ) -> tuple[np.ndarray, dict[int, str]]:
     """The pixels of these rows, and of each that is damaged what it is."""
     pixels = np.empty((len(rows), *target.shape), np.uint8)
@@ -121,7 +127,7 @@ def _decode(
         pixels[place] = image_file.decode(collection.sources[rows[place]], target)
 
     names = [collection.names[row] for row in rows]
-    failed = _failures(_attempt(decode, range(len(rows))), names)
+    failed = _failures(_attempt(decode, range(len(rows)), workers=workers), names)
     return pixels, {rows[place]: said for place, said in failed.items()}
 
 
@@ -135,7 +141,19 @@ def _dataset(
     return Dataset(collection.name, chosen, labels, collection.classes)
 
 
-def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Result | Exception]:
+def _workers(largest: int) -> int:
+    """How many images, of this many pixels at most, may be decoded at once: each in two copies of
+    four channels.
+    """
+    cores, free = os.cpu_count() or 1, memory.available()
+    if free is None:
+        return cores
+    return min(cores, max(1, free // (2 * 8 * min(largest, image_file.LARGEST))))
+
+
+def _attempt(
+    function: Callable[..., _Result], arguments: Sequence, *, workers: int | None = None
+) -> list[_Result | Exception]:
     """What the function gives for each argument, or the exception it raised, in threads."""
 
     def block(start: int) -> list[_Result | Exception]:
@@ -150,7 +168,7 @@ def _attempt(function: Callable[..., _Result], arguments: Sequence) -> list[_Res
         except Exception as error:
             return error
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         blocks = pool.map(block, range(0, len(arguments), _BLOCK))
         return [result for results in blocks for result in results]
 
@@ -231,16 +249,47 @@ def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> 
     return header.size
 
 
+def deepest(headers: Sequence[image_file.Header]) -> int:
+    """The highest level that images in gray of 16 bits can have: of as few bits, 8 at least, as
+    hold all that there are.
+    """
+    peak = max((header.peak for header in headers if _deep(header)), default=0)
+    return 2 ** max(8, peak.bit_length()) - 1 if peak else 65535
+
+
+def _deep(header: image_file.Header) -> bool:
+    return "deep" in header.traits
+
+
 def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -> list[str]:
     """A note on each conversion that some images with these headers go through."""
     height, width, channels = target.shape
+    bits = target.deepest.bit_length()
+    in_part = bits < 16  # of those that are read in all their bits
+
+    def is_cut(has: image_file.Header) -> bool:
+        return "16-bit" in has.traits and not (in_part and _deep(has))
+
+    reached = max((has.peak // 257 for has in headers if is_cut(has)), default=255)
+    dark = reached < _DARK
     color, transparent = channels > 1, channels == 4
     done = {
         "in grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
         "in color: converted to grayscale": lambda has: not color and "grayscale" not in has.traits,
         "with a palette: its colors were looked up": lambda has: "palette" in has.traits,
         "in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
-        "of 16 bits a channel: rounded to 8": lambda has: "16-bit" in has.traits,
+        "of 16 bits a channel: rounded to 8": lambda has: not dark and is_cut(has),
+        f"of 16 bits a channel, of which they use {bits}: level {target.deepest} becomes white": (
+            lambda has: in_part and _deep(has)
+        ),
+        f"of 16 bits a channel and reach level {reached} of 255 alone: beware, that is dark; write "
+        "them again in 8 bits, scaled to all of them": lambda has: dark and is_cut(has),
+        "in the colors of a profile of their own: converted to sRGB": (
+            lambda has: "profile" in has.traits
+        ),
+        "with a color profile that cannot be used: their numbers are taken as they are": (
+            lambda has: "damaged profile" in has.traits
+        ),
         "with transparency (RGBA): placed on white (4 channels keep it)": (
             lambda has: not transparent and "transparent" in has.traits
         ),

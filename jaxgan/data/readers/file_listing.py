@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan import files
 from jaxgan.data.errors import DataError
+from jaxgan.runs import run_directory
+from jaxgan.runs.errors import RunError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _FORMATS = "PNG, JPEG, WebP, BMP or GIF"
 _TRAIN = {"train", "training"}
-_HELD_OUT = {"test", "testing", "val", "valid", "validation"}
+_HELD_OUT = {"test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val"}
+SPLITS = {**dict.fromkeys(_TRAIN, "train"), **_HELD_OUT}
+"""What folders of a part of the data are called, in lower case: of train, test or val."""
 
 
 class Listing(NamedTuple):
@@ -34,47 +40,71 @@ class Listing(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find(root: pathlib.Path, *, name: str, apart: pathlib.Path | None = None) -> Listing:
+class Below(NamedTuple):
+    """The files below a folder, as paths relative to it with / between folders.
+
+    images: those that are images by their suffix, sorted.
+    others: all others.
+    runs:   directories of runs, whose files are in neither.
+    """
+
+    images: list[str]
+    others: list[str]
+    runs: list[str]
+
+
+def find(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Listing:
     """The images below `root`: flat, or one sub-folder a class, or that in train and test folders.
 
-    Hidden files and __MACOSX are passed over, and so is the file `apart`. Images may lie deeper in
-    a class folder. Raises DataError, with `name`, where there is no folder, no image in it, or
-    images lie beside class folders.
+    Hidden files, __MACOSX and directories of runs are passed over, and so are the files `apart`.
+    Images may lie deeper in a class folder; folders that merely number the parts of one set are no
+    classes. Raises DataError, with `name`, where there is no folder, no image in it, or images lie
+    beside class folders.
     """
-    images, others = images_below(root, name=name, apart=apart)
-    return _classified(images, name=name, notes=_ignored(root, images, others))
+    below = images_below(root, name=name, apart=apart)
+    return _classified(below.images, name=name, notes=_ignored(root, below))
 
 
-def images_below(
-    root: pathlib.Path, *, name: str, apart: pathlib.Path | None = None
-) -> tuple[list[str], list[str]]:
-    """The names of the images below `root`, sorted, and those of all other files (see `find`).
+def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Below:
+    """The files below `root` (see `find`).
 
     Raises DataError where there is no folder or no image in it.
     """
     _require_folder(root, name=name)
-    images, others = [], []
-    for path in _files(root, name=name):
-        relative = path.relative_to(root)
-        if path.suffix.lower() in SUFFIXES:
-            images.append(relative.as_posix())
-        elif path != apart:
-            others.append(relative.as_posix())
+    images, others, runs = [], [], []
+    for folder, names in _folders(root, name=name):
+        if _is_run(folder, names):
+            runs.append(folder.relative_to(root).as_posix())
+            continue
+        for path in (folder / file for file in names):
+            if path.suffix.lower() in SUFFIXES:
+                images.append(path.relative_to(root).as_posix())
+            elif path not in apart:
+                others.append(path.relative_to(root).as_posix())
     if not images:
-        found = f"only {len(others)} other files such as {others[0]!r}" if others else "no files"
         raise DataError(
-            f"{name}: there are no images in it, {found}; "
+            f"{name}: there are no images in it, {_found_instead(others, runs)}; "
             f"expected {_FORMATS} files in it or in its sub-folders"
         )
-    return sorted(images), others
+    return Below(sorted(images), others, runs)
+
+
+def _found_instead(others: list[str], runs: list[str]) -> str:
+    if runs == ["."]:
+        return "it is the directory of a run, whose pictures are no data"
+    if runs:
+        return f"only what runs wrote ({some(runs)}), which is no data"
+    if others:
+        return f"only {len(others)} other files such as '{files.shortened(others[0])}'"
+    return "no files"
 
 
 def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listing:
     parts = [pathlib.PurePosixPath(entry).parts for entry in names]
     tops = {part[0].lower() if len(part) > 1 else "" for part in parts}
     held_out = None
-    if tops & _TRAIN and tops <= _TRAIN | _HELD_OUT:
-        if tops & _HELD_OUT:
+    if tops & _TRAIN and tops <= SPLITS.keys():
+        if not tops <= _TRAIN:
             held_out = np.array([part[0].lower() in _HELD_OUT for part in parts])
         parts = [part[1:] for part in parts]
     flat = [entry for entry, part in zip(names, parts, strict=True) if len(part) == 1]
@@ -82,18 +112,38 @@ def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listi
         return Listing(names, None, (), held_out, notes)
     if flat:
         raise DataError(
-            f"{name}: {len(flat)} images, the first being {flat[0]!r}, lie beside class folders; "
-            "move them into a class folder, or all images into one folder"
+            f"{name}: {len(flat)} images, the first being '{files.shortened(flat[0])}', lie beside "
+            "class folders; move them into a class folder, or all images into one folder"
         )
-    classes = tuple(sorted({part[0] for part in parts}))
-    index = {label: number for number, label in enumerate(classes)}
+    if all(_numbered(part) for part in parts):
+        note = f"The folders {_range(parts)} number the parts of one set: they are no classes."
+        return Listing(names, None, (), held_out, (*notes, note))
+    folders = sorted({part[0] for part in parts})
+    index = {folder: number for number, folder in enumerate(folders)}
     labels = np.array([index[part[0]] for part in parts], np.int32)
+    classes = tuple(files.printable(files.composed(folder)) for folder in folders)
     return Listing(names, labels, classes, held_out, notes)
 
 
+def _numbered(parts: Sequence[str]) -> bool:
+    """Whether an image lies in a folder that says no more than its own number does: as StyleGAN's
+    tool packs sets (00001/img00001234.png) and FFHQ comes (01000/01234.png).
+    """
+    found = re.fullmatch(r"(\d{5})/(?:img(\d{8})|(\d{5}))", "/".join(parts).rpartition(".")[0])
+    if not found:
+        return False
+    folder, packed, plain = found.groups()
+    return packed[:5] == folder if packed else int(plain) // 1000 * 1000 == int(folder)
+
+
+def _range(parts: Sequence[Sequence[str]]) -> str:
+    folders = sorted({part[0] for part in parts})
+    return f"{folders[0]} to {folders[-1]}"
+
+
 def _require_folder(root: pathlib.Path, *, name: str) -> None:
-    if not root.exists():
-        raise DataError(f"{name}: there is no folder {root}; check the path")
+    if not files.exists(root):
+        raise DataError(f"{name}: there is no folder {files.shortened(root)}; check the path")
     if not root.is_dir():
         kind = (
             "npz:"
@@ -103,35 +153,69 @@ def _require_folder(root: pathlib.Path, *, name: str) -> None:
         raise DataError(f"{name}: {root} is a file, not a folder; give {kind}")
 
 
-def _files(root: pathlib.Path, *, name: str) -> Iterator[pathlib.Path]:
-    """Every file below `root` that is not hidden; follows links, but into each folder once."""
+def _folders(root: pathlib.Path, *, name: str) -> Iterator[tuple[pathlib.Path, list[str]]]:
+    """Every folder from `root` on, sorted, with its visible files; follows links, but into each
+    folder once, and goes into no directory of a run.
+    """
+    pending, seen = [root], set()
+    while pending:  # no recursion: folders may be nested deeper than Python may call
+        folder = pending.pop()
+        inner, names, identity = _entries(folder, name=name)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        yield folder, names
+        if not _is_run(folder, names):
+            pending += [folder / entry for entry in sorted(inner, reverse=True)]
 
-    def fail(error: OSError) -> None:
+
+def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], object]:
+    """The visible folders and files in a folder, and what tells it from any other."""
+    inner, names = [], []
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _visible(entry.name) or entry.name == run_directory.LOCK:
+                    (inner if entry.is_dir() else names).append(entry.name)
+    except OSError as error:
         raise DataError(
-            f"{name}: the folder {error.filename} cannot be listed ({error.strerror}); "
-            "give yourself the right to read it"
+            f"{name}: the folder {files.shortened(folder)} cannot be listed ({error.strerror}); "
+            "give yourself the right to read it, and shorter paths to what lies deep"
         ) from error
+    numbered = status.st_ino != 0  # some file systems give none
+    return inner, names, (status.st_dev, status.st_ino) if numbered else os.path.realpath(folder)
 
-    seen = set()
-    for folder, inner, files in os.walk(root, followlinks=True, onerror=fail):
-        real = os.path.realpath(folder)
-        inner[:] = [] if real in seen else sorted(filter(_visible, inner))
-        if real not in seen:
-            yield from (pathlib.Path(folder, file) for file in files if _visible(file))
-        seen.add(real)
+
+def _is_run(folder: pathlib.Path, names: Collection[str]) -> bool:
+    """Whether a folder with these files is the directory of a run, now or before."""
+    if run_directory.LOCK in names:
+        return True
+    if "config.json" not in names or not files.is_file(folder / "config.json"):
+        return False
+    try:
+        return run_directory.read_record(folder) is not None
+    except (RunError, RecursionError):  # a damaged record
+        return "metrics.jsonl" in names
 
 
 def _visible(file: str) -> bool:
     return not file.startswith(".") and file not in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def _ignored(root: pathlib.Path, images: list[str], others: list[str]) -> tuple[str, ...]:
+def _ignored(root: pathlib.Path, below: Below) -> tuple[str, ...]:
     notes = []
-    if others:
+    if below.others:
         notes.append(
-            f"Ignored {len(others)} files that are not {_FORMATS}: {some(sorted(others))}."
+            f"Ignored {len(below.others)} files that are not {_FORMATS}: "
+            f"{some(sorted(below.others))}."
         )
-    used = {pathlib.PurePosixPath(image).parts[0] for image in images}
+    if below.runs:
+        notes.append(
+            f"Passed over {len(below.runs)} directories of runs, whose pictures are no data: "
+            f"{some(below.runs)}."
+        )
+    used = {pathlib.PurePosixPath(path).parts[0] for path in (*below.images, *below.runs)}
     inner = {path.name for path in root.iterdir() if path.is_dir() and _visible(path.name)}
     if inner - used and not used.isdisjoint(inner):
         empty = sorted(inner - used)
@@ -139,7 +223,7 @@ def _ignored(root: pathlib.Path, images: list[str], others: list[str]) -> tuple[
     return tuple(notes)
 
 
-def some(names: list[str], count: int = 5) -> str:
+def some(names: Sequence[str], count: int = 5) -> str:
     """The first few of the names, and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return ", ".join(map(files.shortened, names[:count])) + more

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from jaxgan.data import resizing
 from jaxgan.data.errors import DataError, reason
+from jaxgan.data.readers import color_profiles
 
 
 class Half(NamedTuple):
@@ -22,6 +23,11 @@ class Half(NamedTuple):
 
 Source: TypeAlias = "pathlib.Path | bytes | Half"
 
+LARGEST = 2**26
+"""Pixels of an image that are decoded at most: a file of half a megabyte may claim any number."""
+
+_BAND = 2**22
+"""Pixels that are converted at a time: every copy of a whole large image would take its memory."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
@@ -40,12 +46,15 @@ class Header(NamedTuple):
     """What is known of an image before it is decoded.
 
     size:   (H, W), upright.
-    traits: those of 'grayscale', 'palette', 'transparent', '16-bit', 'CMYK', 'animated' and
-            'turned' (by its EXIF orientation) that it has.
+    traits: those of 'grayscale', 'palette', 'transparent', '16-bit', 'deep' (of 16 bits, all of
+            which are read: in color the upper 8 are), 'CMYK', 'animated', 'turned' (by its EXIF
+            orientation), 'profile' (of other colors than sRGB's) and 'damaged profile' that it has.
+    peak:   of 16 bits a channel, the highest level in it, of 65,535; of those that are read.
     """
 
     size: tuple[int, int]
     traits: frozenset[str]
+    peak: int = 0
 
 
 def inspect(source: Source) -> Header:
@@ -61,28 +70,34 @@ def inspect(source: Source) -> Header:
             "transparent": _transparent(image),
             "16-bit": image.mode.startswith("I")
             or any(";16" in str(tile.args) for tile in image.tile),
+            "deep": image.mode.startswith("I"),
             "CMYK": image.mode == "CMYK",
             # MPO is a JPEG with further ones behind it, such as a camera's preview.
             "animated": image.format != "MPO" and getattr(image, "is_animated", False),
             "turned": turn != 1,
         }
+        found[color_profiles.trait(image) or ""] = True
         if isinstance(source, Half):
             width = _half(width, source.whole)
-        return Header((height, width), frozenset(trait for trait, has in found.items() if has))
+        peak = _peak(image) if found["16-bit"] else 0
+        traits = frozenset(trait for trait, has in found.items() if has and trait)
+        return Header((height, width), traits, peak)
 
 
 def decode(source: Source, target: resizing.Target) -> np.ndarray:
     """The image, upright, as uint8 [H, W, C] in the shape of `target`; C is 1, 3 or 4.
 
-    What is transparent is placed on white unless 4 channels keep it, 16 bits become 8, and of an
-    animation the first frame is taken. Raises what PIL raises where the image is damaged.
+    Colors are brought to sRGB, what is transparent is placed on white unless 4 channels keep it, 16
+    bits become 8, and of an animation the first frame is taken. Raises what PIL raises where the
+    image is damaged, or larger than `LARGEST`.
     """
     with _opened(source) as image:
         turn = _orientation(image)
         # A JPEG many times too large is decoded at a fraction of its size, twice what is needed.
         side = 2 * max(target.resolution) * (1 + isinstance(source, Half))
         image.draft(None, (side, side))
-        converted = _converted(image, _MODES[target.channels])
+        _require_bounded(image)
+        converted = _converted(image, _MODES[target.channels], target.deepest)
     if turn in _UPRIGHT:
         converted = converted.transpose(_UPRIGHT[turn])
     if isinstance(source, Half):
@@ -98,7 +113,7 @@ def damage(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
+        return f"more than {LARGEST // 10**6} million pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
@@ -115,14 +130,33 @@ def _half(width: int, path: pathlib.Path) -> int:
     return width // 2
 
 
+def _peak(image: ImageFile.ImageFile) -> int:
+    """The highest level of an image of 16 bits a channel (see `Header`)."""
+    if image.mode.startswith("I"):
+        return int(np.asarray(image).max())
+    return int(np.asarray(image.convert("RGB")).max()) * 257
+
+
+def _require_bounded(image: ImageFile.ImageFile) -> None:
+    if image.width * image.height > LARGEST:
+        raise Image.DecompressionBombError
+
+
 def _opened(source: Source) -> ImageFile.ImageFile:
     if isinstance(source, Half):
         return _opened(source.whole)
-    if isinstance(source, bytes):
-        return Image.open(io.BytesIO(source), formats=_FORMATS)
-    if source.stat().st_size == 0:
+    if isinstance(source, pathlib.Path) and source.stat().st_size == 0:
         raise OSError(0, "empty file")
-    return Image.open(source, formats=_FORMATS)
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    image = Image.open(file, formats=_FORMATS)
+    try:
+        # A progressive JPEG is held whole, however small it is decoded.
+        if image.format not in ("JPEG", "MPO") or image.info.get("progressive"):
+            _require_bounded(image)
+    except Image.DecompressionBombError:
+        image.close()
+        raise
+    return image
 
 
 def _transparent(image: Image.Image) -> bool:
@@ -140,12 +174,29 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     return orientation if orientation in _UPRIGHT else 1
 
 
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The pixels in 8 bits as 'L', 'RGB' or 'RGBA'."""
+def _converted(image: Image.Image, mode: str, deepest: int) -> Image.Image:
+    """The pixels in 8 bits as 'L', 'RGB' or 'RGBA', a band of rows after the other."""
+    step = max(1, _BAND // image.width)
+    if step >= image.height:
+        return _band(image, mode, deepest)
+    image.load()
+    whole = Image.new(mode, image.size)
+    for top in range(0, image.height, step):
+        rows = image.crop((0, top, image.width, min(top + step, image.height)))
+        whole.paste(_band(rows, mode, deepest), (0, top))
+    return whole
+
+
+def _band(image: Image.Image, mode: str, deepest: int) -> Image.Image:
+    """The pixels as `_converted` gives them."""
     if image.mode.startswith("I"):
-        levels = np.clip(np.asarray(image, np.float64), 0.0, 65535.0)
-        return Image.fromarray(np.rint(levels / 257.0).astype(np.uint8)).convert(mode)
-    if mode == "RGBA" or not _transparent(image):
+        levels = np.clip(np.asarray(image, np.float64), 0.0, deepest)
+        gray = Image.fromarray(np.rint(levels * 255.0 / deepest).astype(np.uint8))
+        gray.info = image.info
+        return color_profiles.in_srgb(gray).convert(mode)
+    transparent = _transparent(image)
+    image = color_profiles.in_srgb(image)
+    if mode == "RGBA" or not transparent:
         return image.convert(mode)
     foreground = image.convert("RGBA")
     background = Image.new("RGBA", image.size, "white")

@@ -11,17 +11,22 @@ name together. `np.savez(path, images=..., labels=...)` makes an archive.
 
 from __future__ import annotations
 
+import collections
+import math
 import pathlib
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from jaxgan import files
 from jaxgan.data import captions, holdout, memory, pixels, resizing
 from jaxgan.data.dataset import Dataset, check_labels
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, reason
+from jaxgan.data.readers import file_listing
 from jaxgan.data.splits import Splits, joined
 
 _CHANNELS = (1, 3, 4)
@@ -29,9 +34,14 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+_ENCRYPTED = 0x1  # the bit of a member's flags
 _PIECE = 2**18
 """Numbers converted at a time: what that takes beside the images is not counted."""
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile)
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile),
+    # Encrypted members, kinds of compression that are not known, headers nested beyond reason.
+    *(RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError, tokenize.TokenError),
+)
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
@@ -130,24 +140,41 @@ def _divided(
 
 def _keys(path: pathlib.Path, *, name: str) -> list[str]:
     """The names of the arrays. Raises DataError where there is no archive or it is damaged."""
-    if not path.is_file():
-        kind = f"a folder: write folder:{path}" if path.is_dir() else "not there: check the path"
+    if not files.is_file(path):
+        folder = files.is_folder(path)
+        kind = f"a folder: write folder:{path}" if folder else "not there: check the path"
         raise DataError(f"{name}: the archive {path} is {kind}")
     try:
         with zipfile.ZipFile(path) as archive:
-            return [entry.removesuffix(".npy") for entry in archive.namelist()]
+            members = archive.infolist()
     except _DAMAGE as error:
         raise DataError(
             f"{name}: {path} is not a whole .npz archive; "
             "write it again by np.savez(path, images=images)"
         ) from error
+    keys = [member.filename.removesuffix(".npy") for member in members]
+    twice = [key for key, count in collections.Counter(keys).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{name}: the archive holds '{files.shortened(twice[0])}' more than once, so that "
+            "nobody can tell which is meant; write it again"
+        )
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        raise DataError(f"{name}: the archive is encrypted; write it again without a password")
+    return keys
+
+
+def _held(keys: list[str]) -> str:
+    """What the archive holds, in words."""
+    return file_listing.some(sorted(keys), 20) or "nothing"
 
 
 def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str) -> None:
     """Raises DataError, before anything large is read, where there are no usable images `key`."""
     if key not in keys:
-        found = ", ".join(sorted(keys)) or "nothing"
-        raise DataError(f"{name}: the archive has no '{key}', it holds {found}; rename the array")
+        raise DataError(
+            f"{name}: the archive has no '{key}', it holds {_held(keys)}; rename the array"
+        )
     shape, dtype = _header(path, key, name=name)
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(
@@ -160,19 +187,27 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
             f"use {key}.transpose(0, 2, 3, 1)"
         )
     if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
+        # Never a cast to uint8, which wraps: 256 would become 0.
+        truths = dtype == np.bool_
+        floats = f"{key}.astype(np.float32)" if truths else f"{key} / {key}.max()"
         raise DataError(
-            f"{name}: '{key}' is {dtype}; expected floats in [0, 1] or [-1, 1], "
-            f"or uint8 in [0, 255] as {key}.astype(np.uint8) gives"
+            f"{name}: '{key}' is {dtype}; expected uint8 in [0, 255], or floats in [0, 1] or "
+            f"[-1, 1] as {floats} gives"
+            + ("" if truths else f" ({key} / 255 where they are levels of 8 bits)")
         )
     what = f"{shape[0]} images of {resizing.describe(shape[1:])} {dtype}"
-    memory.require(int(np.prod(shape)) * (dtype.itemsize + 1), name=name, what=what)
+    memory.require(math.prod(shape) * (dtype.itemsize + 1), name=name, what=what)
 
 
 def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the type of an array, without reading it."""
+    """The shape and the type of an array, without reading it.
+
+    Raises DataError where it is damaged, holds objects, or is not as large as it claims to be.
+    """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
             shape, _, dtype = _HEADERS[np.lib.format.read_magic(member)](member)
+            held = archive.getinfo(f"{key}.npy").file_size - member.tell()
     except _DAMAGE as error:
         raise DataError(
             f"{name}: '{key}' is damaged ({reason(error)}); write the archive again"
@@ -182,11 +217,20 @@ def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...]
             f"{name}: '{key}' holds Python objects, which are never loaded since that can run "
             "code; save a plain array of numbers (for names, of strings)"
         )
+    claimed = math.prod(shape) * dtype.itemsize
+    if any(side < 0 for side in shape) or claimed != held:
+        raise DataError(
+            f"{name}: '{key}' is damaged (shape {files.shortened(shape)} of "
+            f"{files.shortened(dtype)} is {claimed:,} bytes and it holds {held:,}); "
+            "write the archive again"
+        )
     return shape, dtype
 
 
 def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
-    _header(path, key, name=name)
+    """An array of the archive; every one is read here, and only as large as memory allows."""
+    shape, dtype = _header(path, key, name=name)
+    memory.require(math.prod(shape) * dtype.itemsize, name=name, what=f"the numbers of '{key}'")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays[key]
@@ -225,7 +269,9 @@ def _class_names(classes: np.ndarray, *, name: str) -> tuple[str, ...]:
             f"{name}: 'classes' is {classes.dtype} of shape {classes.shape}; "
             "expected one string for each class"
         )
-    return tuple(classes.astype(str).tolist())
+    # Strings of bytes are UTF-8, but for what is none.
+    names = (n.decode("utf-8", "surrogateescape") if isinstance(n, bytes) else n for n in classes)
+    return tuple(map(files.printable, names))
 
 
 def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> list[list[str]]:
@@ -233,7 +279,7 @@ def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> 
     if "captions" not in keys:
         raise DataError(
             f"{name}: the archive has neither 'captions' nor 'embeddings', it holds "
-            f"{', '.join(sorted(keys))}; rename the array"
+            f"{_held(keys)}; rename the array"
         )
     given = _strings(path, "captions", count, name=name, several=True)
     read = [[entry for entry in row if captions.plain(entry)] for row in given.tolist()]

@@ -4,84 +4,109 @@ or two folders that have nothing to do with each other.
 
 from __future__ import annotations
 
+import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan import files
 from jaxgan.data import holdout, resizing
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, refuse
 from jaxgan.data.readers import decoding, file_listing, image_file, image_folder
 from jaxgan.data.splits import Splits, joined
 
-_PAIRED = "two folders a and b with equal names, or images that show a and b side by side"
+_PAIRED = (
+    "two folders a and b with equal names (also train_A and train_B, train/A and train/B, input "
+    "and target), or images that show a and b side by side"
+)
 _UNPAIRED = "trainA and trainB (or a and b), beside them testA and testB for what is held out"
+_PARTNERS = (("a", "b"), ("input", "target"), ("inputs", "targets"), ("source", "target"))
+_SIDES = {word: side for pair in _PARTNERS for word, side in zip(pair, "ab", strict=True)}
+_ORDER = ("train", "test", "val")
+_WORD = "|".join(_SIDES)
+_LAST = re.compile(rf"(?:{_WORD})$", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?P<split>{'|'.join(file_listing.SPLITS)})(?:[_ -](?P<apart>{_WORD})|(?P<glued>[ab]))"
+    rf"|(?P<plain>{_WORD})",
+    re.IGNORECASE,
+)
 
 
 def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     """The pairs in the folder `place`, decoded to uint8 in the shape of `fit`.
 
-    With sub-folders a and b, two images of one name, whatever its suffix, are a pair; otherwise an
-    image's left half (a) and right half (b) are. Held out are whole pairs, chosen as by
+    With sub-folders a and b (or train_A and train_B, train/A and train/B, input and target), two
+    images of one name, whatever its suffix, are a pair; otherwise an image's left half (a) and
+    right half (b) are. Held out are whole pairs: those of test_A and test_B, or chosen as by
     `image_folder.load`. Raises DataError, naming it, where an image has no partner, or one of
     another size.
     """
     name, root = f"paired:{place}", pathlib.Path(place).expanduser()
-    found, a, b, note = _two_files(root, name) or _two_halves(root, name)
-    mask, held_note = image_folder.held_out(root, found, held, name=name)
+    found, a, b, said = _two_files(root, name) or _two_halves(root, name)
+    mask, held_notes = image_folder.held_out(root, found, held, name=name)
     collections = [
         decoding.Collection(name, names, sources, None, (), mask) for names, sources in (a, b)
     ]
     splits = joined(Pairs, *decoding.decode_together(collections, fit))
-    return splits._replace(notes=(*found.notes, note, *splits.notes, held_note))
+    return splits._replace(notes=(*found.notes, *said, *splits.notes, *held_notes))
 
 
 def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     """The images of the two domains in the folder `place`, decoded to uint8 in the shape of `fit`.
 
-    Held out are those in testA and testB or, without them, what `held` says of each domain. Raises
-    DataError where a domain has no images.
+    Held out are those in testA and testB (valA and valB) or, without them, what `held` says of each
+    domain. Raises DataError where a domain has no images.
     """
     name, root = f"unpaired:{place}", pathlib.Path(place).expanduser()
-    folders = [_domain_folders(root, domain, name=name) for domain in "ab"]
-    if len(folders[0]) != len(folders[1]):
-        missing = "testA" if len(folders[0]) == 1 else "testB"
-        raise DataError(
-            f"{name}: there is no folder {missing}, but one of the other domain; "
-            f"expected {_UNPAIRED}"
-        )
+    parts = _parts(root, name=name)
+    folders = [_domain_folders(root, parts, domain, name=name) for domain in "ab"]
+    for split in ("test", "val"):
+        missing = [side for side in "ab" if side not in parts.get(split, "ab")]
+        if missing:
+            raise DataError(
+                f"{name}: there is no folder {split}{missing[0].upper()}, but one of the other "
+                f"domain; expected {_UNPAIRED}"
+            )
     listings = [
         [file_listing.find(part, name=f"{name}, {part.name}") for part in of] for of in folders
     ]
-    return joined(
+    splits = joined(
         Domains,
-        *(_domain(name, of, found, fit, held) for of, found in zip(folders, listings, strict=True)),
+        *(
+            _domain(name, root, of, found, fit, held)
+            for of, found in zip(folders, listings, strict=True)
+        ),
     )
+    return splits._replace(notes=(*_unread(root, parts, used=()), *splits.notes))
 
 
-def _domain_folders(root: pathlib.Path, domain: str, *, name: str) -> list[pathlib.Path]:
-    """A domain's folder to train on and, if there is one, that of what is held out."""
-    inner = _folders(root, name=name)
-    train, test = inner.get(f"train{domain}", inner.get(domain)), inner.get(f"test{domain}")
-    if train is None:
+def _domain_folders(
+    root: pathlib.Path, parts: _Parts, domain: str, *, name: str
+) -> list[pathlib.Path]:
+    """A domain's folder to train on and, if there are any, those of what is held out."""
+    if domain not in parts.get("train", {}):
         raise DataError(
-            f"{name}: there is no folder train{domain.upper()} in it, but {_some(inner)}; "
-            f"expected {_UNPAIRED}"
+            f"{name}: there is no folder train{domain.upper()} in it, but "
+            f"{_some(_folders(root, name=name))}; expected {_UNPAIRED}"
         )
-    return [train] if test is None else [train, test]
+    return [of[domain] for split in _ORDER if domain in (of := parts.get(split, {}))]
 
 
 def _domain(
     name: str,
+    root: pathlib.Path,
     folders: Sequence[pathlib.Path],
     found: Sequence[file_listing.Listing],
     fit: resizing.Fit,
     held: holdout.Holdout,
 ) -> Splits:
-    """The images of one domain, those of its second folder held out if it has one."""
+    """The images of one domain, those of all folders but its first held out if it has others."""
     names = [
-        f"{part.name}/{entry}"
+        f"{part.relative_to(root).as_posix()}/{entry}"
         for part, its in zip(folders, found, strict=True)
         for entry in its.names
     ]
@@ -91,59 +116,154 @@ def _domain(
     else:
         refuse(name, "has test folders", holdout=held)
         mask = np.arange(len(names)) >= len(found[0].names)
-        note = f"Held out are the {mask.sum()} images in {folders[1].name}."
-    sources = [folders[0].parent / entry for entry in names]
+        where = " and ".join(part.relative_to(root).as_posix() for part in folders[1:])
+        note = f"Held out are the {mask.sum()} images in {where}."
+    sources = [root / entry for entry in names]
     collection = decoding.Collection(name, names, sources, None, (), mask)
     splits = decoding.decode_splits(collection, fit)
     ignored = [ignored for its in found for ignored in its.notes]
     return splits._replace(notes=(*ignored, *splits.notes, note))
 
 
+_Parts = dict[str, dict[str, pathlib.Path]]
+"""The folders by part of the data (train, test, val) and by domain (a, b)."""
+
 _Side = tuple[list[str], Sequence[image_file.Source]]
-_Found = tuple[file_listing.Listing, _Side, _Side, str]
+
+
+class _Found(NamedTuple):
+    """What is paired: how it is listed for holding out, both sides, and notes on it."""
+
+    listed: file_listing.Listing
+    a: _Side
+    b: _Side
+    notes: tuple[str, ...]
+
+
+def _parts(root: pathlib.Path, *, name: str) -> _Parts:
+    """The folders of the domains: a and b, trainA and testA, train_A, train/A, input and target.
+
+    Raises DataError where two folders would be the same.
+    """
+    parts: _Parts = {}
+    for split, side, path in _named(root, name=name):
+        known = parts.setdefault(split, {}).setdefault(side, path)
+        if known != path:
+            raise DataError(
+                f"{name}: {known.relative_to(root)} and {path.relative_to(root)} would both be "
+                f"domain {side}: keep one, or give them folders of their own"
+            )
+    return parts
+
+
+def _named(root: pathlib.Path, *, name: str) -> Iterable[tuple[str, str, pathlib.Path]]:
+    """Every folder that is named as a part of a domain: the part, the domain and the folder."""
+    for path in _folders(root, name=name).values():
+        found = _NAMED.fullmatch(path.name)
+        if found:
+            side = _SIDES[(found["apart"] or found["glued"] or found["plain"]).lower()]
+            yield file_listing.SPLITS[(found["split"] or "train").lower()], side, path
+        elif path.name.lower() in file_listing.SPLITS:
+            split = file_listing.SPLITS[path.name.lower()]
+            for inner in _folders(path, name=name).values():
+                if inner.name.lower() in _SIDES:
+                    yield split, _SIDES[inner.name.lower()], inner
+
+
+def _unread(root: pathlib.Path, parts: _Parts, *, used: Iterable[str]) -> tuple[str, ...]:
+    """A note on what lies beside the folders of the domains."""
+    tops = {path.relative_to(root).parts[0] for of in parts.values() for path in of.values()}
+    rest = [path.name for path in sorted(root.iterdir()) if not path.name.startswith(".")]
+    rest = [entry for entry in rest if entry not in tops | set(used)]
+    return (f"Did not read {file_listing.some(rest)}, of neither domain.",) if rest else ()
 
 
 def _two_files(root: pathlib.Path, name: str) -> _Found | None:
-    """The pairs of files in the folders a and b; None where there are no such folders."""
+    """The pairs of files in the folders of two sides; None where there are no such folders."""
     inner = _folders(root, name=name)
     if {"traina", "trainb"} <= inner.keys():
         raise DataError(
             f"{name}: it holds trainA and trainB, two domains that are not paired; "
             f"write unpaired:{root}, or bring pairs as {_PAIRED}"
         )
-    if inner.keys().isdisjoint("ab"):
+    parts = _parts(root, name=name)
+    if not parts:
         return None
-    sides = []
-    for domain in "ab":
-        if domain not in inner:
-            raise DataError(f"{name}: it holds {_some(inner)} but no folder {domain}: add it")
-        found = file_listing.find(inner[domain], name=f"{name}, {inner[domain].name}")
-        sides.append((inner[domain], found, _by_stem(found.names, inner[domain], name=name)))
-    (folder_a, found, a), (folder_b, _, b) = sides
-    _require_partners((folder_a, a), (folder_b, b), name=name)
-    ordered = [(folder_a, list(a.values())), (folder_b, [b[stem] for stem in a])]
+    paired = [
+        (split, _two_sides(root, parts[split], name=name)) for split in _ORDER if split in parts
+    ]
+    notes = [note for _, found in paired for note in found.notes]
+    notes += _unread(root, parts, used=[image_folder.LIST])
+    listed = paired[0][1].listed
+    if len(paired) > 1 or "train" not in parts:
+        # Names without their part would be those of another image, too.
+        names = [f"{split}/{entry}" for split, found in paired for entry in found.listed.names]
+        held = np.concatenate(
+            [np.full(len(found.listed.names), split != "train") for split, found in paired]
+        )
+        ignored = [note for _, found in paired for note in found.listed.notes]
+        listed = file_listing.Listing(names, None, (), held, tuple(dict.fromkeys(ignored)))
+    a, b = _together([found.a for _, found in paired]), _together([found.b for _, found in paired])
+    return _Found(listed, a, b, tuple(notes))
+
+
+def _together(sides: Iterable[_Side]) -> _Side:
+    """One side of several folders."""
+    names, sources = zip(*sides, strict=True)
+    return list(itertools.chain(*names)), list(itertools.chain(*sources))
+
+
+def _two_sides(root: pathlib.Path, of: dict[str, pathlib.Path], *, name: str) -> _Found:
+    """The pairs of files in two folders. Raises DataError where one has no partner."""
+    called = {side: path.relative_to(root).as_posix() for side, path in of.items()}
+    if len(of) < 2:
+        (have,) = called.values()
+        raise DataError(
+            f"{name}: it holds {_some(_folders(root, name=name))} but no folder "
+            f"{_partner(have)}: add it"
+        )
+    found = {side: file_listing.find(of[side], name=f"{name}, {called[side]}") for side in "ab"}
+    a, b = (_by_stem(found[side].names, of[side], name=name) for side in "ab")
+    _require_partners((called["a"], a), (called["b"], b), name=name)
+    ordered = (("a", list(a.values())), ("b", [b[stem] for stem in a]))
     side_a, side_b = (
-        ([f"{inner.name}/{entry}" for entry in names], [inner / entry for entry in names])
-        for inner, names in ordered
+        ([f"{called[side]}/{entry}" for entry in names], [of[side] / entry for entry in names])
+        for side, names in ordered
     )
-    return found, side_a, side_b, f"Paired {len(a)} images of {folder_a.name} and {folder_b.name}."
+    note = f"Paired {len(a)} images of {called['a']} and {called['b']}."
+    notes = tuple(dict.fromkeys((*found["a"].notes, *found["b"].notes)))
+    return _Found(found["a"]._replace(notes=notes), side_a, side_b, (note,))
+
+
+def _partner(folder: str) -> str:
+    """What the folder of the other side would be called."""
+    word = _LAST.findall(folder)[0]
+    first, second = next(pair for pair in _PARTNERS if word.lower() in pair)
+    other = second if word.lower() == first else first
+    other = other.upper() if word.isupper() else other.title() if word.istitle() else other
+    return folder.removesuffix(word) + other
 
 
 def _two_halves(root: pathlib.Path, name: str) -> _Found:
     """The pairs that images show side by side."""
-    found = file_listing.find(root, name=name, apart=root / image_folder.LIST)
+    found = file_listing.find(root, name=name, apart=[root / image_folder.LIST])
+    if len(found.classes) > 1:
+        raise DataError(
+            f"{name}: it holds the folders {file_listing.some(found.classes)}, which may be two "
+            f"sides or hold both in each image; expected {_PAIRED}, all in one folder"
+        )
     side_a, side_b = (
         (found.names, [image_file.Half(root / entry, right) for entry in found.names])
         for right in (False, True)
     )
     note = f"Took {len(found.names)} images as pairs side by side: a is the left half, b the right."
-    return found, side_a, side_b, note
+    return _Found(found, side_a, side_b, (note,))
 
 
 def _folders(root: pathlib.Path, *, name: str) -> dict[str, pathlib.Path]:
     """The folders in `root` by their names in lower case; DataError where it is none."""
-    if not root.is_dir():
-        found = "a file, not a folder" if root.exists() else "not there: check the path"
+    if not files.is_folder(root):
+        found = "a file, not a folder" if files.exists(root) else "not there: check the path"
         raise DataError(f"{name}: {root} is {found}; expected a folder")
     return {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
 
@@ -171,8 +291,8 @@ def _by_stem(names: list[str], inner: pathlib.Path, *, name: str) -> dict[str, s
 
 
 def _require_partners(
-    first: tuple[pathlib.Path, dict[str, str]],
-    second: tuple[pathlib.Path, dict[str, str]],
+    first: tuple[str, dict[str, str]],
+    second: tuple[str, dict[str, str]],
     *,
     name: str,
 ) -> None:
@@ -182,6 +302,6 @@ def _require_partners(
         if alone:
             more = f", nor have {len(alone) - 1} others" if len(alone) > 1 else ""
             raise DataError(
-                f"{name}: {here.name}/{alone[0]} has no partner in {there.name}{more}; "
-                f"add {there.name}/{alone[0]} or leave it out"
+                f"{name}: {here}/{alone[0]} has no partner in {there}{more}; "
+                f"add {there}/{alone[0]} or leave it out"
             )
