@@ -143,15 +143,17 @@ def _pmapped(
         donate_argnums=donated,
     )
 
-    def call(state: Any, batch: Any) -> Any:
+    def given(state: Any, batch: Any) -> tuple[Any, Any, Any]:
         nonlocal checked
         if not checked:
             jax.eval_shape(check, state, batch)
             checked = True
         buffers = jax.tree.map(split, state.buffers)
-        state, buffers, metrics = run(
-            state.replace(buffers={}), buffers, jax.tree.map(split, batch)
-        )
+        return state.replace(buffers={}), buffers, jax.tree.map(split, batch)
+
+    def call(state: Any, batch: Any) -> Any:
+        state, buffers, metrics = run(*given(state, batch))
         return state.replace(buffers=jax.tree.map(join, buffers)), metrics
 
+    call.lower = lambda state, batch: run.lower(*given(state, batch))  # as a jitted step has it
     return call

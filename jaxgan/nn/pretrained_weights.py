@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import io
+import math
 import pathlib
 import pickle
 import re
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxgan import files
 
 _TYPES = {
     "FloatStorage": np.float32,
@@ -43,7 +46,7 @@ def load(path: str | pathlib.Path, *, sha256: str | None = None) -> dict[str, np
     """
     path = pathlib.Path(path).expanduser()
     try:
-        content = path.read_bytes()
+        content = files.read(path, most=_MOST_BYTES)
     except OSError as error:
         raise ValueError(f"the weights {path} cannot be read: {error.strerror}") from error
     _verify(content, path, sha256)
@@ -182,7 +185,7 @@ def _tensors(views: Any) -> dict[str, _View]:
 
 def _placed(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors, each with the numbers that it is a view of."""
-    found = {}
+    found, left = {}, _MOST_BYTES
     for name, view in _tensors(views).items():
         held = numbers(view.storage.key)
         strides = [stride * held.itemsize for stride in view.strides]
@@ -190,6 +193,10 @@ def _placed(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.nd
         last = view.offset + sum((side - 1) * stride for side, stride in sides)
         if min((view.offset, *view.shape, *view.strides)) < 0 or last >= len(held):
             raise Refused(f"the tensor {name} reaches beyond its numbers")
+        count = math.prod(view.shape)
+        left -= count * held.itemsize
+        if count > len(held) or left < 0:  # one number many times, or in many tensors
+            raise Refused(f"the tensor {name} asks for more numbers than the file holds")
         window = np.ndarray(view.shape, held.dtype, held, view.offset * held.itemsize, strides)
         found[name] = np.array(window, held.dtype.newbyteorder("="))
     return found

@@ -7,11 +7,16 @@ the run says of it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import pathlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +25,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import files
+from jaxgan.runs import run_directory
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from jaxgan.types import PyTree
 
 Arrays = dict[str, np.ndarray]
+
+_NAME = re.compile(r"0|[1-9][0-9]{0,17}")
+_MOMENT = 0.2  # seconds
 
 
 class Saved(NamedTuple):
@@ -47,7 +56,12 @@ class Checkpoints:
             preservation_policy=_LatestAndBest(keep, best), cleanup_tmp_directories=True
         )
         self._path, self._latest = path, max(steps_in(path), default=None)
-        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+        try:
+            self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+        except Exception as error:  # whatever lies there instead of checkpoints
+            raise RunError(
+                f"{path} cannot be written to: {files.reason(error)}; choose another --workdir"
+            ) from error
 
     def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
         """Starts writing the state and the notes (of JSON's types), unless this step is written.
@@ -65,10 +79,11 @@ class Checkpoints:
                 f"{len(broken)} arrays, and was not saved"
             )
         # Notes are written later too, so what they refer to must not change until then.
-        meta = json.loads(json.dumps({"step": step, "keys": keys, "notes": notes}))
+        meta = {"format": run_directory.FORMAT, "step": step, "keys": keys, "notes": notes}
+        meta = json.loads(json.dumps(meta))
         meta["digest"] = digest(arrays, meta)
         try:
-            self._manager.save(
+            begun = self._manager.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave({k: v for k, v in arrays.items() if v.size}),
@@ -77,6 +92,8 @@ class Checkpoints:
             )
         except Exception as error:
             raise self._failed(error) from error
+        if not begun:
+            raise self._failed(ValueError(f"orbax takes none of step {step}"))
         self._latest = step
 
     def wait(self) -> None:
@@ -134,43 +151,106 @@ class _LatestAndBest:
 
 
 def steps_in(path: pathlib.Path) -> list[int]:
-    """The steps that have a whole checkpoint in the directory, in order."""
-    if not path.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdigit())
+    """The steps that have a whole checkpoint in the directory, in order; what has any other name is
+    none of ours. Raises RunError where the directory cannot be read.
+    """
+    try:
+        if not path.exists():
+            return []
+        names = [entry.name for entry in path.iterdir() if _NAME.fullmatch(entry.name)]
+        return sorted(int(name) for name in names if (path / name).is_dir())
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {files.reason(error)}") from error
 
 
 def read(path: pathlib.Path, step: int) -> Saved:
     """The checkpoint of `step`.
 
     Raises RunError where it is damaged: where it cannot be read, or its digest is not that of what
-    was read.
+    was read; and where a newer version of the library wrote it.
     """
     item = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
+    folder = path / str(step)
     try:
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
-            found = reader.restore(path.absolute() / str(step), args=item)
+        with _quietly(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+            found = reader.restore(folder.absolute(), args=item)
+        meta = found["meta"]
+        if not isinstance(meta, dict):
+            raise ValueError("its notes are no entries by name")
+        run_directory.require_format(meta, folder)
         arrays = {name: np.asarray(value) for name, value in found["state"].items()}
-        meta = dict(found["meta"])
         stored = meta.pop("digest")
         if stored != digest(arrays, meta):
             raise ValueError("its contents do not have the digest that was stored with them")
+        _require_types(meta, step)
         return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
-    except Exception as error:  # whatever a damaged file makes a reader do
+    except run_directory.Newer:
+        raise
+    except (TypeError, AttributeError, IndexError) as error:  # of a reader that expected others
         raise RunError(
-            f"the checkpoint {path / str(step)} is damaged: {files.reason(error)}"
+            f"the checkpoint {folder} is damaged: its entries are of other types than were written"
         ) from error
+    except Exception as error:  # whatever else a damaged file makes a reader do
+        raise RunError(f"the checkpoint {folder} is damaged: {files.reason(error)}") from error
+
+
+def _require_types(meta: Mapping[str, Any], step: int) -> None:
+    """Raises ValueError where the notes are not what `Checkpoints` writes."""
+    keys, notes = meta["keys"], meta["notes"]
+    if meta["step"] != step:
+        raise ValueError(f"it is that of step {meta['step']!r}")
+    if not isinstance(keys, dict) or not all(isinstance(name, str) for name in keys.values()):
+        raise ValueError("its generators are not named")
+    log = notes.get("log", {}) if isinstance(notes, dict) else None
+    if not isinstance(log, dict):
+        raise ValueError("its notes are no entries by name")
+    sums = log.get("sums", {})
+    numbers = (log.get("logged", 0), log.get("seconds", 0.0))
+    if not isinstance(sums, dict) or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError("its notes on the log are no numbers")
+    if any(np.asarray(pairs, np.float64).shape[-1:] != (2,) for pairs in sums.values()):
+        raise ValueError("its sums of the log are no totals and counts")
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Inside the block the reader's libraries say nothing: what a damaged file makes them log, the
+    last of it from threads that go on for a moment, is said in a sentence by who catches it.
+    """
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    hook = sys.unraisablehook
+
+    def drop(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, RuntimeError):
+            hook(unraisable)
+
+    sys.unraisablehook = drop
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except Exception:
+        time.sleep(_MOMENT)
+        raise
+    finally:
+        sys.unraisablehook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None:
     """The latest whole checkpoint, or None if there are none; damaged later ones are reported.
 
-    Raises RunError where there are checkpoints and all are damaged.
+    Raises RunError where there are checkpoints and all are damaged, or where a newer version of the
+    library wrote the latest.
     """
     steps = steps_in(path)
     for step in reversed(steps):
         try:
             return read(path, step)
+        except run_directory.Newer:
+            raise
         except RunError as error:
             report(f"{error}; trying the one before")
     if steps:
@@ -178,13 +258,26 @@ def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None
     return None
 
 
-def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> None:
-    """Moves the checkpoints of steps later than `after` to the directory `aside`."""
-    for step in steps_in(path):
-        if step > after:
-            aside.mkdir(exist_ok=True)
-            count = sum(entry.name.startswith(f"{step}-") for entry in aside.iterdir())
-            (path / str(step)).rename(aside / f"{step}-{count}")
+def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> list[str]:
+    """Moves the checkpoints of steps later than `after` to the directory `aside`, and what has a
+    number for a name but is no checkpoint, as orbax would take it for one; the names of these.
+    """
+    steps = steps_in(path)
+    later = [str(step) for step in steps if step > after]
+    names = [entry.name for entry in path.iterdir()] if path.exists() else []
+    odd = sorted(name for name in set(names) - set(map(str, steps)) if _is_number(name))
+    for name in [*later, *odd]:
+        aside.mkdir(exist_ok=True)
+        (path / name).rename(run_directory.free(aside, name))
+    return odd
+
+
+def _is_number(name: str) -> bool:
+    try:
+        int(name)
+    except ValueError:
+        return name.isdigit()
+    return True
 
 
 def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
@@ -211,9 +304,15 @@ def to_tree(template: PyTree, saved: Saved) -> PyTree:
             return np.zeros(leaf.shape, leaf.dtype)
         if name not in saved.arrays:
             raise RunError(f"the checkpoint has no {name}; the model is not the one that was saved")
-        array = saved.arrays[name]
+        array: Any = saved.arrays[name]
         if name in saved.keys:
-            return jax.random.wrap_key_data(jnp.asarray(array), impl=saved.keys[name])
+            try:
+                array = jax.random.wrap_key_data(jnp.asarray(array), impl=saved.keys[name])
+            except (ValueError, TypeError) as error:
+                raise RunError(
+                    f"the checkpoint's {name} is no key of a generator {saved.keys[name]!r} that "
+                    "this JAX knows"
+                ) from error
         if array.shape != leaf.shape or array.dtype != leaf.dtype:
             raise RunError(
                 f"the checkpoint's {name} is {array.dtype} {array.shape} where the model has "

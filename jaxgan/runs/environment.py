@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import glob
 import os
 import pathlib
 import platform
+import re
 import subprocess
+import warnings
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -21,6 +25,8 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 # Parameters of mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+
+_UNREADABLE = "Error reading persistent compilation cache entry for "  # how JAX's warning begins
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # what jax.monitoring calls it
 
@@ -119,3 +125,29 @@ def use_compilation_cache() -> list[str]:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return []
+
+
+@contextlib.contextmanager
+def replacing_damaged_programs(*, report: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block a kept program that cannot be read is deleted and reported, so that the one
+    that is then compiled is kept in its place: JAX warns, compiles, and overwrites nothing.
+
+    JAX names the program and not the file: all that are kept under that name go.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=_UNREADABLE)
+        show = warnings.showwarning
+
+        def replace(message: Warning | str, *rest: Any, **named: Any) -> None:
+            found = re.match(f"{_UNREADABLE}'([^'/]+)'", str(message))
+            if found is None:
+                show(message, *rest, **named)
+                return
+            folder = pathlib.Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]
+            for entry in folder.glob(f"{glob.escape(found[1])}-*"):
+                with contextlib.suppress(OSError):
+                    entry.unlink()
+            report(f"the program {found[1]} that was kept in {folder} is damaged and is made anew")
+
+        warnings.showwarning = replace
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 
@@ -23,7 +24,9 @@ class NotFinite(RunStopped):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was told to stop (Ctrl-C, SIGTERM) and has saved; `code` is its exit code."""
+    """A run that was told to stop (Ctrl-C, SIGTERM or SIGHUP) and has saved; `code` is its exit
+    code.
+    """
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
@@ -37,11 +40,17 @@ def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
     try:
         return act() or 0
     except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return error.code
     except Interrupted as interrupt:
-        print(interrupt, file=sys.stderr)
+        complain(str(interrupt))
         return interrupt.code
     except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
+        complain(interrupted)
         return 130
+
+
+def complain(text: str) -> None:
+    """Prints a line to stderr, where somebody still reads it."""
+    with contextlib.suppress(OSError):  # a closed pipe or terminal
+        print(text, file=sys.stderr, flush=True)

@@ -143,10 +143,10 @@ def breaking_off(request: interrupts.Request) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
         return
-    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    before = {number: signal.getsignal(number) for number in interrupts.heeded()}
 
     def handle(number: int, frame: Any) -> None:
-        noted = before[signal.Signals(number)]
+        noted = before[number]
         if callable(noted):
             noted(number, frame)
         raise BrokenOff

@@ -17,6 +17,8 @@ import pathlib
 import pkgutil
 import shlex
 import sys
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -140,7 +142,7 @@ class Experiment:
         """The configuration with these recorded values, and defaults for fields younger than they.
 
         Raises RunError where the record, from `source`, has fields that the experiment no longer
-        knows.
+        knows, or values of other types than theirs.
         """
         known = {field.name for field in dataclasses.fields(self.config_class)}
         unknown = sorted(set(values) - known)
@@ -149,7 +151,15 @@ class Experiment:
                 f"{source} was made with a setting {unknown[0]!r} that {self.title} does not have; "
                 "use the version of the experiment that made it"
             )
-        return self.config_class(**{k: _as_tuples(v) for k, v in values.items()})
+        given = {name: _as_tuples(value) for name, value in values.items()}
+        hints = typing.get_type_hints(self.config_class)
+        for name, value in given.items():
+            if not _fits(value, hints[name]):
+                raise RunError(
+                    f"{source} is damaged: its setting {name!r} is {value!r}, which is of another "
+                    f"type than {self.title} has; bring back a copy of its config.json"
+                )
+        return self.config_class(**given)
 
 
 def of(module: ModuleType) -> Experiment:
@@ -337,6 +347,28 @@ def _package(name: str, folder: pathlib.Path) -> ModuleType:
     package = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     return package
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a field of this type may have such a value: a whole number is a float, too."""
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind is typing.Annotated:
+        return _fits(value, parts[0])
+    if kind is typing.Literal:
+        return any(value == part and type(value) is type(part) for part in parts)
+    if kind in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if parts[1:] == (...,):
+            return all(_fits(item, parts[0]) for item in value)
+        return len(value) == len(parts) and all(map(_fits, value, parts))
+    if hint in (bool, int, str, type(None)):
+        return type(value) is hint
+    if hint is float:
+        return type(value) in (int, float)
+    return True
 
 
 def _as_tuples(value: Any) -> Any:

@@ -1,20 +1,41 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks, not as an exception that strikes anywhere."""
+"""Ctrl-C, SIGTERM and SIGHUP as a question that a loop asks, not as an exception that strikes
+anywhere; and an answer within seconds though the interpreter is not running, as while a step
+compiles.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from jaxgan.runs.errors import Interrupted
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""What asks a process to stop; SIGHUP, as its terminal is closed."""
+
+PATIENCE = 3.0
+"""Seconds that a block of `at_rest` or `droppable` is given to end by itself."""
 
 
 class Request:
     """Whether, and by which signal, the process was asked to stop."""
 
     signal: int | None = None
+
+    def __init__(self, first_word: str = "") -> None:
+        self._first_word = first_word
+        self._asked_at = 0.0
+        self._leave: Callable[[], str] | None = None
+        self._strike = self._struck = False
+        self._lock = threading.Lock()  # held while the state at rest is left
 
     def __call__(self) -> bool:
         return self.signal is not None
@@ -24,23 +45,144 @@ class Request:
         """The exit code of a process that the signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
+    @contextlib.contextmanager
+    def at_rest(self, leave: Callable[[], str]) -> Iterator[None]:
+        """Inside the block, which changes nothing that is to be saved, a process that was asked to
+        stop may end: where the block does not end in time, `leave()`, called in another thread,
+        saves what there is and gives the last words.
+        """
+        with self._leaving(leave, strike=False):
+            yield
+
+    @contextlib.contextmanager
+    def droppable(self, words: str) -> Iterator[None]:
+        """Inside the block there is nothing to save: a request to stop raises Interrupted with
+        these words, wherever the block is, or ends the process where that is in no Python code.
+        """
+        with self._leaving(lambda: words, strike=True):
+            if self():
+                self._raise()
+            yield
+
+    @contextlib.contextmanager
+    def _leaving(self, leave: Callable[[], str], *, strike: bool) -> Iterator[None]:
+        before = self._leave, self._strike
+        self._leave, self._strike = leave, strike
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._leave, self._strike = before
+
+    def _raise(self) -> None:
+        assert self._leave is not None
+        raise Interrupted(self._leave(), code=self.code)
+
+    def handle(self, number: int, frame: object) -> None:
+        """What the interpreter does on a signal; the thread that watches may have noted it."""
+        self.note(number)
+        if self._strike and not self._struck:
+            self._struck = True  # a second one must not strike the words of the first
+            self._raise()
+
+    def note(self, number: int) -> None:
+        """Takes down the first signal."""
+        if self.signal is None:
+            self._asked_at = time.monotonic()
+            self.signal = number
+
+    def answer(self, number: int) -> None:
+        """Says a first word; a second signal ends the process."""
+        name = signal.Signals(number).name
+        self.note(number)
+        if self._first_word and not (self._strike or self._struck):
+            tell(f"{name}: {self._first_word}; a second one ends at once")
+
+    def end_at_once(self, number: int) -> None:
+        """Ends the process, whatever it is doing."""
+        tell(f"{signal.Signals(number).name} again: ending at once, nothing more is saved")
+        os._exit(128 + number)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the process is to be left; None where it was not asked to stop."""
+        if not self():
+            return None
+        return max(0.0, self._asked_at + PATIENCE - time.monotonic())
+
+    def leave(self) -> None:
+        """Ends the process where it may end."""
+        with self._lock:
+            if self._leave is None:
+                return
+            try:
+                words = self._leave()
+            except Exception as error:
+                words = f"error: {error}"
+            tell(words)
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            os._exit(self.code)
+
+
+def tell(text: str) -> None:
+    """Writes a line to stderr past any buffer: the interpreter may be anywhere."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+
 
 @contextlib.contextmanager
-def requests() -> Iterator[Request]:
-    """Inside the block a first signal only sets the request; a second ends the process at once."""
-    request = Request()
+def requests(first_word: str = "") -> Iterator[Request]:
+    """Inside the block a first signal only sets the request, and has `first_word` said; a second
+    ends the process at once.
 
-    def handle(number: int, frame: object) -> None:
-        if request():
-            os._exit(128 + number)
-        request.signal = number
-
+    A thread of its own watches for signals: Python's handlers wait for the main thread, which may
+    be in the compiler for minutes. A SIGHUP that the process was started to ignore (nohup) stays
+    ignored.
+    """
+    request = Request(first_word)
     if threading.current_thread() is not threading.main_thread():
         yield request  # signals reach the main thread alone
         return
-    previous = {number: signal.signal(number, handle) for number in SIGNALS}
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    watcher = threading.Thread(target=_watch, args=(ours, request), daemon=True)
+    watcher.start()
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    previous = {number: signal.signal(number, request.handle) for number in heeded()}
     try:
         yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        theirs.close()  # the watcher reads the end
+        watcher.join()
+        ours.close()
+
+
+def heeded() -> list[int]:
+    """The signals that ask this process to stop."""
+    ignored = [n for n in SIGNALS[2:] if signal.getsignal(n) == signal.SIG_IGN]
+    return [number for number in SIGNALS if number not in ignored]
+
+
+def _watch(signals: socket.socket, request: Request) -> None:
+    """Answers the signals whose numbers it reads, until there can be no more."""
+    asked = 0
+    while True:
+        # Once patience is at an end it looks every so often whether it may leave by now.
+        patience = request.patience if asked else None
+        signals.settimeout(None if patience is None else max(patience, 0.2))
+        try:
+            received = signals.recv(64)
+        except TimeoutError:
+            if request.patience == 0.0:
+                request.leave()
+            continue
+        if not received:
+            return
+        for number in received:
+            if number in SIGNALS:
+                asked += 1
+                (request.answer if asked == 1 else request.end_at_once)(number)

@@ -7,17 +7,21 @@ import contextlib
 import json
 import math
 import pathlib
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tensorboardX
+from tensorboardX import record_writer
+from tensorboardX.proto import event_pb2, summary_pb2
 
 from jaxgan import files
-from jaxgan.runs.errors import NotFinite, RunStopped
+from jaxgan.runs import run_directory
+from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from jaxgan.types import Array, Metrics
 
 Row = dict[str, Any]
@@ -25,6 +29,10 @@ Sink = Callable[[Row], None]
 
 TIMES = ("images_per_second", "seconds")
 """The entries of a row that depend on the machine; all others repeat exactly."""
+
+# Protocol buffers make their classes when they are loaded: no type checker knows them.
+_EVENTS: Any = event_pb2
+_SUMMARIES: Any = summary_pb2
 
 MEASURED = "measured"
 """The entry of a row of a measurement with all that its numbers depend on."""
@@ -197,24 +205,91 @@ def json_lines(path: pathlib.Path) -> Sink:
     """
 
     def write(row: Row) -> None:
-        try:
-            with path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise RunStopped(f"{path} cannot be written to: {files.reason(error)}") from error
+        _append(path, json.dumps(row) + "\n")
 
     return write
 
 
+def _append(path: pathlib.Path, content: str | bytes) -> None:
+    try:
+        files.append(path, content)
+    except OSError as error:
+        raise RunStopped(f"{path} cannot be written to: {files.reason(error)}") from error
+
+
+class Log(NamedTuple):
+    """What a file of rows holds: the rows, and the lines that are none, but for what a crash left
+    of a last one.
+    """
+
+    rows: list[Row]
+    damaged: list[bytes]
+
+
+def read(path: pathlib.Path) -> Log:
+    """What is in the file; nothing where there is no file. RunError where it cannot be read."""
+    try:
+        content = files.read(path)
+    except FileNotFoundError:
+        return Log([], [])
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {files.reason(error)}") from error
+    *lines, last = content.split(b"\n")
+    found, damaged = [], []
+    for line in filter(bytes.strip, lines):
+        row = _row(line)
+        if row is None:
+            damaged.append(line)
+        else:
+            found.append(row)
+    torn = _row(last)
+    return Log(found if torn is None else [*found, torn], damaged)
+
+
 def rows(path: pathlib.Path) -> list[Row]:
-    """The rows in the file, up to what a crash left of a last line; none where there is no file."""
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return found
+    """The rows in the file, without what is none; none where there is no file."""
+    return read(path).rows
+
+
+def _row(line: bytes) -> Row | None:
+    """The row that the line holds; None where it holds none that a run could have written."""
+    try:
+        row = run_directory.parsed(line.decode("utf-8-sig"))
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or type(row.get("step")) is not int or row["step"] < 0:
+        return None
+    numbers = all(_is_number(value) for name, value in row.items() if name not in NO_NUMBERS)
+    members = "members" not in row or _are_members(row["members"])
+    measured = MEASURED not in row or _is_measured(row[MEASURED], row)
+    return row if numbers and members and measured else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_members(value: Any) -> bool:
+    """Whether it is the numbers of each seed by name, and as many seeds."""
+    if not isinstance(value, dict) or not isinstance(value.get("seed"), list):
+        return False
+    return all(
+        isinstance(of_seeds, list)
+        and len(of_seeds) == len(value["seed"])
+        and all(map(_is_number, of_seeds))
+        for of_seeds in value.values()
+    )
+
+
+def _is_measured(value: Any, row: Row) -> bool:
+    """Whether it says what the measurement in the row depends on, as a choice of the best reads."""
+    try:
+        aim, settings = value["aim"], value["settings"]
+        metric, number = aim["metric"], aim["number"]
+        says = isinstance(settings, dict) and metric in settings["metrics"].keys()  # noqa: SIM118
+        return says and _is_number(row[number]) and isinstance(aim["best"], str)
+    except (KeyError, TypeError, AttributeError):  # other types than those of a measurement
+        return False
 
 
 def is_measurement(row: Row) -> bool:
@@ -237,24 +312,60 @@ def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
 
 
 class TensorBoard:
-    """Event files of the rows; those after `start` of an earlier process are marked void.
+    """Event files of the rows, each written out at once: those given, and what is called with.
 
-    A member of a population has a tag of its own, like 'generator/loss/seed_3'.
+    The file replaces those that are there, whose rows may be void or may lack the last ones before
+    a crash, and tells a TensorBoard that has read them to forget them. A member of a population has
+    a tag of its own, like 'generator/loss/seed_3'.
     """
 
-    def __init__(self, path: pathlib.Path, *, start: int) -> None:
-        purge = start + 1 if start else None
-        self._writer = tensorboardX.SummaryWriter(str(path), purge_step=purge, flush_secs=10)
+    def __init__(self, path: pathlib.Path, rows: Sequence[Row] = ()) -> None:
+        path.mkdir(exist_ok=True)
+        earlier = sorted(path.glob(f"{run_directory.EVENTS}*"))
+        self._path = _later(path, earlier)
+        # When the rows were written is not known, but how much training time lay between them.
+        self._began = time.time() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
+        self._seconds = 0.0
+        self._write(self._began, file_version="brain.Event:2")
+        if earlier:
+            forget = _EVENTS.SessionLog(status=_EVENTS.SessionLog.START)
+            self._write(self._began, step=0, session_log=forget)
+        for row in rows:
+            self._seconds = max(self._seconds, row.get("seconds", 0.0))
+            self._add(row, self._began + self._seconds)
+        for file in earlier:
+            file.unlink()
 
     def __call__(self, row: Row) -> None:
-        step, of_members = row["step"], dict(row.get("members", {}))
+        self._add(row, time.time())
+
+    def _add(self, row: Row, when: float) -> None:
+        of_members = dict(row.get("members", {}))
         seeds = of_members.pop("seed", [])
         scalars = {name: value for name, value in row.items() if name not in NO_NUMBERS}
         for name, values in of_members.items():
             tags = [f"{name}/seed_{seed}" for seed in seeds]
             scalars |= dict(zip(tags, values, strict=True))
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)
+        points = [_SUMMARIES.Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]
+        self._write(when, step=row["step"], summary=_SUMMARIES.Summary(value=points))
 
-    def close(self) -> None:
-        self._writer.close()
+    def _write(self, when: float, **entries: Any) -> None:
+        content = _EVENTS.Event(wall_time=when, **entries).SerializeToString()
+        length = struct.pack("<Q", len(content))
+        _append(self._path, length + _checksum(length) + content + _checksum(content))
+
+
+def _later(path: pathlib.Path, earlier: Sequence[pathlib.Path]) -> pathlib.Path:
+    """A new event file in the directory whose name sorts after the earlier ones': TensorBoard reads
+    them in that order.
+    """
+    seconds = int(time.time())
+    while True:
+        file = path / f"{run_directory.EVENTS}{seconds:010d}.{socket.gethostname()}"
+        if not file.exists() and all(file.name > other.name for other in earlier):
+            return file
+        seconds += 1
+
+
+def _checksum(content: bytes) -> bytes:
+    return struct.pack("<I", record_writer.masked_crc32c(content))

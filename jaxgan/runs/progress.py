@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import tqdm
+
+from jaxgan import files
 
 SIGNALS = {
     "accuracy": ("real_accuracy", "fake_accuracy"),
@@ -37,42 +42,70 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line and keeps it in the log."""
-        if self._bar is not None:
-            self._bar.clear()
+        with self._showing() as bar:
+            if bar is not None:
+                bar.clear()
         say(text, self._log)
 
     def tick(self, step: int) -> None:
         """Shows that `step` steps are done."""
-        if self._bar is not None:
-            self._bar.update(step - self._bar.n)
+        with self._showing() as bar:
+            if bar is not None:
+                bar.update(step - bar.n)
 
     def show(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
         rate = row["images_per_second"]
         speed = f"{rate:,.0f} images/s" if rate else "just compiled"
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"{speed}, {signals(row)}")
-            return
+        with self._showing() as bar:
+            if bar is not None:
+                bar.set_postfix_str(f"{speed}, {signals(row)}")
+                return
         if rate:
             left = (self._total - row["step"]) * self._rows_per_step / rate
             speed += f", {clock(left)} left"
-        print(f"step {row['step']}/{self._total}, {speed}, {signals(row)}", flush=True)
+        tell(f"step {row['step']}/{self._total}, {speed}, {signals(row)}")
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        with self._showing() as bar:
+            if bar is not None:
+                bar.close()
+
+    @contextlib.contextmanager
+    def _showing(self) -> Iterator[Any]:
+        """The bar, or None; there is none any more where its terminal has gone inside the block."""
+        try:
+            yield self._bar
+        except OSError:
+            self._bar = None
+            let_go(sys.stderr)
+
+
+def tell(text: str) -> None:
+    """Prints a line where somebody still reads: a closed pipe or terminal is no reason to stop."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        let_go(sys.stdout)
+
+
+def let_go(stream: Any) -> None:
+    """Leads the stream nowhere: what is still in it, or comes, would fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def say(text: str, log: pathlib.Path) -> None:
     """Prints a line and appends it to the log."""
-    print(text, flush=True)
+    tell(text)
     note(text, log)
 
 
 def note(text: str, log: pathlib.Path) -> None:
     """Appends a line to the log alone."""
-    with log.open("a") as file:
-        file.write(text + "\n")
+    files.append(log, text + "\n")
 
 
 def signals(row: dict[str, Any]) -> str:

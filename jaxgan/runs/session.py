@@ -30,6 +30,9 @@ from jaxgan.runs.errors import Interrupted, NotFinite, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.types import TrainStep
 
+NOTHING_TO_SAVE = "interrupted before the first step: nothing to save"
+_FIRST_WORD = "the run saves and ends as soon as it can"
+
 
 def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     """Starts the run, or continues the one in its directory, to the last step; returns its path.
@@ -43,55 +46,123 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     if config.seeds > 1:
         environment.use_cores(config.seeds)
     path = pathlib.Path(config.workdir or run_directory.default_path(experiment.title))
-    with run_directory.claim(path) as directory:
-        before = None if config.overwrite else directory.record()
-        found = None
-        if before is not None:
-            setup.check_same(experiment, config, before, path)
-            config = setup.places(config, before)[0]
-            found = checkpoint.latest(directory.checkpoints, report=print)
-        if found is not None and found.step >= config.steps:
-            print(f"{path} is finished at step {found.step}; a larger --steps continues it")
-            return path
-        notes = []
-        if config.cache:
-            notes += environment.use_compilation_cache()
-        task = setup.task(experiment, config, found=found, before=before, report=print)
-        watch = evaluation_in_training.of(config, task, report=print)
-        record = setup.record(experiment, config, task, before=before)
-        found = found and found._replace(arrays={})  # the task has them
+    with run_directory.claim(path) as directory, interrupts.requests(_FIRST_WORD) as request:
         try:
-            if config.overwrite:
-                directory.clear()
-            directory.write_record(record)
-            rows = _begin(directory, found)
-            if before is not None and found is not None:
-                notes += setup.notes_on_the_end(config, before)
-            notes += [*task.notes, *([watch.note] if watch else [])]
-            for text in (environment.sentence(record["environment"]), *notes):
-                progress.say(text, directory.log)
-            with _outputs(config, directory, rows, title=experiment.title, found=found) as outputs:
-                _train(experiment, config, outputs, task=task, found=found, watch=watch)
-        except OSError as error:
-            raise RunStopped(f"{path} cannot be written to: {files.reason(error)}") from error
+            with environment.replacing_damaged_programs(report=progress.tell):
+                _run(experiment, config, directory, request)
+        except Interrupted as stop:
+            if directory.log.exists():
+                progress.note(str(stop), directory.log)
+            raise
     return path
+
+
+def _run(
+    experiment: Experiment,
+    config: RunConfig,
+    directory: run_directory.RunDirectory,
+    request: interrupts.Request,
+) -> None:
+    """The run in its directory; a request to stop before the first step drops it."""
+    path = directory.path
+    with contextlib.ExitStack() as stack:
+        with request.droppable(NOTHING_TO_SAVE):
+            before = None if config.overwrite else directory.record()
+            found = None
+            if before is not None:
+                setup.check_same(experiment, config, before, path)
+                config = setup.places(config, before)[0]
+                found = checkpoint.latest(directory.checkpoints, report=progress.tell)
+            if found is not None and found.step >= config.steps:
+                done = f"{path} is finished at step {found.step}; a larger --steps continues it"
+                progress.tell(done)
+                return
+            notes = []
+            if config.cache:
+                notes += environment.use_compilation_cache()
+            task = setup.task(experiment, config, found=found, before=before, report=progress.tell)
+            watch = evaluation_in_training.of(config, task, report=progress.tell)
+            record = setup.record(experiment, config, task, before=before)
+            found = found and found._replace(arrays={})  # the task has them
+        stack.enter_context(_disk_errors_said(path))
+        if config.overwrite:
+            notes += _left(directory.clear())
+        directory.write_record(record)
+        rows, lost = _begin(directory, found)
+        if before is not None and found is not None:
+            notes += setup.notes_on_the_end(config, before)
+        notes += [*lost, *task.notes, *([watch.note] if watch else [])]
+        for text in (environment.sentence(record["environment"]), *notes):
+            progress.say(text, directory.log)
+        outputs = _outputs(config, directory, rows, title=experiment.title, found=found)
+        _train(
+            experiment,
+            config,
+            stack.enter_context(outputs),
+            task=task,
+            found=found,
+            watch=watch,
+            request=request,
+        )
+
+
+@contextlib.contextmanager
+def _disk_errors_said(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunStopped(f"{path} cannot be written to: {files.reason(error)}") from error
+
+
+def _left(others: list[str]) -> list[str]:
+    """The sentence on what --overwrite has not deleted, where there is any."""
+    if not others:
+        return []
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return [f"left in place, as no run wrote it: {', '.join(others[:3])}{more}"]
 
 
 def _begin(
     directory: run_directory.RunDirectory, found: checkpoint.Saved | None
-) -> list[metric_log.Row]:
+) -> tuple[list[metric_log.Row], list[str]]:
     """Brings the directory back to the checkpoint found, or to the beginning; the rows left of the
-    log.
+    log, and sentences on what was not as a run leaves it.
     """
     begun = f"continuing {directory.path} at step {found.step}" if found else None
     progress.say(begun or f"training in {directory.path}", directory.log)
-    checkpoint.set_aside(directory.checkpoints, directory.damaged, after=_step(found))
+    odd = checkpoint.set_aside(directory.checkpoints, directory.damaged, after=_step(found))
     directory.samples.mkdir(exist_ok=True)
-    return metric_log.cut(directory.metrics, after=_logged(found), measured=_step(found))
+    notes = _set_log_aside(directory, whole=found is None)
+    if odd:
+        notes.append(f"beware: no checkpoint, and moved to {directory.damaged}: {', '.join(odd)}")
+    return metric_log.cut(directory.metrics, after=_logged(found), measured=_step(found)), notes
+
+
+def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> list[str]:
+    """Moves the lines of the log that are no rows out of it, or the whole log, whose run begins
+    again; the sentence that says so, where there is anything to move.
+    """
+    rows, damaged = metric_log.read(directory.metrics)
+    if whole and (rows or damaged):
+        aside = directory.aside("metrics", ".jsonl")
+        directory.metrics.rename(aside)
+        reached = f", which reaches step {rows[-1]['step']}," if rows else ""
+        return [
+            f"beware: {directory.checkpoints} holds no checkpoint to continue from, so the run "
+            f"begins again at step 0; its log{reached} is kept as {aside}"
+        ]
+    if damaged:
+        aside = directory.aside("metrics", ".jsonl")
+        files.write_whole(aside, b"".join(line + b"\n" for line in damaged))
+        return [
+            f"beware: {len(damaged)} damaged lines of {directory.metrics} are kept as {aside}; "
+            "the others stay in the log"
+        ]
+    return []
 
 
 def _logged(found: checkpoint.Saved | None) -> int:
-    return found.notes["log"]["logged"] if found else 0
+    return found.notes.get("log", {}).get("logged", 0) if found else 0
 
 
 class Outputs(NamedTuple):
@@ -126,11 +197,7 @@ def _outputs(
             log=directory.log,
         )
         stack.callback(shown.close)
-        board = metric_log.TensorBoard(directory.path, start=_logged(found))
-        stack.callback(board.close)
-        for row in rows:
-            if row["step"] > _logged(found):  # of what is void now a measurement alone stays
-                board(row)
+        board = metric_log.TensorBoard(directory.path, rows)
         saved = checkpoint.steps_in(directory.checkpoints)
         ranking = best_checkpoints.Ranking(rows, saved=saved, keep=config.keep_best)
         checkpoints = checkpoint.Checkpoints(
@@ -143,7 +210,7 @@ def _outputs(
             rows_per_step=config.rows_per_step * config.seeds,
             seeds=config.member_seeds if config.seeds > 1 else (),
             sinks=[*log, shown.show],
-            notes=found.notes["log"] if found else {},
+            notes=found.notes.get("log", {}) if found else {},
             ahead=metric_log.calls_ahead(),
             tick=shown.tick,
         )
@@ -158,6 +225,7 @@ def _train(
     task: setup.Task,
     found: checkpoint.Saved | None,
     watch: evaluation_in_training.Watch | None,
+    request: interrupts.Request,
 ) -> None:
     """Trains from the state of the task to the last step, or until told to stop."""
     directory, shown, checkpoints, recorder, ranking, _ = outputs
@@ -167,21 +235,49 @@ def _train(
             recorder.write_rest()
         checkpoints.save(step, state, {"log": recorder.notes})
 
+    def resting(step: int, state: Any) -> contextlib.AbstractContextManager[None]:
+        """A block that leaves the state alone, and may take or compile for minutes."""
+
+        def leave() -> str:
+            if step > 0:
+                save(step, state)
+            checkpoints.wait()
+            words = _farewell(experiment, directory, step)
+            progress.note(words, directory.log)
+            return words
+
+        return request.at_rest(leave)
+
     def measure(step: int, state: Any) -> None:
-        if watch and _is_among_best(watch, task, outputs, state, step=step, request=request):
+        if not watch:
+            return
+        with resting(step, state):
+            among = _is_among_best(watch, task, outputs, state, step=step, request=request)
+        if among:
             save(step, state)
 
-    def play(begin: int) -> tuple[int, Any]:
-        """The step reached and the state at the end of the task's stage, or of the run."""
-        draw = _drawer(experiment, config, task, directory=directory, say=shown.say)
+    def play(begin: int, before: Any) -> tuple[int, Any]:
+        """The step reached and the state at the end of the task's stage, or of the run; `before` is
+        the state at its beginning as a checkpoint holds it, which is that of the stage before.
+        """
+        drawing = _drawer(experiment, config, task, directory=directory, say=shown.say)
+        step, span = _compiled(config, task), _span(config, task, begin)
+
+        def draw(step: int, state: Any) -> None:
+            with resting(step, state):
+                drawing(step, state)
+
         if begin == 0:
             draw(0, task.state)
-        with _call(config, task, directory, shown.say) as call:
+        if span:
+            with resting(begin, before):
+                training_loop.compile_ahead(step, task.state, task.batches(begin))
+        with _traced(config, step, directory, shown.say) as call:
             return training_loop.fit(
                 call,
                 task.state,
                 task.batches,
-                span=_span(config, task, begin),
+                span=span,
                 recorder=recorder,
                 events=(
                     training_loop.Event(config.sample_every, draw),
@@ -192,19 +288,19 @@ def _train(
             )
 
     try:
-        with interrupts.requests() as request:
-            reached, state = _step(found), task.state
-            late = evaluation_in_training.is_owed(config, task.plan, reached, ranking)
-            if late:
-                measure(reached, state)
-            if not (late and request()):
-                reached, state = play(reached)
-            while reached < config.steps and not request():
+        reached, state = _step(found), task.state
+        late = evaluation_in_training.is_owed(config, task.plan, reached, ranking)
+        if late:
+            measure(reached, state)
+        if not (late and request()):
+            reached, state = play(reached, state)
+        while reached < config.steps and not request():
+            with resting(reached, state):
                 task = setup.next_stage(config, task, state)
-                shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
-                reached, state = play(reached)
-            save(reached, state)
-            checkpoints.wait()
+            shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
+            reached, state = play(reached, state)
+        save(reached, state)
+        checkpoints.wait()
     except NotFinite as broken:
         raise _stopped(broken, outputs) from None
     if reached < config.steps:
@@ -264,15 +360,18 @@ def _span(config: RunConfig, task: setup.Task, begin: int) -> range:
     )
 
 
-def _call(
+def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
+    return training_loop.compile_call(
+        task.gan.step, per_call=config.steps_per_call, mode=config.parallel, mesh=task.mesh
+    )
+
+
+def _traced(
     config: RunConfig,
-    task: setup.Task,
+    step: TrainStep,
     directory: run_directory.RunDirectory,
     say: Callable[[str], None],
 ) -> contextlib.AbstractContextManager[TrainStep]:
-    step = training_loop.compile_call(
-        task.gan.step, per_call=config.steps_per_call, mode=config.parallel, mesh=task.mesh
-    )
     calls = -(-config.profile // config.steps_per_call)
     return profiling.traced(step, calls=calls, path=directory.profile, say=say)
 
@@ -314,4 +413,6 @@ def _drawer(
 
 def _farewell(experiment: Experiment, directory: run_directory.RunDirectory, reached: int) -> str:
     again = f"{experiment.command_line} --workdir {shlex.quote(str(directory.path))}"
+    if reached == 0:
+        return f"stopped before the first step: nothing to save; this starts again: {again}"
     return f"stopped and saved at step {reached}; this continues: {again}"

@@ -72,6 +72,13 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
     return jax.jit(steps.repeat(single), donate_argnums=(0,))
 
 
+def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
+    """Compiles the step of `compile_call` for the state and batch, which it leaves alone: its first
+    call, which takes the state's memory, then takes no longer than others.
+    """
+    step.lower(state, batch).compile()
+
+
 def batches_of(
     dataset: Any, *, seeds: Sequence[int], rows: int, per_call: int, mesh: Mesh
 ) -> Callable[[int], Batch]:

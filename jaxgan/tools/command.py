@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
-from jaxgan.runs.errors import RunError
+from jaxgan import files
+from jaxgan.runs import interrupts, progress
+from jaxgan.runs.errors import Interrupted, RunError, complain
 
 if TYPE_CHECKING:
     from jaxgan.runs.trained_model import TrainedModel
 
 Config = TypeVar("Config")
+
+_INTERRUPTED = "interrupted; what was written before stays"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,18 +70,31 @@ def answer(
 ) -> int:
     """The exit code of `act` on the `config` that the arguments give (default: the command line's).
 
-    A RunError or ValueError of `act` is one sentence on stderr and the exit code 2; what
-    `PROGRAM --help` says is the description and the docstrings of the fields.
+    A RunError, ValueError or OSError of `act` is one sentence on stderr and the exit code 2, and so
+    is a request to stop, with the exit code of its signal; what `PROGRAM --help` says is
+    the description and the docstrings of the fields.
     """
     asked = tyro.cli(config, args=arguments, prog=program, description=description)
     from jaxgan.kernels import threefry  # imports JAX, which --help must not
 
     threefry.install()
     try:
-        act(asked)
+        with interrupts.requests() as request, request.droppable(_INTERRUPTED):
+            act(asked)
     except (RunError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
+    except BrokenPipeError:  # who reads has read enough
+        progress.let_go(sys.stdout)
+    except OSError as error:
+        complain(f"error: {error.filename or 'a file'}: {files.reason(error)}")
+        return 2
+    except Interrupted as stop:
+        complain(str(stop))
+        return stop.code
+    except KeyboardInterrupt:
+        complain(_INTERRUPTED)
+        return 130
     return 0
 
 

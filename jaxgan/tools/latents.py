@@ -92,9 +92,13 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
     Raises RunError where the run has no such latents, or a picture that is asked for cannot be had;
     then nothing is written.
     """
+    from jaxgan.runs import run_directory
     from jaxgan.tools import latent_concepts
 
     check_numbers(config)
+    folder = config.out or config.run / "latents"
+    if config.out is None:
+        run_directory.require_no_link(folder)
     model = config.load()
     space = explored(model, config)
     drawn: dict[str, dict[str, np.ndarray]] = {}
@@ -108,7 +112,6 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
             say(f"left out {name}.png: {error}")
     if "arithmetic" in drawn and latent_concepts.are_garments(model):
         say(latent_concepts.verdict(list(drawn["arithmetic"].values())[-1]))
-    folder = config.out or config.run / "latents"
     written = [_write(folder / f"{name}.png", rows) for name, rows in drawn.items()]
     say(f"{', '.join(path.name for path in written)}: in {folder}")
     return written

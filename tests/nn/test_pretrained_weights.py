@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import io
+import os
 import pickle
 import struct
 import zipfile
@@ -146,6 +147,21 @@ def test_a_tensor_beyond_its_numbers_is_refused(tmp_path):
     path = written(tmp_path / "model.pth", zipped(state_dict(TENSORS), short))
     with pytest.raises(ValueError, match=r"features.0.weight reaches beyond its numbers"):
         pretrained_weights.load(path)
+
+
+@pytest.mark.parametrize("shape", [(40_000, 40_000), (25,)])
+def test_a_tensor_of_more_numbers_than_are_stored_is_refused_before_it_is_made(shape, tmp_path):
+    one = np.broadcast_to(np.float32(1), shape)  # strides of 0
+    value = state_dict({"features.0.weight": one})
+    path = written(tmp_path / "model.pth", zipped(value, {"0": np.ones(24, np.float32)}))
+    with pytest.raises(ValueError, match=r"features.0.weight asks for more numbers than the file"):
+        pretrained_weights.load(path)
+
+
+def test_a_pipe_is_no_file_of_weights(tmp_path):
+    os.mkfifo(tmp_path / "model.pth")
+    with pytest.raises(ValueError, match="cannot be read: it is no regular file"):
+        pretrained_weights.load(tmp_path / "model.pth")
 
 
 def test_a_file_must_be_the_one_that_is_meant(tmp_path):

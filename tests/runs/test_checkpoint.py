@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +17,7 @@ import pytest
 from jaxgan import parallel
 from jaxgan.runs import checkpoint
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
-from tests import toy_model
+from tests import toy_model, toy_runs
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +240,91 @@ def test_a_disk_that_refuses_leaves_the_last_checkpoint_whole(tmp_path):
     assert "could not be written" in str(caught.value)
     assert "file too large. The last whole checkpoint is that of step 1" in str(caught.value)
     assert checkpoint.latest(tmp_path, report=pytest.fail).step == 1
+
+
+def rewritten(path, **entries):
+    """The notes of the checkpoint of step 3 with other entries, under a digest that fits them."""
+    file = path / "3" / "meta" / "metadata"
+    meta = {**json.loads(file.read_text()), **entries}
+    del meta["digest"]
+    meta = {name: value for name, value in meta.items() if value != "gone"}
+    found = checkpoint.read(path, 2).arrays | {"step": np.asarray(3, np.int32)}
+    meta["digest"] = checkpoint.digest(found, meta)
+    file.write_text(json.dumps(meta))
+
+
+def test_a_checkpoint_of_a_newer_format_is_left_alone_and_an_older_one_opens(saved, tmp_path):
+    path = copy_of(saved, tmp_path)
+    assert json.loads((path / "3" / "meta" / "metadata").read_text())["format"] == 1
+    rewritten(path, format="gone")
+    assert checkpoint.read(path, 3).step == 3
+    rewritten(path, format=2)
+    said = r"checkpoints/3 was made by a newer jaxgan \(format 2, this one reads up to 1\): update"
+    with pytest.raises(RunError, match=said):
+        checkpoint.latest(path, report=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"step": 4},
+        {"step": "gone"},
+        {"keys": ["rng"]},
+        {"keys": {"rng": 1}},
+        {"notes": 3},
+        {"notes": {"log": 3}},
+        {"notes": {"log": {"logged": "5"}}},
+        {"notes": {"log": {"seconds": []}}},
+        {"notes": {"log": {"sums": [1]}}},
+        {"notes": {"log": {"sums": {"loss": [1.0]}}}},
+        {"notes": {"log": {"sums": {"loss": "low"}}}},
+        {"format": "new"},
+        {"format": -1},
+    ],
+)
+def test_notes_of_other_types_are_damage_though_their_digest_fits(entries, saved, tmp_path):
+    path = copy_of(saved, tmp_path)
+    rewritten(path, **entries)
+    with pytest.raises(RunError, match="checkpoints/3 is damaged") as caught:
+        checkpoint.read(path, 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_of_a_generator_that_is_not_known_is_refused_by_name(saved, state):
+    found = checkpoint.read(saved, 3)
+    with pytest.raises(RunError, match="'mersenne' that this JAX knows"):
+        checkpoint.to_tree(state, found._replace(keys={**found.keys, "rng": "mersenne"}))
+
+
+def test_a_damaged_checkpoint_makes_no_other_noise(saved, tmp_path):
+    script = (
+        "import pathlib, sys\n"
+        "from jaxgan import checkpoint\n"
+        "from jaxgan.runs.errors import RunError\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "for name in ('state/manifest.ocdbt', 'state/_METADATA', 'meta/metadata'):\n"
+        "    file = path / '3' / name\n"
+        "    content = file.read_bytes()\n"
+        "    for harm in (b'', b'{}', b'[1]', content[: len(content) // 2]):\n"
+        "        file.write_bytes(harm)\n"
+        "        try:\n"
+        "            checkpoint.read(path, 3)\n"
+        "        except RunError as error:\n"
+        "            print(error)\n"
+        "    file.write_bytes(content)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(copy_of(saved, tmp_path))],
+        cwd=toy_runs.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout.splitlines()
+    assert len(said) == 12
+    assert all("/checkpoints/3 is damaged: " in line for line in said)
+    assert all(" " in line.partition("is damaged: ")[2] for line in said)
 
 
 def test_a_state_of_another_model_is_refused_by_name(state, saved):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 
 import jax
 import pytest
@@ -23,11 +25,44 @@ def test_without_a_folder_for_it_the_compilation_cache_is_off_with_a_note(
 ):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     (tmp_path / "file").write_text("")
-    for home in ("", str(tmp_path / "file")):
-        monkeypatch.setenv("HOME", home)
-        (note,) = environment.use_compilation_cache()
-        assert "are not kept" in note
-        assert jax.config.jax_compilation_cache_dir is None
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    (note,) = environment.use_compilation_cache()
+    assert "are not kept" in note
+    assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_a_kept_program_that_cannot_be_read_is_replaced(tmp_path):
+    script = (
+        "import jax, sys, warnings\n"
+        "from jaxgan import environment\n"
+        "warnings.simplefilter('error')\n"
+        "with environment.replacing_damaged_programs(report=print):\n"
+        "    print(jax.jit(lambda x: x * 3 + 1)(2.0))\n"
+    )
+    surroundings = {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+    def said():
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=surroundings, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    assert said() == ["7.0"]
+    (kept,) = tmp_path.glob("*lambda*-cache")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    damaged, result = said()
+    assert damaged.endswith(f"that was kept in {tmp_path} is damaged and is made anew")
+    assert result == "7.0"
+    (kept,) = tmp_path.glob("*lambda*-cache")
+    assert len(kept.read_bytes()) > len(whole) // 2
+    assert said() == ["7.0"]
 
 
 def test_the_revision_is_that_of_the_repository_that_tracks_the_file(tmp_path):

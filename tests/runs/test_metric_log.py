@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pathlib
+import resource
 import struct
 
 import jax.numpy as jnp
@@ -223,7 +223,9 @@ def test_lines_are_cut_back_to_a_step_and_a_torn_last_line_goes(tmp_path):
 
 
 def measurement(step, **entries):
-    return {"step": step, "evaluation/fid": 9.0, metric_log.MEASURED: {"settings": {}}, **entries}
+    aim = {"metric": "fid", "number": "evaluation/fid", "best": "lowest"}
+    measured = {"aim": aim, "settings": {"metrics": {"fid": {}}}, "warnings": []}
+    return {"step": step, "evaluation/fid": 9.0, metric_log.MEASURED: measured, **entries}
 
 
 def test_measurements_are_cut_back_by_themselves(tmp_path):
@@ -237,12 +239,15 @@ def test_measurements_are_cut_back_by_themselves(tmp_path):
     assert metric_log.rows(tmp_path / "absent") == []
 
 
-@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_said_in_one_sentence(tmp_path):
-    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     write = metric_log.json_lines(tmp_path / "metrics.jsonl")
-    with pytest.raises(RunStopped, match="cannot be written to: no space left on device"):
-        write({"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(RunStopped, match=r"metrics.jsonl cannot be written to: file too large"):
+            write({"step": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def events(path):
@@ -254,34 +259,49 @@ def events(path):
         at += 16 + length
 
 
-def test_event_files_hold_the_rows_and_mark_what_a_resumed_run_repeats_as_void(tmp_path):
-    for start, last in ((0, 6), (4, 8)):
-        folder = tmp_path / str(start)
-        board = metric_log.TensorBoard(folder, start=start)
-        for step in range(start + 2, last + 1, 2):
-            board({"step": step, "d/loss": 0.5 * step})
-        board.close()
-        (file,) = folder.iterdir()
-        written = list(events(file))
-        scalars = [(e.step, v.tag, v.simple_value) for e in written for v in e.summary.value]
-        assert scalars == [(s, "d/loss", 0.5 * s) for s in range(start + 2, last + 1, 2)]
-        voids = [e.step for e in written if e.HasField("session_log")]
-        assert voids == ([] if start == 0 else [start + 1])
+def scalars(path):
+    """The one event file's points, in order."""
+    (file,) = path.glob("events.out.tfevents.*")
+    return [(e.step, v.tag, v.simple_value) for e in events(file) for v in e.summary.value]
+
+
+def test_event_files_hold_each_row_at_once_and_none_twice(tmp_path):
+    def row(step):
+        return {"step": step, "d/loss": 0.5 * step, "seconds": 2.0 * step}
+
+    def points(*steps):
+        return [p for s in steps for p in ((s, "d/loss", 0.5 * s), (s, "seconds", 2.0 * s))]
+
+    board = metric_log.TensorBoard(tmp_path)
+    for step in (2, 4, 6):
+        board(row(step))
+        assert scalars(tmp_path)[-2:] == points(step)  # whatever happens next
+    (first,) = tmp_path.iterdir()
+    assert not any(event.HasField("session_log") for event in events(first))
+    board = metric_log.TensorBoard(tmp_path, [row(2), row(4)])  # what the log was cut back to
+    board(row(6))
+    board(row(8))
+    assert scalars(tmp_path) == points(2, 4, 6, 8)
+    (second,) = tmp_path.iterdir()
+    assert second.name > first.name  # the order in which TensorBoard reads
+    version, void, *rest = events(second)
+    assert version.file_version == "brain.Event:2"
+    assert void.session_log.status == event_pb2.SessionLog.START and void.step == 0
+    times = [event.wall_time for event in rest]
+    assert times[1] - times[0] == pytest.approx(4.0) and times == sorted(times)
 
 
 def test_event_files_hold_a_tag_for_each_member(tmp_path):
-    board = metric_log.TensorBoard(tmp_path, start=0)
+    board = metric_log.TensorBoard(tmp_path)
     board({"step": 4, "d/loss": 1.5, "members": {"seed": [5, 6], "d/loss": [1.0, 2.0]}})
-    board.close()
     (file,) = tmp_path.iterdir()
     scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
     assert scalars == {"d/loss": 1.5, "d/loss/seed_5": 1.0, "d/loss/seed_6": 2.0}
 
 
 def test_event_files_hold_the_numbers_of_a_measurement(tmp_path):
-    board = metric_log.TensorBoard(tmp_path, start=0)
+    board = metric_log.TensorBoard(tmp_path)
     board(measurement(4, members={"seed": [5], "evaluation/fid": [8.0]}))
-    board.close()
     (file,) = tmp_path.iterdir()
     scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
     assert scalars == {"evaluation/fid": 9.0, "evaluation/fid/seed_5": 8.0}

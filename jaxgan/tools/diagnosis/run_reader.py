@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from jaxgan import data, losses
+from jaxgan import data, files, losses
 from jaxgan.games import stability, stages
 from jaxgan.plotting import image_grids
 from jaxgan.runs import (
@@ -102,8 +102,12 @@ def _of_member(row: Mapping[str, Any], member: int | None) -> dict[str, float]:
 
 def reason(path: pathlib.Path) -> str | None:
     """Why the run ended, in its own words; None where it ended well, or could not say."""
-    log = run_directory.RunDirectory(path).log
-    lines = log.read_text().splitlines() if log.exists() else []
+    try:
+        lines = (
+            files.read(run_directory.RunDirectory(path).log).decode(errors="replace").splitlines()
+        )
+    except OSError:  # none, or none that can be read
+        return None
     if not lines or not lines[-1].startswith(progress.FAILED):
         return None
     return lines[-1].removeprefix(progress.FAILED)
