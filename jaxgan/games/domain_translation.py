@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from jaxgan import random, state
-from jaxgan.games import objectives
+from jaxgan.games import builder, objectives
 from jaxgan.games.builder import Network
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -110,22 +110,29 @@ def _translate(
 
 # --- both ways ------------------------------------------------------------------------------------
 
+simultaneously = functools.partial(
+    builder.simultaneously, discriminators=DISCRIMINATORS, generators=GENERATORS
+)
+"""The order of CycleGAN's authors: the generators move first, but the discriminators then judge the
+fakes made before that move, so both sides move from the same state.
+"""
+
 
 def both_ways(
     shapes: Mapping[str, Shape],
     generator: Callable[[int], linen.Module],
     discriminator: linen.Module,
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
 ) -> dict[str, Network]:
     """The four players between domains 'a' and 'b': `generator(channels of its target)` each way,
     and a discriminator for each domain.
     """
     (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
     return {
-        to_b: Network(generator(b[2]), optimisers["generator"], [a]),
-        to_a: Network(generator(a[2]), optimisers["generator"], [b]),
-        of_a: Network(discriminator, optimisers["discriminator"], [a]),
-        of_b: Network(discriminator, optimisers["discriminator"], [b]),
+        to_b: Network(generator(b[2]), optimizers["generator"], [a]),
+        to_a: Network(generator(a[2]), optimizers["generator"], [b]),
+        of_a: Network(discriminator, optimizers["discriminator"], [a]),
+        of_b: Network(discriminator, optimizers["discriminator"], [b]),
     }
 
 
