@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from jax import lax
 
 from jaxgan import losses, random, state, steps
@@ -131,7 +132,8 @@ MIXING = np.array([[1.5, 0.5], [-0.5, 0.8]])
 
 def linear_game(**game):
     networks = {"generator": Linear(), "encoder": LinearEncoder(), "discriminator": Quadratic()}
-    return bidirectional.build(
+    return built(
+        bidirectional.build,
         networks,
         shape=(2,),
         latent_size=2,
@@ -145,7 +147,7 @@ def slope_of_the_discriminator(encoder, generator):
     """How far an undecided quadratic discriminator would move, where images are MIXING z of the
     very latents that are drawn.
     """
-    gan = linear_game(optimisers=RATES, schedule=lambda d, g: d, shared_noise=False)
+    gan = linear_game(optimizers=RATES, schedule=lambda d, g: d, shared_noise=False)
     first = gan.init(jax.random.key(0))
     start = first.with_params(
         {
@@ -169,7 +171,7 @@ def test_only_an_encoder_that_inverts_the_generator_leaves_the_discriminator_not
 
 def test_training_finds_an_encoder_that_inverts_the_generator():
     decayed = optax.chain(optax.add_decayed_weights(0.3), optax.sgd(0.1))
-    gan = linear_game(optimisers={"generator": optax.sgd(0.02), "discriminator": decayed})
+    gan = linear_game(optimizers={"generator": optax.sgd(0.02), "discriminator": decayed})
 
     @jax.jit
     def train(start):

@@ -60,7 +60,7 @@ def losses(metrics):
 def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it():
     def built(rate):
         return vanilla(
-            optimisers={
+            optimizers={
                 "generator": optax.inject_hyperparams(optax.adam)(rate),
                 "discriminator": optax.sgd(0.05),
             }

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from jax.flatten_util import ravel_pytree
 
 from jaxgan import losses, optimizers, penalties, random, steps
-from jaxgan.games import stability, two_player
+from jaxgan.games import builder, stability, two_player
 from jaxgan.models import vanilla
 
 IN_TURN = ("discriminator", "generator")
@@ -63,14 +64,15 @@ def agreeing(weight):
 
 def dirac(*, rate=1.0, in_turn=False, **options):
     """The game on a point at 0, trained by plain gradient steps."""
-    return two_player.build(
+    return built(
+        two_player.build,
         Point(),
         Slope(),
         shape=(1,),
         loss=losses.minimax(),
         latents=functools.partial(random.latents, size=1),
-        optimisers=dict.fromkeys(IN_TURN, optax.sgd(rate)),
-        schedule=steps.alternate if in_turn else two_player.simultaneously,
+        optimizers=dict.fromkeys(IN_TURN, optax.sgd(rate)),
+        schedule=steps.alternate if in_turn else builder.simultaneously,
         **options,
     )
 
@@ -263,7 +265,8 @@ def test_players_may_take_steps_of_their_own_size(float64):
 
 
 def ring(**options):
-    return vanilla.build(
+    return built(
+        vanilla.build,
         shape=(2,),
         latent_size=2,
         generator=vanilla.Generator((2,), (4,)),
@@ -277,9 +280,7 @@ BATCH = {"image": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32
 
 
 def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_moving_ones_do():
-    gan = ring(
-        optimisers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=two_player.simultaneously
-    )
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=builder.simultaneously)
     state = gan.init(jax.random.key(1))
     field, params = stability.field(gan, state, BATCH)
     moved, told = jax.jit(gan.step)(state, BATCH)
@@ -296,7 +297,7 @@ def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_mov
 
 def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
     schedule = functools.partial(steps.alternate, n_critic=2)
-    gan = ring(optimisers=dict.fromkeys(IN_TURN, optimizers.adam()), schedule=schedule)
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optimizers.adam()), schedule=schedule)
     field, params = stability.field(gan, gan.init(jax.random.key(1)), BATCH)
     point, restore = ravel_pytree(params)
     backwards = jax.jit(jax.jacrev(lambda point: ravel_pytree(field(restore(point)))[0]))(point)
@@ -307,7 +308,7 @@ def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
 
 
 def test_rounds_that_share_their_noise_are_refused():
-    gan = ring(optimisers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), shared_noise=True)
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), shared_noise=True)
     field, params = stability.field(gan, gan.init(jax.random.key(1)), BATCH)
     with pytest.raises(ValueError, match="build it without shared noise"):
         stability.jacobian(field, params)

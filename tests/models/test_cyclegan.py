@@ -11,6 +11,7 @@ import laws
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, parallel, random
 from jaxgan.games import replay_pool
@@ -25,7 +26,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape_a": SHAPE,
         "shape_b": SHAPE,
@@ -35,7 +36,7 @@ def build(**changes):
         "blocks": 1,
         "pool": 0,
     }
-    return cyclegan.build(**{**options, "optimisers": optimisers, **changes})
+    return built(cyclegan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 2, seed: int = 0) -> dict[str, jax.Array]:

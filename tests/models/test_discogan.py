@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import random
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS
@@ -23,9 +24,9 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape_a": SHAPE, "shape_b": SHAPE, "width": 2, "discriminator_width": 2}
-    return discogan.build(**{**options, "optimisers": optimisers, **changes})
+    return built(discogan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 3) -> dict[str, jax.Array]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, random
 from jaxgan.games import mutual_information, objectives
@@ -29,9 +30,9 @@ def build(**changes):
         "width": 2,
         "hidden": 8,
         "loss": losses.non_saturating(),
-        "optimisers": {name: optax.sgd(0.1) for name in ("generator", "discriminator")},
+        "optimizers": {name: optax.sgd(0.1) for name in ("generator", "discriminator")},
     }
-    return infogan.build(**{**options, **changes})
+    return built(infogan.build, **{**options, **changes})
 
 
 def images(count: int, seed: int = 0) -> jax.Array:
@@ -133,7 +134,7 @@ def test_both_sides_lower_their_loss_less_what_the_fakes_tell(relabel):
         return mutual_information.joined(CODES, noise(keys), mutual_information.drawn(CODES, keys))
 
     draw = objectives.fakes(latents)
-    told = mutual_information.weighted(CODES, categorical=2.0, continuous=0.5)
+    told = mutual_information.weighted(CODES, mutual_information.Weights(2.0, 0.5))
     loss = losses.non_saturating()
 
     @jax.jit
@@ -192,8 +193,8 @@ def test_real_images_tell_nothing(informed):
 
 
 def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
-    optimisers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
-    gan = build(optimisers=optimisers, schedule=infogan.simultaneously)
+    optimizers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
+    gan = build(optimizers=optimizers, schedule=infogan.simultaneously)
     before = gan.init(jax.random.key(0))
     after, _ = jax.jit(gan.step)(before, {"image": images(6)})
     for player in infogan.PLAYERS:
@@ -202,7 +203,7 @@ def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
 
 def test_the_information_rises_from_nothing_to_almost_all():
     adam = {name: optax.adam(1e-2, b1=0.5) for name in ("generator", "discriminator")}
-    gan = build(optimisers=adam, shared_noise=True, std=None, ema_half_life=500.0)
+    gan = build(optimizers=adam, shared_noise=True, std=None, ema_half_life=500.0)
     step, state, told = jax.jit(gan.step), gan.init(jax.random.key(0)), []
     for index in range(200):
         state, metrics = step(state, {"image": images(24, seed=index % 4)})

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, nn, random
 from jaxgan.models import pix2pix
@@ -33,7 +34,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape_a": (8, 8, 2),
         "shape_b": (8, 8, 1),
@@ -41,7 +42,7 @@ def build(**changes):
         "discriminator_width": 2,
         "patch_size": 16,
     }
-    return pix2pix.build(**{**options, "optimisers": optimisers, **changes})
+    return built(pix2pix.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 3) -> dict[str, jax.Array]:

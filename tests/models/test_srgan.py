@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import data, random
 from jaxgan.kernels import bicubic
@@ -26,16 +27,13 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def build(**changes):
-    optimisers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
+    optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {
         "shape": SHAPE,
         "factor": 2,
-        "architecture": "efficient",
-        "blocks": 1,
-        "width": 2,
-        "discriminator_width": 1,
+        "networks": srgan.Networks("efficient", blocks=1, width=2, discriminator_width=1),
     }
-    return srgan.build(**{**options, "optimisers": optimisers, **changes})
+    return built(srgan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 2) -> dict[str, jax.Array]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from laws import at_double_precision
 from toy_players import keys_of, record, scale, state_of, weight
 
@@ -164,14 +165,15 @@ def same(left, right, tolerance=1e-12):
 
 def test_a_round_with_shared_noise_is_one_in_which_both_players_draw_with_the_same_keys():
     with jax.enable_x64(True):
-        gan = two_player.build(
+        gan = built(
+            two_player.build,
             vanilla.Generator((2,), (8,)),
             vanilla.Discriminator((8,), dropout=0.3),
             shape=(2,),
             loss=losses.non_saturating(),
             latents=partial(random.latents, size=3),
             # At rate 1 a move is its gradient.
-            optimisers={name: optax.sgd(1.0) for name in ("generator", "discriminator")},
+            optimizers={name: optax.sgd(1.0) for name in ("generator", "discriminator")},
             shared_noise=True,
         )
         start = at_double_precision(gan.init(jax.random.key(0)))
@@ -212,12 +214,13 @@ def test_with_shared_noise_the_generator_meets_the_fakes_of_the_last_critic_step
 )
 def test_a_round_with_shared_noise_computes_the_generators_forward_pass_once(side, doublings):
     def convolutions(**options):
-        gan = dcgan.build(
+        gan = built(
+            dcgan.build,
             shape=(side, side, 1),
             width=4,
             latent_size=4,
             loss=losses.non_saturating(),
-            optimisers={name: optax.sgd(0.1) for name in ("generator", "discriminator")},
+            optimizers={name: optax.sgd(0.1) for name in ("generator", "discriminator")},
             **options,
         )
         state = jax.eval_shape(gan.init, jax.random.key(0))

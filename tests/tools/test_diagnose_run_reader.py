@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import data, losses, random, steps
 from jaxgan.data import few_labels
@@ -161,13 +162,14 @@ def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):
 
 def taking_turns(schedule):
     """A model of points, at its first state, as `run_reader.said` takes it."""
-    gan = two_player.build(
+    gan = built(
+        two_player.build,
         vanilla.Generator((2,), (4,)),
         vanilla.Discriminator((4,), dropout=0.0),
         shape=(2,),
         loss=losses.non_saturating(),
         latents=functools.partial(random.latents, size=2),
-        optimisers=dict.fromkeys(("discriminator", "generator"), optax.sgd(0.1)),
+        optimizers=dict.fromkeys(("discriminator", "generator"), optax.sgd(0.1)),
         schedule=schedule,
     )
     state = gan.init(jax.random.key(0))

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from building import built
 from PIL import Image
 
 import jaxgan
@@ -238,8 +239,10 @@ PASSING = [
 def test_the_size_that_passes_is_the_nearest_that_the_network_takes(name, size, passing, tmp_path):
     module, options = MODELS[name]
     shape = (28, 28, 1)
-    optimisers = {side: optax.sgd(0.1) for side in ("generator", "discriminator")}
-    gan = module.build(shape_a=shape, shape_b=shape, optimisers=optimisers, **_COMMON, **options)
+    optimizers = {side: optax.sgd(0.1) for side in ("generator", "discriminator")}
+    gan = built(
+        module.build, shape_a=shape, shape_b=shape, optimizers=optimizers, **_COMMON, **options
+    )
     state = jax.eval_shape(gan.init, jax.random.key(0))
     spec = DataSpec(shape, (), {"a": shape})
     model = trained_model.TrainedModel(gan, state, toy_translation.Config(), spec, 0)
