@@ -26,7 +26,7 @@ def builds():
                 yield pytest.param(module.build, id=found.name)
 
 
-@pytest.mark.parametrize("build", builds())
+@pytest.mark.parametrize("build", list(builds()))
 def test_every_build_takes_the_training_as_one_value_and_few_arguments_with_it(build):
     parameters = inspect.signature(build).parameters
     assert parameters["training"].annotation == "Training"
