@@ -47,9 +47,9 @@ class Training:
             schedule, which is `steps.alternate` unless its `build` says otherwise.
         shared_noise: Whether both sides of a round meet the same fakes, whose forward pass is then
             computed once (see `steps.alternate`); else each side draws afresh, as in Goodfellow et
-            al. 2014, Algorithm 1. A shared pass cannot be sliced: turn it off to accumulate
-            gradients. None: the model's own choice, False unless its `build` says otherwise, and
-            wherever gradients are accumulated.
+            al. 2014, Algorithm 1. A shared pass cannot be sliced to accumulate gradients. None: the
+            model's own choice, which is False unless its `build` says otherwise, and always False
+            where gradients are accumulated.
         refine: Applied to both objectives before they are lifted to steps.
         extra: Initial value of `state.extra`: what refined objectives or the schedule carry in it.
         accumulate: Slices of a batch over which gradients are averaged, to save memory; 1 or more.
