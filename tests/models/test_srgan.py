@@ -94,8 +94,14 @@ def test_the_efficient_network_starts_near_the_bicubic_enlargement():
 
 def test_unknown_networks_are_refused():
     for changes, sentence in (
-        ({"architecture": "edsr"}, "the architecture is 'edsr'; expected 'resnet' or 'efficient'"),
-        ({"architecture": "resnet", "factor": 3, "shape": (18, 18, 1)}, "this network doubles"),
+        (
+            {"networks": srgan.Networks("edsr")},
+            "the architecture is 'edsr'; expected 'resnet' or 'efficient'",
+        ),
+        (
+            {"networks": srgan.Networks("resnet"), "factor": 3, "shape": (18, 18, 1)},
+            "this network doubles",
+        ),
         ({"factor": 1}, "1 times larger; expected 2 or more"),
         ({"factor": 5}, "16x16 pixels cannot be made from images 5 times smaller"),
     ):
