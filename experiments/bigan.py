@@ -1,4 +1,4 @@
-"""BiGAN (Donahue et al. 2017): a generator and, learnt beside it, the encoder that inverts it, on
+"""BiGAN (Donahue et al. 2017): a generator and, learned beside it, the encoder that inverts it, on
 garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
 
     python -m experiments.bigan
@@ -66,7 +66,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     discriminator_norm: Literal["batch", "spectral", "none"] = "none"
     """Of the discriminator (convolutional). With batch and a step size of 1e-3, real pairs and
     fakes were told apart without a mistake after 7500 steps, and the generator drew black; with
-    spectral the encoder had learnt no inverse after 4000.
+    spectral the encoder had learned no inverse after 4000.
     """
 
 
@@ -109,7 +109,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
             "must hence be 0 and 1; leave --real-label at 1"
         )
     options = two_player_flags.options(config, axis_name=axis_name)
-    training = dataclasses.replace(options["training"], optimizers=optimisers(config))
+    training = dataclasses.replace(options["training"], optimizers=optimizers(config))
     if config.order == "simultaneous":
         # The game's own order: moved from one state, both sides meet the same pairs, computed once.
         training = dataclasses.replace(training, schedule=None, shared_noise=None)
@@ -127,7 +127,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     )
 
 
-def optimisers(config: Config) -> dict[str, Any]:
+def optimizers(config: Config) -> dict[str, Any]:
     """The optimizer of each side that the flags ask for; ValueError where they contradict each
     other.
     """
@@ -135,7 +135,7 @@ def optimisers(config: Config) -> dict[str, Any]:
 
     from jaxgan import optimizers
 
-    chosen = two_player_flags.optimisers(config)
+    chosen = two_player_flags.optimizers(config)
     if config.decay_to:
         if config.optimizer != "adam":
             raise ValueError("only Adam's step sizes fall exponentially; leave --decay-to at 0")

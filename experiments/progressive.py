@@ -66,8 +66,8 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Of the squared distance of the critic's slope from 1, between real images and fakes."""
     drift: float = 0.001
     """Weight of the squared logits of real images, which keeps the logits near zero."""
-    keep_optimisers: bool = True
-    """Let the optimisers keep what they know of the old layers, and their step sizes fall over the
+    keep_optimizers: bool = True
+    """Let the optimizers keep what they know of the old layers, and their step sizes fall over the
     whole run; otherwise each stage resets them. What is kept counts the steps of all layers: the
     first updates of new ones are up to 10 times the step size (see `stages.carry_over`).
     """
@@ -89,7 +89,7 @@ PRESETS = {
         "generator_learning_rate": 1e-3,
         "discriminator_learning_rate": 1e-3,
         "decay_from": 1.0,
-        "keep_optimisers": False,
+        "keep_optimizers": False,
         "shared_noise": False,
         "width": 16,
         "max_width": 512,
@@ -120,10 +120,10 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     from jaxgan.games import stages
     from jaxgan.models import progressive
 
-    if config.decay_from != 1.0 and not config.keep_optimisers:
+    if config.decay_from != 1.0 and not config.keep_optimizers:
         raise ValueError(
-            "optimisers that start afresh at each stage cannot let their step sizes fall over the "
-            "run; take --keep-optimisers or --decay-from 1"
+            "optimizers that start afresh at each stage cannot let their step sizes fall over the "
+            "run; take --keep-optimizers or --decay-from 1"
         )
     shape = two_player_flags.image_shape(spec)
     found, start = [], 0
@@ -133,7 +133,7 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
                 start,
                 rows,
                 functools.partial(at_level, config, shape, level, rows=rows),
-                functools.partial(progressive.grow, keep_optimisers=config.keep_optimisers),
+                functools.partial(progressive.grow, keep_optimizers=config.keep_optimizers),
             )
         )
         images = config.stable_images + (config.fade_images if level else 0)

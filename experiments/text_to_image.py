@@ -205,7 +205,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import text_to_image
 
     training = Training(
-        optimisers(config, config.steps - matching_steps(config, spec)),
+        optimizers(config, config.steps - matching_steps(config, spec)),
         shared_noise=config.shared_noise and config.accumulate == 1,
         accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,
@@ -240,7 +240,7 @@ def reader(config: Config) -> linen.Module:
     )
 
 
-def optimisers(config: Config, updates: int) -> dict[str, Any]:
+def optimizers(config: Config, updates: int) -> dict[str, Any]:
     """The optimizer of each player of a game of so many updates."""
     import optax
 

@@ -192,7 +192,7 @@ class Divergence(NamedTuple):
     """An f-divergence D(p||q) = E_q f(p/q) in variational form (Nowozin et al. 2016, tables 1, 2).
 
     generator:  the convex f of u > 0.
-    optimal:    the maximiser T* = f'(r) of E_p T - E_q f*(T), as a function of the ratio r = p/q.
+    optimal:    the maximizer T* = f'(r) of E_p T - E_q f*(T), as a function of the ratio r = p/q.
     activation: g_f, from a logit v to T in the domain of the conjugate f*; increasing.
     conjugate:  f*(g_f(v)), simplified so that it neither overflows early nor cancels.
     boundary:   the logit v at which g_f(v) = f'(1).

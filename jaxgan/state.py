@@ -40,7 +40,7 @@ class GANState(struct.PyTreeNode):
 
     step:    int32 [], train steps done.
     rng:     base key; folded with `step`, never advanced.
-    players: networks with their optimisers, by role ('generator', 'discriminator', 'encoder', ...).
+    players: networks with their optimizers, by role ('generator', 'discriminator', 'encoder', ...).
     ema:     averaged params and collections by player, e.g. {'generator': {'params': ...,
              'batch_stats': ...}}.
     extra:   small replicated values some steps carry (an augmentation strength, a fade-in counter).

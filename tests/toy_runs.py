@@ -75,7 +75,7 @@ def snapshot(path: pathlib.Path) -> dict[pathlib.Path, bytes]:
 
 
 def assert_refuses_other_data(module, run: pathlib.Path, copy: pathlib.Path, capsys) -> None:
-    """The module's command refuses, in one sentence, a copy of the run that learnt other data."""
+    """The module's command refuses, in one sentence, a copy of the run that learned other data."""
     shutil.copytree(run, copy)
     record = json.loads((copy / "config.json").read_text())
     record["data"]["digest"] = "0" * 64

@@ -64,7 +64,7 @@ def twin(setting: Setting) -> Twin:
     players = {
         "generator": infogan.generator(shape, latent_size=sizes.latent, **networks),
         "discriminator": infogan.Discriminator(shape, **networks),
-        "q": infogan.recogniser(setting.hidden, sizes),
+        "q": infogan.recognizer(setting.hidden, sizes),
     }
     return infogan.game(players, sizes, learning_rates=LEARNING_RATES)
 

@@ -81,7 +81,7 @@ class Discriminator(nn.Sequential):
         return last(input)[:, 0], input
 
 
-def recogniser(features: int, sizes: Sizes) -> nn.Sequential:
+def recognizer(features: int, sizes: Sizes) -> nn.Sequential:
     """The discriminator's features [B, F] to logits of the classes, then means of the others."""
     return layers.sequence(
         nn.Linear(features, 128, bias=False),

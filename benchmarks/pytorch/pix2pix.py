@@ -61,7 +61,7 @@ class UNet(nn.Module):
 
 def game(generator: nn.Module, discriminator: nn.Module, *, l1: float) -> Twin:
     """A discriminator step and a generator step on the same outputs."""
-    optimisers = [adam(player.parameters()) for player in (discriminator, generator)]
+    optimizers = [adam(player.parameters()) for player in (discriminator, generator)]
     loss = non_saturating()
 
     def judged(images: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
@@ -71,10 +71,10 @@ def game(generator: nn.Module, discriminator: nn.Module, *, l1: float) -> Twin:
         a, b = batch["a"], batch["b"]
         fake = generator(a)
         value = loss.discriminator(judged(b, a), judged(fake.detach(), a)) / 2
-        of_discriminator = descend(optimisers[0], value)
+        of_discriminator = descend(optimizers[0], value)
         with frozen(discriminator):
             value = loss.generator(judged(fake, a)) + l1 * (fake - b).abs().mean()
-            of_generator = descend(optimisers[1], value)
+            of_generator = descend(optimizers[1], value)
         return {"discriminator/loss": of_discriminator, "generator/loss": of_generator}
 
     return Twin({"generator": generator, "discriminator": discriminator}, step)

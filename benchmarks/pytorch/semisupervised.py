@@ -108,7 +108,7 @@ def generator(size: int, *, latent_size: int, hidden: Sequence[int]) -> nn.Seque
 
 def game(maker: nn.Module, judge: Discriminator, *, latent_size: int, learning_rate: float) -> Twin:
     """A step of the classifier, then one of the generator on fresh fakes, by matched features."""
-    optimisers = [adam(player.parameters(), learning_rate) for player in (judge, maker)]
+    optimizers = [adam(player.parameters(), learning_rate) for player in (judge, maker)]
     of_kinds = non_saturating().discriminator
 
     def fakes(like: torch.Tensor, draws: Draws) -> torch.Tensor:
@@ -122,14 +122,14 @@ def game(maker: nn.Module, judge: Discriminator, *, latent_size: int, learning_r
         labeled, *others = judge(seen, draws).chunk(3)
         real, generated = (logits.logsumexp(1) for logits in others)
         value = functional.cross_entropy(labeled, batch["label"]) + of_kinds(real, generated) / 2
-        return descend(optimisers[0], value)
+        return descend(optimizers[0], value)
 
     def generator_step(batch: Batch, draws: Draws) -> torch.Tensor:
         fake = fakes(batch["image"], draws)
         with frozen(judge):
             of_real = judge.features(batch["reference"], draws).mean(0)
             value = functional.mse_loss(judge.features(fake, draws).mean(0), of_real)
-            return descend(optimisers[1], value)
+            return descend(optimizers[1], value)
 
     def step(batch: Batch, draws: Draws) -> Losses:
         return {

@@ -118,7 +118,7 @@ def two_players(
 
     The batch holds n_critic minibatches: rows j, j + n_critic, ... are those of step j.
     """
-    optimisers = [
+    optimizers = [
         adam(player.parameters(), learning_rate, betas) for player in (discriminator, generator)
     ]
 
@@ -129,7 +129,7 @@ def two_players(
         value = loss.discriminator(real_logits, fake_logits)
         if penalty is not None:
             value = value + penalty(discriminator, real, real_logits, fake, draws)
-        return descend(optimisers[0], value)
+        return descend(optimizers[0], value)
 
     def step(minibatches: Sequence[torch.Tensor], draws: Draws) -> Losses:
         of_discriminator = []
@@ -139,7 +139,7 @@ def two_players(
             of_discriminator.append(discriminator_step(real, fake.detach(), draws))
         with frozen(discriminator):
             value = loss.generator(discriminator(fake)[:, 0])
-            of_generator = descend(optimisers[1], value)
+            of_generator = descend(optimizers[1], value)
         return {
             "discriminator/loss": torch.stack(of_discriminator).mean(),
             "generator/loss": of_generator,

@@ -64,12 +64,12 @@ def kept(trained: Any, untrained: Any, held_out: Any, config: Config) -> list[st
     classes, judged = (np.argmax(of, axis=1) for of in (probabilities, found))
     same = judged == classes
     chance = np.mean(np.random.default_rng(config.seed).permutation(judged) == classes)
-    unlearnt = np.mean(np.argmax(control, axis=1) == classes)
+    unlearned = np.mean(np.argmax(control, axis=1) == classes)
     labels = held_out.labels
     variety = garments.diversity(found_features, labels, features, labels)
     lines = [
         f"G(E(x)) keeps the class of x for {same.mean():.1%} "
-        f"(untrained: {unlearnt:.1%}; of another image: {chance:.1%}), "
+        f"(untrained: {unlearned:.1%}; of another image: {chance:.1%}), "
         f"and has the label of x for {np.mean(judged == labels):.1%}",
         f"{'label of x':16s}{'kept':>11s}{'diversity':>11s}",
     ]

@@ -108,7 +108,7 @@ def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]
     except TypeError as error:
         raise ValueError(f"the loss {config.loss} takes no --real-label; leave it at 1") from error
     training = Training(
-        optimisers(config),
+        optimizers(config),
         schedule=builder.simultaneously if config.order == "simultaneous" else alternating,
         shared_noise=config.shared_noise and config.accumulate == 1,
         accumulate=slices(config.accumulate, config.batch_size),
@@ -130,7 +130,7 @@ def slices(accumulate: int, batch_size: int) -> int:
     return accumulate
 
 
-def optimisers(config: TwoPlayerConfig) -> dict[str, Any]:
+def optimizers(config: TwoPlayerConfig) -> dict[str, Any]:
     """The optimizer of each player that the flags ask for; ValueError where they contradict each
     other.
     """

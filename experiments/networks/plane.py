@@ -69,7 +69,7 @@ Objectives = tuple[Objective, Objective]
 
 
 class Recipe(NamedTuple):
-    """What makes a game: networks, loss, penalty, optimisers, what becomes of the two objectives,
+    """What makes a game: networks, loss, penalty, optimizers, what becomes of the two objectives,
     and how their steps make a round; `rows` multiplies the batch.
     """
 
@@ -77,7 +77,7 @@ class Recipe(NamedTuple):
     discriminator: linen.Module = Discriminator()
     loss: losses.AdversarialLoss = losses.non_saturating()
     penalty: objectives.Penalty | None = None
-    optimisers: dict[str, optax.GradientTransformation] = {  # noqa: RUF012 - never mutated
+    optimizers: dict[str, optax.GradientTransformation] = {  # noqa: RUF012 - never mutated
         "generator": optimizers.adam(1e-3),
         "discriminator": optimizers.adam(1e-4),
     }
@@ -100,7 +100,7 @@ def build(recipe: Recipe, latents: objectives.Draw, **training: Any) -> GAN:
         loss=recipe.loss,
         latents=latents,
         training=Training(
-            recipe.optimisers, schedule=recipe.schedule, refine=recipe.refine, **training
+            recipe.optimizers, schedule=recipe.schedule, refine=recipe.refine, **training
         ),
         penalty=recipe.penalty,
     )
@@ -116,7 +116,7 @@ def rows(
     table = {
         "GAN": Recipe(),
         "minimax": Recipe(loss=losses.minimax()),
-        "two step sizes": Recipe(optimisers=_adams(2.5e-4, 1e-3)),
+        "two step sizes": Recipe(optimizers=_adams(2.5e-4, 1e-3)),
         "label smoothing": Recipe(loss=losses.non_saturating(real_label=0.9)),
         "instance noise": Recipe(refine=input_transforms.for_both(noise)),
         "feature matching": features(regularizers.feature_matching),
@@ -125,8 +125,8 @@ def rows(
         "mode seeking": _with_term(
             regularizers.mode_seeking(latents, axis_name=axis_name), weight=0.1
         ),
-        "historical averaging": Recipe(optimisers=_after(optimizers.historical_averaging(1e-2))),
-        "optimistic": Recipe(optimisers=_before(optimizers.optimistic())),
+        "historical averaging": Recipe(optimizers=_after(optimizers.historical_averaging(1e-2))),
+        "optimistic": Recipe(optimizers=_before(optimizers.optimistic())),
         "extragradient": Recipe(schedule=_extragradient),
         "consensus": Recipe(refine=partial(_consensus, axis_name=axis_name)),
         "minibatch stddev": _seeing(partial(minibatch.MinibatchStddev, group=4)),
@@ -156,11 +156,11 @@ def _adams(
 
 
 def _after(first: optax.GradientTransformation) -> dict[str, Any]:
-    return {n: optax.chain(first, adam) for n, adam in Recipe().optimisers.items()}
+    return {n: optax.chain(first, adam) for n, adam in Recipe().optimizers.items()}
 
 
 def _before(last: optax.GradientTransformation) -> dict[str, Any]:
-    return {n: optax.chain(adam, last) for n, adam in Recipe().optimisers.items()}
+    return {n: optax.chain(adam, last) for n, adam in Recipe().optimizers.items()}
 
 
 def _with_term(term: regularizers.Term, *, weight: float = 1.0) -> Recipe:
@@ -204,7 +204,7 @@ def _unrolling(count: int, *, axis_name: str | None) -> Recipe:
 
     # The authors' 1e-8, under the root: beside it, the root's slope is infinite at a gradient of 0.
     smooth = optimizers.adam(1e-4, eps_root=1e-16)
-    return Recipe(refine=refine, optimisers={**Recipe().optimisers, "discriminator": smooth})
+    return Recipe(refine=refine, optimizers={**Recipe().optimizers, "discriminator": smooth})
 
 
 def _wgan_gp() -> Recipe:
@@ -212,7 +212,7 @@ def _wgan_gp() -> Recipe:
     return Recipe(
         loss=losses.wasserstein(),
         penalty=partial(penalties.gradient_penalty, weight=0.1),
-        optimisers=_adams(1e-4, 1e-4, beta1=0.5, beta2=0.9),
+        optimizers=_adams(1e-4, 1e-4, beta1=0.5, beta2=0.9),
         schedule=partial(steps.alternate, n_critic=5),
         rows=5,
     )
@@ -230,6 +230,6 @@ def _rpgan(count: int) -> Recipe:
     return Recipe(
         loss=losses.relativistic_paired(),
         penalty=penalty,
-        optimisers=_adams(rate, rate, beta1=0.0, beta2=0.99),
+        optimizers=_adams(rate, rate, beta1=0.0, beta2=0.99),
         schedule=steps.alternate,
     )

@@ -79,8 +79,8 @@ class Mixture:
         highest = exponents.max(axis=1)
         total = np.log(np.exp(exponents - highest[:, None]).sum(axis=1))
         modes, dimensions = self.centers.shape
-        normaliser = np.log(modes) + dimensions * np.log(self.std * np.sqrt(2.0 * np.pi))
-        return highest + total - normaliser
+        normalizer = np.log(modes) + dimensions * np.log(self.std * np.sqrt(2.0 * np.pi))
+        return highest + total - normalizer
 
     def density(self, points: np.ndarray) -> np.ndarray:
         """The density, float64 [N], at `points` [N, D]."""

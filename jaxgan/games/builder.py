@@ -122,11 +122,11 @@ def assemble(
     `buffers()` is the initial value of `state.buffers`: what pools carry in it.
     """
     step = train_step(body, averaged, training)
-    init = _initialiser(networks, first_state(averaged, training), buffers)
+    init = _initializer(networks, first_state(averaged, training), buffers)
     return GAN(init, step, sample, conditions=conditions)
 
 
-def _initialiser(
+def _initializer(
     networks: Mapping[str, Network],
     create: Callable[..., state.GANState],
     buffers: Callable[[], Mapping[str, Any]],

@@ -15,9 +15,9 @@ from jaxgan.state import GANState, Player
 from jaxgan.types import GAN, PyTree
 
 
-def carry_over(old: GANState, new: GANState, *, optimisers: bool = True) -> GANState:
+def carry_over(old: GANState, new: GANState, *, optimizers: bool = True) -> GANState:
     """The new state with the old one's leaves wherever a path, its shape and type agree, and the
-    old one's step and randomness; with fresh optimizer states where `optimisers` is false.
+    old one's step and randomness; with fresh optimizer states where `optimizers` is false.
 
     Adam has one counter for all of a player's params: kept, it corrects no bias of a new layer's
     moments, which begin at zero, and that layer's first updates are larger than those of a fresh
@@ -28,7 +28,7 @@ def carry_over(old: GANState, new: GANState, *, optimisers: bool = True) -> GANS
         if name not in old.players:
             return new[name]
         taken = _shared(old[name], new[name])
-        return taken if optimisers else taken.replace(opt_state=new[name].opt_state)
+        return taken if optimizers else taken.replace(opt_state=new[name].opt_state)
 
     return new.replace(
         step=old.step,

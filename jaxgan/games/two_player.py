@@ -68,7 +68,7 @@ def build(
     networks = {"generator": generator, "discriminator": discriminator}
     first = builder.first_state(("generator",), training)
     return GAN(
-        _initialiser(
+        _initializer(
             networks, training.optimizers, shape, latents, defaults=defaults, create=first
         ),
         builder.train_step(body, ("generator",), training),
@@ -87,7 +87,7 @@ def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> S
     return round_of_play
 
 
-def _initialiser(
+def _initializer(
     networks: Mapping[str, linen.Module],
     optimizers: Mapping[str, optax.GradientTransformation],
     shape: tuple[int, ...],

@@ -1,4 +1,4 @@
-"""How much features tell of classes that they were not learnt from: by the nearest training
+"""How much features tell of classes that they were not learned from: by the nearest training
 example, and by a linear map.
 
 Both predict the labels of held-out rows from labeled training rows. A number means little alone:

@@ -1,4 +1,4 @@
-"""BiGAN (Donahue et al. 2017) and ALI (Dumoulin et al. 2017): an encoder learnt beside the
+"""BiGAN (Donahue et al. 2017) and ALI (Dumoulin et al. 2017): an encoder learned beside the
 generator, from one discriminator of pairs. The game is that of `jaxgan.games.bidirectional`.
 """
 

@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al. 2017): between two domains and back, learnt without pairs.
+"""CycleGAN (Zhu et al. 2017): between two domains and back, learned without pairs.
 
 Two generators translate, two discriminators judge; what is translated there and back must return.
 Batches hold images 'a' and 'b', not paired.

@@ -1,4 +1,4 @@
-"""DiscoGAN (Kim et al. 2017): what two domains have in common, learnt without pairs.
+"""DiscoGAN (Kim et al. 2017): what two domains have in common, learned without pairs.
 
 Two generators and two discriminators as in CycleGAN, with the losses and the order of the authors'
 code: a reconstruction by mean square, the discriminator's features matched in the mean, and one

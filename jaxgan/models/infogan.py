@@ -91,7 +91,7 @@ class Discriminator(linen.Module):
         return linen.Dense(1, kernel_init=layers.normal_weights)(features)[:, 0], features
 
 
-class Recogniser(linen.Module):
+class Recognizer(linen.Module):
     """The discriminator's features [B, F] to what they tell of the codes: q's own layers.
 
     `std` is the deviation of the continuous codes; None learns one for each image and code.
@@ -262,7 +262,7 @@ def build(
     modules = {
         "generator": Generator(shape, width, hidden, training.axis_name),
         "discriminator": Discriminator(width, hidden, leak, training.axis_name),
-        "q": Recogniser(codes, leak, std, training.axis_name),
+        "q": Recognizer(codes, leak, std, training.axis_name),
     }
     inputs: dict[str, Any] = {
         "generator": (latent_size + codes.size,),

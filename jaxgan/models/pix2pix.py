@@ -1,4 +1,4 @@
-"""Pix2Pix (Isola et al. 2017): from the images of one domain to those of another, learnt from
+"""Pix2Pix (Isola et al. 2017): from the images of one domain to those of another, learned from
 pairs.
 
 The generator is a U-Net whose noise is its dropout; the discriminator judges patches of the output

@@ -278,13 +278,13 @@ def reporting_alpha(schedule: Callable[..., Step]) -> Callable[..., Step]:
     return round_of_play
 
 
-def grow(old: GANState, new: GANState, *, keep_optimisers: bool = False) -> GANState:
+def grow(old: GANState, new: GANState, *, keep_optimizers: bool = False) -> GANState:
     """The state of a stage's end as the next stage's beginning: `new` is fresh from its `init`.
 
-    Weights, averages, step and randomness go on; new layers are fresh. The optimisers start afresh,
+    Weights, averages, step and randomness go on; new layers are fresh. The optimizers start afresh,
     as in the authors' code, or keep what they know of the old layers.
     """
-    state = stages.carry_over(old, new, optimisers=keep_optimisers)
+    state = stages.carry_over(old, new, optimizers=keep_optimizers)
     return state.replace(extra={**state.extra, "stage_start": jnp.copy(old.step)})
 
 

@@ -286,7 +286,7 @@ def game_from(pretrained: GANState, fresh: GANState) -> GANState:
     """The first state of a game that remembers (`remembering`), from the last one of a
     pre-training: its generator, the averaged one if there is one, plays on with a fresh optimizer.
     """
-    state = stages.carry_over(pretrained.averaged(), fresh, optimisers=False)
+    state = stages.carry_over(pretrained.averaged(), fresh, optimizers=False)
     before = _resting(state["generator"])
     state = state.replace(players={**state.players, PRETRAINED: before})
     # A copy: the generator starts as its own average, and a state must not hold an array twice.

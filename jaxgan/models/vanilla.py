@@ -20,10 +20,10 @@ from jaxgan.nn import layers
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
-Initialiser = Callable[..., Array]
+Initializer = Callable[..., Array]
 
 
-def symmetric_uniform(limit: float) -> Initialiser:
+def symmetric_uniform(limit: float) -> Initializer:
     """Weights U(-limit, limit), as the networks of 2014 were initialized."""
 
     def init(key: Array, shape: Sequence[int], dtype=jnp.float32) -> Array:
@@ -32,8 +32,8 @@ def symmetric_uniform(limit: float) -> Initialiser:
     return init
 
 
-def weights(limit: float | None) -> tuple[Initialiser, Initialiser]:
-    """Initialisers of generator and discriminator: U(-limit, limit) and a tenth of it (2014), or by
+def weights(limit: float | None) -> tuple[Initializer, Initializer]:
+    """Initializers of generator and discriminator: U(-limit, limit) and a tenth of it (2014), or by
     fan-in if None.
     """
     if limit is None:
@@ -59,7 +59,7 @@ class Generator(linen.Module):
 
     shape: tuple[int, ...]
     hidden: tuple[int, ...] = (256, 512, 1024)
-    kernel_init: Initialiser = linen.initializers.lecun_normal()
+    kernel_init: Initializer = linen.initializers.lecun_normal()
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
@@ -83,7 +83,7 @@ class Discriminator(linen.Module):
     pieces: int = 1
     input_dropout: float = 0.0
     dropout: float = 0.3
-    kernel_init: Initialiser = linen.initializers.lecun_normal()
+    kernel_init: Initializer = linen.initializers.lecun_normal()
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:

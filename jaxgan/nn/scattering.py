@@ -1,4 +1,4 @@
-"""A fixed network of wavelets, for perceptual losses without learnt weights.
+"""A fixed network of wavelets, for perceptual losses without learned weights.
 
 Where a picture has how much detail of which size and direction, and not at which phase: the moduli
 of wavelet coefficients, averaged over small cells, the first two orders of a scattering transform

@@ -27,7 +27,7 @@ def project(x: Array, directions: Array) -> Array:
 
 class WeightNormDense(linen.Module):
     """An affine map [B, N] to [B, features] by normalized directions, gains from 1 and biases from
-    0, all of them learnt.
+    0, all of them learned.
     """
 
     features: int
@@ -47,7 +47,7 @@ class FittedDense(linen.Module):
 
     A pass with `fit` keeps the mean and the inverse deviation of the projections over its batch
     (the whole one, under `axis_name`) in a collection; every pass standardizes by those that are
-    kept, 0 and 1 before the first fit, and they are not trained. The bias is learnt, and, with
+    kept, 0 and 1 before the first fit, and they are not trained. The bias is learned, and, with
     `gain`, a factor of the standardized feature.
     """
 

@@ -130,7 +130,7 @@ class RunConfig:
     overwrite: bool = False
     """Delete the run in the directory and start afresh."""
     init_from: str | None = None
-    """A run whose latest weights to start from, with fresh optimisers (fine-tuning)."""
+    """A run whose latest weights to start from, with fresh optimizers (fine-tuning)."""
     profile: int = 0
     """Trace this many steps, once compiled, to profile/ for TensorBoard or Perfetto."""
     cache: bool = True

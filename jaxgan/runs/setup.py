@@ -227,7 +227,7 @@ def start_from(
 ) -> tuple[Any, str]:
     """The fresh state with what fits of the weights and averages of the run in `path`, and a note.
 
-    Optimisers, step and randomness stay fresh. Every one of several models starts from the weights
+    Optimizers, step and randomness stay fresh. Every one of several models starts from the weights
     of a single one, or each from its own of as many. Raises RunError where there is no such run,
     nothing in it fits, or it holds another number of models.
     """

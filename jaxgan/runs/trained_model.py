@@ -26,7 +26,7 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
-    """A trained model: its functions, its state after `step` steps, and what it learnt from."""
+    """A trained model: its functions, its state after `step` steps, and what it learned from."""
 
     gan: GAN
     state: Any

@@ -33,7 +33,7 @@ def unrolled(
     through all of them (Metz et al. 2017, eq. 7 to 9).
 
     `others` maps the name (or names) of the players that move on to their objective; they move at
-    once, by their own optimisers, each time on the batch and the draw that the objective meets, as
+    once, by their own optimizers, each time on the batch and the draw that the objective meets, as
     in the authors' code. Nothing of these moves is kept: the step that trains the others is another
     one. Where gradients are accumulated, the others move on by each slice alone: the gradients are
     not those of the whole batch. The derivative of Adam is infinite where a gradient has always
@@ -104,8 +104,8 @@ def extragradient(steps: Mapping[Names, Step]) -> Step:
 
     `steps` maps the name (or names) of the players a step moves to the step, which must be an
     `update`. Both moves see the same batch, each with draws of its own, and pass through the
-    optimisers, whose memory (Adam's moments) gathers both, as in ExtraAdam (algorithm 4); metrics
-    are those of the second. A round costs two, and counts as two in the optimisers: schedules of
+    optimizers, whose memory (Adam's moments) gathers both, as in ExtraAdam (algorithm 4); metrics
+    are those of the second. A round costs two, and counts as two in the optimizers: schedules of
     their step sizes run twice as fast.
     """
     move = simultaneous(steps)

@@ -89,13 +89,13 @@ OF_SLICES = {
 
 
 def recipe_of(name, axis_name=None):
-    """The recipe, by plain descent unless the piece is one of optimisers: Adam would scale rounding
+    """The recipe, by plain descent unless the piece is one of optimizers: Adam would scale rounding
     up.
     """
     recipe = plane.rows(10, LATENTS, axis_name=axis_name)[name]
     if name in ("historical averaging", "optimistic"):
         return recipe
-    return recipe._replace(optimisers={n: optax.sgd(0.1) for n in recipe.optimisers})
+    return recipe._replace(optimizers={n: optax.sgd(0.1) for n in recipe.optimizers})
 
 
 @functools.cache

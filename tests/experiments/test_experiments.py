@@ -239,7 +239,7 @@ def test_step_sizes_decay_to_zero_from_the_share_of_the_run_asked_for():
     )
     params = np.ones(1, np.float32)
     for name, updates in (("generator", 10), ("discriminator", 20)):
-        optimizer = two_player_flags.optimisers(config)[name]
+        optimizer = two_player_flags.optimizers(config)[name]
         state, moves = optimizer.init(params), []
         for _ in range(updates + 1):
             move, state = optimizer.update(params, state, params)

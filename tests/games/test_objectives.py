@@ -75,7 +75,7 @@ def test_real_and_fake_are_each_their_own_batch_to_the_discriminators_collection
     assert running(out.players["discriminator"]) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_relabelling_changes_the_loss_and_not_the_report():
+def test_relabeling_changes_the_loss_and_not_the_report():
     def exchange(real_logits, fake_logits, keys):
         return fake_logits, real_logits
 

@@ -29,13 +29,13 @@ def leaves(tree):
     return dict(jax.tree_util.tree_leaves_with_path(tree))
 
 
-@pytest.mark.parametrize("optimisers", [True, False])
-def test_a_state_takes_over_what_has_its_path_and_shape(optimisers):
+@pytest.mark.parametrize("optimizers", [True, False])
+def test_a_state_takes_over_what_has_its_path_and_shape(optimizers):
     old, new = state_of(8, step=5), state_of(16, seed=1)
     old = old.replace(
         players=jax.tree.map(lambda leaf: leaf + jnp.ones((), leaf.dtype), old.players)
     )
-    grown = stages.carry_over(old, new, optimisers=optimisers)
+    grown = stages.carry_over(old, new, optimizers=optimizers)
     assert int(grown.step) == 5
     assert float(grown.extra["norm"]) == 5
     assert jnp.array_equal(jax.random.key_data(grown.rng), jax.random.key_data(old.rng))
@@ -44,7 +44,7 @@ def test_a_state_takes_over_what_has_its_path_and_shape(optimisers):
             before, fresh, got = (leaves(getattr(s[name], kind)) for s in (old, new, grown))
             for path, leaf in got.items():
                 fits = before[path].shape == leaf.shape
-                taken = fits and (kind != "opt_state" or optimisers)
+                taken = fits and (kind != "opt_state" or optimizers)
                 np.testing.assert_array_equal(leaf, (before if taken else fresh)[path])
     kept, known = leaves(grown.ema), leaves(old.ema)
     assert any(np.array_equal(kept[path], known[path]) for path in kept)

@@ -209,7 +209,7 @@ def test_what_the_networks_do_not_know_is_refused(changes, message):
 def test_the_papers_step_sizes_fall_to_a_hundredth_and_its_weights_decay():
     preset = {**experiment.PRESETS["paper"], "steps": 10, "beta1": 0.0, "beta2": 0.0}
     config = experiment.Config(**{**preset, "weight_decay": 0.0})
-    optimizer = experiment.optimisers(config)["discriminator"]
+    optimizer = experiment.optimizers(config)["discriminator"]
     params, moves = np.ones(1, np.float32), []
     memory = optimizer.init(params)
     for _ in range(11):
@@ -217,7 +217,7 @@ def test_the_papers_step_sizes_fall_to_a_hundredth_and_its_weights_decay():
         moves.append(-move[0] / 2e-4)
     expected = [*[1.0] * 5, *0.01 ** (np.arange(6) / 5)]
     np.testing.assert_allclose(moves, expected, rtol=1e-3)
-    decayed = experiment.optimisers(experiment.Config(**preset))["generator"]
+    decayed = experiment.optimizers(experiment.Config(**preset))["generator"]
     move, _ = decayed.update(np.zeros(1, np.float32), decayed.init(params), params)
     assert move[0] == pytest.approx(-2e-4, rel=1e-3)  # no gradient: Adam scales the decay alone
 

@@ -82,7 +82,7 @@ def test_the_networks_of_the_authors_have_their_layers():
         "Dense_1": {"kernel": (1024, 1), "bias": (1,)},
     }
     for std, outputs in ((1.0, 10 + 2), (None, 10 + 2 * 2)):
-        assert shapes(infogan.Recogniser(Codes(), std=std), jnp.zeros((1, 1024))) == {
+        assert shapes(infogan.Recognizer(Codes(), std=std), jnp.zeros((1, 1024))) == {
             "Dense_0": {"kernel": (1024, 128)},
             "BatchNorm_0": norm[128],
             "Dense_1": {"kernel": (128, outputs), "bias": (outputs,)},
@@ -91,7 +91,7 @@ def test_the_networks_of_the_authors_have_their_layers():
 
 @pytest.mark.parametrize("std", [0.5, None])
 def test_the_deviation_is_the_one_given_or_learned_and_then_never_nothing(std):
-    q = infogan.Recogniser(Codes((3, 2), 2), std=std, hidden=4)
+    q = infogan.Recognizer(Codes((3, 2), 2), std=std, hidden=4)
     features = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32))
     variables = jax.jit(partial(q.init, train=True))(jax.random.key(0), features)
     variables["params"]["Dense_1"]["bias"] = jnp.asarray([0.0] * 7 + [-50.0, 3.0])[

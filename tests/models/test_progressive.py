@@ -164,10 +164,10 @@ def test_the_new_generator_alone_by_hand(stages):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_weights_averages_step_and_randomness_go_on_and_optimisers_if_asked(stages, keep):
+def test_weights_averages_step_and_randomness_go_on_and_optimizers_if_asked(stages, keep):
     _, new, before, _ = stages
     fresh = new.init(jax.random.key(1))
-    after = progressive.grow(before, fresh, keep_optimisers=keep)
+    after = progressive.grow(before, fresh, keep_optimizers=keep)
     assert int(after.step) == int(after.extra["stage_start"]) == 3
     assert jnp.array_equal(jax.random.key_data(after.rng), jax.random.key_data(before.rng))
     for name in ("generator", "discriminator"):
@@ -296,7 +296,7 @@ def test_a_stage_lasts_for_the_images_it_is_to_show():
         ({"batch_sizes": (8, 8)}, "--batch-sizes has 2 entries for 4 resolutions"),
         ({"batch_sizes": (8, 8, 6, 8)}, "a batch of 6 cannot be split into groups of 4"),
         ({"batch_size": 8, "accumulate": 4}, "use a multiple of 16"),
-        ({"decay_from": 0.5, "keep_optimisers": False}, "take --keep-optimisers"),
+        ({"decay_from": 0.5, "keep_optimizers": False}, "take --keep-optimizers"),
     ],
 )
 def test_flags_that_make_no_stages_are_refused(fields, message):

@@ -412,14 +412,14 @@ def test_step_sizes_fall_linearly_or_are_halved():
         (config, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
         (halved, [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]),
     ):
-        optimizer = experiment.optimisers(settings, 8)["generator"]
+        optimizer = experiment.optimizers(settings, 8)["generator"]
         state, moves = optimizer.init(np.ones(1, np.float32)), []
         for _ in expected:
             move, state = optimizer.update(np.ones(1, np.float32), state)
             moves.append(-float(move[0]))
         np.testing.assert_allclose(moves, expected, rtol=1e-3)
     with pytest.raises(ValueError, match="leave --decay-from at 1"):
-        experiment.optimisers(experiment.Config(halve_every=3), 8)
+        experiment.optimizers(experiment.Config(halve_every=3), 8)
 
 
 # --- pages ----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_of_several_models_one_must_be_named_in_the_words_of_the_caller(tmp_path
         command.OfRun(several, member=4).load()
 
 
-def test_the_data_of_a_run_are_those_it_learnt_from(tmp_path):
+def test_the_data_of_a_run_are_those_it_learned_from(tmp_path):
     archive = tmp_path / "images.npz"
     path = toy_runs.train(tmp_path / "run", data=toy_runs.images(archive), steps=8)
     model = jaxgan.load(path)

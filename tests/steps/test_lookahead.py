@@ -95,7 +95,7 @@ def test_an_extragradient_step_looks_one_move_ahead_and_converges():
     assert squared.max() < 1
 
 
-def test_a_round_of_extragradient_counts_as_two_in_the_optimisers():
+def test_a_round_of_extragradient_counts_as_two_in_the_optimizers():
     def falling(count):
         return jnp.where(count < 2, RATE, 0.0)
 
