@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import losses, random, steps
+from jaxgan import losses, optimizers, random, steps
 from jaxgan.data import mixtures
 from jaxgan.state import Mean, Out, create, init_player
 from jaxgan.types import GAN
@@ -23,7 +23,7 @@ RING, LOSS = mixtures.ring(), losses.non_saturating()
 
 def player(key, inputs, outputs):
     layers = [linen.Dense(128), jax.nn.relu, linen.Dense(128), jax.nn.relu, linen.Dense(outputs)]
-    return init_player(key, linen.Sequential(layers), optax.adam(1e-3, 0.5), jnp.ones((1, inputs)))
+    return init_player(key, linen.Sequential(layers), optimizers.adam(1e-3), jnp.ones((1, inputs)))
 
 
 def init(key):

@@ -102,7 +102,6 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
     that contradict each other.
     """
-    from jaxgan.games import bidirectional
     from jaxgan.models import bigan
 
     if config.real_label != 1.0:
@@ -110,14 +109,11 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
             "generator and encoder play the discriminator's game with its labels exchanged, which "
             "must hence be 0 and 1; leave --real-label at 1"
         )
-    options = {
-        **two_player_flags.options(config, axis_name=axis_name),
-        "optimizers": optimizers(config),
-    }
+    options = two_player_flags.options(config, axis_name=axis_name)
+    training = dataclasses.replace(options["training"], optimizers=optimizers(config))
     if config.order == "simultaneous":
-        # Moved from one state, both sides meet the same pairs: they are computed once.
-        shared = config.accumulate == 1
-        options |= {"schedule": bidirectional.simultaneously, "shared_noise": shared}
+        # The game's own order: moved from one state, both sides meet the same pairs, computed once.
+        training = dataclasses.replace(training, schedule=None, shared_noise=None)
     return bigan.build(
         shape=two_player_flags.image_shape(spec),
         architecture=config.architecture,
@@ -128,7 +124,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         kernel=config.kernel,
         features=config.features,
         discriminator_norm=config.discriminator_norm,
-        **options,
+        **{**options, "training": training},
     )
 
 

@@ -84,14 +84,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import cyclegan
 
     return cyclegan.build(
-        optimizers=translation_flags.adams(config),
         cycle=config.cycle,
         identity=config.identity,
         pool=config.pool,
         blocks=config.blocks or None,
         patch_size=config.patch_size,
-        shared_noise=config.accumulate == 1,
-        **translation_flags.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(
+            config, spec, translation_flags.adams(config), axis_name=axis_name
+        ),
     )
 
 

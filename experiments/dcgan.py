@@ -100,7 +100,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None, **opt
 
 
 def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `two_player.build`, and with them what lets both players see the images as
+    """The arguments of `dcgan.build`, and with them what lets both players see the images as
     the flags say.
 
     Raises ValueError where the strength is to adapt to a discriminator whose logits do not tell
@@ -108,27 +108,31 @@ def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
     """
     if config.augment == "none":
         return options
+    import functools
+
     from jaxgan.games import augmentation, input_transforms
 
+    training = options["training"]
     if config.augment == "diff":
-        return {**options, "refine": input_transforms.for_both(augmentation.diff_augment())}
+        shown = input_transforms.for_both(augmentation.diff_augment())
+        return {**options, "training": dataclasses.replace(training, refine=shown)}
     if options["loss"].boundary is None:
         raise ValueError(
             f"--augment ada follows how sure the discriminator is, which under the loss "
             f"{config.loss} its logits do not say; use --augment diff"
         )
-    adapting = augmentation.adapting(
-        options["schedule"],
+    adapting = functools.partial(
+        augmentation.adapting,
         target=config.ada_target,
         images=config.ada_images,
-        axis_name=options["axis_name"],
+        axis_name=training.axis_name,
     )
-    return {
-        **options,
-        "refine": input_transforms.for_both(augmentation.adaptive()),
-        "extra": augmentation.initial(),
-        "schedule": adapting,
-    }
+    adaptive = dataclasses.replace(
+        training.scheduled(adapting),
+        refine=input_transforms.for_both(augmentation.adaptive()),
+        extra=augmentation.initial(),
+    )
+    return {**options, "training": adaptive}
 
 
 if __name__ == "__main__":

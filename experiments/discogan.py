@@ -79,11 +79,11 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """The model between domains of the data's shapes; ValueError where they do not fit."""
     from jaxgan.models import discogan
 
+    optimizers = {
+        "generator": discogan.adam(config.generator_learning_rate),
+        "discriminator": discogan.adam(config.discriminator_learning_rate),
+    }
     return discogan.build(
-        optimizers={
-            "generator": discogan.adam(config.generator_learning_rate),
-            "discriminator": discogan.adam(config.discriminator_learning_rate),
-        },
         weights=discogan.Weights(
             adversarial=config.adversarial,
             features=config.features,
@@ -91,7 +91,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
             late=config.late,
             curriculum=config.curriculum,
         ),
-        **translation_flags.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(config, spec, optimizers, axis_name=axis_name),
     )
 
 

@@ -83,7 +83,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
     options = two_player_flags.options(config, axis_name=axis_name)
     if config.order == "simultaneous":
-        options["schedule"] = infogan.simultaneously
+        at_once = infogan.simultaneously
+        options["training"] = dataclasses.replace(options["training"], schedule=at_once)
     return infogan.build(
         shape=two_player_flags.image_shape(spec),
         codes=mutual_information.Codes(config.categories, config.continuous),
@@ -93,8 +94,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         hidden=config.hidden,
         leak=config.leak,
         std=None if config.learned_std else 1.0,
-        categorical_weight=config.categorical_weight,
-        continuous_weight=config.continuous_weight,
+        weights=mutual_information.Weights(config.categorical_weight, config.continuous_weight),
         **options,
     )
 

@@ -70,7 +70,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     import jax.numpy as jnp
 
     from jaxgan import losses
-    from jaxgan.games import two_player
+    from jaxgan.games import builder, two_player
+    from jaxgan.games.training import Training
     from jaxgan.models import vanilla
 
     from .networks import original as networks
@@ -94,16 +95,18 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=shape,
         loss=losses.non_saturating(),
         latents=networks.latents,
-        optimizers={
-            player: vanilla.sgd_of_2014(rate, saturate=config.saturate)
-            for player, rate in rates.items()
-        },
-        schedule=two_player.simultaneously,
+        training=Training(
+            {
+                player: vanilla.sgd_of_2014(rate, saturate=config.saturate)
+                for player, rate in rates.items()
+            },
+            schedule=builder.simultaneously,
+            axis_name=axis_name,
+        ),
         conditions=lambda batch: (batch["label"],) if classes else (),
         default_conditions=(
             {"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes} if classes else {}
         ),
-        axis_name=axis_name,
     )
 
 

@@ -81,7 +81,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
     from jaxgan import losses, optimizers, random
     from jaxgan.data import mixtures
-    from jaxgan.games import two_player
+    from jaxgan.games import builder, two_player
+    from jaxgan.games.training import Training
     from jaxgan.nn import packing
 
     from .networks import pacgan as networks
@@ -94,7 +95,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     training_set = jnp.asarray(drawn["image"])
 
     def schedule(discriminator: Step, generator: Step) -> Step:
-        return among(training_set, two_player.simultaneously(discriminator, generator))
+        return among(training_set, builder.simultaneously(discriminator, generator))
 
     optimizer = optimizers.adam(config.learning_rate, beta1=0.8)
     judge = networks.Discriminator(config.discriminator_width)
@@ -104,8 +105,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=(2,),
         loss=losses.non_saturating(),
         latents=functools.partial(random.latents, size=config.latent_size),
-        optimizers={"generator": optimizer, "discriminator": optimizer},
-        schedule=schedule,
+        training=Training({"generator": optimizer, "discriminator": optimizer}, schedule=schedule),
     )
 
 

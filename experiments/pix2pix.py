@@ -89,14 +89,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import pix2pix
 
     return pix2pix.build(
-        optimizers=translation_flags.adams(config),
         l1=config.l1,
         adversarial=config.adversarial,
         patch_size=config.patch_size,
         norm=config.norm,
         dropout=config.dropout,
-        shared_noise=config.accumulate == 1,
-        **translation_flags.options(config, spec, axis_name=axis_name),
+        **translation_flags.options(
+            config, spec, translation_flags.adams(config), axis_name=axis_name
+        ),
     )
 
 

@@ -91,20 +91,23 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     labeled.
     """
     from jaxgan import optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import semisupervised
 
     rate = optimizers.linear_from(config.learning_rate, config.decay_from, steps=config.steps)
     return semisupervised.build(
         shape=two_player_flags.image_shape(spec),
         classes=len(spec.classes),
-        optimizers={name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
+        training=Training(
+            {name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
+            accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+            ema_half_life=config.ema_half_life or None,
+            axis_name=axis_name,
+        ),
         latent_size=config.latent_size,
         hidden=config.hidden,
         generator_hidden=config.generator_hidden,
         unlabeled=config.unlabeled_weight,
-        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-        ema_half_life=config.ema_half_life or None,
-        axis_name=axis_name,
     )
 
 

@@ -55,6 +55,7 @@ from .flags import two_player_flags
 if TYPE_CHECKING:
     from jaxgan import data
     from jaxgan.games.stages import Stage
+    from jaxgan.games.training import Training
     from jaxgan.types import GAN
 
 WAVELETS = "wavelets"
@@ -184,8 +185,6 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
 
 def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
     """The generator that learns by pixels."""
-    import optax
-
     from jaxgan import optimizers
     from jaxgan.models import srgan
 
@@ -195,10 +194,9 @@ def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     return model(
         config,
         spec,
-        axis_name=axis_name,
+        training(config, {"generator": optimizers.adam(rate, config.beta1)}, axis_name),
         pretraining=None,
         distance=srgan.absolute if config.pixel_loss == "absolute" else srgan.squared,
-        optimizers={"generator": optax.adam(rate, b1=config.beta1)},
     )
 
 
@@ -208,28 +206,41 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """
     import optax
 
+    from jaxgan import optimizers
+
     def adam(rate: float) -> Any:
         if config.drop_at == 1.0:
-            return optax.adam(rate, b1=config.beta1)
+            return optimizers.adam(rate, config.beta1)
         until = round(config.drop_at * max(0, config.steps - config.pretraining))
-        return optax.adam(optax.piecewise_constant_schedule(rate, {until: 0.1}), b1=config.beta1)
+        return optimizers.adam(optax.piecewise_constant_schedule(rate, {until: 0.1}), config.beta1)
 
+    adams = {
+        "generator": adam(config.generator_learning_rate),
+        "discriminator": adam(config.discriminator_learning_rate),
+    }
     return model(
         config,
         spec,
-        axis_name=axis_name,
+        training(config, adams, axis_name),
         features=features_of(config),
         pixels=config.pixels,
         adversarial=config.adversarial,
-        optimizers={
-            "generator": adam(config.generator_learning_rate),
-            "discriminator": adam(config.discriminator_learning_rate),
-        },
-        shared_noise=config.accumulate == 1,
     )
 
 
-def model(config: Config, spec: DataSpec, *, axis_name: str | None, **options: Any) -> GAN:
+def training(config: Config, optimizers: dict[str, Any], axis_name: str | None) -> Training:
+    """How both parts are trained, by optimizers of their own."""
+    from jaxgan.games.training import Training
+
+    return Training(
+        optimizers,
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
+
+
+def model(config: Config, spec: DataSpec, training: Training, **options: Any) -> GAN:
     """The model of these options of `srgan.build`, on pieces of single images."""
     from jaxgan.models import srgan
     from jaxgan.nn import resampling
@@ -237,19 +248,16 @@ def model(config: Config, spec: DataSpec, *, axis_name: str | None, **options: A
     height, width, channels = piece(config, spec)
     pairs = srgan.build(
         shape=(height, width, channels),
+        training=training,
         factor=config.factor,
-        architecture=config.architecture,
-        blocks=config.blocks,
-        width=config.width,
-        discriminator_width=config.discriminator_width,
+        networks=srgan.Networks(
+            config.architecture, config.blocks, config.width, config.discriminator_width
+        ),
         correct=resampling.consistent if config.consistent else None,
-        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-        ema_half_life=config.ema_half_life or None,
-        axis_name=axis_name,
         **options,
     )
     size = height, width
-    return srgan.of_images(pairs, factor=config.factor, size=size, axis_name=axis_name)
+    return srgan.of_images(pairs, factor=config.factor, size=size, axis_name=training.axis_name)
 
 
 def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:

@@ -77,6 +77,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
     from jaxgan import losses, random, steps
     from jaxgan.games import two_player
+    from jaxgan.games.training import Training
     from jaxgan.nn import packing
 
     from .networks import stacked as networks
@@ -102,12 +103,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         shape=(networks.SIDE, networks.SIDE, CHANNELS),
         loss=loss,
         latents=latents,
-        optimizers={
-            "generator": adam(config.generator_learning_rate),
-            "discriminator": adam(config.discriminator_learning_rate),
-        },
-        schedule=lambda judge, generate: on_stacks(steps.alternate(judge, generate)),
-        refine=refine,
+        training=Training(
+            {
+                "generator": adam(config.generator_learning_rate),
+                "discriminator": adam(config.discriminator_learning_rate),
+            },
+            schedule=lambda judge, generate: on_stacks(steps.alternate(judge, generate)),
+            refine=refine,
+        ),
     )
 
 
@@ -139,9 +142,9 @@ def adam(learning_rate: float):
     """Adam as in the authors' code, smooth where a gradient is zero: an unrolled generator meets
     its derivative.
     """
-    import optax
+    from jaxgan import optimizers
 
-    return optax.adam(learning_rate, b1=0.5, b2=0.99, eps_root=1e-16)
+    return optimizers.adam(learning_rate, beta2=0.99, eps_root=1e-16)
 
 
 def on_stacks(inner: Step) -> Step:

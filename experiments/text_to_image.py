@@ -191,15 +191,18 @@ def matched(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> 
 
     from jaxgan import optimizers
     from jaxgan.games import image_text_embedding
+    from jaxgan.games.training import Training
 
     rate = optimizers.linear_from(config.matching_learning_rate, 0.5, steps=max(1, config.matching))
     return image_text_embedding.build(
         reader(config),
         image_text_embedding.ImageEncoder(config.text_size, config.seer_width, axis_name),
         shape=two_player_flags.image_shape(spec),
-        optimizer=optax.adam(rate),
-        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-        axis_name=axis_name,
+        training=Training(
+            dict.fromkeys(image_text_embedding.PLAYERS, optax.adam(rate)),
+            accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+            axis_name=axis_name,
+        ),
     )
 
 
@@ -208,28 +211,32 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     or on flags that contradict each other.
     """
     from jaxgan import losses
+    from jaxgan.games.training import Training
     from jaxgan.models import text_to_image
 
+    training = Training(
+        optimizers(config, config.steps - matching_steps(config, spec)),
+        shared_noise=config.shared_noise and config.accumulate == 1,
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
+    networks = text_to_image.Networks(
+        config.width, config.discriminator_width, config.kernel, config.compressed
+    )
     embedded = spec.inputs.get("text")
     return text_to_image.build(
         shape=two_player_flags.image_shape(spec),
         text_size=config.text_size if embedded is None else embedded[0],
         encoder=reader(config) if embedded is None else None,
-        optimizers=optimizers(config, config.steps - matching_steps(config, spec)),
+        training=training,
         latent_size=config.latent_size,
         prior=config.prior,
-        width=config.width,
-        discriminator_width=config.discriminator_width,
-        kernel=config.kernel,
-        compressed=config.compressed,
+        networks=networks,
         mismatched=config.mismatched,
         between=0.5 if config.interpolated else None,
         variety=config.variety,
         loss=losses.by_name(config.loss),
-        shared_noise=config.shared_noise and config.accumulate == 1,
-        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-        ema_half_life=config.ema_half_life or None,
-        axis_name=axis_name,
     )
 
 

@@ -110,10 +110,27 @@ def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSche
 
 
 def adam(
-    learning_rate: optax.ScalarOrSchedule = 2e-4, beta1: float = 0.5, beta2: float = 0.999
+    learning_rate: optax.ScalarOrSchedule = 2e-4,
+    beta1: float = 0.5,
+    beta2: float = 0.999,
+    *,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
 ) -> optax.GradientTransformation:
-    """Adam as GANs use it: momentum 0.5 (Radford et al. 2016)."""
-    return optax.adam(learning_rate, b1=beta1, b2=beta2)
+    """Adam as GANs use it: momentum 0.5 (Radford et al. 2016).
+
+    Args:
+        learning_rate: A number, or a schedule over the optimizer's own updates.
+        beta1: Decay of the mean gradient.
+        beta2: Decay of the mean squared gradient.
+        eps: Added to the root of the mean square.
+        eps_root: Added to the mean square under the root, which makes the update smooth where a
+            gradient is zero. A derivative of the update (unrolling) needs it.
+
+    Returns:
+        The gradient transformation.
+    """
+    return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=eps, eps_root=eps_root)
 
 
 def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTransformation:

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from building import built
 
 from jaxgan import losses, penalties, steps
 from jaxgan.games import (
     augmentation,
     bidirectional,
+    builder,
     domain_translation,
     input_transforms,
-    two_player,
 )
 from jaxgan.models import (
     bigan,
@@ -43,7 +44,7 @@ class Case(NamedTuple):
     """A model small enough for every law.
 
     build:   `build(axis_name=..., **changes) -> GAN`; `changes` override arguments of the model's
-             own build.
+             own build and fields of its training.
     shape:   of an example.
     classes: of the labels in its batches; 0 for none.
     images:  the batch's images by name, with their shapes; without any, it is 'image' of `shape`.
@@ -94,6 +95,7 @@ _NORM = {"L4": "batch statistics are those of a slice, not of the batch"}
 
 _common = {"loss": losses.non_saturating(), "optimizers": descent()}
 _perceptrons = partial(
+    built,
     vanilla.build,
     shape=(2,),
     latent_size=3,
@@ -102,7 +104,7 @@ _perceptrons = partial(
     **_common,
 )
 _convolutional = partial(
-    dcgan.build, shape=(16, 16, 1), latent_size=3, width=2, ema_half_life=100.0, **_common
+    built, dcgan.build, shape=(16, 16, 1), latent_size=3, width=2, ema_half_life=100.0, **_common
 )
 
 
@@ -119,9 +121,10 @@ def _adaptive(build: Callable[..., GAN], axis_name: str | None = None, **changes
 
 
 _conditional = partial(
-    conditional.build, shape=(16, 16, 1), classes=3, latent_size=3, width=2, **_common
+    built, conditional.build, shape=(16, 16, 1), classes=3, latent_size=3, width=2, **_common
 )
 _growing = partial(
+    built,
     progressive.build,
     shape=(16, 16, 1),
     level=1,
@@ -137,6 +140,7 @@ _growing = partial(
 )
 
 _few_labels = partial(
+    built,
     semisupervised.build,
     shape=(4, 4, 1),
     classes=3,
@@ -147,6 +151,7 @@ _few_labels = partial(
     optimizers=descent(),
 )
 _coded = partial(
+    built,
     infogan.build,
     shape=(16, 16, 1),
     codes=infogan.Codes((3,), 1),
@@ -156,9 +161,10 @@ _coded = partial(
     ema_half_life=100.0,
     **_common,
 )
-_inferred = partial(bigan.build, latent_size=3, features=4, **_common)
+_inferred = partial(built, bigan.build, latent_size=3, features=4, **_common)
 
 _pairs = partial(
+    built,
     pix2pix.build,
     shape_a=(8, 8, 2),
     shape_b=(8, 8, 1),
@@ -168,6 +174,7 @@ _pairs = partial(
     **_common,
 )
 _two_ways = partial(
+    built,
     cyclegan.build,
     shape_a=(8, 8, 1),
     shape_b=(8, 8, 1),
@@ -178,6 +185,7 @@ _two_ways = partial(
     optimizers={name: optax.sgd(1e-3) for name in ("generator", "discriminator")},
 )
 _discoveries = partial(
+    built,
     discogan.build,
     shape_a=(16, 16, 1),
     shape_b=(16, 16, 1),
@@ -186,7 +194,12 @@ _discoveries = partial(
     **_common,
 )
 _pairs_of_pieces = partial(
-    srgan.build, shape=(16, 16, 1), factor=2, blocks=1, width=2, discriminator_width=2, **_common
+    built,
+    srgan.build,
+    shape=(16, 16, 1),
+    factor=2,
+    networks=srgan.Networks(blocks=1, width=2, discriminator_width=2),
+    **_common,
 )
 
 
@@ -201,11 +214,9 @@ def _drawn_from_captions(axis_name: str | None = None, **changes: Any) -> GAN:
         "text_size": 4,
         "encoder": text_encoder.CharacterEncoder(21, 4, 2, 3),
         "latent_size": 3,
-        "width": 2,
-        "discriminator_width": 2,
-        "compressed": 4,
+        "networks": text_to_image.Networks(width=2, discriminator_width=2, compressed=4),
     }
-    gan = text_to_image.build(**{**_common, **options, "axis_name": axis_name, **changes})
+    gan = built(text_to_image.build, **{**_common, **options, "axis_name": axis_name, **changes})
 
     def step(state: Any, batch: Any) -> Any:
         roles = ("caption", "mismatched")
@@ -231,7 +242,7 @@ CASES = [
         (2,),
         rows=3 * BATCH,
     ),
-    Case("vanilla-simultaneous", partial(_perceptrons, schedule=two_player.simultaneously), (2,)),
+    Case("vanilla-simultaneous", partial(_perceptrons, schedule=builder.simultaneously), (2,)),
     Case(
         "vanilla-relativistic",
         lambda axis_name=None, **changes: _perceptrons(

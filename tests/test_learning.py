@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import data, losses, penalties, random, steps
 from jaxgan.games import two_player
@@ -45,7 +46,8 @@ def adam(generator, discriminator):
 
 def test_a_generator_travels_to_the_data_and_keeps_its_width():
     # Seeds 0 to 3: means 3.997 to 4.012, standard deviations 0.487 to 0.506.
-    gan = vanilla.build(
+    gan = built(
+        vanilla.build,
         shape=(1,),
         latent_size=2,
         generator=vanilla.Generator((1,), (32,)),
@@ -68,7 +70,8 @@ def test_a_relativistic_game_with_both_penalties_captures_all_modes_of_the_ring(
             discriminator, fake, gamma=0.1
         )
 
-    gan = vanilla.build(
+    gan = built(
+        vanilla.build,
         shape=(2,),
         latent_size=4,
         prior="normal",
@@ -112,7 +115,8 @@ def test_a_discriminator_learns_the_log_ratio_of_the_densities_and_the_value_the
     shift,
 ):
     count = 1000
-    gan = two_player.build(
+    gan = built(
+        two_player.build,
         Shift(shift),
         vanilla.Discriminator((32,), dropout=0.0),
         shape=(1,),

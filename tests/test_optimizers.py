@@ -95,3 +95,20 @@ def test_an_average_that_cannot_be_taken_is_refused():
     transformation = optimizers.historical_averaging(1.0)
     with pytest.raises(ValueError, match="call update with them"):
         transformation.update(jnp.ones(2), transformation.init(jnp.ones(2)))
+
+
+def test_adams_first_update_adds_its_epsilons_next_to_the_root_and_under_it():
+    # The first bias-corrected moments are the gradient and its square.
+    for gradient in (1e-4, 2.0):
+        at_first = path_of(
+            optimizers.adam(RATE, eps=1e-3, eps_root=1e-8), lambda p, g=gradient: g + 0 * p, 0.0, 1
+        )
+        expected = -RATE * gradient / (np.sqrt(gradient**2 + 1e-8) + 1e-3)
+        np.testing.assert_allclose(at_first, [expected], rtol=1e-10)
+
+
+def test_adams_momentum_is_a_half():
+    gradients = iter([1.0, -1.0])
+    path = path_of(optimizers.adam(RATE, eps=0.0), lambda p: next(gradients) + 0 * p, 0.0, 2)
+    # Means 1/2 and then (1/2) 1/2 - 1/2, over their weights 1/2 and 3/4; the squares are 1.
+    np.testing.assert_allclose(np.diff(path), [RATE / 3], rtol=1e-10)

@@ -9,6 +9,7 @@ from functools import partial
 import flax.linen as linen
 import jax.numpy as jnp
 import optax
+from building import built
 
 from jaxgan import losses, random, steps
 from jaxgan.games import two_player
@@ -41,7 +42,8 @@ class Discriminator(linen.Module):
 def build(*, shape, width, n_critic=1, break_at=None, axis_name=None) -> GAN:
     if width < 1:
         raise ValueError(f"the width is {width}; expected 1 or more")
-    gan = two_player.build(
+    gan = built(
+        two_player.build,
         Generator(shape, width, axis_name),
         Discriminator(width),
         shape=shape,

@@ -31,7 +31,7 @@ def build(config, spec, *, axis_name=None):
     from jaxgan.state import Mean
     from jaxgan.types import GAN
 
-    translation_flags.options(config, spec, axis_name=axis_name)
+    translation_flags.options(config, spec, {}, axis_name=axis_name)
 
     def init(key):
         return state.create(key, {})

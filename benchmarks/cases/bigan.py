@@ -32,6 +32,7 @@ class Setting:
 
 def gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import bigan
 
     return bigan.build(
@@ -41,7 +42,7 @@ def gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         features=setting.features,
         loss=losses.non_saturating(),
-        optimizers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
+        training=Training({side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()}),
     )
 
 

@@ -42,6 +42,7 @@ class Setting:
 
 def gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers, penalties, steps
+    from jaxgan.games.training import Training
     from jaxgan.models import dcgan
 
     of_penalty = {
@@ -58,9 +59,11 @@ def gan(setting: Setting) -> GAN:
         discriminator_norm=setting.norm,
         loss=losses.wasserstein() if wasserstein else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
-        optimizers={player: optimizers.adam() for player in ("generator", "discriminator")},
-        schedule=functools.partial(steps.alternate, n_critic=setting.n_critic),
-        shared_noise=True,
+        training=Training(
+            {player: optimizers.adam() for player in ("generator", "discriminator")},
+            schedule=functools.partial(steps.alternate, n_critic=setting.n_critic),
+            shared_noise=True,
+        ),
     )
 
 
@@ -102,6 +105,7 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 def sngan_gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import dcgan
 
     gan = dcgan.build(
@@ -111,8 +115,10 @@ def sngan_gan(setting: Setting) -> GAN:
         kernel=setting.kernel,
         discriminator_norm="spectral",
         loss=losses.hinge(),
-        optimizers={player: optimizers.adam() for player in ("generator", "discriminator")},
-        shared_noise=True,
+        training=Training(
+            {player: optimizers.adam() for player in ("generator", "discriminator")},
+            shared_noise=True,
+        ),
     )
     return gan._replace(init=functools.partial(_from_equal_entries, gan))
 

@@ -31,6 +31,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    from jaxgan.games.training import Training
     from jaxgan.models import discogan
 
     weights = discogan.Weights(
@@ -40,7 +41,7 @@ def gan(setting: Setting) -> GAN:
         discogan.build(
             shape_a=setting.shape,
             shape_b=setting.shape,
-            optimizers={side: discogan.adam() for side in ("generator", "discriminator")},
+            training=Training({side: discogan.adam() for side in ("generator", "discriminator")}),
             weights=weights,
             width=setting.width,
             discriminator_width=setting.width,

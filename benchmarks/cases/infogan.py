@@ -37,6 +37,7 @@ class Setting:
 def gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers
     from jaxgan.games import mutual_information
+    from jaxgan.games.training import Training
     from jaxgan.models import infogan
 
     return infogan.build(
@@ -46,8 +47,10 @@ def gan(setting: Setting) -> GAN:
         width=setting.width,
         hidden=setting.hidden,
         loss=losses.non_saturating(),
-        optimizers={side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
-        shared_noise=True,
+        training=Training(
+            {side: optimizers.adam(rate) for side, rate in LEARNING_RATES.items()},
+            shared_noise=True,
+        ),
     )
 
 

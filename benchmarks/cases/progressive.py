@@ -40,6 +40,7 @@ class Setting:
 
 def gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers, penalties
+    from jaxgan.games.training import Training
     from jaxgan.models import progressive
 
     of_penalty = {
@@ -59,11 +60,13 @@ def gan(setting: Setting) -> GAN:
         group=setting.group,
         loss=wasserstein if setting.penalty == "wgan-gp" else losses.non_saturating(),
         penalty=of_penalty[setting.penalty],
-        optimizers={
-            player: optimizers.adam(LEARNING_RATE, *BETAS)
-            for player in ("generator", "discriminator")
-        },
-        shared_noise=True,
+        training=Training(
+            {
+                player: optimizers.adam(LEARNING_RATE, *BETAS)
+                for player in ("generator", "discriminator")
+            },
+            shared_noise=True,
+        ),
     )
 
 

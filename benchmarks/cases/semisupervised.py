@@ -37,14 +37,15 @@ class Setting:
 
 def gan(setting: Setting) -> GAN:
     from jaxgan import optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import semisupervised
 
     return semisupervised.build(
         shape=(*setting.size, 1),
         classes=setting.classes,
-        optimizers={
-            player: optimizers.adam(LEARNING_RATE) for player in ("generator", "discriminator")
-        },
+        training=Training(
+            {player: optimizers.adam(LEARNING_RATE) for player in ("generator", "discriminator")}
+        ),
         latent_size=setting.latent_size,
         hidden=setting.hidden,
         generator_hidden=setting.generator_hidden,

@@ -33,20 +33,17 @@ class Setting:
     """Earlier fakes."""
 
 
-def _optimizers() -> dict[str, Any]:
+def _options(setting: Setting) -> dict[str, Any]:
     from jaxgan import optimizers
+    from jaxgan.games.training import Training
 
-    return {side: optimizers.adam() for side in ("generator", "discriminator")}
-
-
-def _networks(setting: Setting) -> dict[str, Any]:
     return {
         "shape_a": setting.shape,
         "shape_b": setting.shape,
         "width": setting.width,
         "discriminator_width": setting.width,
         "patch_size": setting.patch,
-        "optimizers": _optimizers(),
+        "training": Training({side: optimizers.adam() for side in ("generator", "discriminator")}),
     }
 
 
@@ -60,7 +57,7 @@ def pairs(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 def pix2pix_gan(setting: Setting) -> GAN:
     from jaxgan.models import pix2pix
 
-    return pix2pix.build(l1=L1, **_networks(setting))
+    return pix2pix.build(l1=L1, **_options(setting))
 
 
 def pix2pix_twin(setting: Setting) -> Twin:
@@ -88,7 +85,7 @@ def cyclegan_gan(setting: Setting) -> GAN:
         identity=IDENTITY,
         pool=setting.pool,
         blocks=setting.blocks,
-        **_networks(setting),
+        **_options(setting),
     )
 
 
@@ -116,17 +113,16 @@ FACTOR = 4
 
 
 def srresnet_gan(setting: Setting) -> GAN:
-    import optax
-
+    from jaxgan import optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import srgan
 
     return srgan.build(
         shape=setting.shape,
         factor=FACTOR,
-        blocks=setting.blocks,
-        width=setting.width,
+        training=Training({"generator": optimizers.adam(1e-4, beta1=0.9)}),
+        networks=srgan.Networks(blocks=setting.blocks, width=setting.width),
         pretraining=None,
-        optimizers={"generator": optax.adam(1e-4)},
     )
 
 

@@ -30,6 +30,7 @@ class Setting:
 
 def gan(setting: Setting) -> GAN:
     from jaxgan import losses, optimizers
+    from jaxgan.games.training import Training
     from jaxgan.models import vanilla
 
     return vanilla.build(
@@ -38,11 +39,13 @@ def gan(setting: Setting) -> GAN:
         generator=vanilla.Generator(setting.shape, setting.generator),
         discriminator=vanilla.Discriminator(setting.discriminator, dropout=setting.dropout),
         loss=losses.non_saturating(),
-        optimizers={
-            player: optimizers.adam(setting.learning_rate)
-            for player in ("generator", "discriminator")
-        },
-        shared_noise=True,
+        training=Training(
+            {
+                player: optimizers.adam(setting.learning_rate)
+                for player in ("generator", "discriminator")
+            },
+            shared_noise=True,
+        ),
     )
 
 

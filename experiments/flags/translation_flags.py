@@ -58,10 +58,18 @@ class PatchConfig(TranslationConfig):
         return self.decay_from != 1.0
 
 
-def options(config: TranslationConfig, spec: DataSpec, *, axis_name: str | None) -> dict[str, Any]:
+def options(
+    config: TranslationConfig,
+    spec: DataSpec,
+    optimizers: dict[str, Any],
+    *,
+    axis_name: str | None,
+) -> dict[str, Any]:
     """The arguments that the models' own `build`s share; ValueError where the data are not images
     of two domains.
     """
+    from jaxgan.games.training import Training
+
     if "a" not in spec.inputs or {len(spec.shape), len(spec.inputs["a"])} != {3}:
         raise ValueError("the data are not images of two domains a and b, which this model needs")
     return {
@@ -69,9 +77,12 @@ def options(config: TranslationConfig, spec: DataSpec, *, axis_name: str | None)
         "shape_b": spec.shape,
         "width": config.width,
         "discriminator_width": config.discriminator_width,
-        "ema_half_life": config.ema_half_life or None,
-        "accumulate": two_player_flags.slices(config.accumulate, config.batch_size),
-        "axis_name": axis_name,
+        "training": Training(
+            optimizers,
+            accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+            ema_half_life=config.ema_half_life or None,
+            axis_name=axis_name,
+        ),
     }
 
 

@@ -122,7 +122,8 @@ def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]
     import functools
 
     from jaxgan import losses, steps
-    from jaxgan.games import two_player
+    from jaxgan.games import builder
+    from jaxgan.games.training import Training
 
     chosen: dict[str, Any] = {} if config.real_label == 1.0 else {"real_label": config.real_label}
     if config.loss == "relativistic_average":
@@ -138,16 +139,15 @@ def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]
         loss = losses.by_name(config.loss, **chosen)
     except TypeError as error:
         raise ValueError(f"the loss {config.loss} takes no --real-label; leave it at 1") from error
-    return {
-        "loss": loss,
-        "optimizers": optimizers(config),
-        "schedule": two_player.simultaneously if config.order == "simultaneous" else alternating,
-        "shared_noise": config.shared_noise and config.accumulate == 1,
-        "relabel": flips if config.label_flips else None,
-        "ema_half_life": config.ema_half_life or None,
-        "accumulate": slices(config.accumulate, config.batch_size),
-        "axis_name": axis_name,
-    }
+    training = Training(
+        optimizers(config),
+        schedule=builder.simultaneously if config.order == "simultaneous" else alternating,
+        shared_noise=config.shared_noise and config.accumulate == 1,
+        accumulate=slices(config.accumulate, config.batch_size),
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
+    return {"loss": loss, "relabel": flips if config.label_flips else None, "training": training}
 
 
 def slices(accumulate: int, batch_size: int) -> int:

@@ -6,10 +6,9 @@ import flax.linen as linen
 import jax
 
 from jaxgan import nn
+from jaxgan.nn import layers
 from jaxgan.random import Keys
 from jaxgan.types import Array
-
-weights = linen.initializers.normal(0.02)
 
 
 class Generator(linen.Module):
@@ -23,10 +22,10 @@ class Generator(linen.Module):
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = latents
         for _ in range(4):
-            x = linen.Dense(self.width, use_bias=False, kernel_init=weights)(x)
+            x = linen.Dense(self.width, use_bias=False, kernel_init=layers.normal_weights)(x)
             x = linen.BatchNorm(use_running_average=not train, momentum=0.95)(x)
             x = jax.nn.relu(x)
-        return linen.Dense(2, kernel_init=weights)(x)
+        return linen.Dense(2, kernel_init=layers.normal_weights)(x)
 
 
 class Discriminator(linen.Module):
@@ -39,5 +38,5 @@ class Discriminator(linen.Module):
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = images
         for _ in range(3):
-            x = nn.Maxout(self.width, self.pieces, kernel_init=weights)(x)
-        return linen.Dense(1, kernel_init=weights)(x)[:, 0]
+            x = nn.Maxout(self.width, self.pieces, kernel_init=layers.normal_weights)(x)
+        return linen.Dense(1, kernel_init=layers.normal_weights)(x)[:, 0]

@@ -18,6 +18,7 @@ import optax
 
 from jaxgan import losses, optimizers, penalties, random, steps
 from jaxgan.games import builder, input_transforms, objectives, regularizers, two_player
+from jaxgan.games.training import Refinement, Schedule, Training, unrefined
 from jaxgan.nn import layers, minibatch, packing, virtual_batch_norm
 from jaxgan.random import Keys
 from jaxgan.steps import shared_forward
@@ -80,8 +81,8 @@ class Recipe(NamedTuple):
         "generator": optimizers.adam(1e-3),
         "discriminator": optimizers.adam(1e-4),
     }
-    refine: builder.Refinement = builder.unrefined
-    schedule: builder.Schedule = two_player.simultaneously
+    refine: Refinement = unrefined
+    schedule: Schedule = builder.simultaneously
     rows: int = 1
 
 
@@ -90,19 +91,18 @@ def latents(size: int) -> objectives.Draw:
     return partial(random.latents, size=size)
 
 
-def build(recipe: Recipe, latents: objectives.Draw, **game: Any) -> GAN:
-    """The game of the recipe; `game` is passed on to `two_player.build`."""
+def build(recipe: Recipe, latents: objectives.Draw, **training: Any) -> GAN:
+    """The game of the recipe; `training` are further fields of `Training`."""
     return two_player.build(
         recipe.generator,
         recipe.discriminator,
         shape=(2,),
         loss=recipe.loss,
         latents=latents,
-        optimizers=recipe.optimizers,
-        schedule=recipe.schedule,
+        training=Training(
+            recipe.optimizers, schedule=recipe.schedule, refine=recipe.refine, **training
+        ),
         penalty=recipe.penalty,
-        refine=recipe.refine,
-        **game,
     )
 
 
@@ -203,7 +203,7 @@ def _unrolling(count: int, *, axis_name: str | None) -> Recipe:
         return judge, ahead
 
     # The authors' 1e-8, under the root: beside it, the root's slope is infinite at a gradient of 0.
-    smooth = optax.adam(1e-4, b1=0.5, eps_root=1e-16)
+    smooth = optimizers.adam(1e-4, eps_root=1e-16)
     return Recipe(refine=refine, optimizers={**Recipe().optimizers, "discriminator": smooth})
 
 

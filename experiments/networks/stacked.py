@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import nn
-from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.types import Array
@@ -31,14 +30,16 @@ class Generator(linen.Module):
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         first, *rest = self.widths
-        x = linen.Dense(BASE * BASE * first, use_bias=False, kernel_init=dcgan.weights)(latents)
+        x = linen.Dense(BASE * BASE * first, use_bias=False, kernel_init=layers.normal_weights)(
+            latents
+        )
         x = jax.nn.relu(normalization.batch_norm(train, None)(x.reshape(-1, BASE, BASE, first)))
         for width, padding in zip(rest, _PADDINGS, strict=True):
             x = nn.ConvTranspose(
-                width, (3, 3), 2, padding, use_bias=False, kernel_init=dcgan.weights
+                width, (3, 3), 2, padding, use_bias=False, kernel_init=layers.normal_weights
             )(x)
             x = jax.nn.relu(normalization.batch_norm(train, None)(x))
-        return jnp.tanh(nn.Conv(self.channels, (3, 3), kernel_init=dcgan.weights)(x))
+        return jnp.tanh(nn.Conv(self.channels, (3, 3), kernel_init=layers.normal_weights)(x))
 
 
 class Discriminator(linen.Module):
@@ -52,6 +53,6 @@ class Discriminator(linen.Module):
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
         x = images
         for width in self.widths:
-            x = nn.Conv(width, (3, 3), 2, use_bias=False, kernel_init=dcgan.weights)(x)
+            x = nn.Conv(width, (3, 3), 2, use_bias=False, kernel_init=layers.normal_weights)(x)
             x = layers.leaky_relu(normalization.batch_norm(train, None)(x), 0.3)
-        return linen.Dense(1, kernel_init=dcgan.weights)(x.reshape(x.shape[0], -1))[:, 0]
+        return linen.Dense(1, kernel_init=layers.normal_weights)(x.reshape(x.shape[0], -1))[:, 0]

@@ -7,21 +7,22 @@ their latents, (G(z), z). Where it can tell neither kind from the other, E inver
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax.numpy as jnp
-import optax
 
-from jaxgan import random, steps
+from jaxgan import random
 from jaxgan.games import builder, objectives
-from jaxgan.games.builder import Network, Refinement, Schedule, Side, unrefined
+from jaxgan.games.builder import Network, Side
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.steps.shared_forward import Forward
-from jaxgan.types import GAN, Array, Batch, Objective, Step
+from jaxgan.types import GAN, Array, Batch, Objective
 
 PLAYERS = ("generator", "encoder")
 """Who moves together, against the discriminator."""
@@ -117,11 +118,10 @@ def inverse_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
 # --- the game -------------------------------------------------------------------------------------
 
 
-def simultaneously(discriminator: Step, players: Step, **options: Any) -> Step:
-    """The authors' order, of BiGAN and of ALI: all three networks move from the same state, on the
-    same draw.
-    """
-    return steps.simultaneous({"discriminator": discriminator, PLAYERS: players}, **options)
+simultaneously = functools.partial(builder.simultaneously, generators=PLAYERS)
+"""The authors' order, of BiGAN and of ALI: all three networks move from the same state, on the same
+draw.
+"""
 
 
 def build(
@@ -131,45 +131,35 @@ def build(
     latent_size: int,
     latents: objectives.Draw,
     loss: AdversarialLoss,
-    optimizers: Mapping[str, optax.GradientTransformation],
-    schedule: Schedule = simultaneously,
-    shared_noise: bool = True,
+    training: Training,
     relabel: Relabel | None = None,
-    refine: Refinement = unrefined,
-    extra: Mapping[str, Any] | None = None,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The game on images of `shape` ([H, W, C], or [D] for points).
 
-    networks:      'generator', latents to images; 'encoder', images to an `Encoding`;
-                   'discriminator', images and latents to logits [B].
-    optimizers:    by side, 'generator' (which moves the encoder, too) and 'discriminator'.
-    schedule:      of two steps, the discriminator's and that of `PLAYERS`.
-    shared_noise:  a round computes G(z) and E(x) once for both sides; turn it off to accumulate
-                   gradients.
-    refine, extra: as in `two_player.build`; the second objective is that of `PLAYERS`. Through a
-                   view, the discriminator sees the image of a pair; the encoder sees it as it is.
+    networks: 'generator', latents to images; 'encoder', images to an `Encoding`; 'discriminator',
+              images and latents to logits [B].
+    training: the side 'generator' is that of `PLAYERS`, both of which are averaged; by default a
+              round is `simultaneously`, with shared noise: G(z) and E(x) are computed once for both
+              sides. Through a view, the discriminator sees the image of a pair; the encoder sees it
+              as it is.
+    relabel:  as in `two_player.build`.
 
     `sample(state, keys)` gives images of fresh latents and `sample(state, keys, image=images)`
     gives G(E(x)) of the images, both in inference mode; what the encoder draws, it draws by the
     keys.
     """
+    training = training.otherwise(schedule=simultaneously, shared_noise=True)
     draw = passes(latents)
     judging = discriminator_objective(loss, draw, relabel=relabel)
     body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", PLAYERS, inverse_objective(loss, draw)),
-        schedule=schedule,
-        refine=refine,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
 
     def player(name: str, side: str, *inputs: Any) -> Network:
-        return Network(networks[name], optimizers[side], inputs)
+        return Network(networks[name], training.optimizers[side], inputs)
 
     players = {
         "generator": player("generator", "generator", (latent_size,)),
@@ -180,11 +170,9 @@ def build(
         players,
         body,
         _sampler(latents),
+        training,
         conditions=("image",),
         averaged=PLAYERS,
-        extra=extra,
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )
 
 

@@ -16,24 +16,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import random, state, steps
+from jaxgan.games.training import Training
+from jaxgan.steps.common import Names
 from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Objective, Step, TrainStep
-
-Schedule = Callable[..., Step]
-"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
-n_critic=5)`.
-"""
-
-Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
-"""What becomes of the discriminators' and the generators' objective before they are lifted to
-steps: seen through a view (`input_transforms.for_both`), with a term more (`regularizers.plus`),
-unrolled, ...
-"""
-
-
-def unrefined(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
-    """Both objectives as they are."""
-    return discriminator, generator
 
 
 class Network(NamedTuple):
@@ -53,19 +39,13 @@ class Side(NamedTuple):
 
 
 def round_of_play(
-    discriminators: Side,
-    generators: Side,
-    *,
-    schedule: Schedule,
-    refine: Refinement = unrefined,
-    shared_noise: Forward | None = None,
-    accumulate: int = 1,
-    axis_name: str | None = None,
+    discriminators: Side, generators: Side, training: Training, *, draw: Forward
 ) -> Step:
-    """The round that the schedule makes of the two sides' updates, on their objectives as `refine`
-    leaves them.
+    """The round that the schedule makes of the two sides' updates, on their objectives as
+    `training.refine` leaves them.
 
-    `shared_noise` is the forward pass of the generators that a round computes once, for both sides.
+    `draw` is the forward pass of the generators that a round with shared noise computes once, for
+    both sides.
     """
 
     def lift(side: Side, objective: Objective) -> Step:
@@ -73,49 +53,77 @@ def round_of_play(
             side.players,
             objective,
             prefix=f"{side.role}/",
-            accumulate=accumulate,
-            axis_name=axis_name,
+            accumulate=training.accumulate,
+            axis_name=training.axis_name,
         )
 
-    if shared_noise is not None:
-        schedule = functools.partial(schedule, shared_noise=shared_noise)
-    judging, generating = refine(discriminators.objective, generators.objective)
+    schedule = training.schedule or steps.alternate
+    if training.shared_noise:
+        schedule = functools.partial(schedule, shared_noise=draw)
+    judging, generating = training.refine(discriminators.objective, generators.objective)
     return schedule(lift(discriminators, judging), lift(generators, generating))
 
 
-def train_step(
-    body: Step, averaged: Sequence[str], *, ema_half_life: float | None, axis_name: str | None
-) -> TrainStep:
-    """The body as a train step, after which the averages of the `averaged` players follow them with
-    the half-life, in images (None: no average is kept).
+def simultaneously(
+    discriminator: Step,
+    generator: Step,
+    *,
+    discriminators: Names = "discriminator",
+    generators: Names = "generator",
+    **options: Any,
+) -> Step:
+    """Moves both sides from the same state, on the same draw: the schedule of GAN 2014, ALI, BiGAN
+    and CycleGAN.
+
+    Args:
+        discriminator: The discriminators' step.
+        generator: The generators' step.
+        discriminators: Names of the players that the first step moves.
+        generators: Names of the players that the second step moves. A model with other players than
+            one generator and one discriminator has this schedule with its own names.
+        **options: Of `steps.simultaneous`.
+
+    Returns:
+        The step of the round.
     """
-    if ema_half_life is not None:
-        average = steps.track_ema(averaged, half_life=ema_half_life, axis_name=axis_name)
+    return steps.simultaneous({discriminators: discriminator, generators: generator}, **options)
+
+
+def train_step(body: Step, averaged: Sequence[str], training: Training) -> TrainStep:
+    """The body as a train step, after which the averages of the `averaged` players follow them,
+    if any are kept.
+    """
+    if training.ema_half_life is not None:
+        average = steps.track_ema(
+            averaged, half_life=training.ema_half_life, axis_name=training.axis_name
+        )
         body = steps.then(body, average)
-    return steps.make_train_step(body, axis_name=axis_name)
+    return steps.make_train_step(body, axis_name=training.axis_name)
+
+
+def first_state(averaged: Sequence[str], training: Training) -> Callable[..., state.GANState]:
+    """`state.create` with the averages and the `extra` that the training keeps."""
+    kept = () if training.ema_half_life is None else averaged
+    return functools.partial(state.create, ema=kept, extra=training.extra)
 
 
 def assemble(
     networks: Mapping[str, Network],
     body: Step,
     sample: Callable[..., Array],
+    training: Training,
     *,
     conditions: tuple[str, ...],
     averaged: Sequence[str] = ("generator",),
     buffers: Callable[[], Mapping[str, Any]] = dict,
-    extra: Mapping[str, Any] | None = None,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The model of these players whose train step is that of the body (`train_step`).
 
-    `extra` and `buffers()` are the state's at first: what refined objectives, the schedule or
-    pools carry in it.
+    `buffers()` is the initial value of `state.buffers`: what pools carry in it.
     """
-    step = train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name)
-    kept = () if ema_half_life is None else averaged
-    first = functools.partial(state.create, ema=kept, extra=extra)
-    return GAN(_initializer(networks, first, buffers), step, sample, conditions=conditions)
+    step = train_step(body, averaged, training)
+    init = _initializer(networks, first_state(averaged, training), buffers)
+    return GAN(init, step, sample, conditions=conditions)
 
 
 def _initializer(

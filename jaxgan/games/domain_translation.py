@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from jaxgan import random, state
-from jaxgan.games import objectives
+from jaxgan.games import builder, objectives
 from jaxgan.games.builder import Network
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -109,6 +109,13 @@ def _translate(
 
 
 # --- both ways ------------------------------------------------------------------------------------
+
+simultaneously = functools.partial(
+    builder.simultaneously, discriminators=DISCRIMINATORS, generators=GENERATORS
+)
+"""The order of CycleGAN's authors: the generators move first, but the discriminators then judge the
+fakes made before that move, so both sides move from the same state.
+"""
 
 
 def both_ways(

@@ -13,11 +13,11 @@ from typing import Any
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxgan import nn, random, steps
 from jaxgan.games import builder
 from jaxgan.games.builder import Network
+from jaxgan.games.training import Training
 from jaxgan.nn import normalization
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out
@@ -104,26 +104,31 @@ def build(
     image_encoder: linen.Module,
     *,
     shape: tuple[int, int, int],
-    optimizer: optax.GradientTransformation,
-    accumulate: int = 1,
-    axis_name: str | None = None,
+    training: Training,
 ) -> GAN:
     """The players 'encoder' and 'image_encoder', which learn to match batches' 'image' and
     'caption'; nothing is drawn: `sample` raises ValueError.
+
+    training: an optimizer for each of the two players. They have one objective, and so no schedule,
+              no shared noise and nothing to refine.
     """
     learn: Objective = objective
     body = steps.update(
-        PLAYERS, learn, prefix="matching/", accumulate=accumulate, axis_name=axis_name
+        PLAYERS,
+        learn,
+        prefix="matching/",
+        accumulate=training.accumulate,
+        axis_name=training.axis_name,
     )
     networks = {
-        "encoder": Network(encoder, optimizer, [(8,)]),
-        "image_encoder": Network(image_encoder, optimizer, [shape]),
+        "encoder": Network(encoder, training.optimizers["encoder"], [(8,)]),
+        "image_encoder": Network(image_encoder, training.optimizers["image_encoder"], [shape]),
     }
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         raise ValueError("the captions' encoder is all that is trained yet; nothing can be drawn")
 
-    return builder.assemble(networks, body, sample, conditions=(), axis_name=axis_name)
+    return builder.assemble(networks, body, sample, training, conditions=(), averaged=PLAYERS)
 
 
 def scores(state: GANState, images: Array, captions: Array) -> Array:

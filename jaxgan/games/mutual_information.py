@@ -105,15 +105,26 @@ Information = Callable[[Posterior, Keys], tuple[Array, dict[str, Mean]]]
 """`information(posterior, keys) -> (value [], metrics)`, which the players raise."""
 
 
-def weighted(codes: Codes, *, categorical: float = 1.0, continuous: float = 1.0) -> Information:
-    """The bound on the information of the codes that these keys drew, each kind by its weight
-    (lambda in eq. 6), and its summands as metrics, in nats.
+class Weights(NamedTuple):
+    """How much a nat of information counts, by the kind of code (lambda in eq. 6)."""
+
+    categorical: float = 1.0
+    continuous: float = 1.0
+
+
+EQUAL_WEIGHTS = Weights()
+
+
+def weighted(codes: Codes, weights: Weights = EQUAL_WEIGHTS) -> Information:
+    """The bound on the information of the codes that these keys drew, each kind by its weight, and
+    its summands as metrics, in nats.
     """
 
     def information(posterior: Posterior, keys: Keys) -> tuple[Array, dict[str, Mean]]:
         value, metrics = jnp.zeros(()), {}
         for name, nats in bounds(codes, posterior, drawn(codes, keys)).items():
-            weight = categorical if name in codes.categorical_names else continuous
+            categorical = name in codes.categorical_names
+            weight = weights.categorical if categorical else weights.continuous
             value += weight * jnp.mean(nats)
             metrics[f"information_{name}"] = Mean.of(nats)
         return value, metrics

@@ -4,7 +4,6 @@ schedule.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,21 +14,14 @@ import optax
 
 from jaxgan import random, state, steps
 from jaxgan.games import builder, objectives
-from jaxgan.games.builder import Refinement, Schedule, Side, unrefined
+from jaxgan.games.builder import Side
+from jaxgan.games.training import Schedule, Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, PyTree, Step
 
-Optimizers = Mapping[str, optax.GradientTransformation]
-"""What moves each player, by its name."""
-
 Defaults = Mapping[str, Callable[[int], Array]]
 """By the name of a condition, `count -> values [count]` where the caller gives none."""
-
-
-def simultaneously(discriminator: Step, generator: Step) -> Step:
-    """The schedule of GAN 2014: both players move from the same state, on the same draw."""
-    return steps.simultaneous({"discriminator": discriminator, "generator": generator})
 
 
 def build(
@@ -39,33 +31,22 @@ def build(
     shape: tuple[int, ...],
     loss: AdversarialLoss,
     latents: objectives.Draw,
-    optimizers: Optimizers,
-    schedule: Schedule = steps.alternate,
-    shared_noise: bool = False,
+    training: Training,
     conditions: objectives.Conditions = objectives.unconditional,
     default_conditions: Defaults | None = None,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: objectives.Penalty | None = None,
-    refine: Refinement = unrefined,
     projection: Callable[[PyTree], PyTree] | None = None,
-    extra: Mapping[str, Any] | None = None,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The game as three pure functions; images have `shape` ([H, W, C], or [D] for points).
 
-    optimizers:         by player, 'generator' and 'discriminator'.
-    shared_noise:       the generator meets the fakes of the last discriminator step (see
-                        `steps.alternate`), whose forward pass is computed once; a fresh draw
-                        otherwise, as in Goodfellow et al. 2014, Algorithm 1.
+    training:           averages the generator.
     default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
                         gives none; its order is the order in which the networks take their
                         conditions.
-    refine:             of both objectives, before they are lifted to steps.
+    relabel:            may swap the discriminator's verdicts (`objectives`).
+    penalty:            added to the discriminator's loss (`objectives.Penalty`).
     projection:         of the discriminator's params, after each of its steps (weight clipping).
-    extra:              the state's at first: what refined objectives or the schedule carry in it.
-    ema_half_life:      in images; averages the generator (None: no average is kept).
 
     `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise
     layers.
@@ -76,21 +57,21 @@ def build(
         loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
     )
     generating = objectives.generator_objective(loss, draw, conditions=conditions)
+    if projection is not None:
+        training = training.scheduled(lambda schedule: _projecting(schedule, projection))
     body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", ("generator",), generating),
-        schedule=schedule if projection is None else _projecting(schedule, projection),
-        refine=refine,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     networks = {"generator": generator, "discriminator": discriminator}
-    averaged = () if ema_half_life is None else ("generator",)
-    first = functools.partial(state.create, ema=averaged, extra=extra)
+    first = builder.first_state(("generator",), training)
     return GAN(
-        _initializer(networks, optimizers, shape, latents, defaults=defaults, create=first),
-        builder.train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name),
+        _initializer(
+            networks, training.optimizers, shape, latents, defaults=defaults, create=first
+        ),
+        builder.train_step(body, ("generator",), training),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
     )
@@ -108,7 +89,7 @@ def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> S
 
 def _initializer(
     networks: Mapping[str, linen.Module],
-    optimizers: Optimizers,
+    optimizers: Mapping[str, optax.GradientTransformation],
     shape: tuple[int, ...],
     latents: objectives.Draw,
     *,

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxgan import nn, random
 from jaxgan.games import bidirectional
 from jaxgan.games.bidirectional import Encoding
+from jaxgan.games.training import Training
 from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
@@ -42,7 +43,7 @@ class Encoder(linen.Module):
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Encoding:
         features = self.trunk(images, train=train)  # type: ignore[operator]
-        dense = functools.partial(linen.Dense, self.latent_size, kernel_init=dcgan.weights)
+        dense = functools.partial(linen.Dense, self.latent_size, kernel_init=layers.normal_weights)
         latents = dense(name="mean")(features)
         if self.stochastic:
             # In (0, 1), as those of posteriors that make up a standard normal prior are on average.
@@ -66,7 +67,7 @@ class Discriminator(linen.Module):
         self, images: Array, latents: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
         x = self.trunk(images, latents, train=train)  # type: ignore[operator]
-        last = linen.Dense(1, kernel_init=dcgan.weights)
+        last = linen.Dense(1, kernel_init=layers.normal_weights)
         return (nn.SpectralNorm(last)(x, train=train) if self.norm == "spectral" else last(x))[:, 0]
 
 
@@ -98,10 +99,12 @@ class ConvolutionalTrunk(linen.Module):
                 (self.kernel, self.kernel),
                 strides=(2, 2),
                 use_bias=norm != "batch",
-                kernel_init=dcgan.weights,
+                kernel_init=layers.normal_weights,
             )
             x = activated(conv, x, norm)
-        dense = linen.Dense(self.features, use_bias=self.norm != "batch", kernel_init=dcgan.weights)
+        dense = linen.Dense(
+            self.features, use_bias=self.norm != "batch", kernel_init=layers.normal_weights
+        )
         return activated(dense, x.reshape(x.shape[0], -1), self.norm)
 
 
@@ -119,7 +122,9 @@ class JointTrunk(linen.Module):
     @linen.compact
     def __call__(self, images: Array, latents: Array, *, train: bool = False) -> Array:
         def dense(features: int, x: Array) -> Array:
-            layer = linen.Dense(features, use_bias=self.norm != "batch", kernel_init=dcgan.weights)
+            layer = linen.Dense(
+                features, use_bias=self.norm != "batch", kernel_init=layers.normal_weights
+            )
             return _activated(layer, x, self.norm, train=train, axis_name=self.axis_name)
 
         trunk = ConvolutionalTrunk(
@@ -176,7 +181,7 @@ class PerceptronTrunk(linen.Module):
 
 
 def _plain(features: int) -> linen.Dense:
-    return linen.Dense(features, use_bias=False, kernel_init=dcgan.weights)
+    return linen.Dense(features, use_bias=False, kernel_init=layers.normal_weights)
 
 
 def _plain_norm(x: Array, train: bool, axis_name: str | None) -> Array:
@@ -192,6 +197,7 @@ def _plain_norm(x: Array, train: bool, axis_name: str | None) -> Array:
 def build(
     *,
     shape: Shape,
+    training: Training,
     architecture: str = "convolutional",
     latent_size: int = 50,
     prior: str = "normal",
@@ -200,10 +206,10 @@ def build(
     kernel: int = 4,
     features: int = 256,
     discriminator_norm: str = "batch",
-    axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The game on images of `shape` (H, W, C); `game` is passed on to `bidirectional.build`.
+    """The game on images of `shape` (H, W, C); `training` and `game` are passed on to
+    `bidirectional.build`.
 
     architecture: 'convolutional', the DCGAN's networks, of which `width`, `kernel` and the
                   discriminator's norm are; or 'perceptron', those of Donahue et al. for MNIST.
@@ -212,7 +218,7 @@ def build(
 
     Raises ValueError on a size, prior, norm or architecture that the networks do not know.
     """
-    prior = random.known_prior(prior)
+    prior, axis_name = random.known_prior(prior), training.axis_name
     if architecture == "perceptron":
         generator = PerceptronGenerator(shape, features, axis_name)
         trunk = PerceptronTrunk(features, axis_name)
@@ -236,7 +242,7 @@ def build(
         shape=shape,
         latent_size=latent_size,
         latents=functools.partial(random.latents, size=latent_size, prior=prior),
-        axis_name=axis_name,
+        training=training,
         **game,
     )
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan import nn, random
 from jaxgan.games import two_player
+from jaxgan.games.training import Training
 from jaxgan.models import dcgan
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, Batch
@@ -107,17 +108,17 @@ def networks(
 def build(
     *,
     shape: tuple[int, int, int],
+    training: Training,
     classes: int,
     architecture: str = "convolutional",
     latent_size: int = 100,
     prior: str = "normal",
     width: int = 64,
     kernel: int = 4,
-    axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The game given batch['label'] (int32 [B] in [0, classes)); `game` is passed on to
-    `two_player.build`.
+    """The game given batch['label'] (int32 [B] in [0, classes)); `training` and `game` are
+    passed on to `two_player.build`.
 
     `sample(state, keys, label=...)` draws the asked classes; by default row i has label i mod
     classes. Raises ValueError where there are fewer than two classes, or on a size, prior or
@@ -128,7 +129,12 @@ def build(
             f"the data have {classes} classes; a conditional model needs labels of at least 2"
         )
     generator, discriminator = networks(
-        architecture, shape=shape, classes=classes, width=width, kernel=kernel, axis_name=axis_name
+        architecture,
+        shape=shape,
+        classes=classes,
+        width=width,
+        kernel=kernel,
+        axis_name=training.axis_name,
     )
 
     def labels(batch: Batch) -> tuple[Array, ...]:
@@ -141,6 +147,6 @@ def build(
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
         conditions=labels,
         default_conditions={"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes},
-        axis_name=axis_name,
+        training=training,
         **game,
     )

@@ -12,19 +12,19 @@ from typing import Any
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxgan import losses, nn, random, steps
+from jaxgan import losses, nn, random
 from jaxgan.games import builder, domain_translation, objectives, replay_pool
-from jaxgan.games.builder import Schedule, Side
+from jaxgan.games.builder import Side
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import patch_discriminator
+from jaxgan.nn import layers, patch_discriminator
 from jaxgan.nn.normalization import instance_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.steps.shared_forward import Forward
-from jaxgan.types import GAN, Array, Batch, Objective, Step
+from jaxgan.types import GAN, Array, Batch, Objective
 
 LEAST_SQUARES = losses.least_squares(factor=1.0)
 """Zhu et al.'s, without the factor 1/2: the weights of the other terms are relative to it."""
@@ -69,7 +69,7 @@ def _conv(features: int, taps: int = 3, *, use_bias: bool = False, **options: An
         features,
         (taps, taps),
         use_bias=use_bias,
-        kernel_init=patch_discriminator.weights,
+        kernel_init=layers.normal_weights,
         **options,
     )
 
@@ -85,7 +85,7 @@ def _doubled(features: int) -> nn.ConvTranspose:
         strides=2,
         padding=((1, 2), (1, 2)),
         use_bias=False,
-        kernel_init=patch_discriminator.weights,
+        kernel_init=layers.normal_weights,
     )
 
 
@@ -190,18 +190,11 @@ def _absolute(difference: Array) -> Array:
 # --- the game -------------------------------------------------------------------------------------
 
 
-def simultaneously(discriminators: Step, generators: Step, **options: Any) -> Step:
-    """The authors' order: the generators move first, but the discriminators then judge the fakes
-    made before that move, so both sides move from the same state.
-    """
-    return steps.simultaneous({GENERATORS: generators, DISCRIMINATORS: discriminators}, **options)
-
-
 def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimizers: Mapping[str, optax.GradientTransformation],
+    training: Training,
     loss: AdversarialLoss = LEAST_SQUARES,
     cycle: float = 10.0,
     identity: float = 0.5,
@@ -210,25 +203,21 @@ def build(
     width: int = 64,
     discriminator_width: int = 64,
     patch_size: int = 70,
-    schedule: Schedule = simultaneously,
-    shared_noise: bool = True,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
 
-    optimizers:   by side, 'generator' and 'discriminator'.
-    identity:     relative to `cycle`; 0 where the domains' channels differ.
-    pool:         earlier fakes that each discriminator is shown from; 0 for none.
-    blocks:       residual blocks (None: see `blocks_for`).
-    shared_noise: the fakes of a round are computed once for both sides; turn it off to accumulate
-                  gradients.
+    training: the sides move both generators, which are averaged, and both discriminators; by
+              default a round is `domain_translation.simultaneously`, with shared noise.
+    cycle:    weight of there and back.
+    identity: relative to `cycle`; 0 where the domains' channels differ.
+    pool:     earlier fakes that each discriminator is shown from; 0 for none.
+    blocks:   residual blocks (None: see `blocks_for`).
 
     The discriminators' loss is halved. `sample(state, keys, a=images)` gives images of b, and
     `sample(state, keys, b=images)` images of a, of any H x W. Raises ValueError where sizes or
     channels do not fit, or on a patch that the discriminator does not know.
     """
+    training = training.otherwise(schedule=domain_translation.simultaneously, shared_noise=True)
     _require_fit(shape_a, shape_b, identity)
     patch_discriminator.verdicts(patch_size, shape_a[:2])
     shapes = {"a": shape_a, "b": shape_b}
@@ -239,25 +228,22 @@ def build(
     body = builder.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
-        schedule=schedule,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     return builder.assemble(
         domain_translation.both_ways(
             shapes,
             lambda channels: ResNetGenerator(channels, blocks, width),
             patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, "instance"),
-            optimizers,
+            training.optimizers,
         ),
         body,
         domain_translation.both_ways_sample(shapes),
+        training,
         conditions=("a", "b"),
         averaged=GENERATORS,
         buffers=lambda: _pools(pool, shapes),
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan import nn, random
 from jaxgan.games import two_player
+from jaxgan.games.training import Training
 from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
@@ -20,8 +21,6 @@ from jaxgan.types import GAN, Array
 _SMALLEST_BASE, _LARGEST_BASE = 4, 15
 
 NORMS = ("batch", "layer", "none", "spectral")
-
-weights = linen.initializers.normal(0.02)
 
 
 def stages(size: tuple[int, int]) -> int:
@@ -88,7 +87,7 @@ class Generator(linen.Module):
         height, width, channels = self.shape
         count = stages((height, width))
         base = (height >> count, width >> count, self.width << (count - 1))
-        x = linen.Dense(math.prod(base), use_bias=False, kernel_init=weights)(latents)
+        x = linen.Dense(math.prod(base), use_bias=False, kernel_init=layers.normal_weights)(latents)
         x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x.reshape(-1, *base)))
         for features in [self.width << i for i in reversed(range(count - 1))]:
             x = self._double(x, features, use_bias=False)
@@ -98,7 +97,7 @@ class Generator(linen.Module):
     def _double(self, x: Array, features: int, *, use_bias: bool) -> Array:
         taps = (self.kernel, self.kernel)
         return nn.ConvTranspose(
-            features, taps, strides=(2, 2), use_bias=use_bias, kernel_init=weights
+            features, taps, strides=(2, 2), use_bias=use_bias, kernel_init=layers.normal_weights
         )(x)
 
 
@@ -135,13 +134,13 @@ class Discriminator(linen.Module):
                 (self.kernel, self.kernel),
                 strides=(2, 2),
                 use_bias=index == 0 or self.norm in ("none", "spectral"),
-                kernel_init=weights,
+                kernel_init=layers.normal_weights,
             )
             x = self._bounded(conv, x, train)
             if index > 0:
                 x = self._normalized(x, train)
             x = layers.leaky_relu(x)
-        dense = linen.Dense(1, kernel_init=weights)
+        dense = linen.Dense(1, kernel_init=layers.normal_weights)
         return self._bounded(dense, x.reshape(x.shape[0], -1), train)[:, 0]
 
     def _bounded(self, layer: linen.Module, x: Array, train: bool) -> Array:
@@ -160,26 +159,26 @@ class Discriminator(linen.Module):
 def build(
     *,
     shape: tuple[int, int, int],
+    training: Training,
     latent_size: int = 100,
     prior: str = "normal",
     width: int = 64,
     kernel: int = 4,
     discriminator_norm: str = "batch",
-    axis_name: str | None = None,
     **game,
 ) -> GAN:
-    """The convolutional game on images of `shape` (H, W, C); `game` is passed on to
-    `two_player.build`.
+    """The convolutional game on images of `shape` (H, W, C); `training` and `game` are
+    passed on to `two_player.build`.
 
     Raises ValueError on a size that the networks cannot make (see `stages`), or an unknown prior or
     norm.
     """
     stages(shape[:2])
     return two_player.build(
-        Generator(shape, width, kernel, axis_name),
-        Discriminator(width, kernel, axis_name, discriminator_norm),
+        Generator(shape, width, kernel, training.axis_name),
+        Discriminator(width, kernel, training.axis_name, discriminator_norm),
         shape=shape,
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
-        axis_name=axis_name,
+        training=training,
         **game,
     )

@@ -7,7 +7,6 @@ discriminator update for two of the generators. Batches hold images 'a' and 'b',
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import flax.linen as linen
@@ -17,8 +16,9 @@ import optax
 
 from jaxgan import losses, nn, optimizers, steps
 from jaxgan.games import builder, domain_translation, objectives, regularizers
-from jaxgan.games.builder import Schedule, Side
+from jaxgan.games.builder import Side
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalization
@@ -215,50 +215,46 @@ def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimizers: Mapping[str, optax.GradientTransformation],
+    training: Training,
     loss: AdversarialLoss = CROSS_ENTROPY,
     weights: Weights = AUTHORS_WEIGHTS,
     width: int = 64,
     discriminator_width: int = 64,
-    schedule: Schedule = one_to_two,
-    shared_noise: bool = False,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
 
-    `optimizers` by side, 'generator' and 'discriminator'; the discriminators' loss is halved. With
-    `shared_noise`, a schedule in which both sides move in a round computes its fakes once.
+    training: the sides move both generators, which are averaged, and both discriminators, whose
+              loss is halved; by default a round is `one_to_two`. With shared noise, a schedule in
+              which both sides move in a round computes its fakes once.
+    weights:  of the generators' terms.
+
     `sample(state, keys, a=images)` gives images of b, and `sample(state, keys, b=images)` images of
     a, with running batch statistics. Raises ValueError where sizes differ, or on one that does not
     halve at least twice (see `dcgan.stages`).
     """
+    training = training.otherwise(schedule=one_to_two)
     domain_translation.require_one_size(shape_a, shape_b)
     dcgan.stages(shape_a[:2])
     shapes = {"a": shape_a, "b": shape_b}
     draw = Forward(GENERATORS, translations)
     judging = discriminator_objective(domain_translation.halved(loss), draw)
-    translating = generator_objective(loss, draw, weights, axis_name=axis_name)
+    translating = generator_objective(loss, draw, weights, axis_name=training.axis_name)
     body = builder.round_of_play(
         Side("discriminator", DISCRIMINATORS, judging),
         Side("generator", GENERATORS, translating),
-        schedule=schedule,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     return builder.assemble(
         domain_translation.both_ways(
             shapes,
-            lambda channels: Generator(channels, width, axis_name),
-            Discriminator(discriminator_width, axis_name),
-            optimizers,
+            lambda channels: Generator(channels, width, training.axis_name),
+            Discriminator(discriminator_width, training.axis_name),
+            training.optimizers,
         ),
         body,
         domain_translation.both_ways_sample(shapes),
+        training,
         conditions=("a", "b"),
         averaged=GENERATORS,
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )

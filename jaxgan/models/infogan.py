@@ -7,7 +7,7 @@ together, raise that bound, and so does the generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,16 +15,17 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgan import nn, random, steps
-from jaxgan.games import builder, mutual_information, objectives, two_player
-from jaxgan.games.mutual_information import Codes, Information, Posterior
+from jaxgan import nn, random
+from jaxgan.games import builder, mutual_information, objectives
+from jaxgan.games.mutual_information import EQUAL_WEIGHTS, Codes, Information, Posterior, Weights
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalization
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out
 from jaxgan.steps.shared_forward import Forward
-from jaxgan.types import GAN, Array, Batch, Objective, Step
+from jaxgan.types import GAN, Array, Batch, Objective
 
 PLAYERS = ("generator", "discriminator", "q")
 JUDGES = ("discriminator", "q")
@@ -36,8 +37,6 @@ Relabel = Callable[[Array, Array, Keys], tuple[Array, Array]]
 
 # Where the deviation is learned: below it certainty would pay without bound.
 _LEAST_STD = 0.01
-
-weights = linen.initializers.normal(0.02)
 
 
 # --- networks -------------------------------------------------------------------------------------
@@ -55,7 +54,7 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
-        x = linen.Dense(self.hidden, use_bias=False, kernel_init=weights)(latents)
+        x = linen.Dense(self.hidden, use_bias=False, kernel_init=layers.normal_weights)(latents)
         x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x))
         images = dcgan.Generator(self.shape, self.width, axis_name=self.axis_name)
         return images(x, train=train)
@@ -82,14 +81,14 @@ class Discriminator(linen.Module):
                 (4, 4),
                 strides=(2, 2),
                 use_bias=index == 0,
-                kernel_init=weights,
+                kernel_init=layers.normal_weights,
             )(x)
             if index > 0:
                 x = normalization.batch_norm(train, self.axis_name)(x)
             x = layers.leaky_relu(x, self.leak)
         x = x.reshape(x.shape[0], -1)
         features = _hidden(x, self.hidden, self.leak, train=train, axis_name=self.axis_name)
-        return linen.Dense(1, kernel_init=weights)(features)[:, 0], features
+        return linen.Dense(1, kernel_init=layers.normal_weights)(features)[:, 0], features
 
 
 class Recognizer(linen.Module):
@@ -112,7 +111,7 @@ class Recognizer(linen.Module):
         sizes = [*self.codes.categories, self.codes.continuous]
         if self.std is None:
             sizes.append(self.codes.continuous)
-        told = linen.Dense(sum(sizes), kernel_init=weights)(x)
+        told = linen.Dense(sum(sizes), kernel_init=layers.normal_weights)(x)
         ends = [sum(sizes[: index + 1]) for index in range(len(sizes) - 1)]
         parts = jnp.split(told, ends, axis=-1)
         categorical = len(self.codes.categories)
@@ -123,7 +122,7 @@ class Recognizer(linen.Module):
 
 
 def _hidden(x: Array, features: int, leak: float, *, train: bool, axis_name: str | None) -> Array:
-    x = linen.Dense(features, use_bias=False, kernel_init=weights)(x)
+    x = linen.Dense(features, use_bias=False, kernel_init=layers.normal_weights)(x)
     return layers.leaky_relu(normalization.batch_norm(train, axis_name)(x), leak)
 
 
@@ -211,16 +210,15 @@ def generator_objective(loss: AdversarialLoss, draw: Forward, told: Information)
 # --- the game -------------------------------------------------------------------------------------
 
 
-def simultaneously(judges: Step, generator: Step, **options: Any) -> Step:
-    """All three move from the same state, on the same draw; the authors' order alternates."""
-    return steps.simultaneous({JUDGES: judges, "generator": generator}, **options)
+simultaneously = partial(builder.simultaneously, discriminators=JUDGES)
+"""All three move from the same state, on the same draw; the authors' order alternates."""
 
 
 def build(
     *,
     shape: tuple[int, int, int],
     loss: AdversarialLoss,
-    optimizers: two_player.Optimizers,
+    training: Training,
     codes: Codes = MNIST,
     latent_size: int = 62,
     prior: str = "uniform",
@@ -228,23 +226,18 @@ def build(
     hidden: int = 1024,
     leak: float = 0.1,
     std: float | None = 1.0,
-    categorical_weight: float = 1.0,
-    continuous_weight: float = 1.0,
+    weights: Weights = EQUAL_WEIGHTS,
     relabel: Relabel | None = None,
-    schedule: builder.Schedule = steps.alternate,
-    refine: builder.Refinement = builder.unrefined,
-    extra: Mapping[str, Any] | None = None,
-    shared_noise: bool = False,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The game on images of `shape` (H, W, C), with `latent_size` entries of noise beside codes.
 
-    optimizers:    by side, 'generator' and 'discriminator'; the latter's moves q as well.
-    std:           of the continuous codes given an image; None: q learns it.
-    refine, extra: as in `two_player.build`; the first objective is the discriminator's and q's.
-    ema_half_life: in images; averages all three players (None: no average is kept).
+    training: the side 'discriminator' is that of `JUDGES`; averages all three players.
+    codes:    entries of the latent that the images tell.
+    hidden:   units of the dense layers next to the latent and to the verdict.
+    leak:     slope of the discriminator's and q's LeakyReLU below 0.
+    std:      of the continuous codes given an image; None: q learns it.
+    weights:  of what q tells of each kind of code.
+    relabel:  as in `two_player.build`.
 
     `sample(state, keys, c1=..., c2=...)` takes values of the codes by name, those left out drawn
     from their prior. Raises ValueError on a size that the networks cannot make (`dcgan.stages`), an
@@ -258,39 +251,32 @@ def build(
             codes, noise(keys), mutual_information.drawn(codes, keys)
         )
     )
-    told = mutual_information.weighted(
-        codes, categorical=categorical_weight, continuous=continuous_weight
-    )
+    told = mutual_information.weighted(codes, weights)
     judging = discriminator_objective(loss, draw, told, relabel=relabel)
     body = builder.round_of_play(
         builder.Side("discriminator", JUDGES, judging),
         builder.Side("generator", ("generator",), generator_objective(loss, draw, told)),
-        schedule=schedule,
-        refine=refine,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     modules = {
-        "generator": Generator(shape, width, hidden, axis_name),
-        "discriminator": Discriminator(width, hidden, leak, axis_name),
-        "q": Recognizer(codes, leak, std, axis_name),
+        "generator": Generator(shape, width, hidden, training.axis_name),
+        "discriminator": Discriminator(width, hidden, leak, training.axis_name),
+        "q": Recognizer(codes, leak, std, training.axis_name),
     }
     inputs: dict[str, Any] = {
         "generator": (latent_size + codes.size,),
         "discriminator": shape,
         "q": (hidden,),
     }
-    moved_by = {**optimizers, "q": optimizers["discriminator"]}
+    moved_by = {**training.optimizers, "q": training.optimizers["discriminator"]}
     return builder.assemble(
         {n: builder.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,
         _sampler(codes, noise),
+        training,
         conditions=codes.names,
         averaged=PLAYERS,
-        extra=extra,
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )
 
 

@@ -7,18 +7,17 @@ beside the input. Batches hold pairs: images 'a' and what they are to become, 'b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxgan import losses, nn, random, steps
+from jaxgan import losses, nn, random
 from jaxgan.games import builder, domain_translation, objectives
-from jaxgan.games.builder import Network, Schedule, Side
+from jaxgan.games.builder import Network, Side
 from jaxgan.games.domain_translation import Shape
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import layers, normalization, patch_discriminator
 from jaxgan.random import Keys
@@ -84,7 +83,7 @@ class UNet(linen.Module):
                 (4, 4),
                 strides=(2, 2),
                 use_bias=bare,
-                kernel_init=patch_discriminator.weights,
+                kernel_init=layers.normal_weights,
             )(layers.leaky_relu(x) if level else x)
             if not bare:
                 x = self._normalize(x, train)
@@ -98,7 +97,7 @@ class UNet(linen.Module):
             (4, 4),
             strides=2,
             use_bias=level == 0,
-            kernel_init=patch_discriminator.weights,
+            kernel_init=layers.normal_weights,
         )(x)
 
     def _normalize(self, x: Array, train: bool) -> Array:
@@ -142,7 +141,7 @@ def build(
     *,
     shape_a: Shape,
     shape_b: Shape,
-    optimizers: Mapping[str, optax.GradientTransformation],
+    training: Training,
     loss: AdversarialLoss = CROSS_ENTROPY,
     l1: float = 100.0,
     adversarial: float = 1.0,
@@ -151,42 +150,37 @@ def build(
     patch_size: int = 70,
     norm: str = "batch",
     dropout: float = 0.5,
-    schedule: Schedule = steps.alternate,
-    shared_noise: bool = True,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """Translation from images of `shape_a` to images of `shape_b` ([H, W, C], of one size).
 
     The generator minimizes `adversarial` times its loss plus `l1` times the mean absolute error;
     without the first it is the U-Net on L1 alone.
 
-    optimizers:   by player, 'generator' and 'discriminator'.
-    norm:         'batch' as the authors, or 'instance', by which images do not depend on the others
-                  of their batch.
-    shared_noise: both players meet the same outputs, as with the authors; drawn once a round.
+    training: by default with shared noise: both players meet the same outputs, as with the authors.
+    norm:     'batch' as the authors, or 'instance', by which images do not depend on the others of
+              their batch.
 
     `sample(state, keys, a=images)` translates as the authors test: in training mode, dropout on and
     with the statistics of the images given; another H x W than in training is allowed. Raises
     ValueError where sizes differ, or on a patch or norm that the networks do not know.
     """
+    training = training.otherwise(shared_noise=True)
     domain_translation.require_one_size(shape_a, shape_b)
     patch_discriminator.verdicts(patch_size, shape_b[:2])
     normalization.known(norm)
-    unet = UNet(shape_b[2], depth(shape_a[:2]), width, norm, dropout, axis_name)
-    judge = patch_discriminator.PatchDiscriminator(patch_size, discriminator_width, norm, axis_name)
+    unet = UNet(shape_b[2], depth(shape_a[:2]), width, norm, dropout, training.axis_name)
+    judge = patch_discriminator.PatchDiscriminator(
+        patch_size, discriminator_width, norm, training.axis_name
+    )
     networks = {
-        "generator": Network(unet, optimizers["generator"], [shape_a]),
-        "discriminator": Network(judge, optimizers["discriminator"], [shape_b, shape_a]),
+        "generator": Network(unet, training.optimizers["generator"], [shape_a]),
+        "discriminator": Network(judge, training.optimizers["discriminator"], [shape_b, shape_a]),
     }
     draw = Forward(("generator",), outputs)
     body = builder.round_of_play(
         *objectives_of(loss, draw, l1=l1, adversarial=adversarial),
-        schedule=schedule,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     # Samples are drawn outside of a step, where there is no axis to take statistics over.
     alone = unet.clone(axis_name=None)
@@ -200,7 +194,6 @@ def build(
         networks,
         body,
         sample,
+        training,
         conditions=("a",),
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxgan import collectives, random, steps
 from jaxgan.games import stages, two_player
-from jaxgan.games.builder import Schedule
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import equalized, layers, minibatch, resampling
 from jaxgan.random import Keys
@@ -190,6 +190,7 @@ class Discriminator(linen.Module):
 def build(
     *,
     shape: tuple[int, int, int],
+    training: Training,
     level: int,
     rows: int,
     fade_images: int,
@@ -198,12 +199,10 @@ def build(
     width: int = 16,
     max_width: int = 512,
     group: int = 4,
-    schedule: Schedule = steps.alternate,
-    axis_name: str | None = None,
     **game: Any,
 ) -> GAN:
-    """The game at `level` (0 is the base) of images of the full `shape` (H, W, C); `game` is passed
-    on to `two_player.build`.
+    """The game at `level` (0 is the base) of images of the full `shape` (H, W, C);
+    `training` and `game` are passed on to `two_player.build`.
 
     rows:        examples one train step takes, over all devices: alpha counts images by it.
     group:       of the minibatch's deviation, which couples its examples. A `penalty` on the slope
@@ -231,8 +230,7 @@ def build(
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
         conditions=lambda batch: (batch["alpha"],),
         default_conditions={"alpha": jnp.ones},
-        schedule=reporting_alpha(schedule),
-        axis_name=axis_name,
+        training=training.scheduled(reporting_alpha),
         **game,
     )
 
@@ -242,7 +240,7 @@ def build(
 
     def step(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         count = batch["image"].shape[0]
-        whole = count * collectives.axis_size(axis_name)
+        whole = count * collectives.axis_size(training.axis_name)
         _require(whole == rows, f"a batch has {whole} rows, but the stage was built for {rows}")
         share = jnp.broadcast_to(alpha_of(state), (count,))
         images = resampling.halve(batch["image"], missing)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as linen
@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxgan import losses, nn, random, steps
-from jaxgan.games import builder, objectives, regularizers, two_player
+from jaxgan import losses, nn, optimizers, random, steps
+from jaxgan.games import builder, objectives, regularizers
+from jaxgan.games.training import Training
 from jaxgan.nn import weight_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out
@@ -198,34 +199,25 @@ def adam(learning_rate: optax.ScalarOrSchedule = 3e-3) -> optax.GradientTransfor
     """Adam as in the authors' code: momentum 0.5, and 1e-8 added to the mean square under the root,
     where others add it to the root: gradients below 1e-4 move a weight less.
     """
-    return optax.adam(learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
+    return optimizers.adam(learning_rate, eps=0.0, eps_root=1e-8)
 
 
 def build(
     *,
     shape: tuple[int, int, int],
     classes: int,
-    optimizers: two_player.Optimizers,
+    training: Training,
     latent_size: int = 100,
     hidden: Sequence[int] = (1000, 500, 250, 250, 250),
     generator_hidden: Sequence[int] = (500, 500),
     unlabeled: float = 1.0,
-    schedule: builder.Schedule = steps.alternate,
-    refine: builder.Refinement = builder.unrefined,
-    extra: Mapping[str, Any] | None = None,
-    shared_noise: bool = False,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The game on images of `shape` (H, W, C) of `classes` classes.
 
-    optimizers:    by player, 'generator' and 'discriminator'.
-    unlabeled:    weight of the adversarial loss in the discriminator's.
-    refine, extra: as in `two_player.build`. A view shows the labeled images, too; the pass that
-                   fits the layers sees images as they are.
-    ema_half_life: in images with labels; averages the discriminator, to test with (None: no average
-                   is kept).
+    training:  averages the discriminator, to test with; the half-life is in images with labels. A
+               view shows the labeled images, too; the pass that fits the layers sees images as they
+               are.
+    unlabeled: weight of the adversarial loss in the discriminator's.
 
     Latents are uniform on (-1, 1). Raises ValueError where there are fewer than two classes.
     """
@@ -236,32 +228,27 @@ def build(
     latents = functools.partial(random.latents, size=latent_size, prior="uniform")
     draw = objectives.fakes(latents)
     judging = discriminator_objective(draw, unlabeled=unlabeled)
-    matching = generator_objective(draw, axis_name=axis_name)
+    matching = generator_objective(draw, axis_name=training.axis_name)
     body = builder.round_of_play(
         builder.Side("discriminator", ("discriminator",), judging),
         builder.Side("generator", ("generator",), matching),
-        schedule=fitted_first(schedule),
-        refine=refine,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training.scheduled(fitted_first),
+        draw=draw,
     )
-    generator = Generator(shape, tuple(generator_hidden), axis_name)
-    discriminator = Discriminator(classes, tuple(hidden), axis_name=axis_name)
+    generator = Generator(shape, tuple(generator_hidden), training.axis_name)
+    discriminator = Discriminator(classes, tuple(hidden), axis_name=training.axis_name)
     inputs: Any = {"generator": [(latent_size,)], "discriminator": [shape]}
     networks = {"generator": generator, "discriminator": discriminator}
     return builder.assemble(
         {
-            name: builder.Network(module, optimizers[name], inputs[name])
+            name: builder.Network(module, training.optimizers[name], inputs[name])
             for name, module in networks.items()
         },
         body,
         _sampler(latents),
+        training,
         conditions=(),
         averaged=("discriminator",),
-        extra=extra,
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )
 
 

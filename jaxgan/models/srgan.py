@@ -10,7 +10,7 @@ images.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
@@ -19,8 +19,9 @@ import optax
 
 from jaxgan import collectives, losses, nn, random, steps
 from jaxgan.games import builder, domain_translation, objectives, stages
-from jaxgan.games.builder import Network, Schedule, Side
+from jaxgan.games.builder import Network, Side
 from jaxgan.games.domain_translation import Shape
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.nn import layers, normalization, resampling, super_resolution
 from jaxgan.random import Keys
@@ -46,6 +47,23 @@ Distance = Callable[[Array, Array], Array]
 
 Correction = Callable[[Array, Array], Array]
 """`(enlarged, small) -> enlarged`, such as `jaxgan.nn.resampling.consistent`."""
+
+
+class Networks(NamedTuple):
+    """What the two networks are.
+
+    architecture:        of the generator, one of `super_resolution`'s.
+    blocks, width:       the generator's residual blocks, and channels of its layers.
+    discriminator_width: channels of the discriminator's first layer.
+    """
+
+    architecture: str = "resnet"
+    blocks: int = 16
+    width: int = 64
+    discriminator_width: int = 64
+
+
+AUTHORS_NETWORKS = Networks()
 
 # --- the judge ------------------------------------------------------------------------------------
 
@@ -150,12 +168,9 @@ def objectives_of(
 def build(
     *,
     shape: Shape,
-    optimizers: Mapping[str, optax.GradientTransformation],
+    training: Training,
     factor: int = 4,
-    architecture: str = "resnet",
-    blocks: int = 16,
-    width: int = 64,
-    discriminator_width: int = 64,
+    networks: Networks = AUTHORS_NETWORKS,
     pretraining: int | None = 0,
     distance: Distance = squared,
     features: Features | Player | None = None,
@@ -163,15 +178,13 @@ def build(
     correct: Correction | None = None,
     loss: AdversarialLoss = CROSS_ENTROPY,
     adversarial: float = 1e-3,
-    schedule: Schedule = steps.alternate,
-    shared_noise: bool = True,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """Enlargement of images to `shape` ([H, W, C]) from `factor` times smaller ones.
 
-    optimizers:  by player, 'generator' and 'discriminator'.
+    training:    by default with shared noise; without a game, all it needs is an optimizer of
+                 'generator'.
+    factor:      how many times larger a side becomes.
+    networks:    sizes of both networks.
     pretraining: train steps in which the generator alone learns, by the mean `distance` of pixels;
                  then the game begins. None: it never does, and there is no discriminator.
     features:    what the content loss compares (None: pixels). A Player joins the state as
@@ -184,40 +197,35 @@ def build(
     [-1, 1]. Raises ValueError where the factor does not divide the size, or on an architecture or a
     factor that there is no network for.
     """
+    training = training.otherwise(shared_noise=True)
     small = _smaller(shape, factor)
-    options: dict[str, Any] = {"accumulate": accumulate, "axis_name": axis_name}
+    architecture, blocks, width, discriminator_width = networks
     generator = super_resolution.network_of(
-        architecture, factor=factor, blocks=blocks, width=width, axis_name=axis_name
+        architecture, factor=factor, blocks=blocks, width=width, axis_name=training.axis_name
     )
-    networks = {"generator": Network(generator, optimizers["generator"], [small])}
+    players = {"generator": Network(generator, training.optimizers["generator"], [small])}
     draw = pass_of(correct)
-    alone = pixel_objective(distance, draw)
-    body = steps.update("generator", alone, prefix="pretraining/", **options)
+    body = steps.update(
+        "generator",
+        pixel_objective(distance, draw),
+        prefix="pretraining/",
+        accumulate=training.accumulate,
+        axis_name=training.axis_name,
+    )
     if pretraining is not None:
-        judge = Discriminator(discriminator_width, axis_name)
-        networks["discriminator"] = Network(judge, optimizers["discriminator"], [shape])
+        judge = Discriminator(discriminator_width, training.axis_name)
+        players["discriminator"] = Network(judge, training.optimizers["discriminator"], [shape])
         see = None if isinstance(features, Player) else features
         content = content_of(see, pixels=pixels)
-        game = builder.round_of_play(
-            *objectives_of(loss, draw, content, adversarial=adversarial),
-            schedule=schedule,
-            shared_noise=draw if shared_noise else None,
-            **options,
-        )
+        sides = objectives_of(loss, draw, content, adversarial=adversarial)
+        game = builder.round_of_play(*sides, training, draw=draw)
         body = steps.succession(body, until=pretraining, rest=game) if pretraining else game
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         _, images = domain_translation.source(conditions, {"a": small}, len(keys))
         return within_range(state["generator"](images), images, correct)
 
-    gan = builder.assemble(
-        networks,
-        body,
-        sample,
-        conditions=("a",),
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
-    )
+    gan = builder.assemble(players, body, sample, training, conditions=("a",))
     if isinstance(features, Player):
         return _joined(gan, lambda state: {"features": features})
     return gan

@@ -13,18 +13,18 @@ that is not; or 'caption' and 'mismatched', codes of characters [B, L] that a pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, random, steps
+from jaxgan import losses, nn, random
 from jaxgan.games import builder, image_text_embedding, objectives, regularizers
-from jaxgan.games.builder import Network, Schedule, Side
+from jaxgan.games.builder import Network, Side
+from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
 from jaxgan.nn import layers, normalization
@@ -34,6 +34,24 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
+
+
+class Networks(NamedTuple):
+    """What the two networks are.
+
+    width, discriminator_width: channels of the generator's last but one and of the discriminator's
+                                first layer.
+    kernel:                     taps of a convolution's side.
+    compressed:                 numbers that both networks compress an embedding to.
+    """
+
+    width: int = 64
+    discriminator_width: int = 64
+    kernel: int = 4
+    compressed: int = 128
+
+
+AUTHORS_NETWORKS = Networks()
 
 # --- networks -------------------------------------------------------------------------------------
 
@@ -85,9 +103,12 @@ class Discriminator(linen.Module):
         for index in range(dcgan.stages((height, width))):
             x = self._halved(x, self.width << index, normal=index > 0, train=train)
         # The 1x1 convolution of both, joined, is the sum of its parts.
-        of_image = nn.Conv(x.shape[3], (1, 1), use_bias=False, kernel_init=dcgan.weights)(x)
+        of_image = nn.Conv(x.shape[3], (1, 1), use_bias=False, kernel_init=layers.normal_weights)(x)
         of_text = linen.Dense(x.shape[3], use_bias=False)
-        compressed, verdict = Compressed(self.compressed), linen.Dense(1, kernel_init=dcgan.weights)
+        compressed, verdict = (
+            Compressed(self.compressed),
+            linen.Dense(1, kernel_init=layers.normal_weights),
+        )
         norm = normalization.batch_norm(train, self.axis_name)
 
         def judge(text: Array) -> Array:
@@ -101,7 +122,7 @@ class Discriminator(linen.Module):
     def _halved(self, x: Array, features: int, *, normal: bool, train: bool) -> Array:
         taps = (self.kernel, self.kernel)
         conv = nn.Conv(
-            features, taps, strides=(2, 2), use_bias=not normal, kernel_init=dcgan.weights
+            features, taps, strides=(2, 2), use_bias=not normal, kernel_init=layers.normal_weights
         )
         norm = normalization.normalize(
             "batch" if normal else "none", train=train, axis_name=self.axis_name
@@ -202,29 +223,20 @@ def build(
     *,
     shape: tuple[int, int, int],
     text_size: int,
-    optimizers: Mapping[str, optax.GradientTransformation],
+    training: Training,
     encoder: linen.Module | None = None,
     latent_size: int = 100,
     prior: str = "normal",
-    width: int = 64,
-    discriminator_width: int = 64,
-    kernel: int = 4,
-    compressed: int = 128,
+    networks: Networks = AUTHORS_NETWORKS,
     mismatched: float = 0.5,
     between: float | None = 0.5,
     variety: float = 0.0,
     loss: AdversarialLoss = CROSS_ENTROPY,
-    schedule: Schedule = steps.alternate,
-    shared_noise: bool = False,
-    accumulate: int = 1,
-    ema_half_life: float | None = None,
-    axis_name: str | None = None,
 ) -> GAN:
     """The game on images of `shape` ([H, W, C]) and embeddings of `text_size` numbers.
 
-    optimizers:  by player, 'generator' and 'discriminator'.
     encoder:     what reads captions (`nn.characters`); None: batches hold their embeddings.
-    compressed:  numbers that both networks compress an embedding to.
+    networks:    sizes of both networks.
     mismatched:  share of the mismatched pairs among the wrong ones; 0 is a GAN without CLS.
     between:     where interpolated embeddings lie between two captions'; None: there are none (a
                  GAN without INT). On an odd number of rows in a shard they are some more.
@@ -238,10 +250,11 @@ def build(
     dcgan.stages(shape[:2])
     _check(loss, mismatched=mismatched, between=between)
     latents = partial(random.latents, size=latent_size, prior=random.known_prior(prior))
-    generator = Generator(dcgan.Generator(shape, width, kernel, axis_name), compressed)
-    judge = Discriminator(discriminator_width, kernel, compressed, axis_name)
-    text = (text_size,)
-    networks = {
+    width, discriminator_width, kernel, compressed = networks
+    generator = Generator(dcgan.Generator(shape, width, kernel, training.axis_name), compressed)
+    judge = Discriminator(discriminator_width, kernel, compressed, training.axis_name)
+    text, optimizers = (text_size,), training.optimizers
+    players = {
         "generator": Network(generator, optimizers["generator"], [(latent_size,), text]),
         "discriminator": Network(judge, optimizers["discriminator"], [shape, text]),
     }
@@ -250,21 +263,19 @@ def build(
     persuading = generator_objective(loss, draw, between=between)
     if variety:
         two = regularizers.mode_seeking(
-            latents, lambda batch: (batch["text"],), axis_name=axis_name
+            latents, lambda batch: (batch["text"],), axis_name=training.axis_name
         )
         persuading = regularizers.plus(persuading, two, name="sameness", weight=variety)
     body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", ("generator",), persuading),
-        schedule=schedule,
-        shared_noise=draw if shared_noise else None,
-        accumulate=accumulate,
-        axis_name=axis_name,
+        training,
+        draw=draw,
     )
     role = "text"
     if encoder is not None:
         role, body = "caption", reading(body)
-        networks["encoder"] = Network(encoder, optax.identity(), [(8,)])
+        players["encoder"] = Network(encoder, optax.identity(), [(8,)])
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, [role])
@@ -274,12 +285,11 @@ def build(
         return state["generator"](latents(keys), texts)
 
     return builder.assemble(
-        networks,
+        players,
         body,
         sample,
+        training,
         conditions=(role,),
-        ema_half_life=ema_half_life,
-        axis_name=axis_name,
     )
 
 

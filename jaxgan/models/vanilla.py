@@ -15,6 +15,7 @@ import optax
 
 from jaxgan import nn, random
 from jaxgan.games import two_player
+from jaxgan.games.training import Training
 from jaxgan.nn import layers
 from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
@@ -100,14 +101,15 @@ class Discriminator(linen.Module):
 def build(
     *,
     shape: tuple[int, ...],
+    training: Training,
     latent_size: int = 100,
     prior: str = "uniform",
     generator: Generator | None = None,
     discriminator: Discriminator | None = None,
     **game,
 ) -> GAN:
-    """The game of two perceptrons on examples of `shape`; `game` is passed on to
-    `two_player.build`.
+    """The game of two perceptrons on examples of `shape`; `training` and `game` are passed
+    on to `two_player.build`.
 
     The prior of the latents is uniform, as in 2014. Raises ValueError on another than 'uniform' or
     'normal'.
@@ -118,5 +120,6 @@ def build(
         discriminator or Discriminator(),
         shape=shape,
         latents=latents,
+        training=training,
         **game,
     )

@@ -16,6 +16,11 @@ from jaxgan.kernels import convolution
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
+normal_weights = linen.initializers.normal(0.02)
+"""The initializer of weights N(0, 0.02), those of DCGAN (Radford et al. 2016, section 4) and of the
+networks after it.
+"""
+
 
 def orthogonal(gain: float = 1.0) -> Callable[..., Array]:
     """The initializer of orthogonal weights; those of a population are drawn one after another.

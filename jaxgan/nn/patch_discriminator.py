@@ -16,8 +16,6 @@ STAGES = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 _MOST_WIDENING = 8
 
-weights = linen.initializers.normal(0.02)
-
 
 class PatchDiscriminator(linen.Module):
     """Images [B, H, W, C], and conditions that are images beside them, to logits [B, H', W', 1],
@@ -58,7 +56,7 @@ class PatchDiscriminator(linen.Module):
             strides=(stride, stride),
             padding=pad,
             use_bias=use_bias,
-            kernel_init=weights,
+            kernel_init=layers.normal_weights,
         )(x)
 
 

@@ -274,7 +274,7 @@ def test_flags_that_an_optimizer_a_loss_or_a_batch_does_not_take_are_refused(con
 
 def test_slices_of_a_batch_meet_noise_of_their_own():
     config = two_player_flags.TwoPlayerConfig(shared_noise=True, accumulate=2)
-    assert two_player_flags.options(config, axis_name=None)["shared_noise"] is False
+    assert two_player_flags.options(config, axis_name=None)["training"].shared_noise is False
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

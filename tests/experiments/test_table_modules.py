@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from building import built
 
 from experiments import original, stacked
 from experiments.networks import original as original_networks
@@ -138,7 +139,8 @@ def test_what_cannot_be_stacked_is_refused():
 
 def test_one_draw_of_fakes_gives_the_gradient_of_the_unrolled_objective():
     loss, latents = adversarial.non_saturating(), functools.partial(random.latents, size=2)
-    gan = vanilla.build(
+    gan = built(
+        vanilla.build,
         shape=(2,),
         generator=vanilla.Generator((2,), (3,)),
         discriminator=vanilla.Discriminator((3,), dropout=0.0),
@@ -278,7 +280,8 @@ def test_machines_of_coordinates_are_those_of_the_rows(size):
 
 
 def test_features_are_the_largest_values_of_every_layer():
-    gan = dcgan.build(
+    gan = built(
+        dcgan.build,
         shape=(28, 28, 1),
         width=2,
         loss=adversarial.non_saturating(),

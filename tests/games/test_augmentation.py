@@ -13,6 +13,7 @@ import laws
 import numpy as np
 import optax
 import pytest
+from building import built
 
 import jaxgan
 from experiments import dcgan
@@ -258,7 +259,8 @@ def test_numbers_that_adapt_nothing_are_refused(options):
 
 def adaptive_game(*, axis_name=None, target=-1.0, n_critic=1):
     """Small perceptrons on pictures, under adaptive augmentation."""
-    return vanilla.build(
+    return built(
+        vanilla.build,
         shape=(4, 4, 1),
         latent_size=3,
         generator=vanilla.Generator((4, 4, 1), (8,)),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from jax import lax
 
 from jaxgan import losses, random, state, steps
@@ -131,7 +132,8 @@ MIXING = np.array([[1.5, 0.5], [-0.5, 0.8]])
 
 def linear_game(**game):
     networks = {"generator": Linear(), "encoder": LinearEncoder(), "discriminator": Quadratic()}
-    return bidirectional.build(
+    return built(
+        bidirectional.build,
         networks,
         shape=(2,),
         latent_size=2,

@@ -102,9 +102,8 @@ def test_each_kind_has_its_weight_and_reports_without_it():
     batch, told = keys(6), posterior(6)
     bounds = mutual_information.bounds(CODES, told, mutual_information.drawn(CODES, batch))
     means = {name: float(jnp.mean(nats)) for name, nats in bounds.items()}
-    value, metrics = mutual_information.weighted(CODES, categorical=3.0, continuous=0.5)(
-        told, batch
-    )
+    weights = mutual_information.Weights(categorical=3.0, continuous=0.5)
+    value, metrics = mutual_information.weighted(CODES, weights)(told, batch)
     expected = 3.0 * (means["c1"] + means["c2"]) + 0.5 * (means["c3"] + means["c4"])
     assert float(value) == pytest.approx(expected, rel=1e-5)
     reported = {name: float(mean.value) for name, mean in metrics.items()}

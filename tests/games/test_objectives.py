@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from toy_players import keys_of, scale, state_of
 
 from jaxgan import losses, optimizers, penalties, random
-from jaxgan.games import objectives, two_player
+from jaxgan.games import builder, objectives, two_player
 
 REAL = jnp.array([1.0, -2.0, 0.5, 3.0])
 DRAW = objectives.fakes(lambda keys: random.normal(keys, ()))
@@ -157,7 +158,8 @@ class Witness(linen.Module):
 
 def witnesses(*, generator="input", discriminator="input", **options):
     """The game of two witnesses, built."""
-    return two_player.build(
+    return built(
+        two_player.build,
         Witness(generator),
         Witness(discriminator),
         shape=(),
@@ -242,7 +244,7 @@ def test_the_game_alternates_unless_told_otherwise():
 
     # The generator ascends the discriminator's slope: times mean(z) of its draw, old or new slope.
     keys = random.example_keys(witnesses().init(jax.random.key(0)).rng, 0, jnp.arange(4))
-    at_once, in_turns = moves(two_player.simultaneously), moves(None)
+    at_once, in_turns = moves(builder.simultaneously), moves(None)
     mean = float(jnp.mean(random.normal(keys, ())))
     assert at_once[0] == pytest.approx(2.0 + 0.5 * mean, rel=1e-5)
     assert at_once[1] == pytest.approx(0.5 + float(jnp.mean(REAL)) - 2.0 * mean, rel=1e-5)

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from jax.flatten_util import ravel_pytree
 
 from jaxgan import losses, optimizers, penalties, random, steps
-from jaxgan.games import stability, two_player
+from jaxgan.games import builder, stability, two_player
 from jaxgan.models import vanilla
 
 IN_TURN = ("discriminator", "generator")
@@ -63,14 +64,15 @@ def agreeing(weight):
 
 def dirac(*, rate=1.0, in_turn=False, **options):
     """The game on a point at 0, trained by plain gradient steps."""
-    return two_player.build(
+    return built(
+        two_player.build,
         Point(),
         Slope(),
         shape=(1,),
         loss=losses.minimax(),
         latents=functools.partial(random.latents, size=1),
         optimizers=dict.fromkeys(IN_TURN, optax.sgd(rate)),
-        schedule=steps.alternate if in_turn else two_player.simultaneously,
+        schedule=steps.alternate if in_turn else builder.simultaneously,
         **options,
     )
 
@@ -263,7 +265,8 @@ def test_players_may_take_steps_of_their_own_size(float64):
 
 
 def ring(**options):
-    return vanilla.build(
+    return built(
+        vanilla.build,
         shape=(2,),
         latent_size=2,
         generator=vanilla.Generator((2,), (4,)),
@@ -277,9 +280,7 @@ BATCH = {"image": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32
 
 
 def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_moving_ones_do():
-    gan = ring(
-        optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=two_player.simultaneously
-    )
+    gan = ring(optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), schedule=builder.simultaneously)
     state = gan.init(jax.random.key(1))
     field, params = stability.field(gan, state, BATCH)
     moved, told = jax.jit(gan.step)(state, BATCH)

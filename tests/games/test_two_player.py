@@ -9,23 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, optimizers, penalties, random, steps
-from jaxgan.games import two_player
+from jaxgan.games import builder, two_player
 from jaxgan.models import vanilla
 
 LIMIT = 0.05
 
 
 def build(**changes):
-    optimizers = {name: optax.sgd(0.5) for name in ("generator", "discriminator")}
+    descent = {name: optax.sgd(0.5) for name in ("generator", "discriminator")}
     options = {
         "shape": (2,),
         "loss": losses.wasserstein(),
         "latents": partial(random.latents, size=3),
-        "optimizers": optimizers,
+        "optimizers": descent,
     }
-    return two_player.build(
+    return built(
+        two_player.build,
         vanilla.Generator((2,), (8,)),
         vanilla.Discriminator((8,), dropout=0.0),
         **{**options, **changes},
@@ -81,7 +83,8 @@ def test_a_critic_held_at_slope_1_estimates_the_distance_of_two_points():
         def __call__(self, latents, *, keys=None, train=False):
             return 0.0 * super().__call__(latents, keys=keys, train=train)
 
-    gan = two_player.build(
+    gan = built(
+        two_player.build,
         Origin((2,), (4,)),
         vanilla.Discriminator((32,), dropout=0.0),
         shape=(2,),
@@ -104,7 +107,7 @@ def test_two_step_sizes_move_the_players_by_their_own_multiples_of_their_gradien
         rates = {"generator": generator, "discriminator": discriminator}
         gan = build(
             optimizers={name: optax.sgd(rate) for name, rate in rates.items()},
-            schedule=two_player.simultaneously,
+            schedule=builder.simultaneously,
         )
         before = gan.init(jax.random.key(0))
         after, metrics = jax.jit(gan.step)(before, batch(8))

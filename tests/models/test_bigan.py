@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from experiments import bigan as experiment
 from jaxgan import losses, random
@@ -29,7 +30,7 @@ def tiny(**changes):
         "loss": losses.non_saturating(),
         "optimizers": {"generator": optax.sgd(0.1), "discriminator": optax.sgd(0.1)},
     }
-    return bigan.build(**{**given, **changes})
+    return built(bigan.build, **{**given, **changes})
 
 
 def images_of(count, seed=0):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, random
 from jaxgan.models import conditional
@@ -29,8 +30,9 @@ def labels(*values: int) -> jax.Array:
 def build(**changes):
     optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape": (16, 16, 1), "classes": 3, "latent_size": 4, "width": 2}
-    return conditional.build(
-        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes}
+    return built(
+        conditional.build,
+        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes},
     )
 
 

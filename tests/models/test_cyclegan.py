@@ -11,6 +11,7 @@ import laws
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, parallel, random
 from jaxgan.games import replay_pool
@@ -35,7 +36,7 @@ def build(**changes):
         "blocks": 1,
         "pool": 0,
     }
-    return cyclegan.build(**{**options, "optimizers": optimizers, **changes})
+    return built(cyclegan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 2, seed: int = 0) -> dict[str, jax.Array]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -305,8 +306,9 @@ def test_what_a_refusal_names_is_accepted_and_nothing_is_nearer(size):
 def build(**changes):
     optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape": (16, 16, 1), "latent_size": 3, "width": 1, "kernel": 3}
-    return dcgan.build(
-        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes}
+    return built(
+        dcgan.build,
+        **{**options, "loss": losses.non_saturating(), "optimizers": optimizers, **changes},
     )
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import random
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS
@@ -25,7 +26,7 @@ def noise(*shape: int, seed: int = 0) -> jax.Array:
 def build(**changes):
     optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
     options = {"shape_a": SHAPE, "shape_b": SHAPE, "width": 2, "discriminator_width": 2}
-    return discogan.build(**{**options, "optimizers": optimizers, **changes})
+    return built(discogan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def unpaired(rows: int = 3) -> dict[str, jax.Array]:

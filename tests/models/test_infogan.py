@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, random
 from jaxgan.games import mutual_information, objectives
@@ -31,7 +32,7 @@ def build(**changes):
         "loss": losses.non_saturating(),
         "optimizers": {name: optax.sgd(0.1) for name in ("generator", "discriminator")},
     }
-    return infogan.build(**{**options, **changes})
+    return built(infogan.build, **{**options, **changes})
 
 
 def images(count: int, seed: int = 0) -> jax.Array:
@@ -133,7 +134,7 @@ def test_both_sides_lower_their_loss_less_what_the_fakes_tell(relabel):
         return mutual_information.joined(CODES, noise(keys), mutual_information.drawn(CODES, keys))
 
     draw = objectives.fakes(latents)
-    told = mutual_information.weighted(CODES, categorical=2.0, continuous=0.5)
+    told = mutual_information.weighted(CODES, mutual_information.Weights(2.0, 0.5))
     loss = losses.non_saturating()
 
     @jax.jit

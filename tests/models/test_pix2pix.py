@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import losses, nn, random
 from jaxgan.models import pix2pix
@@ -41,7 +42,7 @@ def build(**changes):
         "discriminator_width": 2,
         "patch_size": 16,
     }
-    return pix2pix.build(**{**options, "optimizers": optimizers, **changes})
+    return built(pix2pix.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 3) -> dict[str, jax.Array]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from experiments import progressive as experiment
 from jaxgan import losses, penalties, random
@@ -37,7 +38,7 @@ def build(level: int, **changes):
         "optimizers": {p: optax.adam(1e-2, b1=0.0) for p in ("generator", "discriminator")},
         "ema_half_life": 20.0,
     }
-    return progressive.build(level=level, **{**given, **changes})
+    return built(progressive.build, level=level, **{**given, **changes})
 
 
 def trained(gan, state, count: int):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 import jaxgan
 from experiments import semisupervised as experiment
@@ -36,7 +37,7 @@ def game(**changes):
         "generator_hidden": (7,),
         "optimizers": {name: optax.sgd(0.01) for name in ("generator", "discriminator")},
     }
-    return semisupervised.build(**{**options, **changes})
+    return built(semisupervised.build, **{**options, **changes})
 
 
 @pytest.fixture(scope="module")

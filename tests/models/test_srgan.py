@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import data, random
 from jaxgan.kernels import bicubic
@@ -30,12 +31,9 @@ def build(**changes):
     options = {
         "shape": SHAPE,
         "factor": 2,
-        "architecture": "efficient",
-        "blocks": 1,
-        "width": 2,
-        "discriminator_width": 1,
+        "networks": srgan.Networks("efficient", blocks=1, width=2, discriminator_width=1),
     }
-    return srgan.build(**{**options, "optimizers": optimizers, **changes})
+    return built(srgan.build, **{**options, "optimizers": optimizers, **changes})
 
 
 def pairs(rows: int = 2) -> dict[str, jax.Array]:
@@ -96,8 +94,14 @@ def test_the_efficient_network_starts_near_the_bicubic_enlargement():
 
 def test_unknown_networks_are_refused():
     for changes, sentence in (
-        ({"architecture": "edsr"}, "the architecture is 'edsr'; expected 'resnet' or 'efficient'"),
-        ({"architecture": "resnet", "factor": 3, "shape": (18, 18, 1)}, "this network doubles"),
+        (
+            {"networks": srgan.Networks("edsr")},
+            "the architecture is 'edsr'; expected 'resnet' or 'efficient'",
+        ),
+        (
+            {"networks": srgan.Networks("resnet"), "factor": 3, "shape": (18, 18, 1)},
+            "this network doubles",
+        ),
         ({"factor": 1}, "1 times larger; expected 2 or more"),
         ({"factor": 5}, "16x16 pixels cannot be made from images 5 times smaller"),
     ):

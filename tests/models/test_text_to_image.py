@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from PIL import Image
 
 import jaxgan
@@ -21,7 +22,8 @@ from experiments import text_to_image as experiment
 from experiments.evaluation import garment_captions
 from jaxgan import data, losses, random
 from jaxgan.data import captions
-from jaxgan.games import image_text_embedding, two_player
+from jaxgan.games import builder, image_text_embedding
+from jaxgan.games.training import Training
 from jaxgan.models import text_to_image
 from jaxgan.nn import text_encoder
 from jaxgan.plotting import caption_pages
@@ -48,12 +50,10 @@ def build(**changes):
         "shape": SHAPE,
         "text_size": 5,
         "latent_size": 3,
-        "width": 2,
-        "discriminator_width": 2,
-        "compressed": 4,
+        "networks": text_to_image.Networks(width=2, discriminator_width=2, compressed=4),
         "optimizers": {name: optax.sgd(0.01) for name in ("generator", "discriminator")},
     }
-    return text_to_image.build(**{**options, **changes})
+    return built(text_to_image.build, **{**options, **changes})
 
 
 def embedded(rows: int = 4) -> dict[str, jax.Array]:
@@ -143,7 +143,7 @@ def test_readers_and_seers_learn_what_belongs_together():
         text_encoder.CharacterEncoder(captions.CODES, 8, 8, 8),
         image_text_embedding.ImageEncoder(8, 4),
         shape=SHAPE,
-        optimizer=optax.adam(1e-2),
+        training=Training(dict.fromkeys(image_text_embedding.PLAYERS, optax.adam(1e-2))),
     )
     step, state = jax.jit(gan.step), gan.init(jax.random.key(0))
     codes = captions.encode(names).astype(np.int32)
@@ -172,7 +172,7 @@ class Played(NamedTuple):
 
 @functools.cache
 def game(**changes: Any) -> Played:
-    gan = build(schedule=two_player.simultaneously, **changes)
+    gan = build(schedule=builder.simultaneously, **changes)
     return Played(gan, gan.init(jax.random.key(0)), jax.jit(gan.step), jax.jit(gan.sample))
 
 
@@ -206,7 +206,7 @@ def test_the_scale_of_embeddings_says_nothing():
 
 
 def test_64_pixels_are_made_and_judged_from_a_base_of_4():
-    gan = build(shape=(64, 64, 3), width=128, discriminator_width=64, compressed=128)
+    gan = build(shape=(64, 64, 3), networks=text_to_image.Networks(width=128))
     state = jax.eval_shape(gan.init, jax.random.key(0))
     judge = state["discriminator"].params
     assert judge["Conv_3"]["kernel"].shape == (4, 4, 256, 512)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import building
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +26,9 @@ def noise(*shape: int) -> np.ndarray:
 
 def built(**changes):
     optimizers = {name: optax.sgd(0.01) for name in ("generator", "discriminator")}
-    return vanilla.build(**{"loss": losses.minimax(), "optimizers": optimizers, **changes})
+    return building.built(
+        vanilla.build, **{"loss": losses.minimax(), "optimizers": optimizers, **changes}
+    )
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 12, 3), (2,), (1,)])

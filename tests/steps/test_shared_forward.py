@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 from laws import at_double_precision
 from toy_players import keys_of, record, scale, state_of, weight
 
@@ -164,7 +165,8 @@ def same(left, right, tolerance=1e-12):
 
 def test_a_round_with_shared_noise_is_one_in_which_both_players_draw_with_the_same_keys():
     with jax.enable_x64(True):
-        gan = two_player.build(
+        gan = built(
+            two_player.build,
             vanilla.Generator((2,), (8,)),
             vanilla.Discriminator((8,), dropout=0.3),
             shape=(2,),
@@ -212,7 +214,8 @@ def test_with_shared_noise_the_generator_meets_the_fakes_of_the_last_critic_step
 )
 def test_a_round_with_shared_noise_computes_the_generators_forward_pass_once(side, doublings):
     def convolutions(**options):
-        gan = dcgan.build(
+        gan = built(
+            dcgan.build,
             shape=(side, side, 1),
             width=4,
             latent_size=4,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from building import built
 
 from jaxgan import data, losses, random, steps
 from jaxgan.data import few_labels
@@ -161,7 +162,8 @@ def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):
 
 def taking_turns(schedule):
     """A model of points, at its first state, as `run_reader.said` takes it."""
-    gan = two_player.build(
+    gan = built(
+        two_player.build,
         vanilla.Generator((2,), (4,)),
         vanilla.Discriminator((4,), dropout=0.0),
         shape=(2,),

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from building import built
 from PIL import Image
 
 import jaxgan
@@ -239,7 +240,9 @@ def test_the_size_that_passes_is_the_nearest_that_the_network_takes(name, size, 
     module, options = MODELS[name]
     shape = (28, 28, 1)
     optimizers = {side: optax.sgd(0.1) for side in ("generator", "discriminator")}
-    gan = module.build(shape_a=shape, shape_b=shape, optimizers=optimizers, **_COMMON, **options)
+    gan = built(
+        module.build, shape_a=shape, shape_b=shape, optimizers=optimizers, **_COMMON, **options
+    )
     state = jax.eval_shape(gan.init, jax.random.key(0))
     spec = DataSpec(shape, (), {"a": shape})
     model = trained_model.TrainedModel(gan, state, toy_translation.Config(), spec, 0)
