@@ -61,7 +61,7 @@ def build(
                         otherwise, as in Goodfellow et al. 2014, Algorithm 1.
     default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
                         gives none; its order is the order in which the networks take their
-                        conditions.
+                        conditions. The value of an index does not depend on the count.
     refine:             of both objectives, before they are lifted to steps.
     projection:         of the discriminator's params, after each of its steps (weight clipping).
     extra:              the state's at first: what refined objectives or the schedule carry in it.
@@ -93,6 +93,7 @@ def build(
         builder.train_step(body, averaged, ema_half_life=ema_half_life, axis_name=axis_name),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
+        defaults=tuple(defaults.items()),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from jax import lax
 
 from jaxgan.kernels import convolution_primitives
-from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair
+from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair, said_precision
 from jaxgan.types import Array
 
 Padding = str | int | Sequence[int | tuple[int, int]]
@@ -50,6 +50,7 @@ def conv(
         padding=_explicit(padding, x.shape[1:3], taps, strides),
         groups=groups,
         implementation=_known(implementation),
+        precision=said_precision(),
     )
     if min(geometry.output) < 1:
         raise ValueError(
@@ -102,6 +103,7 @@ def conv_transpose(
         padding=_explicit(padding, image, taps, strides),
         groups=1,
         implementation=_known(implementation),
+        precision=said_precision(),
         turned=True,
     )
     if min(image) < 1:

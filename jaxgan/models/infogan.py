@@ -282,7 +282,7 @@ def build(
         "q": (hidden,),
     }
     moved_by = {**optimizers, "q": optimizers["discriminator"]}
-    return builder.assemble(
+    gan = builder.assemble(
         {n: builder.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,
         _sampler(codes, noise),
@@ -292,6 +292,8 @@ def build(
         ema_half_life=ema_half_life,
         axis_name=axis_name,
     )
+    named = zip(codes.categorical_names, codes.categories, strict=True)
+    return gan._replace(categories=tuple(named))
 
 
 def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:

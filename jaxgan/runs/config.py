@@ -111,8 +111,9 @@ class RunConfig:
     """How many of the latest checkpoints to keep."""
     evaluate_every: int = 0
     """Steps between measurements of the samples, by which the best checkpoint is kept; 0: never."""
-    evaluate: tuple[MetricName, ...] = ("fid",)
-    """What to measure, see `jaxgan evaluate`; the first chooses the best checkpoint."""
+    evaluate: tuple[MetricName, ...] = ()
+    """What to measure, see `jaxgan evaluate`; the first chooses the best checkpoint;
+    default: fid, or swd of images that the classifier of garments does not know."""
     evaluate_samples: int = 2048
     """How many images to draw for it; numbers of different counts do not compare."""
     inception: str | None = None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import tqdm
+
+Item = TypeVar("Item")
 
 SIGNALS = {
     "accuracy": ("real_accuracy", "fake_accuracy"),
@@ -61,6 +64,27 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def counted(
+    items: Iterable[Item], total: int, what: str, *, size: Callable[[Item], int] = len
+) -> Iterator[Item]:
+    """The items, while stderr shows how much of `total` has been done of `what`, each item counting
+    by its size: a bar on a terminal, elsewhere a line at first and at every tenth.
+    """
+    if sys.stderr.isatty():
+        with tqdm.tqdm(desc=what, total=total, dynamic_ncols=True) as bar:
+            for item in items:
+                yield item
+                bar.update(size(item))
+        return
+    print(f"{what} ...", file=sys.stderr, flush=True)
+    done = 0
+    for item in items:
+        yield item
+        before, done = done, done + size(item)
+        if before * 10 // total < done * 10 // total < 10:
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 def say(text: str, log: pathlib.Path) -> None:
