@@ -39,9 +39,17 @@ class GAN(NamedTuple):
     sample: `sample(state, keys, **conditions) -> images`, one image per key, float32 [B, H, W, C]
             in [-1, 1]; a condition left out (a label, a code) takes a stated default.
     conditions: the names of the conditions that `sample` takes.
+    defaults: pairs of a condition's name and `count -> values [count]`: the default of each of so
+            many samples, by its index. Who draws many in batches gives each batch its part of them,
+            as `sample` begins again at index 0 every time. What has no such default, as it is drawn
+            by the keys, is not in here.
+    categories: pairs of a condition's name and of how many classes it is one, where that is not the
+            label, which is a class of the data.
     """
 
     init: Callable[[Array], GANState]
     step: TrainStep
     sample: Callable[..., Array]
     conditions: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, Callable[[int], Array]], ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()

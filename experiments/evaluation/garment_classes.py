@@ -40,10 +40,18 @@ class Config(command.OfRun):
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text."""
+    """The report on the run, as text; ValueError where it did not learn garments."""
     from jaxgan import data
+    from jaxgan.tools import latent_concepts
 
     trained = config.load()
+    if not latent_concepts.are_garments(trained):
+        learned = ", ".join(trained.spec.classes[:3]) or "no classes"
+        raise ValueError(
+            f"{config.run} learned from {trained.config.data} ({learned}), and the classifier that "
+            "judges here knows nothing but the garments of fashion; for other images take "
+            f"jaxgan evaluate {config.run}"
+        )
     # As large as the run's own images: what a change of size takes away, both sides lose.
     size = two_player_flags.image_shape(trained.spec)[:2]
     splits = data.load("fashion", resolution=size, resize=trained.config.resize)

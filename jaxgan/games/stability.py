@@ -109,7 +109,8 @@ def field(gan: GAN, state: GANState, batch: Batch) -> tuple[Field, dict[str, PyT
 
 def jacobian(field: Field, params: Params) -> Jacobian:
     """The field's Jacobian at these params, a column for each by forward differentiation
-    (`jax.jvp`), in the precision of the params.
+    (`jax.jvp`), in the precision of the params, products included: what is zero but for rounding
+    is told by it.
 
     Raises ValueError where there are more than `MOST_PARAMS`, or where the model's rounds share
     their noise: a shared pass can only be differentiated backwards.
@@ -131,7 +132,8 @@ def jacobian(field: Field, params: Params) -> Jacobian:
 
     basis = jnp.eye(point.size, dtype=point.dtype)
     try:
-        columns = jax.jit(lambda basis: jax.lax.map(column, basis, batch_size=_PIECE))(basis)
+        with jax.default_matmul_precision("highest"):
+            columns = jax.jit(lambda basis: jax.lax.map(column, basis, batch_size=_PIECE))(basis)
     except TypeError as error:
         if "custom_vjp" not in str(error):
             raise

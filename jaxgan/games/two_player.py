@@ -43,7 +43,7 @@ def build(
     training:           averages the generator.
     default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
                         gives none; its order is the order in which the networks take their
-                        conditions.
+                        conditions. The value of an index does not depend on the count.
     relabel:            may swap the discriminator's verdicts (`objectives`).
     penalty:            added to the discriminator's loss (`objectives.Penalty`).
     projection:         of the discriminator's params, after each of its steps (weight clipping).
@@ -74,6 +74,7 @@ def build(
         builder.train_step(body, ("generator",), training),
         _sampler(latents, defaults),
         conditions=tuple(defaults),
+        defaults=tuple(defaults.items()),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from jax import Array, lax
 
 from jaxgan.kernels import convolution_primitives
-from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair
+from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair, said_precision
 
 Padding = str | int | Sequence[int | tuple[int, int]]
 
@@ -49,6 +49,7 @@ def conv(
         padding=_explicit(padding, x.shape[1:3], taps, strides),
         groups=groups,
         implementation=_known(implementation),
+        precision=said_precision(),
     )
     if min(geometry.output) < 1:
         raise ValueError(
@@ -101,6 +102,7 @@ def conv_transpose(
         padding=_explicit(padding, image, taps, strides),
         groups=1,
         implementation=_known(implementation),
+        precision=said_precision(),
         turned=True,
     )
     if min(image) < 1:

@@ -29,6 +29,7 @@ class Geometry(NamedTuple):
     groups: int
     implementation: str
     turned: bool = False
+    precision: str | None = None  # of products, as JAX was told where the convolution was traced
     devices: int = 1  # that the batch may be split over; known only where XLA compiles
 
     @property
@@ -41,6 +42,11 @@ class Geometry(NamedTuple):
             )
         )
         return height, width
+
+
+def said_precision() -> str | None:
+    """What `jax.default_matmul_precision`, or JAX's configuration, says here of products."""
+    return jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
 
 
 def turn(w: Array) -> Array:

@@ -21,7 +21,7 @@ from jax.interpreters import ad, batching, mlir
 
 from jaxgan import collectives
 from jaxgan.kernels.convolution_cpu import fast_c, fast_k, fast_t
-from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t
+from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t, said_precision
 
 
 def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):
@@ -29,7 +29,11 @@ def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_
         wanted = geometry.implementation
         choice = platform_default if wanted == "auto" else wanted
         lower = mlir.lower_fun(fast if choice == "fast" else plain, multiple_results=False)
-        return lower(context, a, b, geometry=geometry._replace(devices=_devices(context)))
+        located = geometry._replace(devices=_devices(context))
+        # What `jax.default_matmul_precision` says holds where a product is traced; here, where the
+        # program is lowered, its block has long ended.
+        with jax.default_matmul_precision(geometry.precision or said_precision()):
+            return lower(context, a, b, geometry=located)
 
     return rule
 

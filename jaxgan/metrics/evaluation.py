@@ -14,6 +14,7 @@ from jaxgan import data
 from jaxgan.metrics import (
     features,
     fid,
+    inception,
     inception_score,
     kid,
     msssim,
@@ -23,7 +24,7 @@ from jaxgan.metrics import (
     streaming,
 )
 from jaxgan.metrics.features import Extractor
-from jaxgan.metrics.streaming import Aim, Metric
+from jaxgan.metrics.streaming import Aim, Metric, Show
 from jaxgan.types import GAN, Array
 
 METRICS: Mapping[str, Callable[[], Metric]] = {
@@ -41,6 +42,12 @@ Sample = Callable[..., Array]
 """`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws
 them.
 """
+
+USUAL = ("fid", "kid", "prdc")
+"""What is measured where nothing is said, through a network."""
+
+WITHOUT_NETWORK = ("swd", "ms_ssim")
+"""And where there is no network for the images."""
 
 PIECE = 1000
 """Images in the memory at a time, drawn by one key."""
@@ -63,6 +70,16 @@ def chosen(names: Sequence[str]) -> dict[str, Metric]:
         asked = repr(unknown[0]) if unknown else "no metric"
         raise ValueError(f"{asked} was asked for; expected some of {', '.join(METRICS)}")
     return {name: METRICS[name]() for name in names}
+
+
+def usual(real: data.Dataset, extractor: Extractor) -> tuple[str, ...]:
+    """The names of the metrics that can be had of the images where nothing is said: those through
+    the network where it is of use for them, and else those without one.
+    """
+    large = [name for name in WITHOUT_NETWORK if min(real.shape[:2]) >= METRICS[name]().smallest]
+    if _is_of_use(extractor, real) or not large:
+        return USUAL
+    return tuple(large)
 
 
 def extractor_of(inception: str | pathlib.Path | None, *, sha256: str | None = None) -> Extractor:
@@ -101,22 +118,29 @@ def evaluator(
     samples: int,
     seed: int = 0,
     cache: pathlib.Path | None = None,
+    conditions: Sequence[str] = (),
+    show: Show = streaming.unseen,
 ) -> Callable[[Sample], Scores]:
     """`sample -> scores` of `samples` images against all real ones, whose statistics are gathered
     now, or taken from the folder `cache`.
 
     A pure function of the generator: its scores are the same in the middle of training as after
-    it, and it changes nothing. Raises ValueError on fewer samples than a metric needs, on images
-    that the network is of no use for, or probabilities that it does not give.
+    it, and it changes nothing. A sample that takes the condition 'label' is asked for the labels of
+    the real images (see `asked`), as Karras et al. 2020 evaluate: at labels of another distribution
+    a perfect generator scores badly. `show` tells how far it has come. Raises ValueError on fewer
+    samples or smaller images than a metric needs, on images that the network is of no use for, or
+    probabilities that it does not give.
     """
     _require_enough(metrics, samples)
+    _require_large_enough(metrics, real)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
     if set(sights) - {"images"}:
         _require_of_use(extractor, real)
     known = statistics_cache.statistics(
-        streams, real, extractor=extractor, piece=PIECE, folder=cache
+        streams, real, extractor=extractor, piece=PIECE, folder=cache, show=show
     )
+    roles = asked_for(real, conditions)
     settings = {
         **sides(
             real,
@@ -124,7 +148,8 @@ def evaluator(
                 "images": samples,
                 "seed": seed,
                 "images of a key": PIECE,
-                "drawn from": " and ".join(["latents", *real.inputs]),
+                "drawn from": " and ".join(["latents", *roles]),
+                **labels_of(roles, conditions),
             },
             extractor if set(sights) - {"images"} else None,
         ),
@@ -132,14 +157,47 @@ def evaluator(
     }
 
     def scores(sample: Sample) -> Scores:
-        seen = features.pieces(_drawn(sample, samples, seed, real), extractor, sights)
+        drawn = _drawn(sample, samples, seed, real, roles)
+        told = show(drawn, samples, f"drawing {samples} samples")
+        seen = features.pieces(told, extractor, sights)
         generated = streaming.gather(streams, seen)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            numbers = compare(metrics.values(), generated, known, extractor=extractor)
+            computed = show(
+                metrics.values(), len(metrics), f"computing {', '.join(metrics)}", size=_one
+            )
+            numbers = compare(computed, generated, known, extractor=extractor)
         return Scores(numbers, settings, tuple(str(warning.message) for warning in caught))
 
     return scores
+
+
+def asked_for(real: data.Dataset, conditions: Sequence[str]) -> tuple[str, ...]:
+    """What a model of these conditions is asked for by the examples of the real images: what they
+    hold besides, and their label.
+    """
+    labeled = real.labels is not None and "label" in conditions
+    return (*real.inputs, *(["label"] if labeled else []))
+
+
+def labels_of(roles: Sequence[str], conditions: Sequence[str]) -> dict[str, str]:
+    """The setting that says which labels are drawn, of a model that takes any."""
+    if "label" in roles:
+        return {"labels": "those of the real images, each image's once before any again"}
+    return {"labels": "the model's default"} if "label" in conditions else {}
+
+
+def asked(
+    real: data.Dataset, roles: Sequence[str], *, seed: int, start: int, count: int
+) -> dict[str, np.ndarray]:
+    """What the samples start ... start + count - 1 are asked for, by role: a function of the seed
+    and each one's place. They follow the real images in a random order, and a new one once all have
+    been visited, so that labels are distributed as theirs.
+    """
+    if not roles:
+        return {}
+    found = real.batch(seed=seed, step=0, size=start + count, rows=range(start, start + count))
+    return {role: found[role] for role in roles}
 
 
 def sides(
@@ -211,22 +269,41 @@ def _require_enough(metrics: Mapping[str, Metric], samples: int) -> None:
             )
 
 
+def _require_large_enough(metrics: Mapping[str, Metric], real: data.Dataset) -> None:
+    height, width = real.shape[:2]
+    for name, metric in metrics.items():
+        if min(height, width) < metric.smallest:
+            raise ValueError(
+                f"{name} needs images with sides of {metric.smallest} pixels or more; those of "
+                f"{real.name} have {height}x{width}"
+            )
+
+
+def _is_of_use(extractor: Extractor, real: data.Dataset) -> bool:
+    return extractor.channels in (None, real.shape[2])
+
+
 def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
-    if extractor.channels not in (None, real.shape[2]):
+    if not _is_of_use(extractor, real):
         raise ValueError(
             f"the images of {real.name} have {real.shape[2]} channels, and the {extractor.label} "
-            f"features are of {extractor.channels}: give the weights of FID's Inception "
-            "(--inception), or measure swd, which needs no network"
+            f"features are of {extractor.channels}: give the weights of FID's Inception with "
+            f"--inception FILE ({inception.PUBLISHED}), or measure swd, which needs no network"
         )
 
 
-def _drawn(sample: Sample, count: int, seed: int, real: data.Dataset) -> Iterator[np.ndarray]:
-    """The samples, a piece at a time, each by a key of its own; of captions, one image after the
-    other is asked for by a caption of it.
+def _one(item: object) -> int:
+    return 1
+
+
+def _drawn(
+    sample: Sample, count: int, seed: int, real: data.Dataset, roles: Sequence[str] = ()
+) -> Iterator[np.ndarray]:
+    """The samples, a piece at a time, each by a key of its own, asked for by what real examples
+    hold in these roles.
     """
     key = jax.random.key(seed)
     for number, start in enumerate(range(0, count, PIECE)):
         n = min(PIECE, count - start)
-        asked = real.batch(seed=seed, step=number, size=PIECE, rows=range(n)) if real.inputs else {}
-        conditions = {role: asked[role] for role in real.inputs}
+        conditions = asked(real, roles, seed=seed, start=start, count=n)
         yield np.asarray(sample(jax.random.fold_in(key, number), n, **conditions))

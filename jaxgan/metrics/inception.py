@@ -23,6 +23,13 @@ from jaxgan.types import Array, PyTree
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the file of weights that published numbers are of."""
 
+FILE = "pt_inception-2015-12-05-6726825d.pth"
+PUBLISHED = (
+    f"{FILE}, 91.2 MB, its sha256 beginning with 6726825d, from "
+    f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
+)
+"""That file as users find it."""
+
 SIDE = 299
 CLASSES = 1008
 _BATCH = 50

@@ -36,32 +36,35 @@ def score(probabilities: np.ndarray) -> float:
     return float(np.exp(entropy - np.mean(_entropy(conditional))))
 
 
-def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> Score:
-    """The score of class probabilities [N, K] over `splits` consecutive parts of the images.
+def inception_score(probabilities: np.ndarray, *, splits: int = 10, seed: int = 0) -> Score:
+    """The score of class probabilities [N, K] over `splits` random parts of the images: parts in
+    stored order would each have the marginal of few classes where images are sorted by theirs.
 
     Raises ValueError where there are fewer images than parts, or the rows are no probabilities.
     """
     count = len(probabilities)
     if not 1 <= splits <= count:
         raise ValueError(f"{count} images in {splits} splits; expected one image a split at least")
+    shuffled = np.asarray(probabilities)[np.random.default_rng(seed).permutation(count)]
     edges = [index * count // splits for index in range(splits + 1)]
-    scores = [score(probabilities[start:end]) for start, end in itertools.pairwise(edges)]
+    scores = [score(shuffled[start:end]) for start, end in itertools.pairwise(edges)]
     return Score(float(np.mean(scores)), float(np.std(scores)))
 
 
-def metric(*, splits: int = 10) -> Metric:
+def metric(*, splits: int = 10, seed: int = 0) -> Metric:
     """The score as a metric: of the generated images, and of the real ones as its control."""
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
-        found = inception_score(generated.rows, splits=splits)
+        found = inception_score(generated.rows, splits=splits, seed=seed)
         return {
             "inception_score": found.mean,
             "inception_score_deviation": found.deviation,
-            "inception_score_of_real": inception_score(real.rows, splits=splits).mean,
+            "inception_score_of_real": inception_score(real.rows, splits=splits, seed=seed).mean,
         }
 
     aim = streaming.Aim("inception_score", "highest")
-    return Metric(streaming.PROBABILITIES, compute, {"splits": splits}, least=splits, aim=aim)
+    settings = {"splits": splits, "seed of the splits": seed}
+    return Metric(streaming.PROBABILITIES, compute, settings, least=splits, aim=aim)
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

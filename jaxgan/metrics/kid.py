@@ -8,6 +8,8 @@ may be negative.
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,10 @@ from jaxgan.metrics import streaming
 from jaxgan.metrics.streaming import Metric, Rows
 
 _BLOCK = 1000  # rows of a kernel matrix at a time
+
+
+class SmallSubsets(UserWarning):
+    """A deviation over smaller subsets than were asked for."""
 
 
 class Estimate(NamedTuple):
@@ -79,14 +85,24 @@ def kid(
 
 
 def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
-    """The kernel distance as a metric, 'kid' and 'kid_deviation'; of a set with fewer images than
-    `size` all of them.
+    """The kernel distance as a metric, 'kid' and 'kid_deviation'. Where a set has no more images
+    than `size`, subsets are of half of them: those of all would be one and the same, without any
+    deviation. It says so in a warning.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
-        fits = min(size, len(generated.rows), len(real.rows))
+        have = min(len(generated.rows), len(real.rows))
+        fits = size if have > size else max(2, have // 2)
+        if fits != size:
+            warnings.warn(
+                f"kid_deviation is that of subsets of {fits} images, as a set has only {have}; it "
+                f"compares only with those of as many, not with those of {size}",
+                SmallSubsets,
+                stacklevel=2,
+            )
         found = kid(generated.rows, real.rows, subsets=subsets, size=fits, seed=seed)
-        return {"kid": found.mean, "kid_deviation": found.deviation}
+        deviation = found.deviation if fits < have else math.nan  # of two images
+        return {"kid": found.mean, "kid_deviation": deviation}
 
     settings = {
         "kernel": "(x.y/F + 1)^3",
@@ -94,7 +110,9 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
         "images a subset, at most": size,
         "seed of the subsets": seed,
     }
-    return Metric(streaming.FEATURES, compute, settings, aim=streaming.Aim("kid", "lowest"))
+    # Half of fewer images is not the two that a subset needs.
+    aim = streaming.Aim("kid", "lowest")
+    return Metric(streaming.FEATURES, compute, settings, least=4, aim=aim)
 
 
 def _total(left: np.ndarray, right: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 of variety that Odena et al. 2017 introduced and progressive growing reports.
 
 Generated images that are more alike than real ones, a higher value, have lost variety; the value
-says nothing of quality. Pairs of one class are what it is meant for: give each class by itself.
+says nothing of quality. Pairs are random: neighbors in stored order are of one class where images
+are sorted by theirs. Pairs of one class are what it is meant for: give each class by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.data import counter_rng
 from jaxgan.metrics import psnr_ssim
 from jaxgan.metrics.streaming import Metric, Stream
 
@@ -21,14 +23,22 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SMALLEST = 2 ** (len(WEIGHTS) - 1)
 
 
+_BLOCK = 250  # pairs compared at a time
+
+
+class Drawn(NamedTuple):
+    """The images to pair: of the `seen` ones those with the least draws, [K] and [K, H, W, C]."""
+
+    seen: int
+    draws: np.ndarray
+    images: np.ndarray
+
+
 class Total(NamedTuple):
-    """The similarities of the pairs seen: their sum and number, and an image still without its
-    partner, [0 or 1, H, W, C].
-    """
+    """The similarities of pairs: their sum and number."""
 
     total: float
     count: int
-    left: np.ndarray
 
 
 def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -55,16 +65,17 @@ def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return found
 
 
-def between_pairs(images: np.ndarray) -> float:
-    """The mean similarity of the first image with the second, the third with the fourth, ... of
-    images [N, H, W, C] with pixels in [0, 255]; an odd last one is left out.
+def between_pairs(images: np.ndarray, *, pairs: int = 5000, seed: int = 0) -> float:
+    """The mean similarity of so many random pairs, or as many as there are, of images [N, H, W, C]
+    with pixels in [0, 255]; no image is in two.
 
     Raises ValueError below two images.
     """
-    return _mean(_with(_none(), images))
+    stream = _pairs(pairs, seed)
+    return _mean(stream.finish(stream.update(stream.init(), images)))
 
 
-def metric() -> Metric:
+def metric(*, pairs: int = 5000, seed: int = 0) -> Metric:
     """The similarity within the generated images as a metric, and within the real ones as its
     control.
     """
@@ -72,19 +83,43 @@ def metric() -> Metric:
     def compute(generated: Total, real: Total) -> dict[str, float]:
         return {"ms_ssim": _mean(generated), "ms_ssim_of_real": _mean(real)}
 
-    return Metric(Stream("similarity of pairs", "images", _none, _with), compute, {"scales": 5})
+    settings = {"scales": len(WEIGHTS), "pairs, at most": pairs, "seed of the pairs": seed}
+    return Metric(_pairs(pairs, seed), compute, settings, smallest=_SMALLEST)
 
 
-def _none() -> Total:
-    return Total(0.0, 0, np.zeros(0, np.uint8))
+def _pairs(most: int, seed: int) -> Stream:
+    """The stream of the similarities of random pairs: every image has a draw by its place alone,
+    and those with the least draws are paired in the order of these.
+    """
 
+    def none() -> Drawn:
+        return Drawn(0, np.zeros(0, np.uint64), np.zeros(0, np.uint8))
 
-def _with(state: Total, images: np.ndarray) -> Total:
-    if len(state.left):
-        images = np.concatenate([state.left, images])
-    paired = len(images) // 2 * 2
-    found = ms_ssim(images[:paired:2], images[1:paired:2])
-    return Total(state.total + float(np.sum(found)), state.count + len(found), images[paired:])
+    def extended(state: Drawn, images: np.ndarray) -> Drawn:
+        seen = state.seen + len(images)
+        draws = counter_rng.bits(seed, "pairs", np.arange(state.seen, seen))
+        if len(state.draws) == 2 * most:  # what is not among the least is not copied
+            among = draws < np.max(state.draws)
+            draws, images = draws[among], images[among]
+        if len(state.draws):
+            draws = np.concatenate([state.draws, draws])
+            images = np.concatenate([state.images, images])
+        if len(draws) > 2 * most:
+            least = np.argsort(draws, kind="stable")[: 2 * most]
+            draws, images = draws[least], images[least]
+        return Drawn(seen, draws, images)
+
+    def finish(state: Drawn) -> Total:
+        order = np.argsort(state.draws, kind="stable")
+        first, second = order[: len(order) // 2 * 2].reshape(-1, 2).T
+        starts = range(0, len(first), _BLOCK)
+        blocks = ((first[at : at + _BLOCK], second[at : at + _BLOCK]) for at in starts)
+        found = [ms_ssim(state.images[left], state.images[right]) for left, right in blocks]
+        return Total(float(sum(map(np.sum, found))), len(first))
+
+    return Stream(
+        f"similarity of {most} random pairs, seed {seed}", "images", none, extended, finish
+    )
 
 
 def _mean(state: Total) -> float:

@@ -36,7 +36,8 @@ def path_lengths(
     `t` is uniform in [0, 1) by `key`, or 0 where the key is None (the paper's path ends). The
     default path is `on_sphere`, for latents of a normal prior (`latent_interpolation.lerp` for a
     mapped space), and the default distance `squared_error`. `generate` must treat each latent by
-    itself: it is called once, on all of them. Raises ValueError on an epsilon that is not positive.
+    itself: it is called once, on all of them, and like the distance in the highest precision of
+    products. Raises ValueError on an epsilon that is not positive.
     """
     if not epsilon > 0:
         raise ValueError(f"epsilon is {epsilon}; expected a positive number, the paper's is 1e-4")
@@ -45,8 +46,11 @@ def path_lengths(
     path = on_sphere if interpolate is None else interpolate
     measure = squared_error if distance is None else distance
     points = jnp.concatenate([path(starts, ends, t), path(starts, ends, t + epsilon)])
-    here, there = jnp.split(generate(points), 2)
-    return measure(here, there) / epsilon**2
+    # The two images differ in their last digits: what TF32, the default of recent GPUs, rounds off
+    # is more than that, and would be most of the length.
+    with jax.default_matmul_precision("highest"):
+        here, there = jnp.split(generate(points), 2)
+        return measure(here, there) / epsilon**2
 
 
 def mean_length(lengths: Array | np.ndarray) -> float:

@@ -118,7 +118,8 @@ def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Met
 
     settings = {"patches an image and level": per_image, "directions": directions, "seed": seed}
     # The images, not their patches: those take dozens of times their memory.
-    return Metric(streaming.IMAGES, compute, settings, aim=streaming.Aim("swd", "lowest"))
+    aim = streaming.Aim("swd", "lowest")
+    return Metric(streaming.IMAGES, compute, settings, smallest=PATCH, aim=aim)
 
 
 def _scaled(patches: np.ndarray) -> np.ndarray:

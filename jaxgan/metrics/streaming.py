@@ -5,7 +5,7 @@ piece, and numbers computed from the statistics of two sets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -24,12 +24,14 @@ class Stream(NamedTuple):
     sees:   what of a piece it is gathered from.
     init:   `init() -> state`, a NamedTuple of arrays: the statistic of no image.
     update: `update(state, rows) -> state`, with the rows of a further piece.
+    finish: `finish(state) -> statistic`, once all rows have been seen; default: the state itself.
     """
 
     name: str
     sees: Sight
     init: Callable[[], Any]
     update: Callable[[Any, np.ndarray], Any]
+    finish: Callable[[Any], Any] = lambda state: state
 
 
 class Aim(NamedTuple):
@@ -45,9 +47,10 @@ class Metric(NamedTuple):
     """Numbers that compare two sets of images.
 
     stream:   the statistic of each set that they are computed from.
-    compute:  `compute(generated, real) -> {name: number}` from its two states.
+    compute:  `compute(generated, real) -> {name: number}` from its two statistics.
     settings: what must be said beside the numbers, by name.
     least:    the generated images without which there are no numbers.
+    smallest: the side of the smallest images of which there are numbers, in pixels.
     aim:      which of the numbers says how good a generator is, if any.
     """
 
@@ -55,6 +58,7 @@ class Metric(NamedTuple):
     compute: Callable[[Any, Any], dict[str, float]]
     settings: Mapping[str, Any]
     least: int = 2
+    smallest: int = 1
     aim: Aim | None = None
 
 
@@ -79,19 +83,36 @@ def extended(state: Rows, further: np.ndarray) -> Rows:
     return Rows(np.concatenate([state.rows, further]) if len(state.rows) else further)
 
 
+class Show(Protocol):
+    """What tells a user how far a work of many parts has come (`progress.counted`)."""
+
+    def __call__(
+        self, items: Iterable[Any], total: int, what: str, *, size: Callable[[Any], int] = len
+    ) -> Iterable[Any]:
+        """The items; each counts by its size towards the total."""
+        ...
+
+
+def unseen(
+    items: Iterable[Any], total: int, what: str, *, size: Callable[[Any], int] = len
+) -> Iterable[Any]:
+    """The items, without a word."""
+    return items
+
+
 FEATURES = rows("features", "features")
 IMAGES = rows("images", "images")
 PROBABILITIES = rows("probabilities", "probabilities")
 
 
 def gather(streams: Iterable[Stream], pieces: Iterable[Piece]) -> dict[str, Any]:
-    """The states by the streams' names after all pieces; streams of one name are gathered once."""
+    """The statistics of all pieces by the streams' names; streams of one name are gathered once."""
     by_name = {stream.name: stream for stream in streams}
     states = {name: stream.init() for name, stream in by_name.items()}
     for piece in pieces:
         for name, stream in by_name.items():
             states[name] = stream.update(states[name], piece[stream.sees])
-    return states
+    return {name: stream.finish(states[name]) for name, stream in by_name.items()}
 
 
 def sights(streams: Iterable[Stream]) -> Sequence[Sight]:

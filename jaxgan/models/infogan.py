@@ -270,7 +270,7 @@ def build(
         "q": (hidden,),
     }
     moved_by = {**training.optimizers, "q": training.optimizers["discriminator"]}
-    return builder.assemble(
+    gan = builder.assemble(
         {n: builder.Network(modules[n], moved_by[n], [inputs[n]]) for n in PLAYERS},
         body,
         _sampler(codes, noise),
@@ -278,6 +278,8 @@ def build(
         conditions=codes.names,
         averaged=PLAYERS,
     )
+    named = zip(codes.categorical_names, codes.categories, strict=True)
+    return gan._replace(categories=tuple(named))
 
 
 def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:

@@ -156,8 +156,10 @@ class EvaluationFlags:
 
     evaluate_every: Count = 0
     """Steps between evaluations, which also choose the best checkpoint; 0: never."""
-    evaluate: tuple[MetricName, ...] = ("fid",)
-    """Metrics, see `jaxgan evaluate`; the first chooses the best checkpoint."""
+    evaluate: tuple[MetricName, ...] = ()
+    """Metrics, see `jaxgan evaluate`; the first chooses the best checkpoint. Default: fid, or swd
+    for images that the feature network does not know.
+    """
     evaluate_samples: Positive = 2048
     """How many images to sample; results of different counts do not compare."""
     inception: str | None = None

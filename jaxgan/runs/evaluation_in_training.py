@@ -59,10 +59,11 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
     if not config.evaluate_every:
         return None
     try:
-        metrics = evaluation.chosen(config.evaluate)
         last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
         real = evaluation.images_of(task.splits.train, last)
         extractor = evaluation.extractor_of(config.inception, sha256=config.inception_sha256)
+        names = config.evaluate or evaluation.usual(real, extractor)[:1]
+        metrics = evaluation.chosen(names)
         aim = evaluation.aim(metrics, extractor)
         report(f"looking at {len(real)} images of {real.name} to measure samples against")
         scores = evaluation.evaluator(
@@ -71,16 +72,16 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
             extractor=extractor,
             samples=config.evaluate_samples,
             cache=statistics_cache.folder() if config.cache else None,
+            conditions=last.conditions,
         )
     except ValueError as error:
         raise RunError(f"the run cannot be measured (--evaluate-every): {error}") from error
-    metric = config.evaluate[0]
     note = (
         f"every {config.evaluate_every} steps {config.evaluate_samples} samples are measured "
         f"against {len(real)} images of {real.name} (train); the best state is that of the "
         f"{aim.best} {'mean ' if config.seeds > 1 else ''}{_plain(aim.number)}"
     )
-    named = {"metric": metric, "number": PREFIX + aim.number, "best": aim.best}
+    named = {"metric": names[0], "number": PREFIX + aim.number, "best": aim.best}
     return Watch(scores, config, named, note)
 
 

@@ -6,12 +6,14 @@ import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import tqdm
 
 from jaxgan import files
+
+Item = TypeVar("Item")
 
 SIGNALS = {
     "accuracy": ("real_accuracy", "fake_accuracy"),
@@ -95,6 +97,27 @@ def let_go(stream: Any) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def counted(
+    items: Iterable[Item], total: int, what: str, *, size: Callable[[Item], int] = len
+) -> Iterator[Item]:
+    """The items, while stderr shows how much of `total` has been done of `what`, each item counting
+    by its size: a bar on a terminal, elsewhere a line at first and at every tenth.
+    """
+    if sys.stderr.isatty():
+        with tqdm.tqdm(desc=what, total=total, dynamic_ncols=True) as bar:
+            for item in items:
+                yield item
+                bar.update(size(item))
+        return
+    print(f"{what} ...", file=sys.stderr, flush=True)
+    done = 0
+    for item in items:
+        yield item
+        before, done = done, done + size(item)
+        if before * 10 // total < done * 10 // total < 10:
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 def say(text: str, log: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, random
+from jaxgan.data import class_names
 from jaxgan.games import population, stages
 from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -39,15 +40,23 @@ class TrainedModel:
 
         Sample i depends on the key (or seed), on i and on the i-th entry of each condition, never
         on `n`: samples are drawn in compiled batches of one size. A condition is one value for all
-        or one for each sample, [n, ...]; one left out takes the model's default. Raises ValueError
-        where n is negative or a condition has another length.
+        or one for each sample, [n, ...]; one left out takes the model's default for sample i. A
+        `label` is the number of a class or its name (see `class_names.named`). Raises ValueError
+        where n is negative, a condition has another length or is none of its `classes`.
         """
         if n < 0:
             raise ValueError(f"{n} samples were asked for; expected 0 or more")
         key = jax.random.key(key) if isinstance(key, int) else key
         size = batch_size(len(self.spec.classes))
         total = max(1, -(-n // size)) * size
-        given = {name: spread(value, n, total, name=name) for name, value in conditions.items()}
+        for name, classes in self.classes.items():
+            if name in conditions:
+                number = class_names.numbers(conditions[name], classes, name=name)
+                conditions = {**conditions, name: number}
+        given = {
+            name: default(total) for name, default in self.gan.defaults if name not in conditions
+        }
+        given |= {name: spread(value, n, total, name=name) for name, value in conditions.items()}
         drawn = [
             _draw(
                 self.state,
@@ -60,6 +69,16 @@ class TrainedModel:
             for start in range(0, total, size)
         ]
         return jnp.concatenate(drawn)[:n]
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The names of the classes that conditions are one of, by the condition: of the label those
+        of the data, of a code its numbers.
+        """
+        found = {name: tuple(map(str, range(count))) for name, count in self.gan.categories}
+        if "label" in self.gan.conditions and self.spec.classes:
+            found["label"] = self.spec.classes
+        return found
 
     def untrained(self, seed: int) -> TrainedModel:
         """The model before its first step, its weights drawn anew by the seed: without what an
@@ -145,7 +164,9 @@ def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None, *, fla
 
 
 def batch_size(classes: int) -> int:
-    """Samples in a compiled batch: a multiple of a few classes, so that labels go on cycling."""
+    """Samples in a compiled batch: a multiple of a few classes, so that labels go on cycling where
+    the model does not say what their default is (`GAN.defaults`).
+    """
     return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
 
 

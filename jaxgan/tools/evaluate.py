@@ -17,11 +17,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from jaxgan.runs import progress
 from jaxgan.runs.config import MetricName
 from jaxgan.tools import command
 
 if TYPE_CHECKING:
     from jaxgan.data import Dataset
+    from jaxgan.metrics.streaming import Show
     from jaxgan.runs.trained_model import TrainedModel
 
 
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 class Config(command.OfRun):
     """What to measure."""
 
-    metrics: tuple[MetricName, ...] = ("fid", "kid", "prdc")
+    metrics: tuple[MetricName, ...] = ()
     """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
-    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs."""
+    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs;
+    default: fid kid prdc, of images that the proxy does not know swd ms_ssim."""
     samples: int = 10_000
     """How many images to draw; numbers of different counts do not compare."""
     split: Literal["train", "held_out"] = "train"
@@ -39,7 +42,8 @@ class Config(command.OfRun):
     data: str | None = None
     """Where the run's data are now, in the words of training (default: as recorded)."""
     inception: pathlib.Path | None = None
-    """The weights of FID's Inception, .pth or .safetensors; default: the proxy."""
+    """The weights of FID's Inception, pt_inception-2015-12-05-6726825d.pth (91.2 MB, released with
+    pytorch-fid) or the same as .safetensors; default: the proxy."""
     sha256: str | None = None
     """What the sha256 of these weights begins with, where their name does not end in it."""
     seed: int = 0
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command; what went wrong is one sentence on stderr."""
 
     def tell(config: Config) -> None:
-        report = evaluate(config)
+        report = evaluate(config, show=progress.counted)
         print(json.dumps(report, indent=2) if config.json else text(report))
 
     return command.answer(
@@ -62,22 +66,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
-def evaluate(config: Config) -> dict[str, Any]:
-    """The numbers of the run and what they depend on, in JSON's types.
+def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
+    """The numbers of the run and what they depend on, in JSON's types; `show` tells how far it has
+    come (`progress.counted`).
 
     Raises RunError where there is no such run or checkpoint, or the data have changed since, and
     ValueError where the data or the weights cannot be used.
     """
-    from jaxgan.metrics import evaluation, statistics_cache
+    from jaxgan.metrics import evaluation, statistics_cache, streaming
 
     trained = config.load()
+    real = images(config, trained)
+    extractor = evaluation.extractor_of(config.inception, sha256=config.sha256)
     scores = evaluation.evaluator(
-        evaluation.chosen(config.metrics),
-        images(config, trained),
-        extractor=evaluation.extractor_of(config.inception, sha256=config.sha256),
+        evaluation.chosen(config.metrics or evaluation.usual(real, extractor)),
+        real,
+        extractor=extractor,
         samples=config.samples,
         seed=config.seed,
         cache=statistics_cache.folder() if config.cache else None,
+        conditions=trained.gan.conditions,
+        show=show or streaming.unseen,
     )(trained.sample)
     return {
         "run": str(config.run),

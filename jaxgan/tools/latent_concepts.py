@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from jaxgan.data import fashion
+from jaxgan.data import class_names, fashion
 from jaxgan.metrics import garments
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -43,19 +43,13 @@ def written_out(terms: Iterable[tuple[int, str]]) -> str:
 
 
 def named(word: str, known: Iterable[str]) -> str:
-    """The known name that the word means: itself, or the only one that it is a part of, whatever
-    the case, and also as a plural.
-
-    Raises RunError where that is none, or several.
+    """The known name that the word means (`class_names.named`); RunError where that is none, or
+    several.
     """
-    spelt = {name.casefold(): name for name in known}
-    for part in (word.casefold(), word.casefold().removesuffix("s")):
-        if part in spelt:
-            return spelt[part]
-        holding = [name for key, name in spelt.items() if part in key]
-        if len(holding) == 1:
-            return holding[0]
-    raise RunError(f"{word!r} names none, or several, of {', '.join(spelt.values()) or 'nothing'}")
+    try:
+        return class_names.named(word, known)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 # --- samples that show a concept ------------------------------------------------------------------

@@ -22,6 +22,7 @@ from jaxgan import data, models
 from jaxgan.metrics import features
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
+from tests import toy_runs
 
 EXPERIMENTS = [
     "vanilla",
@@ -164,6 +165,17 @@ def test_the_judge_reports_a_run_beside_its_controls(tmp_path):
     assert "Ankle boot" in text
     header = text.splitlines()[1].split()
     assert header[-4:] == ["samples", "real", "untrained", "noise"]
+
+
+def test_the_judge_of_garments_refuses_what_learned_something_else(finished, tmp_path, capsys):
+    points = toy_runs.train(tmp_path / "points", steps=1)
+    for path, learned in ((finished, r"npz:.* \(0, 1, 2\)"), (points, r"ring \(no classes\)")):
+        capsys.readouterr()
+        assert garment_classes.main([str(path)]) == 2
+        out, err = capsys.readouterr()
+        assert not out
+        said = f"error: .* learned from {learned}, .* knows nothing but the garments of fashion; .*"
+        assert re.fullmatch(said + f"jaxgan.tools.evaluate {path}\n", err)
 
 
 @pytest.mark.parametrize(

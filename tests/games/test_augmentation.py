@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 from functools import partial
 
 import jax
@@ -168,6 +169,19 @@ def test_translations_are_whole_pixels_of_every_size_and_bring_in_zeros():
         (move,) = [(y, x) for y, x in moves if np.array_equal(padded[y : y + 16, x : x + 8], after)]
         seen.add(move)
     assert len(seen) == 15
+
+
+@pytest.mark.parametrize("transformation", [augmentation.translation, augmentation.scaling])
+def test_moved_pixels_keep_every_digit_on_every_device(transformation):
+    """A GPU rounds products to TF32 by default: a moved pixel, and its gradient, must not be."""
+
+    def total(images):
+        return jnp.sum(jnp.square(transformation(images, keys_of(4))))
+
+    program = jax.jit(jax.value_and_grad(total)).lower(pictures(4)).as_text()
+    products = re.findall(r".*stablehlo\.dot_general\b.*", program)
+    assert len(products) == 4
+    assert all(line.count("HIGHEST") == 2 for line in products)
 
 
 def test_half_of_the_images_are_mirrored():

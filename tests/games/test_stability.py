@@ -307,6 +307,17 @@ def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
     assert forwards.players == {"discriminator": slice(0, 17), "generator": slice(17, 39)}
 
 
+def test_a_jacobian_is_computed_in_full_precision_on_every_device():
+    seen = []
+
+    def field(params):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return params
+
+    stability.jacobian(field, {"a": jnp.ones(2)})
+    assert set(seen) == {"highest"}
+
+
 def test_rounds_that_share_their_noise_are_refused():
     gan = ring(optimizers=dict.fromkeys(IN_TURN, optax.sgd(1e-3)), shared_noise=True)
     field, params = stability.field(gan, gan.init(jax.random.key(1)), BATCH)

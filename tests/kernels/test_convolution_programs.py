@@ -112,6 +112,22 @@ def test_the_platform_chooses_unless_the_caller_does(platform, implementation, f
     assert (not DILATED.search(text(implementation))) == fast
 
 
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+@pytest.mark.parametrize("precision", ["highest", None])
+def test_products_have_the_precision_that_was_asked_for_where_they_were_traced(platform, precision):
+    """JAX's own products keep it too, although the program is lowered after the block's end."""
+
+    def blockwise(w, x):
+        with jax.default_matmul_precision(precision):
+            return loss(w, x)
+
+    gradients = jax.value_and_grad(blockwise, argnums=(0, 1))
+    text = program(gradients, *operands(2, 4, 6, 6), platform=platform)
+    products = re.findall(r".*stablehlo\.(?:convolution|dot_general)\b.*", text)
+    assert len(products) >= 3
+    assert {line.count("HIGHEST") for line in products} == {2 if precision else 0}
+
+
 def export(*platforms: str):
     w, x = operands(2, 4, 6, 6)
     return jax.export.export(jax.jit(jax.grad(transposed_loss)), platforms=platforms)(w, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 
 import jax
@@ -11,7 +12,18 @@ import pytest
 
 from jaxgan import data
 from jaxgan.data import captions
-from jaxgan.metrics import evaluation, features, fid, kid, msssim, prdc, statistics_cache
+from jaxgan.metrics import (
+    evaluation,
+    features,
+    fid,
+    inception,
+    kid,
+    msssim,
+    prdc,
+    sliced_wasserstein,
+    statistics_cache,
+)
+from jaxgan.runs import progress
 from jaxgan.runs.config import MetricName
 from jaxgan.types import GAN
 
@@ -37,7 +49,7 @@ def sample(key, n):
     return jax.random.uniform(key, (n, 16, 16, 3), minval=-1, maxval=1)
 
 
-def evaluator(real, metrics, *, extractor=None, cache=None, samples=50, seed=0):
+def evaluator(real, metrics, *, extractor=None, cache=None, samples=50, seed=0, **options):
     return evaluation.evaluator(
         metrics,
         real,
@@ -45,6 +57,7 @@ def evaluator(real, metrics, *, extractor=None, cache=None, samples=50, seed=0):
         samples=samples,
         seed=seed,
         cache=cache,
+        **options,
     )
 
 
@@ -86,6 +99,64 @@ def test_what_draws_from_captions_is_asked_for_those_of_the_data(real, monkeypat
         evaluation.images_of(captioned, GAN(None, None, None, ()))
 
 
+@pytest.fixture(scope="module")
+def uneven():
+    """Dark and bright images, 190 and 10, stored by class."""
+    labels = np.repeat([0, 1], [190, 10])
+    noise = np.random.default_rng(1).integers(0, 100, (200, 16, 16, 3))
+    pixels = (noise + 150 * labels[:, None, None, None]).astype(np.uint8)
+    return data.Dataset("uneven", pixels, labels, ("dark", "bright"))
+
+
+def perfect(real, asked=None):
+    """Draws real images of the classes asked for; by default in turn. `asked` collects labels."""
+
+    def sample(key, n, *, label=None):
+        label = np.arange(n) % len(real.classes) if label is None else np.asarray(label)
+        if asked is not None:
+            asked.extend(label.tolist())
+        draws = np.random.default_rng(len(label))
+        of_class = [np.flatnonzero(real.labels == number) for number in range(len(real.classes))]
+        return real.float_images()[[draws.choice(of_class[number]) for number in label]]
+
+    return sample
+
+
+def test_a_model_told_its_class_is_asked_for_classes_as_the_data_have_them(uneven, monkeypatch):
+    monkeypatch.setattr(evaluation, "PIECE", 70)
+    metrics, found = {"fid": fid.metric(), "swd": sliced_wasserstein.metric()}, []
+    scores = evaluator(uneven, metrics, samples=200, conditions=("label",))(perfect(uneven, found))
+    assert np.bincount(found).tolist() == [190, 10]
+    generated = scores.settings["generated"]
+    assert generated["drawn from"] == "latents and label"
+    assert generated["labels"] == "those of the real images, each image's once before any again"
+    in_turn = evaluator(uneven, metrics, samples=200)(perfect(uneven))
+    assert "labels" not in in_turn.settings["generated"]
+    assert scores.numbers["corner_fid"] < 0.1
+    assert in_turn.numbers["corner_fid"] > 1
+    assert in_turn.numbers["swd"] > 2 * scores.numbers["swd"]
+
+
+def test_the_label_of_a_sample_depends_on_the_seed_and_its_place_alone(uneven, monkeypatch):
+    def labels(seed=0, samples=450):
+        found = []
+        options = {"seed": seed, "samples": samples, "conditions": ("label",)}
+        evaluator(uneven, {"fid": fid.metric()}, **options)(perfect(uneven, found))
+        return found
+
+    whole = labels()
+    assert labels(samples=120) == whole[:120]
+    monkeypatch.setattr(evaluation, "PIECE", 64)
+    assert labels() == whole
+    assert labels(seed=1) != whole
+    assert [np.mean(whole[at : at + 200]) for at in (0, 200)] == [0.05, 0.05]
+
+
+def test_where_the_data_have_no_labels_the_models_own_are_said_to_be_drawn(real):
+    scores = evaluator(real, {"fid": fid.metric()}, conditions=("label",))(sample)
+    assert scores.settings["generated"]["labels"] == "the model's default"
+
+
 def test_settings_and_warnings_stand_beside_the_numbers(real):
     scores = evaluator(real, {"kid": kid.metric(), "fid": fid.metric()}, seed=3)(sample)
     settings = scores.settings
@@ -95,6 +166,7 @@ def test_settings_and_warnings_stand_beside_the_numbers(real):
     assert settings["features"] == {"network": "corner"}
     assert settings["metrics"]["kid"]["subsets"] == 100
     assert [text.split(" images")[0][-12:] for text in scores.warnings] == [
+        "ubsets of 25",
         "50 generated",
         "e of 60 real",
     ]
@@ -167,6 +239,34 @@ def test_a_damaged_file_is_gathered_anew(real, tmp_path):
     assert kept.read_bytes() == whole
 
 
+def test_what_got_into_a_file_from_elsewhere_is_gathered_anew(real, tmp_path):
+    """Other arrays of the right names, another statistic under this name, no file at all."""
+    metrics = {"fid": fid.metric()}
+    expected = evaluator(real, metrics, cache=tmp_path)(sample)
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    evaluator(real.take(50), metrics, cache=tmp_path / "other")
+    (other,) = (tmp_path / "other").iterdir()
+    with np.load(kept) as file:
+        arrays = dict(file)
+    moved, missing = {**arrays, "mean": arrays["mean"][:3]}, {"count": arrays["count"]}
+    words = {**arrays, "scatter": np.array(["no", "numbers"])}
+    contents = [other.read_bytes(), b"", b"PK\x03\x04 no archive", b"[1, 2]"]
+    for foreign in (moved, missing, words):
+        np.savez(tmp_path / "foreign.npz", **foreign)
+        contents.append((tmp_path / "foreign.npz").read_bytes())
+    for content in contents:
+        kept.write_bytes(content)
+        assert evaluator(real, metrics, cache=tmp_path)(sample) == expected
+        assert kept.read_bytes() == whole
+    kept.unlink()
+    kept.mkdir()
+    assert evaluator(real, metrics, cache=tmp_path)(sample) == expected
+    kept.rmdir()
+    os.mkfifo(kept)
+    assert evaluator(real, metrics, cache=tmp_path)(sample) == expected
+
+
 def test_a_folder_that_cannot_be_written_to_keeps_nothing(real, tmp_path):
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "folder"
@@ -195,8 +295,54 @@ def test_what_a_metric_cannot_be_had_of_is_refused_before_a_sample_is_drawn(real
     with pytest.raises(ValueError, match="noise have 3 channels, and the proxy features are of 1"):
         evaluator(real, evaluation.chosen(["kid"]), extractor=features.proxy())
     assert evaluator(real, evaluation.chosen(["ms_ssim"]), extractor=features.proxy())
+    for name, side in (("swd", 7), ("ms_ssim", 16)):
+        small = data.Dataset("small", np.zeros((9, 40, side - 1, 1), np.uint8))
+        with pytest.raises(ValueError, match=f"{name} needs images with sides of {side} pixels or"):
+            evaluator(small, evaluation.chosen([name]))
     with pytest.raises(ValueError, match="ms_ssim does not say which of two generators is better"):
         evaluation.aim(evaluation.chosen(["ms_ssim", "fid"]), brightness())
+
+
+def test_inceptions_weights_are_named_where_they_are_needed(real):
+    with pytest.raises(ValueError, match=r"with --inception FILE \(pt_inception-2015") as said:
+        evaluator(real, evaluation.chosen(["fid"]), extractor=features.proxy())
+    sentence = str(said.value)
+    assert "6726825d.pth, 91.2 MB, its sha256 beginning with 6726825d, from https://" in sentence
+    assert inception.SHA256.startswith("6726825d")
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "expected"),
+    [
+        ((28, 28, 1), 1, ("fid", "kid", "prdc")),
+        ((28, 28, 3), None, ("fid", "kid", "prdc")),
+        ((28, 28, 3), 1, ("swd", "ms_ssim")),
+        ((40, 15, 3), 1, ("swd",)),
+        ((6, 6, 3), 1, ("fid", "kid", "prdc")),  # refused in the sentence that says what helps
+    ],
+)
+def test_what_is_measured_by_default_can_be_had_of_the_images(shape, channels, expected):
+    images = data.Dataset("images", np.zeros((9, *shape), np.uint8))
+    extractor = features.Extractor("some", None, {}, channels=channels)
+    assert evaluation.usual(images, extractor) == expected
+
+
+def test_how_far_it_has_come_is_told(real, monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "PIECE", 20)
+    metrics = {"fid": fid.metric(), "ms_ssim": msssim.metric()}
+    evaluator(real, metrics, show=progress.counted)(sample)
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.splitlines() == [
+        "looking at 60 images of noise ...",
+        "looking at 60 images of noise: 20 of 60",
+        "looking at 60 images of noise: 40 of 60",
+        "drawing 50 samples ...",
+        "drawing 50 samples: 20 of 50",
+        "drawing 50 samples: 40 of 50",
+        "computing fid, ms_ssim ...",
+        "computing fid, ms_ssim: 1 of 2",
+    ]
 
 
 def test_only_models_that_draw_single_images_by_themselves_are_measured(real):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -86,9 +87,39 @@ def test_subsets_as_large_as_the_sets_hold_every_row_once():
 
 def test_the_metric_shrinks_its_subsets_to_a_small_set():
     left, right = streaming.Rows(features(30)), streaming.Rows(features(20, seed=1))
-    numbers = kid.metric(subsets=3, size=1000).compute(left, right)
-    found = kid.kid(left.rows, right.rows, subsets=3, size=20)
+    with pytest.warns(kid.SmallSubsets, match="subsets of 10 images, as a set has only 20"):
+        numbers = kid.metric(subsets=3, size=1000).compute(left, right)
+    found = kid.kid(left.rows, right.rows, subsets=3, size=10)
     assert numbers == {"kid": found.mean, "kid_deviation": found.deviation}
+
+
+@pytest.mark.parametrize("counts", [(40, 40), (40, 90), (90, 40)])
+def test_a_set_of_no_more_images_than_a_subset_has_a_deviation(counts):
+    left, right = (streaming.Rows(features(count, seed=seed)) for seed, count in enumerate(counts))
+    with pytest.warns(kid.SmallSubsets):
+        numbers = kid.metric(size=40).compute(left, right)
+    whole = kid.squared_distance(left.rows, right.rows)
+    assert numbers["kid_deviation"] > 0.01
+    # The mean over many halves is near the estimate from all.
+    error = numbers["kid_deviation"] / np.sqrt(100)
+    assert numbers["kid"] == pytest.approx(whole, abs=3 * error + 0.02)
+
+
+def test_larger_sets_keep_the_subsets_that_were_asked_for():
+    left, right = streaming.Rows(features(41)), streaming.Rows(features(60, seed=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numbers = kid.metric(subsets=3, size=40).compute(left, right)
+    found = kid.kid(left.rows, right.rows, subsets=3, size=40)
+    assert numbers == {"kid": found.mean, "kid_deviation": found.deviation}
+
+
+def test_of_two_images_there_is_no_deviation():
+    left, right = streaming.Rows(features(9)), streaming.Rows(features(2, seed=1))
+    with pytest.warns(kid.SmallSubsets):
+        numbers = kid.metric().compute(left, right)
+    assert np.isfinite(numbers["kid"])
+    assert np.isnan(numbers["kid_deviation"])
 
 
 def test_what_cannot_be_estimated_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from jaxgan.data import counter_rng
 from jaxgan.metrics import msssim
 
 
@@ -66,19 +67,42 @@ def test_odd_sides_pair_their_last_pixels_with_themselves():
 
 def test_pairs_of_a_collapsed_set_are_alike():
     varied = images(9)
-    pairs = [by_definition(varied[i], varied[i + 1]) for i in (0, 2, 4, 6)]
-    assert msssim.between_pairs(varied) == pytest.approx(np.mean(pairs), rel=1e-6)
+    order = np.argsort(counter_rng.bits(3, "pairs", np.arange(9)))
+    pairs = [by_definition(varied[order[i]], varied[order[i + 1]]) for i in (0, 2, 4, 6)]
+    assert msssim.between_pairs(varied, seed=3) == pytest.approx(np.mean(pairs), rel=1e-6)
+    first = msssim.between_pairs(varied, pairs=1, seed=3)
+    assert first == pytest.approx(pairs[0], rel=1e-6)
     assert msssim.between_pairs(np.repeat(varied[:1], 4, axis=0)) == pytest.approx(1)
 
 
-def test_the_metric_pairs_across_pieces_as_within_them():
-    stream, varied = msssim.metric().stream, images(8).astype(np.uint8)
+@pytest.mark.parametrize("pairs", [1, 2, 4, 5000])
+def test_the_metric_pairs_across_pieces_as_within_them(pairs):
+    metric, varied = msssim.metric(pairs=pairs), images(9).astype(np.uint8)
+    stream = metric.stream
     state = stream.init()
     for piece in (varied[:1], varied[1:4], varied[4:]):
         state = stream.update(state, piece)
-    numbers = msssim.metric().compute(state, stream.update(stream.init(), varied[:2]))
-    assert numbers["ms_ssim"] == pytest.approx(msssim.between_pairs(varied), rel=1e-12)
+        assert len(state.images) <= 2 * pairs
+    two = stream.finish(stream.update(stream.init(), varied[:2]))
+    numbers = metric.compute(stream.finish(state), two)
+    expected = msssim.between_pairs(varied, pairs=pairs)
+    assert numbers["ms_ssim"] == pytest.approx(expected, rel=1e-12)
     assert numbers["ms_ssim_of_real"] == pytest.approx(msssim.ms_ssim(varied[:1], varied[1:2])[0])
+
+
+def test_images_that_are_stored_by_class_are_paired_across_classes():
+    """Of two classes, each of equal images, a random pair is of one class in about half the cases:
+    the mean lies half-way between 1 and the similarity of the classes.
+    """
+    two = images(2, size=16)
+    apart = float(msssim.ms_ssim(two[:1], two[1:])[0])
+    by_class = np.repeat(two, 200, axis=0)
+    expected = (1 + apart) / 2
+    error = 3 * (1 - apart) / 2 / np.sqrt(200)
+    assert apart < 0.5
+    assert msssim.between_pairs(by_class) == pytest.approx(expected, abs=error)
+    in_turn = np.tile(two, (200, 1, 1, 1))
+    assert msssim.between_pairs(in_turn) == pytest.approx(expected, abs=error)
 
 
 def test_what_has_no_five_scales_or_no_pair_is_refused():

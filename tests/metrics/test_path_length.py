@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan import nn
 from jaxgan.games import latent_interpolation
 from jaxgan.metrics import path_length
 
@@ -72,6 +76,25 @@ def test_the_mean_leaves_out_the_ends():
     assert path_length.mean_length(jnp.array([3.0])) == 3
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         path_length.mean_length(np.zeros(0))
+
+
+def test_every_product_of_generator_and_distance_is_of_full_precision():
+    """The generator is compiled beforehand, as users have it, at the default precision."""
+
+    @jax.jit
+    def generate(z):
+        return nn.conv((z @ jnp.ones((8, 16))).reshape(-1, 4, 4, 1), jnp.ones((3, 3, 1, 2)))
+
+    def distance(left, right):
+        seen = [x.reshape(len(x), -1) @ jnp.ones((32, 3)) for x in (left, right)]
+        return path_length.squared_error(*seen)
+
+    generate(latents(0))
+    lengths = functools.partial(path_length.path_lengths, generate, key=None, distance=distance)
+    program = jax.jit(lengths).lower(latents(0), latents(1)).as_text()
+    products = re.findall(r".*stablehlo\.(?:convolution|dot_general)\b.*", program)
+    assert len(products) == 4
+    assert all(line.count("HIGHEST") == 2 for line in products)
 
 
 def test_no_step_is_no_length():

@@ -243,6 +243,7 @@ def test_codes_asked_for_are_those_of_the_samples_and_others_are_drawn(drawing):
         latents = mutual_information.joined(CODES, noise, {**drawn, **given})
         expected = generate(state, latents)
         np.testing.assert_allclose(sample(state, rows, **given), expected, rtol=1e-5, atol=1e-6)
+    assert gan.categories == (("c1", 3),)
     with pytest.raises(ValueError, match="takes no condition 'label'; it takes c1, c2"):
         gan.sample(state, rows, label=1)
 

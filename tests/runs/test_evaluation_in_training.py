@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import types
 
+import numpy as np
 import pytest
 
 import jaxgan
+from jaxgan import data as data_of_runs
 from jaxgan.metrics import evaluation
 from jaxgan.runs import best_checkpoints, checkpoint, evaluation_in_training, interrupts, metric_log
 from jaxgan.runs.errors import Interrupted, RunError
+from jaxgan.types import GAN
 from tests import toy_experiment, toy_metric, toy_runs
 
 MEASURED = toy_metric.FLAGS
@@ -192,6 +196,39 @@ def test_a_run_told_to_stop_drops_the_measurement_and_makes_it_when_it_goes_on(
     toy_runs.assert_same(whole, tmp_path)
 
 
+def task_of(source, *conditions):
+    """What a run would train on, and a model of these conditions."""
+    stage = types.SimpleNamespace(build=lambda: GAN(None, None, None, conditions))
+    return types.SimpleNamespace(
+        splits=data_of_runs.Splits(source, source), plan=[stage], member=None, spec=None
+    )
+
+
+def test_a_model_told_its_class_is_measured_at_the_classes_of_the_data():
+    labels, asked = np.repeat([0, 1], [19, 1]), []
+    pixels = np.zeros((20, 4, 4, 1), np.uint8)
+    uneven = data_of_runs.Dataset("uneven", pixels, labels, ("many", "few"))
+    config = toy_experiment.Config(cache=False, **{**MEASURED, "evaluate_samples": 40})
+    watch = evaluation_in_training.of(config, task_of(uneven, "label"), report=lambda text: None)
+
+    def sample(key, n, *, label):
+        asked.extend(label)
+        return np.zeros((n, 4, 4, 1), np.float32)
+
+    settings = watch.scores(sample).settings
+    assert np.bincount(asked).tolist() == [38, 2]
+    assert settings["generated"]["drawn from"] == "latents and label"
+
+
+def test_where_no_metric_is_named_it_is_one_that_can_be_had_of_the_images():
+    config = toy_experiment.Config(cache=False, evaluate_every=4)
+    for channels, name, number in ((1, "fid", "proxy_fid"), (3, "swd", "swd")):
+        pixels = np.zeros((9, 8, 8, channels), np.uint8)
+        task = task_of(data_of_runs.Dataset("images", pixels))
+        watch = evaluation_in_training.of(config, task, report=lambda text: None)
+        assert (watch.aim["metric"], watch.aim["number"]) == (name, f"evaluation/{number}")
+
+
 def test_signals_are_as_before_once_a_measurement_is_made():
     with interrupts.requests() as request:
         handlers = [signal.getsignal(number) for number in interrupts.SIGNALS]
@@ -226,7 +263,6 @@ REFUSED = {
     ),
     "no samples": ({"evaluate_samples": 0}, "--evaluate-samples is 0; expected 1 or more"),
     "nothing to keep": ({"keep_best": 0}, "--keep-best is 0"),
-    "no metric": ({"evaluate": ()}, "no metric was asked for; expected some of fid"),
     "an unknown metric": ({"evaluate": ("fidd",)}, "'fidd' was asked for; expected some of fid"),
     "what says nothing of quality": (
         {"evaluate": ("ms_ssim", "swd")},

@@ -67,6 +67,71 @@ def test_conditions_are_one_for_all_or_one_each(model):
         labeled.sample(0, -1)
 
 
+def conditional(model, classes):
+    """The model, were it told labels of so many classes and drew them."""
+
+    def sample(state, keys, label):
+        return jax.numpy.broadcast_to(label[:, None], (len(keys), 2))
+
+    gan = model.gan._replace(
+        sample=sample,
+        conditions=("label",),
+        defaults=(("label", lambda count: jax.numpy.arange(count) % len(classes)),),
+    )
+    return dataclasses.replace(model, gan=gan, spec=model.spec._replace(classes=classes))
+
+
+@pytest.mark.parametrize("count", [2, 3, 64, 65, 100, 130])
+def test_the_default_label_of_a_sample_is_that_of_its_place_however_many_classes(model, count):
+    told = conditional(model, tuple(f"class {number}" for number in range(count)))
+    np.testing.assert_array_equal(told.sample(0, 300)[:, 0], np.arange(300) % count)
+
+
+def test_a_label_is_a_class_of_the_data_by_number_or_by_name(model):
+    told = conditional(model, ("T-shirt/top", "Shirt", "Ankle boot"))
+    for label in (2, np.int64(2), "boot", "Ankle boot", jax.numpy.asarray(2)):
+        assert (told.sample(0, 3, label=label) == 2).all()
+    for each in (["boot", "top", "shirt"], [2, 0, 1], np.array([2, 0, 1], np.uint8)):
+        np.testing.assert_array_equal(told.sample(0, 3, label=each)[:, 0], [2, 0, 1])
+    assert told.sample(0, 0, label=[]).shape == (0, 2)
+    known = "T-shirt/top, Shirt, Ankle boot"
+    for wrong, said in ((7, "7"), (-1, "-1"), (0.5, "0.5"), (1.0, "1.0"), ([0, 3, 4], "3")):
+        with pytest.raises(
+            ValueError, match=f"the label {said} is no class: .* from 0 to 2 or a name of {known}"
+        ):
+            told.sample(0, 3, label=wrong)
+    for wrong in ("sandal", "T", ["boot", "sandal", "boot"]):
+        with pytest.raises(ValueError, match=f"names none, or several, of {known}"):
+            told.sample(0, 3, label=wrong)
+
+
+def test_a_code_that_is_one_of_some_classes_is_no_other(model):
+    def sample(state, keys, c1):
+        return jax.numpy.broadcast_to(c1[:, None], (len(keys), 2))
+
+    gan = model.gan._replace(sample=sample, conditions=("c1",), categories=(("c1", 10),))
+    told = dataclasses.replace(model, gan=gan)
+    np.testing.assert_array_equal(told.sample(0, 2, c1=[9, 0])[:, 0], [9, 0])
+    for wrong in (10, -1, 0.5):
+        with pytest.raises(ValueError, match=f"the c1 {wrong} is no class: .* from 0 to 9 or"):
+            told.sample(0, 2, c1=wrong)
+
+
+def test_samples_of_a_label_that_is_only_traced_are_drawn(model):
+    told = conditional(model, ("no", "yes"))
+    drawn = jax.jit(lambda label: told.sample(0, 3, label=label))(1)
+    assert (drawn == 1).all()
+
+
+def test_a_long_list_of_classes_is_cut_short(model):
+    told = conditional(model, tuple(f"class {number}" for number in range(1000)))
+    with pytest.raises(
+        ValueError, match=r"from 0 to 999 .* class 19, \.\.\., class 980, "
+    ) as found:
+        told.sample(0, 1, label=1000)
+    assert len(str(found.value)) < 600
+
+
 def test_the_checkpoint_can_be_chosen(finished):
     assert jaxgan.load(finished, checkpoint=8).step == 8
     with pytest.raises(RunError, match=r"no checkpoint 9; .* \[8, 16, 24\]"):

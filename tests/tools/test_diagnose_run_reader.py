@@ -145,6 +145,33 @@ def test_few_images_of_data_with_few_labels_are_compared_like_any():
     np.testing.assert_array_equal(known, run_reader.sides(plain, 50).known)
 
 
+def test_a_model_told_its_class_is_asked_for_classes_as_the_data_have_them():
+    """Of 95 dark and 5 bright images a perfect model loses no kind; asked in turn it would seem to
+    draw ten times too many bright ones.
+    """
+    labels = np.repeat([0, 1], [285, 15])
+    noise = np.random.default_rng(0).integers(0, 100, (300, 8, 8, 1))
+    pixels = (noise + 150 * labels[:, None, None, None]).astype(np.uint8)
+    uneven = data.Dataset("uneven", pixels, labels, ("dark", "bright"))
+    asked = []
+
+    def sample(seed, count, *, label=None):
+        asked.extend(np.arange(count) % 2 if label is None else label)
+        return uneven.float_images()[np.arange(count)]
+
+    record = types.SimpleNamespace(spec=DataSpec((8, 8, 1), ("dark", "bright")), config=None)
+    gan = types.SimpleNamespace(conditions=("label",))
+    model = types.SimpleNamespace(sample=sample, gan=gan, step=1000)
+    question = types.SimpleNamespace(
+        record=record, trained=model, splits=data.Splits(uneven, uneven), first_step=None
+    )
+    part = checks.of_samples(question, {}, count=300)  # type: ignore[arg-type]
+    assert np.bincount(asked).tolist() == [285, 15]
+    assert part.remarks == (checks.LABELS,)
+    gan.conditions = ()
+    assert checks.of_samples(question, {}, count=300).remarks == ()  # type: ignore[arg-type]
+
+
 def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):
     path = shutil.copytree(finished, tmp_path / "copy")
     assert not run_reader.record(path).running

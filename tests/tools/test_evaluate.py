@@ -92,6 +92,26 @@ def test_what_a_run_measured_is_what_the_command_finds_of_its_best_state(
     assert "beware: a Frechet distance of 130 generated images" in log
 
 
+def test_colors_are_measured_by_what_can_be_had_of_them(tmp_path, capsys):
+    archive = tmp_path / "colors.npz"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3)).astype(np.uint8)
+    np.savez(archive, images=pixels)
+    workdir = toy_runs.train(
+        tmp_path / "run", data=f"npz:{archive}", steps=8, evaluate_every=8, evaluate_samples=20
+    )
+    (row,) = [row for row in toy_runs.rows(workdir) if "measured" in row]
+    assert row["measured"]["aim"]["number"] == "evaluation/swd"
+    code, out, err = printed(capsys, workdir, "--samples", "20")
+    assert code == 0
+    assert "\n  swd " in out and "\n  ms ssim " in out
+    assert err.splitlines()[0].startswith("looking at ")
+    assert err.splitlines()[-1] == "computing swd, ms_ssim: 1 of 2"
+    code, out, err = printed(capsys, workdir, "--samples", "20", "--metrics", "fid")
+    assert (code, out) == (2, "")
+    (said,) = err.splitlines()
+    assert "--inception FILE (pt_inception-2015-12-05-6726825d.pth, 91.2 MB, " in said
+
+
 def test_a_brought_network_measures_without_the_proxy(finished, monkeypatch, capsys):
     own = features.of_function(lambda x: x.reshape(len(x), -1), name="pixels")
     asked = []
@@ -125,7 +145,10 @@ def test_what_cannot_be_measured_is_one_sentence(finished, tmp_path, capsys):
         ([finished, "--checkpoint", "9"], "has no checkpoint 9"),
         ([finished, "--checkpoint", "best"], "has no best checkpoint"),
         ([finished, "--inception", tmp_path / "none.pth"], "cannot be read"),
-        ([finished, "--metrics", "swd"], "4x4 have no patch"),
+        (
+            [finished, "--metrics", "swd"],
+            "swd needs images with sides of 7 pixels or more",
+        ),
         ([toy_runs.train(tmp_path / "points", steps=8)], "draws images from nothing but latents"),
     ]:
         code, out, err = printed(capsys, *arguments, "--samples", "8")

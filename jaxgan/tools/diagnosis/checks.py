@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.games import stability, stages
+from jaxgan.metrics import evaluation
 from jaxgan.metrics.garments import mean_pairwise_distance
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -22,6 +23,8 @@ from jaxgan.tools.diagnosis.sample_signals import Sides
 
 LEAST_STEPS = 200
 """A model of fewer steps has not had the time to learn, or to fail."""
+
+LABELS = "Samples were asked for the classes as often as training images are of them."
 
 Columns = Mapping[str, Series]
 
@@ -144,7 +147,10 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
     sides = run_reader.sides(question.splits, count)
 
     def drawn(trained: TrainedModel) -> np.ndarray:
-        return sample_signals.rows(np.asarray(trained.sample(0, len(sides.known))))
+        count = len(sides.known)
+        return sample_signals.rows(
+            np.asarray(trained.sample(0, count, **told(question, trained, count)))
+        )
 
     def fails(kind: str) -> Callable[[TrainedModel], bool]:
         def holds(earlier: TrainedModel) -> bool:
@@ -167,7 +173,17 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
             run_reader.accuracies(columns, judge, loss) for judge in run_reader.judges(columns)
         ]
         unsure = [of_columns.blind(*right) for right in given if right is not None]
-    return Part(_present([found, *unsure]), sample_signals.numbers(now, sides))
+    remarks = (LABELS,) if told(question, trained, 1) else ()
+    return Part(_present([found, *unsure]), sample_signals.numbers(now, sides), remarks)
+
+
+def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.ndarray]:
+    """What so many samples of the model are asked for: labels as the training images have them."""
+    train = question.splits.train
+    if not isinstance(train, data.Dataset):
+        return {}
+    roles = evaluation.asked_for(train, trained.gan.conditions)
+    return evaluation.asked(train, roles, seed=0, start=0, count=count)
 
 
 def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
