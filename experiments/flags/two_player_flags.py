@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxgan.runs.config import DataSpec, RunConfig
 
@@ -13,6 +13,8 @@ from jaxgan.runs.config import DataSpec, RunConfig
 @dataclasses.dataclass(frozen=True)
 class TwoPlayerConfig(RunConfig):
     """Flags that all experiments of two players share."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "latent_size", "prior")
 
     loss: str = "non_saturating"
     """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
@@ -22,8 +24,8 @@ class TwoPlayerConfig(RunConfig):
     """Probability that the discriminator is told the opposite of the truth."""
     latent_size: int = 100
     """Entries of a latent."""
-    prior: Literal["normal", "uniform"] = "normal"
-    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    prior: Literal["normal", "uniform", "unit_uniform"] = "normal"
+    """Distribution of the latents: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
     """Adam, RMSProp without momentum, or the decaying SGD with growing momentum of 2014."""
     generator_learning_rate: float = 2e-4
@@ -130,9 +132,12 @@ def slices(accumulate: int, batch_size: int) -> int:
     return accumulate
 
 
-def optimizers(config: TwoPlayerConfig) -> dict[str, Any]:
+def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, Any]:
     """The optimizer of each player that the flags ask for; ValueError where they contradict each
     other.
+
+    Each player's step size falls over its own updates, of which the discriminator has `n_critic` a
+    step, to `decay_to` times itself (see `optimizers.falling_from`).
     """
     import functools
 
@@ -140,10 +145,11 @@ def optimizers(config: TwoPlayerConfig) -> dict[str, Any]:
     from jaxgan.models import vanilla
 
     def rate(value: float, updates: int) -> Any:
-        return optimizers.linear_from(value, config.decay_from, steps=updates)
+        return optimizers.falling_from(value, config.decay_from, steps=updates, to=decay_to)
 
-    if config.optimizer == "sgd" and config.decay_from != 1.0:
-        raise ValueError("--optimizer sgd decays by its own law; leave --decay-from at 1")
+    if config.optimizer == "sgd" and (config.decay_from != 1.0 or decay_to):
+        leave = "--decay-from at 1" + (" and --decay-to at 0" if decay_to else "")
+        raise ValueError(f"--optimizer sgd decays by its own law; leave {leave}")
     make = {
         "adam": functools.partial(optimizers.adam, beta1=config.beta1, beta2=config.beta2),
         "rmsprop": optimizers.rmsprop,

@@ -130,11 +130,27 @@ class RunConfig:
     overwrite: bool = False
     """Delete the run in the directory and start afresh."""
     init_from: str | None = None
-    """A run whose latest weights to start from, with fresh optimizers (fine-tuning)."""
+    """A run whose latest weights to start from, with fresh optimizers (fine-tuning); it also gives
+    the sizes of networks and images that are not given here.
+    """
+    first_stage: int | None = None
+    """The stage, from 1, that a run in stages begins in; default: the first, or with --init-from
+    that of its weights.
+    """
     profile: int = 0
     """Trace this many steps, once compiled, to profile/ for TensorBoard or Perfetto."""
     cache: bool = True
     """Keep compiled programs in the user's cache folder, so that the next start is quick."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ()
+    """The fields of a class that decide, with those of its bases, what the networks are: a run that
+    starts from another takes them from it.
+    """
+
+    @property
+    def skipped_stages(self) -> int:
+        """How many stages the run leaves out at its beginning."""
+        return (self.first_stage or 1) - 1
 
     @property
     def rows_per_step(self) -> int:

@@ -45,6 +45,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
         before = None if config.overwrite else directory.record()
         found = None
         if before is not None:
+            config = setup.as_begun(config, before)
             setup.check_same(experiment, config, before, path)
             found = checkpoint.latest(directory.checkpoints, report=print)
         if found is not None and found.step >= config.steps:
@@ -54,6 +55,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
         if config.cache:
             notes += environment.use_compilation_cache()
         task = setup.task(experiment, config, found=found, report=print)
+        config = task.config
         watch = evaluation_in_training.of(config, task, report=print)
         record = setup.record(experiment, config, task, before=before)
         found = found and found._replace(arrays={})  # the task has them
