@@ -18,7 +18,7 @@ The pictures of a run show held-out images, each above its G(E(x)), and two rows
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -39,6 +39,15 @@ COLUMNS, RECONSTRUCTED, DRAWN = 10, 30, 20
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
     """Generator, encoder, and a discriminator of pairs."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "architecture",
+        "stochastic",
+        "width",
+        "kernel",
+        "features",
+        "discriminator_norm",
+    )
 
     steps: int = 5000
     latent_size: Positive = 50
@@ -134,26 +143,7 @@ def optimizers(config: Config) -> dict[str, Any]:
     """
     import optax
 
-    from jaxgan import optimizers
-
-    chosen = two_player_flags.optimizers(config)
-    if config.decay_to:
-        if config.optimizer != "adam":
-            raise ValueError("only Adam's step sizes fall exponentially; leave --decay-to at 0")
-        constant = round(config.decay_from * config.steps)
-
-        def falling(rate: float) -> optax.Schedule:
-            span = max(config.steps - constant, 1)
-            return optax.exponential_decay(rate, span, config.decay_to, constant)
-
-        rates = {
-            "generator": config.generator_learning_rate,
-            "discriminator": config.discriminator_learning_rate,
-        }
-        chosen = {
-            side: optimizers.adam(falling(rate), config.beta1, config.beta2)
-            for side, rate in rates.items()
-        }
+    chosen = two_player_flags.optimizers(config, decay_to=config.decay_to)
     if not config.weight_decay:
         return chosen
     decay = optax.add_decayed_weights(config.weight_decay)

@@ -12,7 +12,7 @@ of a class is at least 0.79 of that of real images. Weakest are pullovers (66 %)
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class Config(two_player_flags.TwoPlayerConfig):
     """Class-conditional GAN."""
 
+    NETWORK: ClassVar[tuple[str, ...]] = ("architecture", "width", "kernel")
+
     steps: int = 6000
     architecture: Literal["convolutional", "perceptron"] = "convolutional"
     """The DCGAN's networks joined with the label, or the perceptrons of 2014."""
@@ -39,7 +41,8 @@ class Config(two_player_flags.TwoPlayerConfig):
 
 
 PRESETS = {
-    # Mirza and Osindero 2014, section 4.1, but for the optimizer: SGD there.
+    # Mirza and Osindero 2014, section 4.1, but for the optimizer, SGD there, and for images in
+    # [-1, 1] and latents from U(-1, 1), both in [0, 1] there; closer is `experiments.original`.
     "paper": {
         "architecture": "perceptron",
         "batch_size": 100,

@@ -19,7 +19,7 @@ do with the drawing: 10.0 % of the right class, 0.456 away, and drawings 0.595 a
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(translation_flags.PatchConfig):
     """Image to image and back, without pairs."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("blocks",)
 
     steps: int = 10_000
     batch_size: int = 4

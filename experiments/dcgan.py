@@ -24,7 +24,7 @@ of 1.85 (all on a CPU; without either on an H100 1.83). One seed.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
     """Deep convolutional GAN."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("width", "kernel")
 
     steps: int = 9000
     generator_learning_rate: LearningRate = 1e-3

@@ -12,7 +12,7 @@ Networks and optimizer are those of the authors' mnist.yaml; `experiments.vanill
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """A GAN of 2014."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "labels", "hidden")
 
     labels: bool = False
     """Let both players see the label."""

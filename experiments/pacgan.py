@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """A GAN on the plane whose discriminator sees several points at once."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "packing",
+        "latent_size",
+        "generator_width",
+        "discriminator_width",
+    )
 
     data: str = "grid"
     """ring or grid."""

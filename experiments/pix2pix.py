@@ -18,7 +18,7 @@ times (2.3 dB against 0.4). The preset `paper` is the authors' protocol for faca
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(translation_flags.PatchConfig):
     """Image to image, from pairs."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("norm",)
 
     steps: int = 15_000
     batch_size: int = 16

@@ -17,13 +17,14 @@ paper's 1e-3, kept for the whole run, the proxy FID is 2.26 after 150,000 images
 
 Each resolution is a stage of the run: it fades in over `--fade-images`, trains on for
 `--stable-images`, and the last one goes on to the end. 32 pixels have the stages 4, 8, 16 and 32;
-every size that halves to a base of 4 to 7 pixels is grown to in the same way.
+every size that halves to a base of 4 to 7 pixels is grown to in the same way. With
+`--no-keep-optimizers`, as in the paper, a fade and what follows it are two stages.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -32,13 +33,18 @@ from jaxgan.runs.ranges import Decay, Fraction, LearningRate, Positive, Weight
 from .flags import two_player_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxgan.games.stages import Stage
+    from jaxgan.state import GANState
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
     """Progressive growing with the Wasserstein loss and a gradient penalty."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("width", "max_width", "group")
 
     steps: int = 13_000
     batch_size: int = 16
@@ -69,8 +75,9 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Weight of the squared logits of real images, which keeps the logits near zero."""
     keep_optimizers: bool = True
     """Let the optimizers keep what they know of the old layers, and their step sizes fall over the
-    whole run; otherwise each stage resets them. What is kept counts the steps of all layers: the
-    first updates of new ones are up to 10 times the step size (see `stages.carry_over`).
+    whole run; otherwise they are reset where a fade begins and where it ends. What is kept counts
+    the steps of all layers: the first updates of new ones are up to 10 times the step size (see
+    `stages.carry_over`).
     """
 
     @property
@@ -81,7 +88,9 @@ class Config(two_player_flags.TwoPlayerConfig):
 
 PRESETS = {
     # Karras et al. 2018, appendix A: 1024 pixels in nine stages of 800,000 images to fade in and
-    # as many to stay, in batches of 16; theirs shrink from 256 pixels on, for the memory's sake.
+    # as many to stay, in batches of 16 that are one group of the minibatch's deviation; theirs
+    # shrink from 256 pixels on, for the memory's sake. The optimizers start afresh whenever a fade
+    # begins and ends, as in the authors' code.
     "paper": {
         "steps": 900_000,
         "resolution": None,
@@ -94,6 +103,7 @@ PRESETS = {
         "shared_noise": False,
         "width": 16,
         "max_width": 512,
+        "group": 16,
         "fade_images": 800_000,
         "stable_images": 800_000,
         "ema_half_life": 11_000.0,
@@ -129,18 +139,30 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     shape = two_player_flags.image_shape(spec)
     found, start = [], 0
     for level, rows in enumerate(rows_by_level(config, progressive.levels(shape[:2]))):
-        found.append(
-            stages.Stage(
-                start,
-                rows,
-                functools.partial(at_level, config, shape, level, rows=rows),
-                functools.partial(progressive.grow, keep_optimizers=config.keep_optimizers),
-            )
-        )
-        images = config.stable_images + (config.fade_images if level else 0)
         call = rows * config.steps_per_call
-        start += max(1, -(-images // call)) * config.steps_per_call
+        for fade_images, images, grow in _parts(config, level):
+            part = dataclasses.replace(config, fade_images=fade_images)
+            make = functools.partial(at_level, part, shape, level, rows=rows)
+            found.append(stages.Stage(start, rows, make, grow, progressive.enter))
+            start += max(1, -(-images // call)) * config.steps_per_call
     return tuple(found)
+
+
+def _parts(config: Config, level: int) -> list[tuple[int, int, Callable[..., GANState]]]:
+    """The stages of a level: the images that each takes to fade in, those it is shown in all, and
+    how it grows. A fade is one by itself where the optimizers are reset at its end.
+    """
+    import functools
+
+    from jaxgan.games import stages
+    from jaxgan.models import progressive
+
+    grow = functools.partial(progressive.grow, keep_optimizers=config.keep_optimizers)
+    fade, stable = config.fade_images if level else 0, config.stable_images
+    if config.keep_optimizers or not fade:
+        return [(fade, fade + stable, grow)]
+    reset = functools.partial(stages.carry_over, optimizers=False)
+    return [(fade, fade, grow), (0, stable, reset)]
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
@@ -162,7 +184,7 @@ def rows_by_level(config: Config, last: int) -> list[int]:
         if size < 1 or size % whole:
             raise ValueError(
                 f"a batch of {size} cannot be split into groups of {config.group} for the "
-                f"minibatch's standard deviation; use a multiple of {whole}"
+                f"minibatch's standard deviation; use a multiple of {whole}, or a smaller --group"
             )
     return [size * config.n_critic for size in sizes]
 

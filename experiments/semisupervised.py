@@ -19,7 +19,7 @@ beside some other work, at 2,600 images a second in the median.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -28,12 +28,21 @@ from jaxgan.runs.ranges import Fraction, HalfLife, LearningRate, Positive, Weigh
 from .flags import two_player_flags
 
 if TYPE_CHECKING:
+    from jaxgan.state import GANState
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """A classifier that is the discriminator, too."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "resolution",
+        "channels",
+        "latent_size",
+        "hidden",
+        "generator_hidden",
+    )
 
     steps: int = 30_000
     batch_size: int = 100
@@ -73,7 +82,8 @@ class Config(RunConfig):
 PRESETS = {
     # The authors' code for MNIST: 300 epochs of 600 updates; an average that keeps 0.9999 of itself
     # at each, as with a half-life of 6931 batches. Theirs begins at zero and is not corrected for
-    # it, so that their early test errors mean nothing; this one forgets where it began.
+    # it, so that their early test errors mean nothing; this one forgets where it began. Like
+    # theirs, every run begins by fitting the discriminator's scales to 500 images (see `begin`).
     "paper": {"steps": 180_000, "decay_from": 1.0, "ema_half_life": 693_100.0},
     "smoke": {
         "steps": 4,
@@ -108,7 +118,18 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         hidden=config.hidden,
         generator_hidden=config.generator_hidden,
         unlabeled=config.unlabeled_weight,
+        fitted=True,
     )
+
+
+def begin(state: GANState, train: Any) -> GANState:
+    """The fresh state with a discriminator whose layers are fitted to 500 training images spread
+    evenly, as the authors', or to all of them where there are fewer; ValueError where there is one.
+    """
+    from jaxgan.models import semisupervised
+
+    chosen = train.evenly(min(semisupervised.FIT, len(train)))
+    return semisupervised.fit(state, train.float_images(chosen))
 
 
 if __name__ == "__main__":

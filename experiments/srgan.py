@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -65,6 +65,17 @@ VGG19 = "vgg19:"
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """Super-resolution, first by pixels and then against a discriminator."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "channels",
+        "factor",
+        "crop",
+        "architecture",
+        "consistent",
+        "blocks",
+        "width",
+        "discriminator_width",
+    )
 
     steps: int = 9500
     batch_size: int = 16
@@ -173,7 +184,8 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     rows, game_begins = config.rows_per_step, config.pretraining
 
     def remembered(*, axis_name: str | None = None) -> GAN:
-        return srgan.remembering(build(config, spec, axis_name=axis_name))
+        game = build(config, spec, axis_name=axis_name)
+        return game if config.skipped_stages else srgan.remembering(game)
 
     if not game_begins:
         return (stages.Stage(0, rows, functools.partial(build, config, spec)),)
@@ -211,7 +223,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     def adam(rate: float) -> Any:
         if config.drop_at == 1.0:
             return optimizers.adam(rate, config.beta1)
-        until = round(config.drop_at * max(0, config.steps - config.pretraining))
+        before = 0 if config.skipped_stages else config.pretraining
+        until = round(config.drop_at * max(0, config.steps - before))
         return optimizers.adam(optax.piecewise_constant_schedule(rate, {until: 0.1}), config.beta1)
 
     adams = {

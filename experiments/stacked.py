@@ -6,13 +6,14 @@ that can be counted (Metz et al. 2017, section 3.3.1), and small networks that m
     python -m experiments.stacked --data tfds:mnist --unrolled 5
     python -m experiments.tables stacked_mnist      # its table, with the modes counted
 
-Any grayscale images of 28x28 can be stacked.
+Any grayscale images of 28x28 can be stacked. The generator's batch statistics are those of all
+fakes of a step, where PacGAN's code takes them of each of a pack's parts by itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -29,6 +30,13 @@ CHANNELS = 3
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """A GAN of stacked images."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "packing",
+        "latent_size",
+        "generator_widths",
+        "discriminator_widths",
+    )
 
     packing: Positive = 1
     """Images that the discriminator judges together (PacGAN); 1: one by one."""
@@ -47,6 +55,8 @@ class Config(RunConfig):
     """Step size of the generator's Adam."""
     discriminator_learning_rate: LearningRate = 2e-4
     """Step size of the discriminator's Adam."""
+    shared_noise: bool = False
+    """Let the generator meet the fakes of the discriminator's step."""
 
     @property
     def rows_per_step(self) -> int:
@@ -55,8 +65,9 @@ class Config(RunConfig):
 
 
 PRESETS = {
-    # PacGAN's code for the protocol of Metz et al., whose D is half as large as G.
-    "paper": {"steps": 500_000},
+    # PacGAN's code for the protocol of Metz et al., whose D is half as large as G: both players
+    # meet the same latents. Its batch statistics are those of a part of the packs (see above).
+    "paper": {"steps": 500_000, "shared_noise": True},
     "smoke": {
         "steps": 4,
         "batch_size": 4,
@@ -108,7 +119,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
                 "generator": adam(config.generator_learning_rate),
                 "discriminator": adam(config.discriminator_learning_rate),
             },
-            schedule=lambda judge, generate: on_stacks(steps.alternate(judge, generate)),
+            schedule=lambda *sides, **options: on_stacks(steps.alternate(*sides, **options)),
+            shared_noise=config.shared_noise,
             refine=refine,
         ),
     )

@@ -23,7 +23,8 @@ one that sees images, which captions match which images; then it reads for the g
 discriminator. Embeddings that the data bring need no first stage.
 
 Unlike the authors', which sees what a network trained on a million photographs sees, the first
-stage starts from nothing. The preset `paper` has their protocol for 64 pixels, to be run as
+stage starts from nothing. The preset `paper` has their protocol for 64 pixels, with the networks of
+the paper's figure, to which their code adds residual blocks; it is to be run as
 
     python -m experiments.text_to_image --preset paper --data captioned:FOLDER
 """
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -61,6 +62,20 @@ if TYPE_CHECKING:
 class Config(RunConfig):
     """Images from captions."""
 
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "resolution",
+        "channels",
+        "text_size",
+        "reader_width",
+        "seer_width",
+        "latent_size",
+        "prior",
+        "width",
+        "discriminator_width",
+        "kernel",
+        "compressed",
+    )
+
     steps: int = 7500
     data: str = "fashion-captions"
     """fashion-captions, captioned:PATH or npz:PATH."""
@@ -76,8 +91,8 @@ class Config(RunConfig):
     """Step size of the first stage, which falls linearly to 0 over its second half."""
     latent_size: Positive = 100
     """Entries of a latent."""
-    prior: Literal["normal", "uniform"] = "normal"
-    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    prior: Literal["normal", "uniform", "unit_uniform"] = "normal"
+    """Distribution of the latents: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
     width: Positive = 64
     """Channels of the generator next to the image; they double with every halving."""
     discriminator_width: Positive = 64
@@ -128,7 +143,8 @@ class Config(RunConfig):
 PRESETS = {
     # Reed et al. 2016, section 5, and the authors' code, for the 8,855 birds: 600 epochs, the step
     # sizes halved every 100. Their discriminator draws afresh for each player and averages four
-    # captions' embeddings; here a batch has one caption of each image.
+    # captions' embeddings; here a batch has one caption of each image. The networks are those of
+    # the paper's figure 2; those of the authors' code have residual blocks besides.
     "paper": {
         "steps": 103_000,
         "matching": 20_000,
@@ -161,14 +177,15 @@ PRESETS = {
 def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     """The matching of captions and images, where there are captions and steps for it, and the game.
 
-    Raises ValueError where no step is left for the game.
+    Raises ValueError where no step is left for the game, unless a run to start from may have
+    matched them.
     """
     import functools
 
     from jaxgan.games import stages
 
     rows, game_begins = config.rows_per_step, matching_steps(config, spec)
-    if config.steps <= game_begins:
+    if config.steps <= game_begins and not config.skipped_stages and config.init_from is None:
         raise ValueError(
             f"--steps {config.steps} leaves none for the game after the {game_begins} of "
             "--matching; give more steps, or fewer to the matching"
@@ -214,8 +231,9 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.games.training import Training
     from jaxgan.models import text_to_image
 
+    before_the_game = 0 if config.skipped_stages else matching_steps(config, spec)
     training = Training(
-        optimizers(config, config.steps - matching_steps(config, spec)),
+        optimizers(config, config.steps - before_the_game),
         shared_noise=config.shared_noise and config.accumulate == 1,
         accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
         ema_half_life=config.ema_half_life or None,

@@ -17,7 +17,7 @@ classifier's confidence of 0.9 (coats 1.9 %), and their proxy FID is 1.15 (that 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
     """DCGAN's networks with a critic whose slope is held at 1."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("discriminator_norm",)
 
     loss: str = "wasserstein"
     generator_learning_rate: LearningRate = 5e-4

@@ -109,6 +109,24 @@ def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSche
     return constant_then_linear(value, constant=constant, decay=steps - constant)
 
 
+def falling_from(
+    value: float, share: float, *, steps: int, to: float = 0.0
+) -> optax.ScalarOrSchedule:
+    """`value`, which falls from the `share` of so many steps on, to `to` times itself at their end:
+    linearly where that is 0 (`linear_from`), else exponentially. It stays there.
+
+    Raises ValueError where the share is outside [0, 1], or `to` outside [0, 1].
+    """
+    if not 0 <= to <= 1:
+        raise ValueError(f"the rate falls to {to} times itself; expected a number from 0 to 1")
+    linear = linear_from(value, share, steps=steps)
+    if to == 0 or share == 1.0:
+        return linear
+    constant = round(share * steps)
+    span = max(steps - constant, 1)
+    return optax.exponential_decay(value, span, to, constant, end_value=to * value)
+
+
 def adam(
     learning_rate: optax.ScalarOrSchedule = 2e-4,
     beta1: float = 0.5,

@@ -8,6 +8,7 @@ made, not before: naming costs nothing at run time.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-PRIORS = ("normal", "uniform")
+PRIORS = ("normal", "uniform", "unit_uniform")
 
 
 class Keys(struct.PyTreeNode):
@@ -89,8 +90,11 @@ def known_prior(prior: str) -> str:
 
 
 def latents(keys: Keys, size: int, *, prior: str = "normal") -> Array:
-    """Latents [B, size] from the prior: 'normal' is N(0, I), 'uniform' is U(-1, 1)^size."""
+    """Latents [B, size] from the prior: 'normal' is N(0, I), 'uniform' is U(-1, 1)^size, and
+    'unit_uniform' U(-sqrt 3, sqrt 3)^size, of variance 1.
+    """
     named = fold(keys, "latent")
     if known_prior(prior) == "normal":
         return normal(named, (size,))
-    return uniform(named, (size,), low=-1.0, high=1.0)
+    drawn = uniform(named, (size,), low=-1.0, high=1.0)
+    return drawn if prior == "uniform" else math.sqrt(3) * drawn

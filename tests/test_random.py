@@ -131,3 +131,12 @@ def test_a_number_a_row_compiles_as_users_compile_it():
     surroundings = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     command = [sys.executable, "-c", ONE_NUMBER_A_ROW]
     subprocess.run(command, env=surroundings, check=True, timeout=300)
+
+
+def test_unit_uniform_latents_have_variance_1():
+    keys = random.row_keys(jax.random.key(0), 4000)
+    drawn = np.asarray(random.latents(keys, 5, prior="unit_uniform"))
+    assert np.abs(drawn).max() <= np.sqrt(3)
+    assert drawn.var() == pytest.approx(1, abs=0.03)
+    narrow = np.asarray(random.latents(keys, 5, prior="uniform"))
+    np.testing.assert_allclose(drawn, np.sqrt(3) * narrow, rtol=1e-6)

@@ -209,6 +209,25 @@ def test_the_half_life_counts_images_whatever_the_batch(batch):
     assert found[-1] == pytest.approx(0.5, rel=1e-6)
 
 
+@pytest.mark.parametrize(("half_life", "batch"), [(1e4, 4), (5e6, 1), (2e7, 1), (1e8, 64)])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_long_half_lives_are_not_rounded(half_life, batch, start):
+    """Against the closed form in float64, from zero and where float32 has its usual spacing."""
+    count = 1 << 16
+    state = state_of({"a": scale(start)}, ema=["a"]).with_params({"a": {"weight": start + 1.0}})
+    step = steps.repeat(
+        steps.make_train_step(steps.track_ema("a", half_life=half_life, ramp_up=None))
+    )
+    reached, _ = jax.jit(step)(state, {"image": jnp.zeros((count, batch))})
+    moved = float(reached.ema["a"]["params"]["weight"]) - start
+    assert moved == pytest.approx(-np.expm1(-np.log(2) * count * batch / half_life), rel=2e-3)
+
+
+def test_under_a_long_half_life_an_early_average_forgets_its_beginning_all_the_same():
+    found = averages([1.0] * 200, batch=1, half_life=2e7)
+    assert found[9] > 0.99
+
+
 @pytest.mark.parametrize("mode", ["shard_map", "pmap"])
 def test_the_half_life_counts_the_images_of_all_devices(mode):
     mesh = parallel.data_mesh(jax.devices()[:4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import RunConfig
@@ -11,6 +12,8 @@ from jaxgan.runs.config import RunConfig
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """Two tiny perceptrons."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "width")
 
     steps: int = 24
     batch_size: int = 8

@@ -86,7 +86,8 @@ def supervised(trained: Any, labeled: Any, *, steps: int) -> Any:
 
     config = trained.config
     step = parallel.compile_step(model.supervised_step(ema_half_life=config.ema_half_life or 1.0))
-    state = trained.gan.init(jax.random.key(config.seed))
+    fresh = trained.gan.init(jax.random.key(config.seed))
+    state = semisupervised.begin(fresh, labeled)
     for index in range(steps):
         batch = labeled.batch(seed=config.seed, step=index, size=config.batch_size)
         state, _ = step(state, batch)

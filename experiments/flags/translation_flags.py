@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
@@ -14,6 +14,14 @@ from . import two_player_flags
 @dataclasses.dataclass(frozen=True)
 class TranslationConfig(RunConfig):
     """Flags that all models between two domains share."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = (
+        "resolution",
+        "channels",
+        "direction",
+        "width",
+        "discriminator_width",
+    )
 
     data: str = "fashion-halves"
     """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
@@ -45,6 +53,8 @@ class TranslationConfig(RunConfig):
 @dataclasses.dataclass(frozen=True)
 class PatchConfig(TranslationConfig):
     """Flags of the models whose discriminators judge patches."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("patch_size",)
 
     patch_size: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that the discriminators judge, in pixels."""

@@ -16,11 +16,12 @@ class LatentFlags:
     """What the generator draws its images from."""
 
     GROUP: ClassVar[str] = "latent"
+    NETWORK: ClassVar[tuple[str, ...]] = ("latent_size", "prior")
 
     latent_size: Positive = 100
     """Entries of a latent vector."""
-    prior: Literal["normal", "uniform"] = "normal"
-    """Distribution of the latents: N(0, 1) or U(-1, 1)."""
+    prior: Literal["normal", "uniform", "unit_uniform"] = "normal"
+    """Distribution of the latents: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,8 @@ class SubsetFlags:
 @dataclasses.dataclass(frozen=True)
 class TwoPlayerConfig(SubsetFlags, OptimizerFlags, LossFlags, LatentFlags, RunConfig):
     """Flags of every experiment with one generator and one discriminator."""
+
+    NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels")
 
     @property
     def rows_per_step(self) -> int:
@@ -162,9 +165,12 @@ def slices(accumulate: int, batch_size: int) -> int:
     return accumulate
 
 
-def optimizers(config: TwoPlayerConfig) -> dict[str, Any]:
+def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, Any]:
     """The optimizer of each player that the flags ask for; ValueError where they contradict each
     other.
+
+    Each player's step size falls over its own updates, of which the discriminator has `n_critic` a
+    step, to `decay_to` times itself (see `optimizers.falling_from`).
     """
     import functools
 
@@ -172,10 +178,11 @@ def optimizers(config: TwoPlayerConfig) -> dict[str, Any]:
     from jaxgan.models import vanilla
 
     def rate(value: float, updates: int) -> Any:
-        return optimizers.linear_from(value, config.decay_from, steps=updates)
+        return optimizers.falling_from(value, config.decay_from, steps=updates, to=decay_to)
 
-    if config.optimizer == "sgd" and config.decay_from != 1.0:
-        raise ValueError("--optimizer sgd decays by its own law; leave --decay-from at 1")
+    if config.optimizer == "sgd" and (config.decay_from != 1.0 or decay_to):
+        leave = "--decay-from at 1" + (" and --decay-to at 0" if decay_to else "")
+        raise ValueError(f"--optimizer sgd decays by its own law; leave {leave}")
     make = {
         "adam": functools.partial(optimizers.adam, beta1=config.beta1, beta2=config.beta2),
         "rmsprop": optimizers.rmsprop,

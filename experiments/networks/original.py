@@ -30,7 +30,7 @@ def latents(keys: Keys) -> Array:
 
     With those of U(-1, 1) the game is lost on some seeds: all samples become one image.
     """
-    return math.sqrt(3) * random.latents(keys, 100, prior="uniform")
+    return random.latents(keys, 100, prior="unit_uniform")
 
 
 class Generator(linen.Module):

@@ -6,8 +6,8 @@ stage: its model is built and compiled once, at its first step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
@@ -40,6 +40,11 @@ def carry_over(old: GANState, new: GANState, *, optimizers: bool = True) -> GANS
     )
 
 
+def as_it_is(state: GANState, arrays: Mapping[str, Any], step: int) -> GANState:
+    """The state, whatever else the other run's checkpoint held."""
+    return state
+
+
 class Stage(NamedTuple):
     """A part of a run.
 
@@ -47,12 +52,15 @@ class Stage(NamedTuple):
     rows:  examples one of its train steps takes.
     build: `build(axis_name=...) -> GAN`.
     grow:  `grow(old, new) -> state` from the last stage's end and this one's fresh state.
+    enter: `enter(state, arrays, step) -> state` where a run begins in this stage with the weights
+           of another, whose checkpoint of the stage, of that step, held these arrays by path.
     """
 
     start: int
     rows: int
     build: Callable[..., GAN]
     grow: Callable[[GANState, GANState], GANState] = carry_over
+    enter: Callable[[GANState, Mapping[str, Any], int], GANState] = as_it_is
 
 
 def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:
@@ -67,6 +75,19 @@ def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:
                 "a compiled call"
             )
     return tuple(plan)
+
+
+def beginning_in(plan: Sequence[Stage], number: int) -> tuple[Stage, ...]:
+    """The stages of a run that begins, at step 0, in the stage of that number, the first being 1.
+
+    Raises ValueError where there is no such stage.
+    """
+    if number not in range(1, len(plan) + 1):
+        raise ValueError(
+            f"--first-stage is {number}; expected 1 to {len(plan)}, the stages that the run has"
+        )
+    rest = plan[number - 1 :]
+    return tuple(stage._replace(start=stage.start - rest[0].start) for stage in rest)
 
 
 def made_at(plan: Sequence[Stage], step: int) -> int:

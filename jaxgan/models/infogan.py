@@ -45,6 +45,8 @@ _LEAST_STD = 0.01
 class Generator(linen.Module):
     """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a dense layer with BatchNorm and ReLU, then
     DCGAN's generator (Chen et al. 2016, table 1).
+
+    The second dense layer, DCGAN's first, is normalized by channel; in the authors' code by unit.
     """
 
     shape: tuple[int, int, int]

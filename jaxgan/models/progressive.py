@@ -7,7 +7,7 @@ grown networks are the old ones between a doubling and a halving, to 1, where th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -286,6 +286,16 @@ def grow(old: GANState, new: GANState, *, keep_optimizers: bool = False) -> GANS
     """
     state = stages.carry_over(old, new, optimizers=keep_optimizers)
     return state.replace(extra={**state.extra, "stage_start": jnp.copy(old.step)})
+
+
+def enter(state: GANState, arrays: Mapping[str, Any], step: int) -> GANState:
+    """The state of a run that begins in a stage with the weights of another run's `step` in it: the
+    share of the new level goes on from where it was.
+    """
+    if "extra/stage_start" not in arrays:  # no run in stages
+        return state
+    shown = step - jnp.asarray(arrays["extra/stage_start"], jnp.int32)
+    return state.replace(extra={**state.extra, "stage_start": state.step - shown})
 
 
 def drifting(loss: AdversarialLoss, weight: float) -> AdversarialLoss:

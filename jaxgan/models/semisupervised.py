@@ -28,7 +28,7 @@ from jaxgan.games import builder, objectives, regularizers
 from jaxgan.games.training import Training
 from jaxgan.nn import weight_norm
 from jaxgan.random import Keys
-from jaxgan.state import GANState, Mean, Out
+from jaxgan.state import GANState, Mean, Out, Player
 from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Metrics, Objective, Step, TrainStep
 
@@ -78,7 +78,7 @@ class Discriminator(linen.Module):
 
     The noise is drawn by each example's own key; without keys there is none, which is how to test.
     `input_noise` is in units of the images' range. A pass with `fit` sets the initial scales and
-    shifts of the layers by its batch (see `weight_norm.FittedDense`).
+    shifts of the layers by its batch, which is `whole` or a shard (see `weight_norm.FittedDense`).
     """
 
     classes: int
@@ -89,19 +89,55 @@ class Discriminator(linen.Module):
 
     @linen.compact
     def __call__(
-        self, images: Array, *, keys: Keys | None = None, train: bool = False, fit: bool = False
+        self,
+        images: Array,
+        *,
+        keys: Keys | None = None,
+        train: bool = False,
+        fit: bool = False,
+        whole: bool = False,
     ) -> Judgment:
         fitted = self.variable(weight_norm.COLLECTION, "fitted", jnp.zeros, (), bool)
         if fit:
             fitted.value = jnp.ones((), bool)
         features = (images.reshape(images.shape[0], -1) + 1) / 2
         x = nn.GaussianNoise(self.input_noise)(features, keys)
+        axis_name = None if whole else self.axis_name
         for count in self.hidden:
-            dense = weight_norm.FittedDense(count, axis_name=self.axis_name)
+            dense = weight_norm.FittedDense(count, axis_name=axis_name)
             features = jax.nn.relu(dense(x, fit=fit))
             x = nn.GaussianNoise(self.noise)(features, keys)
-        last = weight_norm.FittedDense(self.classes, gain=True, axis_name=self.axis_name)
+        last = weight_norm.FittedDense(self.classes, gain=True, axis_name=axis_name)
         return Judgment(last(x, fit=fit), features)
+
+
+FIT = 500
+"""How many images the authors fit the layers to."""
+
+
+def fit(state: GANState, images: Array) -> GANState:
+    """The state whose discriminator begins with features of mean 0 and variance 1 over the images.
+
+    The scales and shifts that it finds stay for the whole training: give it some hundreds of
+    training images (the authors `FIT`), not a batch.
+
+    Args:
+        state: a fresh state of the game.
+        images: [B, H, W, C] in [-1, 1], at least 2.
+
+    Returns:
+        The state with the fitted layers, in the average as well.
+
+    Raises:
+        ValueError: where there are fewer than 2 images.
+    """
+    keys = random.example_keys(state.rng, state.step, jnp.arange(len(images), dtype=jnp.int32))
+    player = state["discriminator"]
+    variables = jax.jit(functools.partial(_fitted, whole=True))(player, images, keys)
+    ema = dict(state.ema)
+    if "discriminator" in ema:  # copies: a train step may be given the state's buffers to overwrite
+        ema["discriminator"] = {**ema["discriminator"], **jax.tree.map(jnp.copy, variables)}
+    return state.with_variables({"discriminator": variables}).replace(ema=ema)
 
 
 def fit_once(inputs: str) -> Step:
@@ -110,16 +146,22 @@ def fit_once(inputs: str) -> Step:
     """
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
-        player, noise = state["discriminator"], random.fold(keys, "fit")
-
-        def fit() -> dict:
-            return player.mutate(batch[inputs], keys=noise, fit=True)[1].variables
-
+        player = state["discriminator"]
         done = player.variables[weight_norm.COLLECTION]["fitted"]
-        variables = lax.cond(done, lambda: player.variables, fit)
+        variables = lax.cond(
+            done, lambda: player.variables, lambda: _fitted(player, batch[inputs], keys)
+        )
         return state.with_variables({"discriminator": variables}), {}
 
     return step
+
+
+def _fitted(player: Player, images: Array, keys: Keys, *, whole: bool = False) -> dict:
+    """The player's collections once its layers are fitted to the images: a shard's, or the whole
+    batch.
+    """
+    noise = random.fold(keys, "fit")
+    return player.mutate(images, keys=noise, fit=True, whole=whole)[1].variables
 
 
 # --- the objectives -------------------------------------------------------------------------------
@@ -211,6 +253,7 @@ def build(
     hidden: Sequence[int] = (1000, 500, 250, 250, 250),
     generator_hidden: Sequence[int] = (500, 500),
     unlabeled: float = 1.0,
+    fitted: bool = False,
 ) -> GAN:
     """The game on images of `shape` (H, W, C) of `classes` classes.
 
@@ -218,6 +261,9 @@ def build(
                view shows the labeled images, too; the pass that fits the layers sees images as they
                are.
     unlabeled: weight of the adversarial loss in the discriminator's.
+    fitted:    whether the state that training begins with went through `fit`; otherwise the first
+               step fits the layers to its batch, whose scales then stay: it should be of some
+               hundreds of images, and must not be of one.
 
     Latents are uniform on (-1, 1). Raises ValueError where there are fewer than two classes.
     """
@@ -232,7 +278,7 @@ def build(
     body = builder.round_of_play(
         builder.Side("discriminator", ("discriminator",), judging),
         builder.Side("generator", ("generator",), matching),
-        training.scheduled(fitted_first),
+        training if fitted else training.scheduled(fitted_first),
         draw=draw,
     )
     generator = Generator(shape, tuple(generator_hidden), training.axis_name)
@@ -272,9 +318,10 @@ def fitted_first(schedule: Callable[..., Step]) -> Callable[..., Step]:
 
 
 def supervised_step(*, ema_half_life: float) -> TrainStep:
-    """A train step of the discriminator by the labeled images alone, on a state of the game."""
+    """A train step of the discriminator by the labeled images alone, on a state of the game whose
+    layers are fitted (see `fit`).
+    """
     body = steps.then(
-        fit_once("image"),
         steps.update("discriminator", label_objective),
         steps.track_ema("discriminator", half_life=ema_half_life),
     )

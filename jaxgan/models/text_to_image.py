@@ -6,6 +6,9 @@ an image and its caption from two kinds of wrong ones: generated images, and rea
 caption of another (CLS); and the generator is judged on embeddings between two captions, too, which
 no real image goes with (INT).
 
+The networks are DCGAN's with the embedding, as in the paper's figure 2. The authors' code adds
+residual blocks to both, which are not here.
+
 Batches hold 'image', and 'text' and 'mismatched', the embeddings [B, E] of its caption and of one
 that is not; or 'caption' and 'mismatched', codes of characters [B, L] that a player 'encoder' reads
 (`jaxgan.games.image_text_embedding` teaches it), which never learns here.

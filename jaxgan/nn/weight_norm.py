@@ -48,7 +48,7 @@ class FittedDense(linen.Module):
     A pass with `fit` keeps the mean and the inverse deviation of the projections over its batch
     (the whole one, under `axis_name`) in a collection; every pass standardizes by those that are
     kept, 0 and 1 before the first fit, and they are not trained. The bias is learned, and, with
-    `gain`, a factor of the standardized feature.
+    `gain`, a factor of the standardized feature. Raises ValueError on a fit to a single example.
     """
 
     features: int
@@ -63,6 +63,7 @@ class FittedDense(linen.Module):
         mean = self.variable(COLLECTION, "mean", jnp.zeros, (self.features,))
         scale = self.variable(COLLECTION, "scale", jnp.ones, (self.features,))
         if fit:
+            _require_several(len(x) * collectives.axis_size(self.axis_name))
             mean.value = collectives.batch_mean(y, self.axis_name)
             squares = jnp.square(y - mean.value.reshape(1, -1))
             scale.value = lax.rsqrt(collectives.batch_mean(squares, self.axis_name) + _EPSILON)
@@ -72,3 +73,11 @@ class FittedDense(linen.Module):
             gain = self.param("gain", linen.initializers.ones_init(), (self.features,))
             y = y * gain.reshape(1, -1)
         return y + bias.reshape(1, -1)
+
+
+def _require_several(count: int) -> None:
+    if count < 2:
+        raise ValueError(
+            f"layers were to be fitted to {count} example, whose features have no variance; fit "
+            "them to 2 or more"
+        )

@@ -326,13 +326,25 @@ def to_tree(template: PyTree, saved: Saved) -> PyTree:
 
 def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
     """The tree with the saved arrays that agree in path and shape; paths taken, and those left."""
-    taken, left, leaves = [], [], []
+    taken, left = fitting(tree, saved)
+    fits = set(taken)
+    leaves = [
+        jnp.asarray(saved.arrays[name], leaf.dtype) if name in fits else leaf
+        for name, leaf in _by_path(tree)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves), taken, left
+
+
+def fitting(tree: PyTree, saved: Saved) -> tuple[list[str], list[str]]:
+    """The paths of the tree's leaves (arrays or their shapes) that agree with a saved array in path
+    and shape, and those of the others.
+    """
+    taken, left = [], []
     for name, leaf in _by_path(tree):
         array = saved.arrays.get(name)
         fits = array is not None and array.shape == leaf.shape and name not in saved.keys
         (taken if fits else left).append(name)
-        leaves.append(jnp.asarray(array, leaf.dtype) if fits else leaf)
-    return jax.tree.unflatten(jax.tree.structure(tree), leaves), taken, left
+    return taken, left
 
 
 def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:

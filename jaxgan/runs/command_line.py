@@ -82,7 +82,9 @@ def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunCo
 
 
 def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunConfig:
-    """What the flags replace: the configuration of the run to continue, or the preset's."""
+    """What the flags replace: the configuration of the run to continue, or the preset's, whose
+    networks are those of the run to start from, if there is one.
+    """
     workdir = _given(arguments, "--workdir")
     if workdir is not None and "--overwrite" not in arguments:
         record = run_directory.read_record(pathlib.Path(workdir))
@@ -90,7 +92,10 @@ def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Ru
             experiment.check_made(record, workdir)
             recorded = experiment.config_from(record["config"], source=workdir)
             return dataclasses.replace(recorded, workdir=workdir, overwrite=False, profile=0)
-    return experiment.preset(_given(arguments, "--preset"))
+    preset = experiment.preset(_given(arguments, "--preset"))
+    source = _given(arguments, "--init-from") or _given(arguments, "--init_from")
+    record = None if source is None else run_directory.read_record(pathlib.Path(source))
+    return preset if record is None else experiment.with_networks_of(record, preset)
 
 
 def _given(arguments: Sequence[str], flag: str) -> str | None:

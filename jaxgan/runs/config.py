@@ -133,7 +133,13 @@ class RunFlags:
     overwrite: bool = False
     """Delete the run in the directory and start again."""
     init_from: str | None = None
-    """Fine-tune: start from the latest weights of this run, with fresh optimizers."""
+    """Fine-tune: start from the latest weights of this run, with fresh optimizers; it also gives
+    the sizes of networks and images that are not given here.
+    """
+    first_stage: Annotated[int | None, Range(1)] = None
+    """The stage, from 1, that a run in stages begins in; default: the first, or with --init-from
+    that of its weights.
+    """
     log_every: Positive = 50
     """Log metrics averaged over this many steps."""
     sample_every: Count = 500
@@ -180,6 +186,16 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
 
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
+
+    NETWORK: ClassVar[tuple[str, ...]] = ()
+    """The fields of a class that decide, with those of its bases, what the networks are: a run that
+    starts from another takes them from it.
+    """
+
+    @property
+    def skipped_stages(self) -> int:
+        """Returns how many stages the run leaves out at its beginning."""
+        return (self.first_stage or 1) - 1
 
     @property
     def rows_per_step(self) -> int:

@@ -62,17 +62,20 @@ class Experiment:
         return self.module.build
 
     def plan(self, config: Any, spec: Any) -> tuple[Stage, ...]:
-        """The stages of a run: the experiment's own `plan(config, spec)`, or its model as the one.
+        """The stages of a run: the experiment's own `plan(config, spec)`, or its model as the one,
+        from the configuration's first stage on.
 
-        Raises ValueError where they do not follow one another.
+        Raises ValueError where they do not follow one another, or there is no such first one.
         """
         from jaxgan.games import stages  # imports JAX
 
         planned = getattr(self.module, "plan", None)
         if planned is not None:
-            return stages.check(planned(config, spec), per_call=config.steps_per_call)
-        build = functools.partial(self.build, config, spec)
-        return (stages.Stage(0, config.rows_per_step, build),)
+            plan = stages.check(planned(config, spec), per_call=config.steps_per_call)
+        else:
+            build = functools.partial(self.build, config, spec)
+            plan = (stages.Stage(0, config.rows_per_step, build),)
+        return stages.beginning_in(plan, config.skipped_stages + 1)
 
     def begin(self, state: Any, train: Any) -> Any:
         """The state that a run begins with, given a fresh one and the training data: the
@@ -132,6 +135,29 @@ class Experiment:
             raise RunError(f"{self.title} has no preset {name!r}; it has {have}")
         return self.config_class(**{"preset": name, **self.presets[name]})
 
+    @property
+    def network_settings(self) -> tuple[str, ...]:
+        """The fields that decide what the networks are: the `NETWORK` of the configuration
+        and of all its bases.
+        """
+        classes = reversed(self.config_class.__mro__)
+        return tuple(name for of in classes for name in vars(of).get("NETWORK", ()))
+
+    def with_networks_of(self, record: Mapping[str, Any], config: Any) -> Any:
+        """The configuration with the recorded run's networks, and with images of the size and
+        channels that these were made for.
+
+        Of a run of another experiment it takes what both have by the same name and type.
+        """
+        recorded = {**record["config"], **_of_images(record)}
+        same = record["experiment"]["module"] == self.name and self.name is not None
+        taken = {}
+        for name in self.network_settings:
+            value, here = _as_tuples(recorded.get(name)), getattr(config, name)
+            if name in recorded and (same or name in _IMAGES or type(value) is type(here)):
+                taken[name] = value
+        return dataclasses.replace(config, **taken)
+
     def check_made(self, record: Mapping[str, Any], source: object) -> None:
         """Raises RunError if the run recorded in `source` is of another experiment."""
         made_by = _maker(record["experiment"])
@@ -160,6 +186,20 @@ class Experiment:
                     f"type than {self.title} has; bring back a copy of its config.json"
                 )
         return self.config_class(**given)
+
+
+_IMAGES = ("resolution", "channels")
+
+
+def _of_images(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Size and channels of the recorded run's single images, in the terms of the flags, where it
+    took them as they were.
+    """
+    config, shape = record["config"], record["data"]["shape"]
+    if len(shape) != 3 or record["data"].get("inputs"):
+        return {}
+    found = {"resolution": f"{shape[0]}x{shape[1]}", "channels": shape[2]}
+    return {name: value for name, value in found.items() if config.get(name) is None}
 
 
 def of(module: ModuleType) -> Experiment:

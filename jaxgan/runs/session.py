@@ -70,6 +70,7 @@ def _run(
             before = None if config.overwrite else directory.record()
             found = None
             if before is not None:
+                config = setup.as_begun(config, before)
                 setup.check_same(experiment, config, before, path)
                 config = setup.places(config, before)[0]
                 found = checkpoint.latest(directory.checkpoints, report=progress.tell)
@@ -81,6 +82,7 @@ def _run(
             if config.cache:
                 notes += environment.use_compilation_cache()
             task = setup.task(experiment, config, found=found, before=before, report=progress.tell)
+            config = task.config
             watch = evaluation_in_training.of(config, task, report=progress.tell)
             record = setup.record(experiment, config, task, before=before)
             found = found and found._replace(arrays={})  # the task has them

@@ -7,7 +7,8 @@ import functools
 import json
 import os
 import pathlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,10 +27,12 @@ from jaxgan.types import GAN, Batch
 class Task(NamedTuple):
     """What is trained: data, model and its state on the devices of the mesh; notes for the user.
 
-    `gan` is what trains, a population where there are several seeds, and `member` one model; both,
-    the state and the batches are those of the stage `plan[index]`.
+    `config` is the one that was asked for, with what the run to start from decides. `gan` is what
+    trains, a population where there are several seeds, and `member` one model; both, the state and
+    the batches are those of the stage `plan[index]`.
     """
 
+    config: RunConfig
     splits: data.Splits
     spec: DataSpec
     plan: tuple[stages.Stage, ...]
@@ -40,6 +43,21 @@ class Task(NamedTuple):
     state: Any
     batches: Callable[[int], Batch]
     notes: tuple[str, ...]
+
+
+class Source(NamedTuple):
+    """The run to start from: its directory, its record and its latest checkpoint."""
+
+    path: pathlib.Path
+    record: dict[str, Any]
+    saved: checkpoint.Saved
+
+
+def as_begun(config: RunConfig, record: dict[str, Any] | None) -> RunConfig:
+    """The configuration with what the run, if it is recorded already, settled when it began."""
+    if record is None or config.first_stage is not None:
+        return config
+    return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))
 
 
 def check_numbers(config: RunConfig) -> None:
@@ -140,6 +158,13 @@ def task(
         splits = load_data(config)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
+        source = None
+        if found is None and config.init_from is not None:
+            path = pathlib.Path(config.init_from)
+            source = source_of(path, seeds=config.seeds, report=report)
+        stage_of_source = source and stage_of(experiment, config, spec, source, mesh)
+        if stage_of_source and config.first_stage is None:
+            config = dataclasses.replace(config, first_stage=stage_of_source)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         member, gan = _models(config, plan[index], mesh)
@@ -151,15 +176,21 @@ def task(
             fresh = jax.jit(gan.init)(key)  # eagerly it takes seconds
             begin = functools.partial(experiment.begin, train=splits.train)
             state = _for_each(config, begin)(fresh)
-            if config.init_from is not None:
-                source = pathlib.Path(config.init_from)
-                state, note = start_from(state, source, seeds=config.seeds, report=report)
+            if source is not None:
+                why = differences(experiment, config, spec, source)
+                first = config.skipped_stages + 1
+                if stage_of_source not in (None, first):
+                    why.append(f"its weights are of stage {stage_of_source}, here of stage {first}")
+                state, note = start_from(state, source, differing=why)
+                if stage_of_source == first:
+                    state = plan[0].enter(state, source.saved.arrays, source.saved.step)
+                    note += f"; it was saved in stage {first}, in which this run begins"
                 notes.append(note)
         state = _place(config, state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
-    return Task(splits, spec, plan, index, member, gan, mesh, state, batches, tuple(notes))
+    return Task(config, splits, spec, plan, index, member, gan, mesh, state, batches, tuple(notes))
 
 
 def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
@@ -232,14 +263,11 @@ def load_data(config: RunConfig) -> data.Splits:
     return splits
 
 
-def start_from(
-    state: Any, path: pathlib.Path, *, seeds: int = 1, report: Callable[[str], None]
-) -> tuple[Any, str]:
-    """The fresh state with what fits of the weights and averages of the run in `path`, and a note.
+def source_of(path: pathlib.Path, *, seeds: int, report: Callable[[str], None]) -> Source:
+    """The run in `path` to start so many models from, every one from the weights of a single one,
+    or each from its own of as many.
 
-    Optimizers, step and randomness stay fresh. Every one of several models starts from the weights
-    of a single one, or each from its own of as many. Raises RunError where there is no such run,
-    nothing in it fits, or it holds another number of models.
+    Raises RunError where there is no such run, or it holds another number of models.
     """
     record = run_directory.read_record(path)
     if record is None:
@@ -248,23 +276,113 @@ def start_from(
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")
     saved = _of_as_many(saved, record["config"].get("seeds", 1), seeds, path)
-    weights = {
+    return Source(path, record, _averaging_all(saved))
+
+
+def stage_of(
+    experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source, mesh: Mesh
+) -> int | None:
+    """Which stage of the run that begins, from 1, takes most of the source's weights, the earliest
+    of equals; None where there is one stage.
+    """
+    plan = experiment.plan(dataclasses.replace(config, first_stage=None), spec)
+    if len(plan) == 1:
+        return None
+
+    def taken(index: int) -> int:
+        _, gan = _models(config, plan[index], mesh)
+        fresh = jax.eval_shape(gan.init, _key(config, 0))
+        return len(checkpoint.fitting(_weights(fresh), source.saved)[0])
+
+    return 1 + max(range(len(plan)), key=taken)
+
+
+def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> tuple[Any, str]:
+    """The fresh state with what fits of the source's weights and averages, and a note.
+
+    Optimizers, step and randomness stay fresh. Raises RunError where less than half of the players'
+    arrays fit, of the source's or of this model's, whichever are fewer; `differing` says why.
+    """
+    weights, _, _ = checkpoint.transfer(_weights(state), source.saved)
+    players = weights["players"]
+    taken, missing = checkpoint.fitting({"players": players}, source.saved)
+    held = [name for name in source.saved.arrays if _PLAYERS.match(name)]
+    total = len(taken) + len(missing)
+    counts = ", ".join(
+        f"{name} {_count(taken, name)} of {_count([*taken, *missing], name)}" for name in players
+    )
+    if not taken or 2 * len(taken) < min(total, len(held)):
+        why = ", ".join(differing) or "they are networks of another kind"
+        raise RunError(
+            f"--init-from {source.path}: {len(taken)} of this model's {total} arrays fit "
+            f"({counts}): {why}"
+        )
+    state = state.with_params({name: player["params"] for name, player in players.items()})
+    state = state.with_variables({name: player["variables"] for name, player in players.items()})
+    note = (
+        f"started from step {source.saved.step} of {source.path}: "
+        f"took {len(taken)} of {total} arrays ({counts})"
+    )
+    if missing:
+        note += f"; left {len(missing)} fresh ({_named(missing)})"
+    unused = sorted(set(held) - set(taken))
+    if unused:
+        note += f"; {len(unused)} of the run's have no place here ({_named(unused)})"
+    return state.replace(ema=weights["ema"]), note
+
+
+def differences(
+    experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source
+) -> list[str]:
+    """What decides the networks and is not what it was in the source, each in words."""
+    was, now = source.record["config"], plain(config)
+    found = [
+        f"{flag(name)} was {was[name]}, here {now[name]}"
+        for name in experiment.network_settings
+        if name in was and was[name] != now[name]
+    ]
+    before, here = source.record["data"], spec.record()
+    for name, words in (("shape", "the data's shape"), ("classes", "the classes")):
+        old, new = before.get(name), here[name]
+        if old != new:
+            found.append(f"{words} were {old}, here {new}")
+    return found
+
+
+def _weights(state: Any) -> dict[str, Any]:
+    """What is taken over of a state: the players' weights and collections, and the averages."""
+    return {
         "players": {
             name: {"params": player.params, "variables": player.variables}
             for name, player in state.players.items()
         },
         "ema": state.ema,
     }
-    weights, taken, left = checkpoint.transfer(weights, saved)
-    if not taken:
-        raise RunError(f"--init-from {path}: nothing in it has a name and shape of this model")
-    players = weights["players"]
-    state = state.with_params({name: player["params"] for name, player in players.items()})
-    state = state.with_variables({name: player["variables"] for name, player in players.items()})
-    note = f"started from step {saved.step} of {path}: took {len(taken)} arrays"
-    if left:
-        note += f", left {len(left)} fresh ({', '.join(left)})"
-    return state.replace(ema=weights["ema"]), note
+
+
+_PLAYERS = re.compile("players/([^/]+)/(params|variables)/(.+)")
+
+
+def _averaging_all(saved: checkpoint.Saved) -> checkpoint.Saved:
+    """The checkpoint, in which a player without an average is its own."""
+    averaged = {name.split("/")[1] for name in saved.arrays if name.startswith("ema/")}
+    arrays = dict(saved.arrays)
+    for name, array in saved.arrays.items():
+        found = _PLAYERS.match(name)
+        if found and found[1] not in averaged:
+            below = "params/" if found[2] == "params" else ""
+            arrays[f"ema/{found[1]}/{below}{found[3]}"] = array
+    return saved._replace(arrays=arrays)
+
+
+def _count(names: Sequence[str], player: str) -> int:
+    return sum(name.startswith(f"players/{player}/") for name in names)
+
+
+def _named(names: Sequence[str], *, most: int = 6) -> str:
+    """The names, or the first of them and how many more there are."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
 
 
 def _of_as_many(

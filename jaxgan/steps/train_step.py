@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -14,6 +15,9 @@ from jaxgan.state import GANState
 from jaxgan.steps.common import Names, as_names, require_players
 from jaxgan.types import Array, Batch, Metrics, PyTree, Step, TrainStep
 
+_SHARE = 2.0**-12
+"""Of a half-life: an average waits for up to so much of it where steps are shorter."""
+
 
 def track_ema(
     names: Names, *, half_life: float, ramp_up: float | None = 0.05, axis_name: str | None = None
@@ -23,8 +27,11 @@ def track_ema(
 
     `half_life` counts images: rows of the train step's whole batch. With `ramp_up`, the half-life
     is at most that share of the images seen so far, so that early averages forget the initial
-    weights (Karras et al. 2020, StyleGAN2 code). Raises ValueError where half_life is not positive
-    or the state keeps no average of a player.
+    weights (Karras et al. 2020, StyleGAN2 code).
+
+    Half-lives of more than 2^13 steps move the average only every 2nd, 4th, ... step, by as much as
+    in all of these: smaller moves would be lost in the rounding of float32. Raises ValueError where
+    half_life is not positive or the state keeps no average of a player.
     """
     if half_life <= 0:
         raise ValueError(f"the half-life is {half_life} images; expected a positive number")
@@ -41,12 +48,12 @@ def track_ema(
         effective = jnp.float32(half_life)
         if ramp_up is not None:
             effective = jnp.minimum(effective, ramp_up * seen)
-        keep = 0.5 ** (images / jnp.maximum(effective, 1e-8))
+        rate = _rate(state.step + 1, jnp.maximum(effective, 1e-8) / images)
 
         def towards(average: Array, value: Array) -> Array:
             if not jnp.issubdtype(average.dtype, jnp.inexact):
                 return value
-            return value + (average - value) * keep.astype(average.dtype)
+            return average + rate.astype(average.dtype) * (value - average)
 
         ema = dict(state.ema)
         for name in averaged:
@@ -55,6 +62,14 @@ def track_ema(
         return state.replace(ema=ema), {}
 
     return step
+
+
+def _rate(count: Array, half_life: Array) -> Array:
+    """The share [] by which an average moves at step `count` (from 1), its half-life in steps."""
+    stride = jnp.exp2(jnp.floor(jnp.log2(jnp.clip(half_life * _SHARE, 1, 2.0**30))))
+    due = count % stride.astype(jnp.int32) == 0
+    # As 1 - 0.5**x, a long half-life would be rounded to a few steps of float32 below 1.
+    return jnp.where(due, -jnp.expm1(-math.log(2) * stride / half_life), 0.0)
 
 
 def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,8 +21,8 @@ from experiments.evaluation import garment_classes
 from experiments.flags import two_player_flags
 from jaxgan import data, models
 from jaxgan.metrics import features
-from jaxgan.runs import command_line
-from jaxgan.runs.config import DataSpec
+from jaxgan.runs import command_line, experiments
+from jaxgan.runs.config import DataSpec, RunConfig
 from tests import toy_runs
 
 EXPERIMENTS = [
@@ -140,6 +141,34 @@ def test_the_paper_preset_builds(name):
     gan = module.build(config, spec)
     state = jax.eval_shape(gan.init, jax.random.key(0))
     assert {"generator", "discriminator"} <= {name.partition("_")[0] for name in state.players}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_decides_the_arrays_of_the_networks_is_declared(name):
+    """Doubling any number that `NETWORK` does not name leaves every array's shape as it is."""
+    module = module_of(name)
+    known = experiments.of(module).network_settings
+    config = module.Config(**{"preset": "smoke", **module.PRESETS["smoke"]})
+    values = dataclasses.asdict(config)
+    assert known and set(known) <= set(values)
+    common = {field.name for field in dataclasses.fields(RunConfig)}
+    spec = DataSpec((32, 32, 1), ("a", "b"), {"a": (32, 32, 1)})
+
+    def shapes(config):
+        gan = module.build(config, spec)
+        state = jax.eval_shape(gan.init, jax.random.key(0))
+        return jax.tree.map(jnp.shape, {n: p.params for n, p in state.players.items()})
+
+    expected = shapes(config)
+    for field, value in values.items():
+        if field in common | set(known) or type(value) not in (int, tuple):
+            continue
+        try:
+            changed = dataclasses.replace(config, **{field: 2 * value})
+            found = shapes(changed)
+        except (ValueError, TypeError):  # no such configuration
+            continue
+        assert found == expected, field
 
 
 def test_flags_that_contradict_each_other_are_refused():

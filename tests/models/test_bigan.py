@@ -222,12 +222,37 @@ def test_the_papers_step_sizes_fall_to_a_hundredth_and_its_weights_decay():
     assert move[0] == pytest.approx(-2e-4, rel=1e-3)  # no gradient: Adam scales the decay alone
 
 
+@pytest.mark.parametrize("n_critic", [1, 2, 5])
+def test_each_players_step_size_falls_over_its_own_updates_and_no_further(n_critic):
+    config = experiment.Config(
+        steps=10,
+        order="alternate",
+        n_critic=n_critic,
+        decay_to=0.01,
+        beta1=0.0,
+        beta2=0.0,
+        generator_learning_rate=2e-4,
+    )
+    for side, times in (("generator", 1), ("discriminator", n_critic)):
+        optimizer = experiment.optimizers(config)[side]
+        params, moves = np.ones(1, np.float32), []
+        memory = optimizer.init(params)
+        for _ in range(12 * times):
+            move, memory = optimizer.update(params, memory, params)
+            moves.append(-move[0] / 2e-4)
+        updates = np.arange(12 * times)
+        expected = 0.01 ** np.clip((updates - 5 * times) / (5 * times), 0, 1)
+        np.testing.assert_allclose(moves, expected, rtol=1e-3)
+
+
 def test_flags_that_contradict_the_exchanged_labels_or_each_other_are_refused():
     spec = DataSpec((28, 28, 1))
     with pytest.raises(ValueError, match=r"labels exchanged.*leave --real-label at 1"):
         experiment.build(experiment.Config(real_label=0.9), spec)
-    with pytest.raises(ValueError, match="only Adam's step sizes fall exponentially"):
-        experiment.build(experiment.Config(optimizer="rmsprop", decay_to=0.1), spec)
+    with pytest.raises(ValueError, match="--optimizer sgd decays by its own law"):
+        experiment.build(experiment.Config(optimizer="sgd", decay_to=0.1), spec)
+    with pytest.raises(ValueError, match="times itself; expected a number from 0 to 1"):
+        experiment.build(experiment.Config(decay_to=1.5), spec)
 
 
 def test_the_order_of_the_authors_moves_all_three_players():

@@ -273,6 +273,16 @@ def test_a_shift_of_all_logits_costs_the_critic():
     assert float(jax.grad(cost)(3.0)) == pytest.approx(2 * 0.001 * 3, rel=1e-4)
 
 
+def test_a_run_that_begins_within_a_fade_goes_on_with_its_share():
+    """The run before had made 30 steps of a fade: the new one, at step 0, is as far."""
+    fresh = build(1).init(jax.random.key(0))
+    state = progressive.enter(fresh, {"extra/stage_start": np.int32(100)}, 130)
+    assert int(state.step) == 0 and int(state.extra["stage_start"]) == -30
+    for ahead in (0, 1):
+        share = progressive.alpha(state.replace(step=jnp.int32(ahead)), per_step=1 / 40)
+        assert float(share) == pytest.approx((30 + ahead) / 40)
+
+
 # --- the experiment's stages ----------------------------------------------------------------------
 
 
@@ -288,6 +298,42 @@ def test_a_stage_lasts_for_the_images_it_is_to_show():
     plan = planned(batch_size=20, n_critic=2, steps_per_call=3)
     assert [stage.rows for stage in plan] == [40] * 4
     assert [stage.start for stage in plan] == [0, 3, 9, 15]
+
+
+def test_the_papers_optimizers_start_afresh_where_a_fade_begins_and_where_it_ends():
+    preset = {**experiment.PRESETS["paper"], "width": 2, "max_width": 4, "latent_size": 3}
+    config = experiment.Config(**{**preset, "fade_images": 160, "stable_images": 320})
+    assert config.group == config.batch_size == 16
+    plan = experiment.plan(config, DataSpec((16, 16, 1)))
+    assert [stage.start for stage in plan] == [0, 20, 30, 50, 60]
+    old, fading, stable = (stage.build() for stage in plan[:3])
+    before, _ = trained_at(old, 2)
+    grown = plan[1].grow(before, fading.init(jax.random.key(1)))
+    moved, metrics = trained_at(fading, 1, grown)
+    assert float(metrics["alpha"].value) == 0
+    after = plan[2].grow(moved, stable.init(jax.random.key(2)))
+    for state, then in ((grown, before), (after, moved)):
+        for name in state.players:
+            assert not any(np.any(leaf) for leaf in jax.tree.leaves(state[name].opt_state))
+            assert any(np.any(leaf) for leaf in jax.tree.leaves(then[name].opt_state))
+    assert jax.tree.all(
+        jax.tree.map(np.array_equal, after["generator"].params, moved["generator"].params)
+    )
+    _, metrics = trained_at(stable, 1, after)
+    assert float(metrics["alpha"].value) == 1
+    kept = experiment.Config(**{**preset, "keep_optimizers": True})
+    assert len(experiment.plan(kept, DataSpec((16, 16, 1)))) == 3
+
+
+def trained_at(gan, count: int, state=None):
+    """The state of a stage, fresh or given, after some steps of 16 images, and the last metrics."""
+    state = gan.init(jax.random.key(0)) if state is None else state
+    metrics = {}
+    for seed in range(count):
+        draws = np.random.default_rng(seed)
+        images = draws.uniform(-1, 1, (16, 16, 16, 1)).astype(np.float32)
+        state, metrics = jax.jit(gan.step)(state, {"image": images})
+    return state, metrics
 
 
 @pytest.mark.parametrize(

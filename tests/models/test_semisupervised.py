@@ -17,7 +17,8 @@ from building import built
 import jaxgan
 from experiments import semisupervised as experiment
 from experiments.evaluation import semisupervised_error
-from jaxgan import random
+from jaxgan import parallel, random
+from jaxgan.games import population
 from jaxgan.models import semisupervised
 from jaxgan.nn import weight_norm
 from jaxgan.runs import checkpoint, command_line
@@ -237,6 +238,73 @@ def test_the_first_step_fits_the_layers_to_unlabeled_images_and_later_ones_leave
     assert not bool(statistics(before)["fitted"]) and bool(statistics(after)["fitted"])
     again, _ = fit(after, batch(seed=9), keys())
     assert jax.tree.all(jax.tree.map(np.array_equal, statistics(after), statistics(again)))
+
+
+def first_outputs(state, images, rows):
+    """The first layer's features of the images, under the noise of these keys."""
+    found = []
+
+    def keep(call, args, kwargs, context):
+        output = call(*args, **kwargs)
+        if type(context.module).__name__ == "FittedDense":
+            found.append(np.asarray(output))
+        return output
+
+    with linen.intercept_methods(keep):
+        state["discriminator"](images, keys=rows)
+    return found[0]
+
+
+@pytest.mark.parametrize("axis_name", [None, parallel.AXIS])
+def test_a_state_is_fitted_to_all_the_images_given_whatever_the_batch(axis_name):
+    """Mean 0 and variance 1 over 600 images; a batch of one row leaves it as it is."""
+    gan = game(fitted=True, ema_half_life=1e6, axis_name=axis_name)
+    images = np.random.default_rng(5).uniform(-1, 1, (600, *SHAPE)).astype(np.float32)
+    fresh = gan.init(jax.random.key(0))
+    state = semisupervised.fit(fresh, images)
+    rows = random.fold(random.example_keys(state.rng, state.step, jnp.arange(600)), "fit")
+    output = first_outputs(state, images, rows)
+    np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(output.std(axis=0), 1, rtol=1e-3)
+    assert bool(statistics(state)["fitted"]) and not bool(statistics(fresh)["fitted"])
+    kept = state.ema["discriminator"][weight_norm.COLLECTION]
+    assert jax.tree.all(jax.tree.map(np.array_equal, kept, statistics(state)))
+    if axis_name is None:
+        after, _ = jax.jit(gan.step)(state, jax.tree.map(lambda leaf: leaf[:1], batch()))
+        assert jax.tree.all(jax.tree.map(np.array_equal, statistics(state), statistics(after)))
+    with pytest.raises(ValueError, match="fitted to 1 example"):
+        semisupervised.fit(fresh, images[:1])
+
+
+def test_a_batch_of_one_image_that_would_fix_the_scales_is_refused(played):
+    gan, before, _ = played
+    with pytest.raises(ValueError, match="fitted to 1 example"):
+        gan.step(before, jax.tree.map(lambda leaf: leaf[:1], batch()))
+
+
+@pytest.mark.parametrize(("count", "used"), [(1200, 500), (40, 40)])
+def test_a_run_begins_fitted_to_500_training_images_or_all_of_fewer(count, used, monkeypatch):
+    seen = []
+    monkeypatch.setattr(semisupervised, "fit", lambda state, images: seen.append(images) or state)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 1)).astype(np.uint8)
+    labels = np.arange(count, dtype=np.int32) % CLASSES
+    train = jaxgan.data.Dataset("some", pixels, labels, ("a", "b", "c"))
+    assert experiment.begin("state", train) == "state"
+    (images,) = seen
+    assert images.shape == (used, 4, 4, 1)
+    assert len(np.unique(images.reshape(used, -1), axis=0)) == used
+
+
+def test_each_of_several_models_is_fitted_as_a_single_one():
+    gan = game(fitted=True)
+    images = np.random.default_rng(5).uniform(-1, 1, (20, *SHAPE)).astype(np.float32)
+    several = population.of(gan).init(population.keys((0, 1)))
+    fitted = population.for_each(lambda state: semisupervised.fit(state, images))(several)
+    for index in range(2):
+        single = semisupervised.fit(gan.init(jax.random.key(index)), images)
+        found = statistics(population.member(fitted, index))
+        for one, other in zip(*map(jax.tree.leaves, (found, statistics(single))), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_the_average_forgets_the_initial_weights_at_once(played):

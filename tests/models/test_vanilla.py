@@ -11,6 +11,8 @@ import numpy as np
 import optax
 import pytest
 
+from experiments import vanilla as experiment
+from experiments.flags import two_player_flags
 from jaxgan import losses, random
 from jaxgan.models import vanilla
 
@@ -172,3 +174,12 @@ def test_what_the_game_does_not_know_is_refused():
     keys = random.row_keys(jax.random.key(0), 2)
     with pytest.raises(ValueError, match="takes no condition 'label'; it takes none"):
         gan.sample(None, keys, label=jnp.zeros(2, jnp.int32))
+
+
+def test_the_papers_discriminator_moves_by_half_as_its_authors_halve_its_loss():
+    config = experiment.Config(**{"preset": "paper", **experiment.PRESETS["paper"]})
+    players = two_player_flags.optimizers(config)
+    for name, rate in (("generator", 0.1), ("discriminator", 0.05)):
+        move, _ = players[name].update(np.ones(1), players[name].init(np.zeros(1)))
+        assert move[0] == pytest.approx(-rate, rel=1e-5)
+    assert config.prior == "unit_uniform"

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import stacked
 from jaxgan import penalties, random
 from jaxgan.models import vanilla
 from jaxgan.nn import packing
+from jaxgan.runs.config import DataSpec
 
 SIZES = (1, 2, 3, 4)
 
@@ -72,3 +74,16 @@ def test_the_penalty_is_on_the_slope_by_the_whole_pack():
 def test_rows_that_fill_no_packs_are_refused():
     with pytest.raises(ValueError, match="10 rows on a device cannot be packed by 4"):
         packing.pack(jnp.zeros((10, 2)), 4)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_stacked_players_meet_the_same_fakes_if_asked_as_in_the_papers_code(shared):
+    """A discriminator that does not move gives both players' fakes the same logits."""
+    preset = {**stacked.PRESETS["smoke"], "packing": 2, "discriminator_learning_rate": 0.0}
+    config = stacked.Config(**preset, shared_noise=shared)
+    assert stacked.PRESETS["paper"]["shared_noise"]
+    gan = stacked.build(config, DataSpec((28, 28, 1)))
+    images = np.random.default_rng(0).uniform(-1, 1, (config.rows_per_step, 28, 28, 1))
+    _, found = jax.jit(gan.step)(gan.init(jax.random.key(0)), {"image": images.astype(np.float32)})
+    of = [found[f"{side}/fake_logit"] for side in ("discriminator", "generator")]
+    assert np.allclose(*of, rtol=1e-5) == shared

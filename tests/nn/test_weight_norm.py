@@ -67,6 +67,13 @@ def test_a_fitted_layer_begins_with_mean_0_and_variance_1_and_keeps_the_scale_of
     )
 
 
+def test_a_single_example_has_no_variance_to_fit_to():
+    layer, x = weight_norm.FittedDense(6), noise(1, 5)
+    variables = layer.init(jax.random.key(0), x)
+    with pytest.raises(ValueError, match="fitted to 1 example, whose features have no variance"):
+        fitted(layer, variables, x)
+
+
 def test_a_feature_that_is_the_same_for_all_examples_stays_finite():
     layer, x = weight_norm.FittedDense(2), np.zeros((4, 3), np.float32)
     y, variables = fitted(layer, layer.init(jax.random.key(0), x), x)

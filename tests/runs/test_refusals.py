@@ -26,6 +26,7 @@ CHANGED = {
     "parallel": "pmap",
     "preset": "smoke",
     "init_from": "elsewhere",
+    "first_stage": 2,
     "width": 9,
     "n_critic": 2,
     "hidden": (3, 4),

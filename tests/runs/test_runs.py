@@ -193,15 +193,86 @@ def test_a_run_that_goes_on_to_another_end_says_so_where_its_step_sizes_fall_to_
     assert setup.notes_on_the_end(toy_experiment.Config(steps=13), record) == []
 
 
-def test_init_from_leaves_what_does_not_fit_fresh_and_says_what(finished, data):
-    note = prepared(data=data, init_from=str(finished), width=9).notes[-1]
-    assert note.startswith(f"started from step 24 of {finished}: took ")
-    assert "fresh (" in note
-    assert "players/generator/params/Dense_0/kernel" in note
-    with pytest.raises(RunError, match="nothing in it has a name and shape of this model"):
-        setup.start_from(
-            prepared(data=data).state.replace(players={}, ema={}), finished, report=pytest.fail
-        )
+def test_init_from_counts_what_fits_by_player_and_names_what_does_not(finished, data, tmp_path):
+    def grown(state, train):
+        params = {**state["discriminator"].params, "extra": {"kernel": jnp.ones((2, 2))}}
+        return state.with_params({"discriminator": params})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy_experiment, "begin", grown, raising=False)
+        note = prepared(data=data, init_from=str(finished)).notes[-1]
+    assert note.startswith(
+        f"started from step 24 of {finished}: took 12 of 13 arrays "
+        "(discriminator 4 of 5, generator 8 of 8); left 1 fresh "
+        "(players/discriminator/params/extra/kernel)"
+    )
+
+
+def test_init_from_refuses_a_network_of_another_size_and_says_what_differs(finished, data):
+    with pytest.raises(RunError) as refused:
+        prepared(data=data, init_from=str(finished), width=64)
+    assert str(refused.value) == (
+        f"--init-from {finished}: 2 of this model's 12 arrays fit "
+        "(discriminator 1 of 4, generator 1 of 8): --width was 8, here 64"
+    )
+
+
+def test_init_from_says_where_the_data_have_another_shape_and_other_classes(
+    finished, data, tmp_path
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (44, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "other.npz", images=pixels)
+    with pytest.raises(RunError) as refused:
+        prepared(data=f"npz:{tmp_path / 'other.npz'}", init_from=str(finished), width=9)
+    assert str(refused.value).endswith(
+        "--width was 8, here 9, the data's shape were [4, 4, 1], here [8, 8, 3], "
+        "the classes were ['0', '1', '2'], here []"
+    )
+
+
+def test_the_networks_of_a_run_to_start_from_are_its_own_unless_the_flags_say_otherwise(
+    finished, tmp_path
+):
+    toy = experiments.of(toy_experiment)
+    pixels = np.random.default_rng(0).integers(0, 256, (44, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "other.npz", images=pixels)
+    asked = ["--data", f"npz:{tmp_path / 'other.npz'}", "--preset", "smoke"]
+    source = ["--init-from", str(finished)]
+    assert command_line.parse(toy, asked).width == 4
+    config = command_line.parse(toy, [*asked, *source])
+    assert (config.width, config.resolution, config.channels) == (8, "4x4", 1)
+    assert config.steps == 6 and config.data == asked[1]
+    task = setup.task(toy, config, found=None, report=pytest.fail)
+    assert "took 12 of 12 arrays (discriminator 4 of 4, generator 8 of 8)" in task.notes[-1]
+    assert "fresh" not in task.notes[-1]
+    given = command_line.parse(toy, [*asked, *source, "--width", "5", "--resolution", "8"])
+    assert (given.width, given.resolution, given.channels) == (5, "8", 1)
+    assert command_line.parse(toy, [*asked, "--init-from", str(tmp_path)]).width == 4
+
+
+def test_of_another_experiment_the_networks_are_taken_by_name_and_type(finished):
+    record = json.loads((finished / "config.json").read_text())
+    record["experiment"]["module"] = "elsewhere"
+    toy = experiments.of(toy_experiment)
+    default = toy_experiment.Config()
+    assert toy.with_networks_of(record, default).width == 8
+    default = toy_experiment.Config(width=5)
+    record["config"]["width"] = [3, 3]
+    assert toy.with_networks_of(record, default).width == 5
+
+
+def test_an_average_that_the_run_did_not_keep_begins_at_its_weights(finished, data, monkeypatch):
+    latest = checkpoint.latest
+
+    def without_averages(path, *, report):
+        saved = latest(path, report=report)
+        kept = {name: a for name, a in saved.arrays.items() if not name.startswith("ema/")}
+        return saved._replace(arrays=kept)
+
+    monkeypatch.setattr(checkpoint, "latest", without_averages)
+    state = prepared(data=data, init_from=str(finished)).state
+    averaged = {"params": state["generator"].params, **state["generator"].variables}
+    assert jax.tree.all(jax.tree.map(np.array_equal, state.ema["generator"], averaged))
 
 
 def test_init_from_needs_a_checkpoint(finished, data, tmp_path):

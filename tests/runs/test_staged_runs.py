@@ -74,3 +74,45 @@ def test_each_stage_is_measured_by_its_own_model(data, tmp_path, monkeypatch):
     model = jaxgan.load(tmp_path, checkpoint="best")
     assert model.step == 8
     assert model.state["generator"].params["Dense_0"]["kernel"].shape == (3, 4)
+
+
+# --- from the weights of another run --------------------------------------------------------------
+
+
+def widths(path):
+    """The generator's width in each checkpoint of the run, by step."""
+    return {
+        step: toy_runs.arrays(path, step)["players/generator/params/Dense_0/kernel"].shape[1]
+        for step in checkpoint.steps_in(path / "checkpoints")
+    }
+
+
+def test_a_run_from_a_grown_one_begins_in_its_stage_and_says_so(whole, data, tmp_path):
+    path = train(tmp_path, data=data, init_from=str(whole), steps=9)
+    assert widths(path) == {8: 12, 9: 12}
+    log = (path / "log.txt").read_text()
+    assert "took 12 of 12 arrays (discriminator 4 of 4, generator 8 of 8); it was saved in" in log
+    assert "saved in stage 3, in which this run begins" in log
+    assert jaxgan.load(path).config.first_stage == 3
+
+
+def test_a_run_from_one_half_grown_goes_on_growing_also_in_pieces(data, tmp_path):
+    source = train(tmp_path / "source", data=data, steps=12)
+    for steps in (3, 8, 12):
+        path = train(tmp_path / "pieces", data=data, init_from=str(source), steps=steps)
+    once = train(tmp_path / "once", data=data, init_from=str(source), steps=12)
+    assert widths(once) == {8: 8, 12: 12}
+    assert {**widths(path), 3: 8} == {3: 8, **widths(once)}
+    toy_runs.assert_same(once, path, step=12)
+    assert np.asarray(jaxgan.load(once, checkpoint=8).sample(0, 2)).shape[0] == 2
+
+
+def test_the_first_stage_can_be_chosen(whole, data, tmp_path):
+    path = train(tmp_path / "run", data=data, first_stage=2, steps=8)
+    assert widths(path) == {8: 8}
+    with pytest.raises(jaxgan.runs.errors.RunError, match="--first-stage is 4; expected 1 to 3"):
+        train(tmp_path / "none", data=data, first_stage=4)
+    with pytest.raises(
+        jaxgan.runs.errors.RunError, match="weights are of stage 3, here of stage 1"
+    ):
+        train(tmp_path / "small", data=data, init_from=str(whole), first_stage=1)
