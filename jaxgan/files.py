@@ -1,10 +1,13 @@
-"""Files: written whole or not at all, and where what can be made again is kept. Imports no JAX."""
+"""Names of files, as they can be printed. Imports no JAX."""
 
 from __future__ import annotations
 
-import errno
 import os
-import pathlib
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    """The name as text that every log can hold: bytes that are no UTF-8 are backslash-escaped."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def cache_folder(kind: str) -> pathlib.Path:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
+from jaxgan import files
+from jaxgan.runs import errors
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
     from jaxgan.runs.trained_model import TrainedModel
 
 Config = TypeVar("Config")
+
+SEEDS = (0, 2**63 - 1)
+"""The seeds that JAX makes keys of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,18 @@ class OfRun(Choice):
         return self.load_from(self.run)
 
 
+def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> None:
+    """RunError, which names the flag, on a number of the configuration that is out of its range,
+    both ends of which are in it.
+    """
+    for name, (least, most) in ranges.items():
+        value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
+        if value < least:
+            raise RunError(f"{flag} is {value}; expected {least} or more")
+        if value > most:
+            raise RunError(f"{flag} is {value}; expected {most} or less")
+
+
 def answer(
     config: type[Config],
     act: Callable[[Config], object],
@@ -60,16 +76,29 @@ def answer(
 ) -> int:
     """The exit code of `act` on the `config` that the arguments give (default: the command line's).
 
-    A RunError or ValueError of `act` is one sentence on stderr and the exit code 2; what
-    `python -m MODULE --help` says is the description and the docstrings of the fields.
+    A RunError, ValueError or OSError of `act` is one sentence on stderr and the exit code 2, and
+    Ctrl-C another and 130; what `python -m MODULE --help` says is the description and the
+    docstrings of the fields.
     """
-    asked = tyro.cli(config, args=arguments, prog=f"python -m {module}", description=description)
-    try:
-        act(asked)
-    except (RunError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    def told() -> None:
+        asked = tyro.cli(
+            config, args=arguments, prog=f"python -m {module}", description=description
+        )
+        try:
+            act(asked)
+        except ValueError as error:
+            raise RunError(str(error)) from error
+        except OSError as error:
+            raise RunError(_of_file(error)) from error
+
+    return errors.exit_code(told, interrupted="interrupted before it was done")
+
+
+def _of_file(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    said = error.strerror or str(error) or type(error).__name__
+    return f"{files.printable(str(error.filename))}: {said.lower()}" if error.filename else said
 
 
 def printing(
