@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -176,18 +176,16 @@ def of_photos(trained: Any, folder: pathlib.Path, *, tile: int) -> list[str]:
 
 def photos(
     folder: pathlib.Path, channels: int, factor: int
-) -> Sequence[tuple[pathlib.Path, np.ndarray]]:
+) -> Iterator[tuple[pathlib.Path, np.ndarray]]:
     """The images directly in the folder, uint8 [H, W, C], cut to multiples of the factor."""
     from jaxgan.data import resizing
     from jaxgan.data.readers import file_listing, image_file
 
-    found = []
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in file_listing.SUFFIXES):
         size = image_file.inspect(path).size
         pixels = image_file.decode(path, resizing.Target(size, "crop", channels))
         height, width = (side // factor * factor for side in size)
-        found.append((path, pixels[:height, :width]))
-    return found
+        yield path, pixels[:height, :width]
 
 
 main = command.printing(

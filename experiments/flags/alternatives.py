@@ -36,8 +36,16 @@ SPECTRAL_NORMALIZATION = Remedy(
     of_images,
 )
 
+REPEATED_PIXELS = Remedy(
+    "python -m experiments.progressive",
+    "a generator that repeats pixels and convolves them",
+    "Karras et al. 2018, table 2",
+    of_images,
+)
+
 FOR_NORMALIZED = {
-    kind: (GRADIENT_PENALTY,) for kind in ("collapsed", "modes lost", "won", "vanished")
+    **{kind: (GRADIENT_PENALTY,) for kind in ("collapsed", "modes lost", "won", "vanished")},
+    "checkered": (REPEATED_PIXELS,),
 }
 """For a discriminator that is spectrally normalized already, by kind of finding."""
 

@@ -8,7 +8,8 @@ both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as linen
@@ -82,17 +83,32 @@ def translated(
     which takes in images before it; fewer are one batch. The size matters where batch statistics
     do: give that of training. Raises ValueError where there are no images.
     """
-    count = len(images)
-    if count == 0:
+    if len(images) == 0:
         raise ValueError("there are no images to translate")
-    size, done, parts = min(batch_size, count), 0, []
-    while done < count:
-        start = min(done, count - size)
-        batch = jnp.asarray(images[start : start + size])
-        made = _translate(state, batch, key, start, sample=gan.sample, source=source)
-        parts.append(np.asarray(made)[done - start :])
-        done = start + size
-    return np.concatenate(parts)
+    made = one_by_one(gan, state, images, source=source, key=key, batch_size=batch_size)
+    return np.stack(list(made))
+
+
+def one_by_one(
+    gan: GAN,
+    state: Any,
+    images: Iterable[Array | np.ndarray],
+    *,
+    source: str = "a",
+    key: Array,
+    batch_size: int,
+) -> Iterator[np.ndarray]:
+    """What `translated` gives, image by image, of images [H, W, C] that come one after another; at
+    most two batches of them are held.
+    """
+    coming, before, done = iter(images), [], 0
+    while coming_now := list(itertools.islice(coming, batch_size)):
+        batch = [*before[len(coming_now) :], *coming_now]
+        start = done - (len(batch) - len(coming_now))
+        stacked = jnp.asarray(np.stack(batch))
+        made = np.asarray(_translate(state, stacked, key, start, sample=gan.sample, source=source))
+        yield from made[-len(coming_now) :]
+        before, done = coming_now, done + len(coming_now)
 
 
 @functools.partial(jax.jit, static_argnames=("sample", "source"))

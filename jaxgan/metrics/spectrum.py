@@ -24,9 +24,28 @@ def radial_log_spectrum(images: Array | np.ndarray) -> np.ndarray:
     height, width = levels.shape[1:]
     if min(height, width) < 4:
         raise ValueError(f"images of {height}x{width} pixels have no spectrum; expected 4 or more")
-    window = np.outer(_hann(height), _hann(width))
     rings = _rings(height, width)
-    return np.mean([np.log10(_by_ring(image, window, rings)) for image in levels], axis=0)
+    # One by one: all images' powers together would take many times their memory.
+    each = (power(image[None])[0] for image in levels)
+    return np.mean([np.log10(_by_ring(one, rings)) for one in each], axis=0)
+
+
+def power(levels: np.ndarray) -> np.ndarray:
+    """The power of every frequency, float64 [N, H, W] in the order of `numpy.fft.fft2`, of images'
+    levels [N, H, W], as in `radial_log_spectrum`.
+    """
+    window = _window(*levels.shape[1:])
+    mean = np.sum(levels * window, axis=(1, 2), keepdims=True) / np.sum(window)
+    waves = np.fft.fft2((levels - mean) * window)
+    return np.square(np.abs(waves)) / np.sum(window**2) + _ROUNDING
+
+
+def gain(height: int, width: int) -> float:
+    """The power that a pattern which adds and takes away one level, pixel by pixel, has at its
+    frequency in images of this size.
+    """
+    window = _window(height, width)
+    return float(np.sum(window) ** 2 / np.sum(window**2))
 
 
 def distance(left: np.ndarray, right: np.ndarray) -> float:
@@ -41,6 +60,10 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
     return float(10.0 * np.sqrt(np.mean(np.square(left - right))))
 
 
+def _window(height: int, width: int) -> np.ndarray:
+    return np.outer(_hann(height), _hann(width))
+
+
 def _hann(size: int) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(size) + 0.5) / size)
 
@@ -53,9 +76,7 @@ def _rings(height: int, width: int) -> np.ndarray:
     return np.where(rings <= side // 2, rings, 0)
 
 
-def _by_ring(levels: np.ndarray, window: np.ndarray, rings: np.ndarray) -> np.ndarray:
-    """The mean power [R] of one image's levels [H, W] over each ring."""
-    mean = np.sum(levels * window) / np.sum(window)
-    power = np.square(np.abs(np.fft.fft2((levels - mean) * window))) / np.sum(window**2)
+def _by_ring(power: np.ndarray, rings: np.ndarray) -> np.ndarray:
+    """The mean power [R] of one image's frequencies [H, W] over each ring."""
     sums = np.bincount(rings.ravel(), weights=power.ravel())
-    return sums[1:] / np.bincount(rings.ravel())[1:] + _ROUNDING
+    return sums[1:] / np.bincount(rings.ravel())[1:]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class RunError(Exception):
@@ -36,18 +37,37 @@ class Interrupted(KeyboardInterrupt):
 def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
     """The exit code of `act`, 0 where it gives none; what ended it is one sentence on stderr:
     `interrupted` for a Ctrl-C that nothing below had words for.
+
+    Meanwhile what the console cannot encode is printed backslash-escaped.
     """
+    with escaping_streams():
+        try:
+            return act() or 0
+        except RunError as error:
+            complain(f"error: {error}")
+            return error.code
+        except Interrupted as interrupt:
+            complain(str(interrupt))
+            return interrupt.code
+        except KeyboardInterrupt:
+            complain(interrupted)
+            return 130
+
+
+@contextlib.contextmanager
+def escaping_streams() -> Iterator[None]:
+    """Inside the block a character that stdout or stderr cannot encode is escaped, not refused."""
+    changed = []
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # others, such as a notebook's, take all text
+            changed.append((stream, stream.errors))
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return act() or 0
-    except RunError as error:
-        complain(f"error: {error}")
-        return error.code
-    except Interrupted as interrupt:
-        complain(str(interrupt))
-        return interrupt.code
-    except KeyboardInterrupt:
-        complain(interrupted)
-        return 130
+        yield
+    finally:
+        for stream, errors in changed:
+            with contextlib.suppress(ValueError, OSError):  # closed, or nobody reads it any more
+                stream.reconfigure(errors=errors)
 
 
 def complain(text: str) -> None:

@@ -16,7 +16,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import difflib
 import errno
+import itertools
 import json
 import math
 import os
@@ -52,6 +54,11 @@ _OLD_PARTIAL = re.compile(r"(config\.json|metrics\.jsonl|[0-9]{6,}\.png)\.partia
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MOST_SIDE, _MOST_NUMBERS = 2**16, 2**31
 _LONGEST = 300  # letters of a reason
+_FILES = ("config.json", "log.txt", "metrics.jsonl", "events.out.tfevents.*", "samples/*.png")
+_FOLDERS = ("checkpoints", "damaged", "profile")
+_RUNS = pathlib.Path("runs")
+"""Where runs lie whose directory nobody named."""
+_SUGGESTED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,11 +222,70 @@ def _short(value: Any) -> str:
 
 
 def required_record(path: pathlib.Path) -> dict[str, Any]:
-    """What `read_record` gives; RunError where `path` is no run directory."""
+    """What `read_record` gives; RunError, with the run that may be meant, where `path` is no run
+    directory.
+    """
     record = read_record(path)
-    if record is None:
-        raise RunError(f"{path} is no run directory: it has no config.json of a run")
-    return record
+    if record is not None:
+        return record
+    name = files.printable(path)
+    if path.exists():
+        raise RunError(
+            f"{name} is no run directory: it has no config.json of a run{suggestion(path)}"
+        )
+    raise RunError(f"no run directory at {name}{suggestion(path)}")
+
+
+def suggestion(path: pathlib.Path) -> str:
+    """'; did you mean runs/flowers?' where `path`, which is no run, is nearly the name of some, and
+    nothing where it is not.
+    """
+    meant = [files.printable(run) for run in _meant(path)]
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+def _meant(path: pathlib.Path) -> list[pathlib.Path]:
+    """The run around the path, or a few in it, or of nearly its name: there, or in runs/."""
+    around = [above for above in path.parents if _holds_run(above)]
+    if around:
+        return around[:1]
+    inside = list(itertools.islice(filter(_holds_run, _entries(path)), _SUGGESTED))
+    return inside or _alike(path) or _alike(_RUNS / path.name)
+
+
+def _alike(path: pathlib.Path) -> list[pathlib.Path]:
+    """The runs of nearly this path, of which no name may be right."""
+    if path.parent == path:
+        return []
+    here = [path.parent] if path.parent.is_dir() else _near(path.parent)
+    return [run for folder in here for run in _near(folder / path.name) if _holds_run(run)]
+
+
+def _near(path: pathlib.Path) -> list[pathlib.Path]:
+    """The folders next to the path whose names are the most like its own, whatever the case, or
+    else begin with it.
+    """
+    asked = path.name.casefold()
+    there = {entry.name.casefold(): entry for entry in _entries(path.parent)}
+    close = difflib.get_close_matches(asked, there, n=_SUGGESTED)
+    longer = [name for name in there if asked and name.startswith(asked)]
+    return [there[name] for name in close or longer[-_SUGGESTED:]]
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The folders in the folder, sorted; none where they cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _holds_run(path: pathlib.Path) -> bool:
+    try:
+        return (path / "config.json").is_file() and read_record(path) is not None
+    except RunError:  # damaged, but meant
+        return True
 
 
 def default_path(title: str) -> pathlib.Path:

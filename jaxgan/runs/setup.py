@@ -271,7 +271,7 @@ def source_of(path: pathlib.Path, *, seeds: int, report: Callable[[str], None]) 
     """
     record = run_directory.read_record(path)
     if record is None:
-        raise RunError(f"--init-from {path}: there is no run in it")
+        raise RunError(f"--init-from {path}: there is no run in it{run_directory.suggestion(path)}")
     saved = checkpoint.latest(path / "checkpoints", report=report)
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")

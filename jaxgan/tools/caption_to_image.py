@@ -39,12 +39,13 @@ def names_of(asked: Sequence[str]) -> list[str]:
 
     'A dog!' is a-dog, and 'a dog' after it a-dog-2.
     """
-    names: list[str] = []
+    taken: dict[str, None] = {}
+    numbers: dict[str, int] = {}  # the last of each stem: many alike are not searched again
     for caption in asked:
         stem = re.sub(r"[^a-z0-9]+", "-", captions.plain(caption)).strip("-")[:_LETTERS]
-        name, number = stem or "caption", 1
-        while name in names:
+        stem = stem or "caption"
+        number = numbers.get(stem, 0) + 1
+        while (name := stem if number == 1 else f"{stem}-{number}") in taken:
             number += 1
-            name = f"{stem or 'caption'}-{number}"
-        names.append(name)
-    return names
+        numbers[stem], taken[name] = number, None
+    return list(taken)

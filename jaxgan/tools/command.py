@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
 from jaxgan import files
-from jaxgan.runs import interrupts, progress
-from jaxgan.runs.errors import Interrupted, RunError, complain
+from jaxgan.runs import errors, interrupts, progress
+from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
     from jaxgan.runs.trained_model import TrainedModel
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 
 _INTERRUPTED = "interrupted; what was written before stays"
+SEEDS = (0, 2**63 - 1)
+"""The seeds that JAX makes keys of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,18 @@ class OfRun(Choice):
         return self.load_from(self.run)
 
 
+def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> None:
+    """RunError, which names the flag, on a number of the configuration that is out of its range,
+    both ends of which are in it.
+    """
+    for name, (least, most) in ranges.items():
+        value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
+        if value < least:
+            raise RunError(f"{flag} is {value}; expected {least} or more")
+        if value > most:
+            raise RunError(f"{flag} is {value}; expected {most} or less")
+
+
 def answer(
     config: type[Config],
     act: Callable[[Config], object],
@@ -78,24 +92,25 @@ def answer(
     from jaxgan.kernels import threefry  # imports JAX, which --help must not
 
     threefry.install()
-    try:
-        with interrupts.requests() as request, request.droppable(_INTERRUPTED):
-            act(asked)
-    except (RunError, ValueError) as error:
-        complain(f"error: {error}")
-        return 2
-    except BrokenPipeError:  # who reads has read enough
-        progress.let_go(sys.stdout)
-    except OSError as error:
-        complain(f"error: {error.filename or 'a file'}: {files.reason(error)}")
-        return 2
-    except Interrupted as stop:
-        complain(str(stop))
-        return stop.code
-    except KeyboardInterrupt:
-        complain(_INTERRUPTED)
-        return 130
-    return 0
+
+    def told() -> None:
+        try:
+            with interrupts.requests() as request, request.droppable(_INTERRUPTED):
+                act(asked)
+        except BrokenPipeError:  # who reads has read enough
+            progress.let_go(sys.stdout)
+        except ValueError as error:
+            raise RunError(str(error)) from error
+        except OSError as error:
+            raise RunError(_of_file(error)) from error
+
+    return errors.exit_code(told, interrupted=_INTERRUPTED)
+
+
+def _of_file(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    said = files.reason(error)
+    return f"{files.printable(str(error.filename))}: {said}" if error.filename else said
 
 
 def printing(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,6 +14,16 @@ from jaxgan.data import class_names, fashion
 from jaxgan.metrics import garments
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+# Of an encrypted member zipfile raises RuntimeError, of an unknown compression its subclass.
+_DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+
+MOST = 100_000
+"""Samples that concepts may be picked from: up to the highest number of a file all are drawn."""
 
 # --- expressions ----------------------------------------------------------------------------------
 
@@ -59,22 +72,50 @@ def of_file(path: pathlib.Path, draw: Callable[[int], np.ndarray]) -> dict[str, 
     """The latents [K, Z] of the samples whose numbers an .npz file gives by the name of a concept;
     `draw(n)` gives those of the first n.
 
-    Raises RunError where the file does not hold numbers of samples.
+    Raises RunError where the file does not hold numbers of samples below `MOST`.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            numbers = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{path} cannot be read as an .npz file: {error}") from error
+    numbers = _numbers(path)
     for name, chosen in numbers.items():
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or (chosen < 0).any():
             raise RunError(
                 f"{path}: {name!r} is {chosen.dtype} of shape {chosen.shape}; expected the "
                 "numbers of samples, integers from 0 on"
             )
+        if (chosen >= MOST).any():
+            raise RunError(
+                f"{path}: {name!r} names sample {chosen.max()}, and all up to it are drawn; "
+                f"expected numbers below {MOST}"
+            )
     highest = max((int(chosen.max()) for chosen in numbers.values() if len(chosen)), default=0)
     latents = draw(highest + 1)
     return {name: latents[chosen] for name, chosen in numbers.items()}
+
+
+def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; RunError where it is none, or one of them claims to be larger
+    than the numbers of samples are.
+    """
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError("it is no file" if path.exists() else "there is no such file")
+        with zipfile.ZipFile(path) as members:
+            for member in members.namelist():
+                _require_few(members, member)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except _DAMAGE as error:
+        raise RunError(f"{path} cannot be read as an .npz file: {error}") from error
+
+
+def _require_few(members: zipfile.ZipFile, name: str) -> None:
+    """ValueError where an array's header claims more numbers than there are samples."""
+    with members.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        if version not in _HEADERS:
+            raise ValueError(f"{name} has an unknown format")
+        shape, _, _ = _HEADERS[version](member)
+    if math.prod(shape) > MOST:
+        raise ValueError(f"{name} has shape {shape}; expected at most {MOST} numbers")
 
 
 def are_garments(model: TrainedModel) -> bool:

@@ -40,6 +40,9 @@ LEAST = 3
 (Radford et al. 2016, section 6.3.2).
 """
 
+MOST = 500
+"""Rows of a picture, and images in a row."""
+
 EXPRESSION = ("boot", "-", "sneaker", "+", "sandal")
 
 
@@ -123,14 +126,21 @@ def asked(config: Config) -> bool:
 
 
 def check_numbers(config: Config) -> None:
-    """Raises RunError on numbers that make no picture."""
-    least = {"rows": 1, "columns": 2, "exemplars": LEAST, "samples": 1, "seed": 0}
-    for name, lowest in least.items():
-        value = getattr(config, name)
-        if value < lowest:
-            raise RunError(f"--{name} is {value}; expected {lowest} or more")
-    if config.noise < 0:
-        raise RunError(f"--noise is {config.noise}; expected 0 or more")
+    """Raises RunError on numbers that make no picture, or one that does not end."""
+    from jaxgan.tools import latent_concepts
+
+    ranges = {
+        "rows": (1, MOST),
+        "columns": (2, MOST),
+        "exemplars": (LEAST, latent_concepts.MOST),
+        "samples": (1, latent_concepts.MOST),
+        "seed": (0, command.SEEDS[1] - config.rows),  # each row's noise has a seed of its own
+    }
+    command.require_ranges(config, ranges)
+    if not 0 <= config.noise < float("inf"):
+        raise RunError(f"--noise is {config.noise}; expected 0 or more, and no infinity")
+    if len(config.dimensions) > MOST:
+        raise RunError(f"--dimensions are {len(config.dimensions)}; expected {MOST} or fewer")
 
 
 def explored(model: TrainedModel, config: Config) -> Space:

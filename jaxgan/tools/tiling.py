@@ -25,25 +25,33 @@ def enlarged(
 
     The result is that of the whole image at once, but for rounding: a tile is used where it knows
     the whole margin, or ends where the image does. All tiles have one size, that of the image where
-    it is smaller, so that `enlarge` compiles once an image size. Raises ValueError on tiles that
-    the margins leave nothing of.
+    it is smaller, so that `enlarge` compiles once an image size. Beside a tile only the image and
+    the result are held. Raises ValueError on tiles that the margins leave nothing of.
     """
+    require_room(margin=margin, tile=tile)
+    height, width = image.shape[:2]
+    whole = None
+    for (top, bottom), (first, last) in _pieces(height, tile=tile, margin=margin):
+        for (left, right), (begin, end) in _pieces(width, tile=tile, margin=margin):
+            piece = np.asarray(enlarge(image[None, top:bottom, left:right]))[0]
+            factor = piece.shape[0] // (bottom - top)
+            if whole is None:
+                whole = np.empty((factor * height, factor * width, piece.shape[2]), piece.dtype)
+            at = [slice(factor * (top + first), factor * (top + last))]
+            at += [slice(factor * (left + begin), factor * (left + end))]
+            used = piece[factor * first : factor * last, factor * begin : factor * end]
+            whole[tuple(at)] = used
+    assert whole is not None  # an image has pixels
+    return whole
+
+
+def require_room(*, margin: int, tile: int) -> None:
+    """ValueError where the margins leave nothing of a tile."""
     if margin < 0 or tile <= 2 * margin:
         raise ValueError(
             f"tiles of {tile} pixels with margins of {margin} leave nothing; "
             f"use tiles of {2 * margin + 1} or more"
         )
-    rows, columns = (_pieces(side, tile=tile, margin=margin) for side in image.shape[:2])
-    bands = []
-    for (top, bottom), (first, last) in rows:
-        band = []
-        for (left, right), (begin, end) in columns:
-            piece = np.asarray(enlarge(image[None, top:bottom, left:right]))[0]
-            factor = piece.shape[0] // (bottom - top)
-            down, across = slice(first * factor, last * factor), slice(begin * factor, end * factor)
-            band.append(piece[down, across])
-        bands.append(np.concatenate(band, axis=1))
-    return np.concatenate(bands)
 
 
 def _pieces(side: int, *, tile: int, margin: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -7,25 +7,28 @@ draws them.
 Each INPUT is an image or a folder of them; what becomes of cat.jpg is DIR/cat.png, and the sub-
 folders of a folder are kept. An image keeps its size: where the network does not take it, it is
 filled up with its own reflection and what comes out is cut back. Colors are converted to those the
-model knows. All of that is said. A model with noise or batch statistics is used as it was trained:
-images of one size go through in batches of the run's batch size. Photos of any size through a model
-whose configuration says how far its pixels see (`margin`, as super-resolution's does) are computed
-tile by tile, without seams.
+model knows. All of that is said. A model with noise or batch statistics, such as Pix2Pix, is used
+as it was trained: images of one size go through in batches of the run's batch size, large ones in
+smaller batches. Photos of any size through a model whose configuration says how far its pixels see
+(`margin`, as super-resolution's does) are computed tile by tile, without seams. A batch is written
+before the next is read. What lies in DIR is not translated again.
 
 A caption becomes a picture of its name: a-red-bird.png.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
+from jaxgan import files
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
@@ -40,6 +43,15 @@ Size = tuple[int, int]
 
 _STRIDES = (1, 4, 8, 16, 32)
 """Sides are filled up to a multiple of the first of these that the network takes."""
+
+TILE = 256
+"""Pixels of a tile's side, unless told otherwise."""
+
+MOST_PIXELS = 2**20
+"""Of a batch, where one of training has no more: of larger images a batch has fewer."""
+
+MOST_EACH = 1000
+"""Pictures of a caption: they are drawn together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +68,8 @@ class Config(command.OfRun):
     """Size to bring the inputs to first, like 64 or 64x96 (height x width); default: none."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
     """How inputs are brought to the resolution."""
-    tile: int = 256
-    """Side of the tiles in which photos are computed, in their pixels."""
+    tile: int | None = None
+    """Side of the tiles in which photos are computed, in their pixels; default: 256."""
     captions: tuple[str, ...] = ()
     """What to draw, in the place of inputs."""
     each: int = 1
@@ -94,10 +106,12 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     """
     from jaxgan.data import resizing
 
+    require_use(config)
     model = config.load()
     if config.captions:
         return _illustrated(model, config, say)
     channels = _channels(model, config)
+    _require_tiles(model, config)
     found = _found(config, say)
     fit = resizing.make_fit(config.resolution, config.resize, channels)
     by_size: dict[Size, list[Found]] = {}
@@ -108,14 +122,33 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     for size, group in by_size.items():
         target = resizing.resolve(fit, size, channels)
         _say_what_is_done(group, target, passing[size], say)
-        decoded = dict(_decoded(group, target, say))
-        if decoded:
-            outputs = _outputs(model, config, list(decoded.values()), passing[size])
-            written += map(_write, (config.out / name for name in decoded), outputs)
+        for name, pixels in _translated(model, config, group, target, passing[size], say):
+            written.append(_write(config.out / name, pixels))
     if not written:
         raise RunError("none of the images can be read; nothing was written")
-    say(f"{len(written)} images are in {config.out}")
+    say(_where(written, config))
     return written
+
+
+def require_use(config: Config) -> None:
+    """RunError on a flag that would do nothing, and on numbers out of range."""
+    idle = {
+        "each": not config.captions,
+        "source": bool(config.captions),
+        "resolution": bool(config.captions),
+        "tile": bool(config.captions),
+        "resize": config.resolution is None,
+    }
+    why = {"each": "--captions", "resize": "--resolution"}
+    for field in dataclasses.fields(config):
+        if idle.get(field.name) and getattr(config, field.name) != field.default:
+            without = f"without {why[field.name]}" if field.name in why else "with --captions"
+            raise RunError(f"--{field.name} does nothing {without}: leave it out")
+    command.require_ranges(config, {"each": (1, MOST_EACH), "seed": command.SEEDS})
+
+
+def _where(written: Sequence[pathlib.Path], config: Config) -> str:
+    return f"{len(written)} images are in {files.printable(config.out)}"
 
 
 # --- captions -------------------------------------------------------------------------------------
@@ -132,7 +165,7 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
     )
     _require_files(config, "makes", model.spec.shape)
     written = [_write(config.out / f"{name}.png", pixels) for name, pixels in drawn]
-    say(f"{len(written)} images are in {config.out}")
+    say(_where(written, config))
     return written
 
 
@@ -201,45 +234,87 @@ def _goes_through(model: TrainedModel, source: str, shape: tuple[int, ...]) -> b
     return True
 
 
-def _outputs(
-    model: TrainedModel, config: Config, inputs: Sequence[np.ndarray], passing: Size
-) -> Iterator[np.ndarray]:
-    """What the model makes of images uint8 of one size, filled up to `passing` on the way."""
+def _require_tiles(model: TrainedModel, config: Config) -> None:
+    """RunError where tiles are asked for that the model cannot be computed in, or too small."""
+    from jaxgan.tools import tiling
+
+    margin = _margin(model)
+    if margin is not None:
+        tiling.require_room(margin=margin, tile=config.tile or TILE)
+    elif config.tile is not None:
+        raise RunError(
+            f"--tile does nothing: the model of {config.run} does not say how far its pixels see, "
+            "and so its images are computed whole; leave it out"
+        )
+
+
+def _margin(model: TrainedModel) -> int | None:
+    """How far the model's pixels see; None where its configuration does not say."""
+    return getattr(model.config, "margin", None)
+
+
+def _translated(
+    model: TrainedModel, config: Config, group: list[Found], target: Any, passing: Size, say: Say
+) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
+    """What the model makes of the images of a group that can be read, uint8, by its name."""
+    names: collections.deque[pathlib.PurePath] = collections.deque()
+
+    def inputs() -> Iterator[np.ndarray]:
+        for name, pixels in _decoded(group, target, say):
+            names.append(name)
+            yield _filled(pixels, passing)
+
+    height, width = target.resolution
+    for made in _made(model, config, inputs(), size=batch_size(model, config, passing)):
+        factor = made.shape[0] // passing[0]
+        yield names.popleft(), made[: factor * height, : factor * width]
+
+
+def _filled(pixels: np.ndarray, passing: Size) -> np.ndarray:
+    """The image [H, W, C] filled up to `passing` with its own reflection."""
     import numpy as np
 
-    from jaxgan import data
-
-    height, width = inputs[0].shape[:2]
-    margins = ((0, 0), (0, passing[0] - height), (0, passing[1] - width), (0, 0))
-    filled = np.pad(data.to_float(np.stack(inputs)), margins, mode="symmetric")
-    for made in _made(model, config, filled):
-        factor = made.shape[0] // passing[0]
-        yield data.to_uint8(made[: factor * height, : factor * width])
+    margins = [(0, side - own) for side, own in zip(passing, pixels.shape, strict=False)]
+    return np.pad(pixels, [*margins, (0, 0)], mode="symmetric")
 
 
-def _made(model: TrainedModel, config: Config, images: np.ndarray) -> Iterator[np.ndarray]:
-    """What the model makes of images [N, H, W, C], in batches as in training or, where the
-    configuration says how far its pixels see, each by itself in tiles.
+def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
+    """How many images of this size go through together: as many as in training, or fewer where
+    these would have more than `MOST_PIXELS` and more pixels than there.
+    """
+    usual, known = model.config.batch_size, _shapes(model)[config.source]
+    most = max(MOST_PIXELS, usual * known[0] * known[1])
+    return max(1, min(usual, most // (size[0] * size[1])))
+
+
+def _made(
+    model: TrainedModel, config: Config, images: Iterable[np.ndarray], *, size: int
+) -> Iterator[np.ndarray]:
+    """What the model makes of images uint8 [H, W, C] that come one after another, uint8: in batches
+    of `size` or, where the configuration says how far its pixels see, each by itself in tiles.
     """
     import jax
 
+    from jaxgan import data
     from jaxgan.games import domain_translation
     from jaxgan.tools import tiling
 
-    translate = functools.partial(
-        domain_translation.translated,
-        model.gan,
-        model.state.averaged(),
-        source=config.source,
-        key=jax.random.key(config.seed),
-    )
-    margin = getattr(model.config, "margin", None)
+    options: dict[str, Any] = {"source": config.source, "key": jax.random.key(config.seed)}
+    state, margin = model.state.averaged(), _margin(model)
     if margin is None:
-        yield from translate(images, batch_size=model.config.batch_size)
+        floats = map(data.to_float, images)
+        made = domain_translation.one_by_one(model.gan, state, floats, batch_size=size, **options)
+        yield from map(data.to_uint8, made)
         return
-    enlarge = functools.partial(translate, batch_size=1)
+
+    def enlarge(tile: np.ndarray) -> np.ndarray:
+        tile = data.to_float(tile)
+        return data.to_uint8(
+            domain_translation.translated(model.gan, state, tile, batch_size=1, **options)
+        )
+
     for image in images:
-        yield tiling.enlarged(enlarge, image, margin=margin, tile=config.tile)
+        yield tiling.enlarged(enlarge, image, margin=margin, tile=config.tile or TILE)
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -251,35 +326,49 @@ def _found(config: Config, say: Say) -> list[Found]:
     from jaxgan.data.readers import file_listing, image_file
 
     found, taken = [], {}
-    for path, name in _named(config.inputs):
+    for path, name in _named(config, say):
+        printed, out = files.printable(path), files.printable(config.out / name)
         if name in taken:
             raise DataError(
-                f"{taken[name]} and {path} would both become {config.out / name}; "
+                f"{files.printable(taken[name])} and {printed} would both become {out}; "
                 "translate them one after the other, to two folders"
             )
         taken[name] = path
         if (config.out / name).resolve() == path.resolve():
-            raise DataError(f"{path} would be overwritten by its translation; choose another --out")
+            raise DataError(
+                f"{printed} would be overwritten by its translation; choose another --out"
+            )
         try:
             found.append(Found(path, name, image_file.inspect(path)))
         except Exception as error:  # PIL's decoders raise what they stumble on
-            say(f"left out {path}: {image_file.damage(error)}")
+            say(f"left out {printed}: {image_file.damage(error)}")
     if not found:
-        given = file_listing.some(list(map(str, config.inputs))) or "nothing"
+        given = file_listing.some(list(map(files.printable, config.inputs))) or "nothing"
         raise DataError(f"there are no images to translate in {given}")
     return found
 
 
-def _named(inputs: Sequence[pathlib.Path]) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
+def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
     """Every file of the inputs, and the name of what it becomes."""
     from jaxgan.data.readers import file_listing
 
-    for path in inputs:
-        if path.is_dir():
-            for name in file_listing.images_below(path, name=str(path))[0]:
-                yield path / name, pathlib.PurePath(name).with_suffix(".png")
-        else:
+    for path in config.inputs:
+        if not path.is_dir():
             yield path, pathlib.PurePath(path.name).with_suffix(".png")
+            continue
+        names = file_listing.images_below(path, name=files.printable(path))[0]
+        kept = [name for name in names if not _is_output(path / name, path, config.out)]
+        if len(kept) < len(names):
+            many, out = len(names) - len(kept), files.printable(config.out)
+            say(f"left out {many} images of {out}, the folder to write to")
+        for name in kept:
+            yield path / name, pathlib.PurePath(name).with_suffix(".png")
+
+
+def _is_output(path: pathlib.Path, folder: pathlib.Path, out: pathlib.Path) -> bool:
+    """Whether a file of the folder lies in `out`, where that is a part of the folder."""
+    out = out.resolve()
+    return folder.resolve() in out.parents and out in path.resolve().parents
 
 
 def _say_what_is_done(group: list[Found], target: Any, passing: Size, say: Say) -> None:
@@ -303,7 +392,7 @@ def _decoded(
         try:
             yield one.name, image_file.decode(one.path, target)
         except Exception as error:  # PIL's decoders raise what they stumble on
-            say(f"left out {one.path}: {image_file.damage(error)}")
+            say(f"left out {files.printable(one.path)}: {image_file.damage(error)}")
 
 
 def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:

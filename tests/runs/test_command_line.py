@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from jaxgan.runs import command_line, experiments
+import jaxgan
+from jaxgan import files
+from jaxgan.runs import command_line, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import command, diagnose, evaluate, latents, translate
 from tests import toy_experiment, toy_runs
 
 
@@ -110,3 +116,115 @@ def test_by_default_runs_are_named_by_experiment_and_date(data, tmp_path, monkey
     assert first != second
     assert [path.parent for path in (first, second)] == [pathlib.Path("runs")] * 2
     assert first.name.startswith("toy_experiment-20")
+
+
+# --- tools that look at a finished run ------------------------------------------------------------
+
+TOOLS = {"diagnose": diagnose, "evaluate": evaluate, "latents": latents, "translate": translate}
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Nothing."""
+
+
+def answered(act):
+    return command.answer(Asked, act, module="tests", description=None, arguments=[])
+
+
+def failing(error):
+    def act(asked):
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_ctrl_c_ends_every_tool_in_one_line(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command.OfRun, "load", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(run_directory, "required_record", failing(KeyboardInterrupt()))
+    flags = [str(tmp_path / "x.png"), "--out", str(tmp_path)] if name == "translate" else []
+    assert TOOLS[name].main(["RUN", *flags]) == 130
+    assert capsys.readouterr().err == "interrupted before it was done\n"
+
+
+def test_what_the_system_refuses_is_one_sentence_and_so_is_what_a_run_says(capsys):
+    missing = FileNotFoundError(2, "No such file or directory", "a\udcff.pth")
+    for error, code, said in (
+        (missing, 2, "error: a\\udcff.pth: no such file or directory"),
+        (ValueError("no such metric"), 2, "error: no such metric"),
+        (errors.RunStopped("a full disk"), 1, "error: a full disk"),
+        (errors.Interrupted("saved", code=143), 143, "saved"),
+    ):
+        assert answered(failing(error)) == code
+        assert capsys.readouterr().err == f"{said}\n"
+
+
+def test_names_that_are_no_utf_8_can_be_printed_and_others_stay():
+    assert files.printable("K\u00f6ln/\u732b.png") == "K\u00f6ln/\u732b.png"
+    assert files.printable(pathlib.Path("a\udcff.png")) == "a\\udcff.png"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_console_that_cannot_encode_a_character_gets_it_escaped(encoding, monkeypatch):
+    printed = {"stdout": io.BytesIO(), "stderr": io.BytesIO()}
+    for name, buffer in printed.items():
+        stream = io.TextIOWrapper(buffer, encoding=encoding, errors="strict")
+        monkeypatch.setattr(sys, name, stream)
+    assert answered(lambda asked: print("\u732b \udcff")) == 0
+    assert answered(failing(ValueError("\u732b \udcff"))) == 2
+    for name, buffer in printed.items():
+        stream = getattr(sys, name)
+        stream.flush()
+        assert stream.errors == "strict"
+        said = buffer.getvalue().decode(encoding).removeprefix("error: ")
+        assert said == ("\u732b \\udcff\n" if encoding == "utf-8" else "\\u732b \\udcff\n")
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder to work in, with the runs flowers and faces-20260101-120000 in runs/."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "notes").mkdir(parents=True)
+    for name in ("flowers", "faces-20260101-120000"):
+        toy_runs.recorded(tmp_path / "runs" / name)
+    return tmp_path
+
+
+MISTYPED = {
+    "runs/flwers": "no run directory at runs/flwers; did you mean runs/flowers?",
+    "runs/Flowers2": "no run directory at runs/Flowers2; did you mean runs/flowers?",
+    "rns/flowrs": "no run directory at rns/flowrs; did you mean runs/flowers?",
+    "flower": "no run directory at flower; did you mean runs/flowers?",
+    "runs/faces": "no run directory at runs/faces; did you mean runs/faces-20260101-120000?",
+    "runs": (
+        "runs is no run directory: it has no config.json of a run; "
+        "did you mean runs/faces-20260101-120000 or runs/flowers?"
+    ),
+    "runs/flowers/checkpoints": (
+        "no run directory at runs/flowers/checkpoints; did you mean runs/flowers?"
+    ),
+    "runs/note": "no run directory at runs/note",
+    "elsewhere/entirely": "no run directory at elsewhere/entirely",
+}
+
+
+@pytest.mark.parametrize("path", MISTYPED)
+def test_a_mistyped_run_is_answered_by_the_right_one(path, shelf):
+    with pytest.raises(RunError) as caught:
+        jaxgan.load(path)
+    assert str(caught.value) == MISTYPED[path]
+
+
+def test_every_tool_answers_a_mistyped_run(shelf, capsys):
+    for name, tool in TOOLS.items():
+        flags = ["x.png", "--out", "out"] if name == "translate" else []
+        assert tool.main(["runs/flwers", *flags]) == 2
+        assert capsys.readouterr().err == f"error: {MISTYPED['runs/flwers']}\n"
+
+
+def test_a_damaged_record_is_still_the_run_that_is_meant(shelf):
+    (shelf / "runs" / "flowers" / "config.json").write_text("{")
+    assert run_directory.suggestion(pathlib.Path("runs/flwers")) == "; did you mean runs/flowers?"
+    (shelf / "runs" / "flowers" / "config.json").write_text(json.dumps({"name": "another's"}))
+    assert run_directory.suggestion(pathlib.Path("runs/flwers")) == ""

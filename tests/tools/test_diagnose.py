@@ -217,11 +217,19 @@ def test_nothing_is_found_in_a_healthy_run(healthy, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["findings"] == [] and report["not examined"] == {}
     assert report["step"] == report["steps"] == 2000
+    assert (report["verdict"], report["because"]) == ("nothing wrong was found", [])
+    assert report["looked at"]["the samples"].endswith("examples, pixel by pixel")
+    assert set(report["looked at"]) == {
+        "the course of training",
+        "the samples",
+        "whether the discriminator overfits",
+    }
     seen = report["numbers"]
     assert seen["coverage"] > 0.6 * seen["real_coverage"]
     assert 0.5 < seen["discriminator/real_accuracy"] < 0.98
     assert abs(seen["discriminator/real_logit, known"]) < 5
-    assert "nothing wrong was found" in diagnose.text(report)
+    assert "steps: nothing wrong was found in what was looked at" in diagnose.text(report)
+    assert report["looked at"]["the samples"] in diagnose.text(report)
 
 
 def test_an_earlier_checkpoint_can_be_asked_for(healthy):
@@ -233,7 +241,9 @@ def test_an_earlier_checkpoint_can_be_asked_for(healthy):
 
 def test_a_run_too_short_to_judge_is_told_so(finished):
     report = diagnosed(finished)
-    assert report["findings"] == []
+    assert report["findings"] == [] and report["verdict"] == "too early to judge"
+    assert "24 of 24 steps: too early to judge: the log has 5 rows" in diagnose.text(report)
+    assert "nothing wrong" not in diagnose.text(report)
     assert report["not examined"] == {
         "the course of training": "the log has 5 rows, too few to judge; 10 are needed",
         "what was learned": "24 steps are too few to judge; 200 are needed",
@@ -248,6 +258,8 @@ def test_data_that_have_changed_leave_the_log(healthy, archives, tmp_path):
     report = diagnosed(path)
     assert report["findings"] == [] and "discriminator/gradient_norm" in report["numbers"]
     assert "have changed" in report["not examined"]["what was learned"]
+    assert report["verdict"] == "cannot be judged by this"
+    assert "have changed" in report["because"][0] in diagnose.text(report)
 
 
 def test_what_is_no_run_is_refused_in_a_sentence(tmp_path, capsys):
@@ -255,6 +267,8 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path, capsys):
     assert "is no run directory" in capsys.readouterr().err
     with pytest.raises(RunError, match="samples of 10 or more"):
         diagnosed(tmp_path, samples=5)
+    with pytest.raises(RunError, match="--samples is 1000000000000; expected 50000 or less"):
+        diagnosed(tmp_path, samples=10**12)
 
 
 @pytest.mark.slow

@@ -79,7 +79,8 @@ def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
 
 def test_every_kind_of_finding_has_remedies():
     kinds = {"collapsed", "modes lost", "won", "overfits", "vanished", "exploded"}
-    assert set(remedies.REMEDIES) == kinds | {"not finite", "blind", "oscillating"}
+    of_samples = {"far", "checkered", "noisy", "blurred"}
+    assert set(remedies.REMEDIES) == kinds | of_samples | {"not finite", "blind", "oscillating"}
     for named in ALTERNATIVES.values():
         assert set(named) <= set(remedies.REMEDIES)
     assert diagnosis.__doc__
@@ -107,6 +108,13 @@ def test_adaptive_augmentation_is_recommended_only_where_it_would_act():
     assert "--augment ada" in does("overfits", dcgan.Config(), r_t=0.9)
     assert "--augment ada" not in does("overfits", dcgan.Config(), r_t=0.5)
     assert "--augment diff" in does("overfits", dcgan.Config(), r_t=0.5)
+
+
+def test_a_penalty_that_holds_the_discriminator_down_is_to_be_weaker_and_a_kernel_even():
+    assert does("blind", wgan_gp.Config())[0] == "--penalty-weight"
+    assert "--penalty-weight" not in does("blind", wgan_gp.Config(penalty_weight=0.0))
+    assert does("checkered", dcgan.Config(kernel=5))[0] == "--kernel 4"
+    assert "--kernel 4" not in does("checkered", dcgan.Config())
 
 
 def test_another_experiment_is_recommended_only_where_it_can_take_the_data():

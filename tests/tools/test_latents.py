@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import types
+import zipfile
 
 import jax
 import laws
@@ -249,12 +252,61 @@ def test_concepts_of_ones_own_are_added_and_subtracted(finished, tmp_path):
         explored(finished, tmp_path, arithmetic=("bright",), **options)
 
 
+def undrawn(count):
+    raise AssertionError(f"{count} samples were drawn")
+
+
+@pytest.mark.parametrize("number", [latent_concepts.MOST, 10**12, 2**64 - 1])
+def test_numbers_of_samples_that_would_not_be_drawn_are_refused_before_any_is(number, tmp_path):
+    file = tmp_path / "concepts.npz"
+    np.savez(file, near=[1, 2, 3], far=np.array([1, number], np.uint64))
+    with pytest.raises(RunError, match=f"'far' names sample {number}, and all up to it are drawn"):
+        latent_concepts.of_file(file, undrawn)
+    np.savez(file, near=[latent_concepts.MOST - 1])
+    assert latent_concepts.of_file(file, np.arange)["near"].tolist() == [latent_concepts.MOST - 1]
+
+
+def claiming(file, shape):
+    """An archive of 100 bytes whose array claims to have the shape."""
+    header = io.BytesIO()
+    claimed = {"descr": "<i8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, claimed)
+    with zipfile.ZipFile(file, "w") as members:
+        members.writestr("smile.npy", header.getvalue())
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**70,)])
+def test_a_file_that_claims_too_many_numbers_is_refused_before_they_are_read(
+    shape, tmp_path, monkeypatch
+):
+    claiming(tmp_path / "concepts.npz", shape)
+    monkeypatch.setattr(np, "load", undrawn)
+    with pytest.raises(RunError, match=r"smile\.npy has shape .*; expected at most 100000 numbers"):
+        latent_concepts.of_file(tmp_path / "concepts.npz", undrawn)
+
+
+def test_what_is_no_file_of_concepts_is_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    np.save(tmp_path / "single.npy", np.arange(3))
+    claiming(tmp_path / "short.npz", (5,))
+    (tmp_path / "odd.npz").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("pipe", "none.npz", "single.npy", "short.npz", "odd.npz"):
+        with pytest.raises(RunError, match=r"cannot be read as an \.npz file"):
+            latent_concepts.of_file(tmp_path / name, undrawn)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"exemplars": 2}, "--exemplars is 2; expected 3 or more"),
         ({"columns": 1}, "--columns is 1; expected 2 or more"),
         ({"noise": -0.1}, "--noise is -0.1; expected 0 or more"),
+        ({"noise": float("nan")}, "--noise is nan; expected 0 or more, and no infinity"),
+        ({"samples": 10**12}, "--samples is 1000000000000; expected 100000 or less"),
+        ({"rows": 10**9}, "--rows is 1000000000; expected 500 or less"),
+        ({"columns": 10**9}, "--columns is 1000000000; expected 500 or less"),
+        ({"dimensions": (0,) * 501}, "--dimensions are 501; expected 500 or fewer"),
+        ({"seed": 2**63}, "--seed is 9223372036854775808; expected 92233720368547758.. or less"),
     ],
 )
 def test_numbers_that_make_no_picture_are_refused(options, message, finished, tmp_path):

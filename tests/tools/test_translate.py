@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -14,12 +15,13 @@ from building import built
 from PIL import Image
 
 import jaxgan
+from jaxgan.data.readers import image_file as image_files
 from jaxgan.games import domain_translation
 from jaxgan.models import cyclegan, discogan, pix2pix
 from jaxgan.runs import command_line, trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import translate
+from jaxgan.tools import caption_to_image, tiling, translate
 from tests import toy_runs, toy_translation
 
 
@@ -188,6 +190,131 @@ def test_help_imports_no_jax():
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "--resolution" in done.stdout and "tyro" in imported
     assert not {"jax", "flax", "PIL", "numpy"} & imported
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"tile": 256},
+            "--tile does nothing: the model of .*plain does not say how far its pixels",
+        ),
+        ({"each": 2}, "--each does nothing without --captions: leave it out"),
+        ({"resize": "pad"}, "--resize does nothing without --resolution: leave it out"),
+        ({"captions": ("a",), "tile": 9}, "--tile does nothing with --captions: leave it out"),
+        ({"captions": ("a",), "source": "b"}, "--source does nothing with --captions"),
+        ({"captions": ("a",), "resolution": "8"}, "--resolution does nothing with --captions"),
+        ({"captions": ("a",), "each": 10**12}, "--each is 1000000000000; expected 1000 or less"),
+        ({"seed": 2**63}, "--seed is 9223372036854775808; expected 9223372036854775807 or less"),
+        ({"seed": -1}, "--seed is -1; expected 0 or more"),
+    ],
+)
+def test_a_flag_that_does_nothing_is_refused(options, sentence, runs, inputs, tmp_path):
+    path, _ = inputs("x.png")
+    given = () if "captions" in options else (path,)
+    with pytest.raises(RunError, match=sentence):
+        translated(runs("plain"), tmp_path / "out", *given, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_written_into_the_inputs_is_not_translated_again(runs, inputs, tmp_path):
+    _, pixels = inputs("x.png")
+    inputs("deep/y.jpg")
+    folder = tmp_path / "in"
+    out = folder / "deep" / "out"
+    once, said = translated(runs("plain"), out, folder)
+    assert list(once) == ["deep/y.png", "x.png"] and len(said) == 1
+    again, said = translated(runs("plain"), out, folder)
+    assert list(again) == list(once)
+    np.testing.assert_array_equal(again["x.png"], 255 - pixels)
+    assert said[0] == f"left out 2 images of {out}, the folder to write to"
+    inner, _ = translated(runs("plain"), tmp_path, folder / "deep", folder / "x.png")
+    assert {"x.png", "y.png"} <= inner.keys()  # what lies below the inputs' own parent is no output
+
+
+def test_names_that_are_no_utf_8_are_translated_and_printed(runs, inputs, tmp_path, capsys):
+    path, pixels = inputs("x.png")
+    odd, damaged = path.with_name("a\udcff.png"), path.with_name("b\udcfe.png")
+    try:
+        path.rename(odd)
+    except OSError:
+        pytest.skip("the file system refuses such names")
+    damaged.write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert translate.main([str(runs("plain")), str(path.parent), "--out", str(out)]) == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(out / odd.name)), 255 - pixels)
+    said = capsys.readouterr().out
+    assert f"left out {path.parent}/b\\udcfe.png: not an image\n" in said
+    with pytest.raises(ValueError, match=r"a\\udcff.png would be overwritten"):
+        translated(runs("plain"), path.parent, odd)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_files_appear_as_they_are_done_and_a_batch_is_all_that_is_held(
+    runs, inputs, tmp_path, monkeypatch
+):
+    paths = [inputs(f"{number:02d}.png")[0] for number in range(21)]
+    out, held, decode = tmp_path / "out", [], image_files.decode
+    paths[3].write_bytes(paths[3].read_bytes()[:60])
+
+    def counted(source, target):
+        written = len(list(out.glob("*.png")))
+        held.append(paths.index(source) - (paths[3] < source) - written)
+        return decode(source, target)
+
+    monkeypatch.setattr(image_files, "decode", counted)
+    outputs, _ = translated(runs("plain"), out, *paths)
+    assert len(outputs) == 20 and len(held) == 21
+    assert max(held) == 7  # of batches of 8, before the last of each is read
+
+
+def test_what_is_given_one_by_one_is_translated_as_all_at_once(runs):
+    model = jaxgan.load(runs("of-batch", of_batch=True))
+    images = np.random.default_rng(1).uniform(-1, 1, (11, 8, 12, 1)).astype(np.float32)
+    taken = []
+
+    def coming():
+        for number, image in enumerate(images):
+            taken.append(number)
+            yield image
+
+    options = {"key": jax.random.key(0), "batch_size": 4}
+    made = domain_translation.one_by_one(model.gan, model.state, coming(), **options)
+    first = next(made)
+    assert taken == [0, 1, 2, 3]
+    together = domain_translation.translated(model.gan, model.state, images, **options)
+    np.testing.assert_array_equal(np.stack([first, *made]), together)
+
+
+def test_of_large_images_a_batch_has_fewer(runs, tmp_path):
+    model = jaxgan.load(runs("plain"))
+    config = translate.Config(tmp_path, (), tmp_path)
+    sizes = {(8, 12): 8, (300, 400): 8, (512, 512): 4, (1000, 700): 1, (3000, 4000): 1}
+    assert {size: translate.batch_size(model, config, size) for size in sizes} == sizes
+    large = dataclasses.replace(model, spec=DataSpec((1024, 1024, 1), (), {}))
+    assert translate.batch_size(large, config, (1024, 1024)) == 8  # as in training
+
+
+def test_tiles_are_put_together_in_the_type_that_they_have():
+    image = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
+    pieces = []
+
+    def enlarge(tile):
+        pieces.append(tile.shape)
+        return tile.repeat(2, axis=1).repeat(2, axis=2)
+
+    made = tiling.enlarged(enlarge, image, margin=2, tile=10)
+    assert made.dtype == np.uint8 and set(pieces) == {(1, 10, 10, 3)}
+    np.testing.assert_array_equal(made, image.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_captions_that_are_alike_are_numbered_however_many():
+    names = caption_to_image.names_of(["A dog!", "a dog 2", "a dog", "a dog", "!"])
+    assert names == ["a-dog", "a-dog-2", "a-dog-3", "a-dog-4", "caption"]
+    many = caption_to_image.names_of(["a dog"] * 20_000)
+    assert len(set(many)) == 20_000 and many[-1] == "a-dog-20000"
 
 
 # --- batches --------------------------------------------------------------------------------------

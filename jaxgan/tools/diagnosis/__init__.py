@@ -2,6 +2,7 @@
 
 columns:  signals of the log's columns: gradients, verdicts, swings.
 samples:  signals of samples beside real examples: collapse, lost modes.
+texture:  signals of what is finer than a thumbnail: a checkerboard, noise, blur.
 logits:   signals of what the discriminator says of images it has, and has not, trained on.
 remedies: what the literature recommends, in the terms of this library's flags; each is a `remedy`.
 local:    what the eigenvalues of the game's Jacobian say of its steps.

@@ -16,15 +16,18 @@ from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.tools.diagnosis import jacobian as of_local
 from jaxgan.tools.diagnosis import log_signals as of_columns
-from jaxgan.tools.diagnosis import overfitting_signal, run_reader, sample_signals
+from jaxgan.tools.diagnosis import overfitting_signal, run_reader, sample_signals, texture
 from jaxgan.tools.diagnosis.finding import Finding, Part, Series, merged
 from jaxgan.tools.diagnosis.run_reader import Record
 from jaxgan.tools.diagnosis.sample_signals import Sides
+from jaxgan.tools.diagnosis.texture import Texture
 
 LEAST_STEPS = 200
 """A model of fewer steps has not had the time to learn, or to fail."""
 
 LABELS = "Samples were asked for the classes as often as training images are of them."
+SETTLED = 1000
+"""After fewer steps a game may still fail in ways that it has not had the time for."""
 
 Columns = Mapping[str, Series]
 
@@ -38,6 +41,12 @@ class Question(NamedTuple):
     trained: TrainedModel
     member: int | None
     splits: data.Splits
+
+    @property
+    def rows(self) -> int:
+        """Examples in a batch of the checkpoint's stage."""
+        plan = self.record.plan
+        return plan[stages.made_at(plan, self.trained.step)].rows
 
     def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
         """The first checkpoint from which on `holds`, which is true of this one."""
@@ -61,7 +70,8 @@ def of_log(record: Record, columns: Columns) -> Part:
     rows = max((len(column.steps) for column in finite.values()), default=0)
     if rows < of_columns.LEAST_ROWS:
         why = f"the log has {rows} rows, too few to judge; {of_columns.LEAST_ROWS} are needed"
-        return Part(_present(found), unexamined={"the course of training": why})
+        early = (why,) if run_reader.last_step(columns) < SETTLED else ()
+        return Part(_present(found), unexamined={"the course of training": why}, early=early)
     for name, column in finite.items():
         player, _, kind = name.rpartition("/")
         if kind == "gradient_norm" and len(column.steps) >= of_columns.LEAST_ROWS:
@@ -69,7 +79,11 @@ def of_log(record: Record, columns: Columns) -> Part:
     loss = str(getattr(record.config, "loss", ""))
     for judge in run_reader.judges(finite):
         found += _of_judge(finite, judge, loss)
-    return Part(_present(found), _last_values(finite))
+    looked = {
+        "the course of training": f"{rows} rows of the log, each the means of some steps: "
+        "gradients and verdicts; what is faster than a row is not seen"
+    }
+    return Part(_present(found), _last_values(finite), looked=looked)
 
 
 def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
@@ -125,17 +139,66 @@ def of_checkpoint(
     trained = run_reader.load(record, which, member)
     if trained.step < LEAST_STEPS:
         why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
-        return Part(unexamined={subject: why})
+        return Part(unexamined={subject: why}, early=(why,))
     try:
         question = Question(record, trained, member, run_reader.splits(record))
     except RunError as error:
         return Part(unexamined={subject: str(error)})
-    parts = [of_samples(question, columns, count=count)]
+    parts = [Part(early=too_early(question)), of_samples(question, columns, count=count)]
     if batches:
         parts.append(of_verdicts(question, batches=batches))
     if jacobian:
         parts.append(of_local_game(question))
     return merged(parts)
+
+
+def too_early(question: Question) -> tuple[str, ...]:
+    """Why nothing can yet be said to be right with the model, one sentence each."""
+    step, source = question.trained.step, question.splits.train
+    found = []
+    if step < SETTLED:
+        found.append(f"{step} steps are few; a game shows how it goes after {SETTLED} or more")
+    if isinstance(source, data.Dataset) and step * question.rows < len(source):
+        seen = step * question.rows / len(source)
+        found.append(f"only {seen:.0%} of the training examples were seen")
+    return tuple(found)
+
+
+class Drawn(NamedTuple):
+    """Samples as they are examined: their `sample_signals.rows`, and their texture, where it
+    counts."""
+
+    rows: np.ndarray
+    texture: Texture | None
+
+
+class Examined(NamedTuple):
+    """What samples are asked for, and compared with: real examples and the textures of these."""
+
+    question: Question
+    sides: Sides
+    textures: tuple[Texture, Texture] | None
+
+    def drawn(self, trained: TrainedModel) -> Drawn:
+        """As many samples of the model as there are real examples."""
+        count = len(self.sides.known)
+        made = np.asarray(trained.sample(0, count, **told(self.question, trained, count)))
+        comparable = self.textures is not None and made.shape[1:3] == self.textures[0].power.shape
+        seen = texture.of(made) if comparable and np.isfinite(made).all() else None
+        return Drawn(sample_signals.rows(made), seen)
+
+    def compared(self, drawn: Drawn) -> texture.Compared | None:
+        """The samples' texture next to that of real images."""
+        if drawn.texture is None or self.textures is None:
+            return None
+        rows = (drawn.rows, self.sides.known, self.sides.unknown)
+        return texture.compared(drawn.texture, *self.textures, rows=rows)
+
+    def failing(self, drawn: Drawn) -> Finding | None:
+        """What is wrong with the samples, if anything: as thumbnails, or else in their texture."""
+        found = sample_signals.failing(drawn.rows, self.sides)
+        fine = None if found is not None else self.compared(drawn)
+        return found if fine is None else texture.failing(fine)
 
 
 def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
@@ -146,35 +209,32 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
         return Part(unexamined={"the samples": f"the model makes images of {source}"})
     sides = run_reader.sides(question.splits, count)
 
-    def drawn(trained: TrainedModel) -> np.ndarray:
-        count = len(sides.known)
-        return sample_signals.rows(
-            np.asarray(trained.sample(0, count, **told(question, trained, count)))
-        )
+    examined = Examined(question, sides, run_reader.textures(question.splits, count))
 
     def fails(kind: str) -> Callable[[TrainedModel], bool]:
         def holds(earlier: TrainedModel) -> bool:
-            found = sample_signals.failing(drawn(earlier), sides)
+            found = examined.failing(examined.drawn(earlier))
             return found is not None and found.kind == kind
 
         return holds
 
-    now = drawn(trained)
-    found = sample_signals.failing(now, sides)
+    drawn = examined.drawn(trained)
+    fine, now = examined.compared(drawn), drawn.rows
+    found = examined.failing(drawn)
     if found is not None:
         since = question.first_step(fails(found.kind))
         if found.kind == "collapsed":
             since = min(since, alike_since(record, sides, until=trained.step) or since)
         found = found._replace(since=since)
     unsure = []
-    if sample_signals.poor(now, sides):
-        loss = str(getattr(record.config, "loss", ""))
-        given = [
-            run_reader.accuracies(columns, judge, loss) for judge in run_reader.judges(columns)
-        ]
-        unsure = [of_columns.blind(*right) for right in given if right is not None]
+    if sample_signals.far(now, sides) or (fine is not None and texture.failing(fine) is not None):
+        unsure = _unsure(record, columns)
+    if found is None and not unsure and sample_signals.poor(now, sides):
+        found = sample_signals.astray(now, sides)
+    seen = {**sample_signals.numbers(now, sides), **({} if fine is None else texture.numbers(fine))}
+    looked, unseen = _seen_of(record.spec.shape, len(sides.known), fine)
     remarks = (LABELS,) if told(question, trained, 1) else ()
-    return Part(_present([found, *unsure]), sample_signals.numbers(now, sides), remarks)
+    return Part(_present([found, *unsure]), seen, remarks, unexamined=unseen, looked=looked)
 
 
 def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.ndarray]:
@@ -184,6 +244,41 @@ def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.
         return {}
     roles = evaluation.asked_for(train, trained.gan.conditions)
     return evaluation.asked(train, roles, seed=0, start=0, count=count)
+
+
+def _unsure(record: Record, columns: Columns) -> list[Finding]:
+    """The judges that hardly tell real from fake; to be asked of samples that are easily told."""
+    loss, found = str(getattr(record.config, "loss", "")), []
+    for judge in run_reader.judges(columns):
+        right = run_reader.accuracies(columns, judge, loss)
+        if right is not None:
+            found.append(of_columns.blind(*right, run_reader.skill(columns, judge, loss)))
+    return [finding for finding in found if finding is not None]
+
+
+def _seen_of(
+    shape: tuple[int, ...], count: int, fine: texture.Compared | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Through what the samples of this shape were looked at, and what was not seen of them."""
+    beside = f"{count} samples beside as many training and held-out examples"
+    if len(shape) != 3:
+        return {"the samples": f"{beside}, point by point"}, {}
+    height, width = (min(sample_signals.SIDE, side) for side in shape[:2])
+    size = f"{shape[0]}x{shape[1]}"
+    if (height, width) == shape[:2]:
+        return {"the samples": f"{beside}, pixel by pixel"}, {}
+    looked = {
+        "the samples": f"{beside}, as thumbnails of {height}x{width} of their {size} pixels: "
+        "whether they are alike, leave kinds out, or are far from the data"
+    }
+    if fine is None:
+        why = texture.why_not(shape) or "the samples are not finite, or of another size"
+        return looked, {"the texture of the samples": why}
+    looked["the texture of the samples"] = (
+        f"the brightness of the same at {size} pixels: checkerboards, noise and blur; not whether "
+        "what is drawn has the right shape"
+    )
+    return looked, {}
 
 
 def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
@@ -199,8 +294,7 @@ def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
 
 def of_verdicts(question: Question, *, batches: int) -> Part:
     """What the discriminators say of examples that they know, and of others."""
-    record, splits = question.record, question.splits
-    rows = record.plan[stages.made_at(record.plan, question.trained.step)].rows
+    splits, rows = question.splits, question.rows
     one = [set(part.batch(seed=0, step=0, size=1)) for part in splits[:2]]
     if one[0] != one[1]:
         why = f"held-out examples lack {', '.join(sorted(one[0] - one[1]))}"
@@ -238,14 +332,18 @@ def of_verdicts(question: Question, *, batches: int) -> Part:
         if finding is not None:
             since = question.first_step(lambda t, verdict=verdict: verdict(said(t)) is not None)
             found.append(finding._replace(since=since))
-    return Part(tuple(found), seen)
+    looked = {
+        "whether the discriminator overfits": f"logits of {batches} batches of training and of "
+        "held-out examples"
+    }
+    return Part(tuple(found), seen, looked=looked)
 
 
 def of_local_game(question: Question) -> Part:
     """The game's Jacobian on one batch, in numbers and in words: no finding rests on it."""
     record, trained = question.record, question.trained
-    rows = record.plan[stages.made_at(record.plan, trained.step)].rows
-    batch = question.splits.train.batch(seed=trained.config.seed, step=trained.step, size=rows)
+    source, rows = question.splits.train, question.rows
+    batch = source.batch(seed=trained.config.seed, step=trained.step, size=rows)
     gan = run_reader.without_shared_noise(record, trained.step)
     field, params = stability.field(gan, trained.state, batch)
     try:

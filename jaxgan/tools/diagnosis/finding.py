@@ -50,12 +50,17 @@ class Finding(NamedTuple):
 class Part(NamedTuple):
     """What one examination found, what it saw in numbers and in sentences, and what it could not
     examine and why.
+
+    looked: what it looked at, by name, and through what.
+    early:  why it is too early for it to say that nothing is wrong.
     """
 
     findings: tuple[Finding, ...] = ()
     numbers: Mapping[str, float | complex] = {}
     remarks: tuple[str, ...] = ()
     unexamined: Mapping[str, str] = {}
+    looked: Mapping[str, str] = {}
+    early: tuple[str, ...] = ()
 
 
 def merged(parts: Iterable[Part]) -> Part:
@@ -66,6 +71,8 @@ def merged(parts: Iterable[Part]) -> Part:
         {name: value for part in parts for name, value in part.numbers.items()},
         tuple(remark for part in parts for remark in part.remarks),
         {name: why for part in parts for name, why in part.unexamined.items()},
+        {name: how for part in parts for name, how in part.looked.items()},
+        tuple(why for part in parts for why in part.early),
     )
 
 

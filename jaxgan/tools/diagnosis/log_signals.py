@@ -25,6 +25,16 @@ Where a generator learns on, 0.8 to 0.95 are usual.
 UNSURE = 0.6
 """A discriminator right this often, or less, on average: little better than a coin."""
 
+HELD = 0.65
+"""A discriminator right this often, or less, beside samples that are far from the data is held
+down: such samples are easily told.
+"""
+
+UNSKILLED = 0.1
+"""The share of its loss that a discriminator has gained on knowing nothing, below which it hardly
+tells real from fake, however often it is right: a penalty on its slope keeps its logits together.
+"""
+
 FALL = 1 / 100
 """A generator's gradient below this share of its early norm: two orders of magnitude are more than
 learning explains, during which a discriminator that is ahead keeps its slope.
@@ -169,21 +179,26 @@ def won(real: Series, fake: Series) -> Finding | None:
     )
 
 
-def blind(real: Series, fake: Series) -> Finding | None:
-    """A discriminator that hardly tells real from fake. That is how a game ends well, too: it is
-    a fault only where the samples are poor.
+def blind(real: Series, fake: Series, skill: Series | None = None) -> Finding | None:
+    """A discriminator that hardly tells real from fake, by its accuracies or by its `skill`: the
+    share of its loss that it has gained on knowing nothing, at most. That is how a game ends well,
+    too: it is a fault only where the samples are poor.
     """
     steps, (on_real, on_fake) = together(real, fake)
-    accuracy = smooth((on_real + on_fake) / 2)
-    since = lasting(steps, accuracy <= UNSURE)
-    if since is None:
+    found = lasting(steps, smooth((on_real + on_fake) / 2) <= HELD)
+    evidence = {"accuracy on real": float(on_real[-1]), "accuracy on fake": float(on_fake[-1])}
+    if skill is not None and len(skill.steps):
+        unskilled = lasting(skill.steps, smooth(skill.values) <= UNSKILLED)
+        found = min((since for since in (found, unskilled) if since is not None), default=None)
+        evidence["share of its loss gained on knowing nothing"] = float(skill.values[-1])
+    if found is None:
         return None
     return Finding(
         "blind",
-        "The discriminator is too weak: it hardly tells real from fake, and yet the samples are "
-        "far from the data.",
-        since,
-        {"accuracy on real": float(on_real[-1]), "accuracy on fake": float(on_fake[-1])},
+        "The discriminator is too weak, or held down: it hardly tells real from fake, and yet the "
+        "samples are far from the data.",
+        found,
+        evidence,
     )
 
 

@@ -95,6 +95,40 @@ _SMALLER_STEPS = tuple(
     for player in ("generator", "discriminator")
 )
 
+_WEAKER_PENALTY = Remedy(
+    "--penalty-weight",
+    "lower it from {penalty_weight:g}, tenfold at first: it holds the discriminator's slope down",
+    "Karras et al. 2020, limited data, appendix C",
+    above("penalty_weight", 0.0),
+)
+_FASTER_DISCRIMINATOR = Remedy(
+    "--discriminator-learning-rate",
+    "raise it from {discriminator_learning_rate:g}",
+    _HEUSEL,
+)
+_MORE_CRITICS = Remedy(
+    "--n-critic 2",
+    "more steps for the discriminator than for the generator",
+    "Goodfellow et al. 2014, algorithm 1",
+    both(has("n_critic", 1), lacks("order", "simultaneous")),
+)
+_WIDER = Remedy(
+    "--width",
+    "widen the networks from {width}",
+    "Brock et al. 2019, section 3.1",
+)
+_LONGER = Remedy(
+    "--steps",
+    "train on from {steps}: the coarse is learned before the fine",
+    "Rahaman et al. 2019, spectral bias",
+)
+_AVERAGE = Remedy(
+    "--ema-half-life 10000",
+    "sample from an average of the generators, in which what changes from step to step is less",
+    "Yazici et al. 2019",
+    has("ema_half_life", 0.0),
+)
+
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "collapsed": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _R1),
     "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING),
@@ -163,29 +197,35 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         _R1,
     ),
     "blind": (
-        Remedy(
-            "--discriminator-learning-rate",
-            "raise it from {discriminator_learning_rate:g}",
-            _HEUSEL,
-        ),
-        Remedy(
-            "--n-critic 2",
-            "more steps for the discriminator than for the generator",
-            "Goodfellow et al. 2014, algorithm 1",
-            both(has("n_critic", 1), lacks("order", "simultaneous")),
-        ),
+        _WEAKER_PENALTY,
+        _FASTER_DISCRIMINATOR,
+        _MORE_CRITICS,
         Remedy(
             "jaxgan.steps.alternate",
             "more steps for the discriminator than for the generator, by its n_critic",
             "Goodfellow et al. 2014, algorithm 1",
             lambda config: not hasattr(config, "n_critic"),
         ),
-        Remedy(
-            "--width",
-            "widen the networks from {width}",
-            "Brock et al. 2019, section 3.1",
-        ),
+        _WIDER,
     ),
+    "far": (_LONGER, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
+    "checkered": (
+        Remedy(
+            "--kernel 4",
+            "a kernel that its stride divides covers every pixel alike; {kernel} does not",
+            "Odena et al. 2016, checkerboard artifacts",
+            lambda config: getattr(config, "kernel", 4) % 2 == 1,
+        ),
+        Remedy(
+            "jaxgan.nn.resampling.conv_double",
+            "repeat the pixels and convolve them, in the place of a transposed convolution",
+            "Odena et al. 2016, checkerboard artifacts",
+        ),
+        _AVERAGE,
+        _LONGER,
+    ),
+    "noisy": (_LONGER, _AVERAGE, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
+    "blurred": (_LONGER, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _MORE_CRITICS, _WIDER),
     "oscillating": (
         Remedy(
             "--order alternate",

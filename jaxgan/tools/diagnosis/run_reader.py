@@ -30,9 +30,10 @@ from jaxgan.runs import (
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel, data_of
-from jaxgan.tools.diagnosis import sample_signals
+from jaxgan.tools.diagnosis import sample_signals, texture
 from jaxgan.tools.diagnosis.finding import Series, together
 from jaxgan.tools.diagnosis.sample_signals import Sides
+from jaxgan.tools.diagnosis.texture import Texture
 from jaxgan.types import GAN, Batch, Metrics
 
 _TURNS = 12  # train steps in which every player of any game known here has had its turn
@@ -142,6 +143,27 @@ def accuracies(
     return ranked, ranked
 
 
+def skill(columns: Mapping[str, Series], judge: str, loss: str) -> Series | None:
+    """The share of its loss of this name that the judge has gained on one that knows nothing, at
+    most: its loss at its mean logits, as all of them are convex. None where there is no loss of
+    that name, or its unit is the critic's own.
+    """
+    if loss not in losses.LOSSES:
+        return None
+    found = losses.by_name(loss)
+    boundary = 0.0 if found.relativistic else found.boundary
+    if boundary is None:
+        return None
+    steps, (real, fake) = together(columns[f"{judge}/real_logit"], columns[f"{judge}/fake_logit"])
+
+    def lost(real: jax.Array, fake: jax.Array) -> jax.Array:
+        return jnp.sum(found.discriminator(real[None], fake[None]))
+
+    nothing = float(lost(jnp.float32(boundary), jnp.float32(boundary)))
+    now = np.asarray(jax.vmap(lost)(jnp.asarray(real), jnp.asarray(fake)), np.float64)
+    return Series(steps, 1 - now / nothing) if nothing > 0 else None
+
+
 def passed_on(columns: Mapping[str, Series], judge: str, loss: str) -> Series | None:
     """The share of the judge's slope that the generator's loss of this name passes on: its
     derivative by the fakes' mean logit over that at an undecided judge. None where there is no loss
@@ -232,6 +254,20 @@ def sides(given: data.Splits, count: int) -> Sides:
 
     known, unknown = map(some, given[:2])
     return Sides(known, unknown, given.train if isinstance(given.train, data.Mixture) else None)
+
+
+def textures(given: data.Splits, count: int) -> tuple[Texture, Texture] | None:
+    """The texture of the images of `sides`; None where the data are no images, or have none to
+    compare (`texture.why_not`).
+    """
+    known, unknown = given[:2]
+    if not isinstance(known, data.Dataset) or not isinstance(unknown, data.Dataset):
+        return None
+    if texture.why_not(known.images.shape[1:]) is not None:
+        return None
+    size = min(count, len(known), len(unknown))
+    one, other = (texture.of(part.float_images(part.evenly(size))) for part in (known, unknown))
+    return one, other
 
 
 def said(

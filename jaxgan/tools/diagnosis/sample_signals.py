@@ -33,6 +33,11 @@ FAR = 0.2
 is.
 """
 
+SELDOM = 0.3
+"""The share of their precision below which samples are easily told from real examples, as a healthy
+game's are early.
+"""
+
 TENTH = 0.1
 """A mode with less than a tenth of the points that are its share is lost: chance leaves it more."""
 
@@ -79,6 +84,11 @@ class Fidelity(NamedTuple):
     real_coverage: float
 
     @property
+    def far(self) -> bool:
+        """Whether samples are easily told: seldom do they lie where data are."""
+        return self.precision < SELDOM * self.real_precision
+
+    @property
     def poor(self) -> bool:
         """Whether most samples lie where there are no data."""
         return self.precision < FAR * self.real_precision
@@ -114,6 +124,25 @@ def poor(generated: np.ndarray, sides: Sides) -> bool:
     if sides.mixture is not None:
         return scattered(generated, sides.mixture)
     return fidelity(generated, sides.known, sides.unknown).poor
+
+
+def far(generated: np.ndarray, sides: Sides) -> bool:
+    """Whether samples [N, F] are far from the data, or not finite: by less than `poor`."""
+    if sides.mixture is not None or not np.isfinite(generated).all():
+        return poor(generated, sides)
+    return fidelity(generated, sides.known, sides.unknown).far
+
+
+def astray(generated: np.ndarray, sides: Sides) -> Finding:
+    """That finite samples [N, F] are `poor`."""
+    seen = numbers(generated, sides)
+    shares = ("share of samples at a mode", "precision", "real_precision")
+    return Finding(
+        "far",
+        "The samples are far from the data: most of them lie where no real examples are.",
+        None,
+        {name: seen[name] for name in shares if name in seen},
+    )
 
 
 def numbers(generated: np.ndarray, sides: Sides) -> dict[str, float]:
