@@ -28,6 +28,8 @@ MAY_CHANGE = frozenset(
         "evaluate_samples",
         "inception",
         "inception_sha256",
+        "evaluate_features",
+        "evaluate_features_sha256",
         "keep_best",
         "overwrite",
         "profile",
@@ -116,8 +118,13 @@ class RunConfig:
     evaluate_samples: int = 2048
     """How many images to draw for it; numbers of different counts do not compare."""
     inception: str | None = None
-    """Weights of FID's Inception to measure by; default: the classifier of garments (proxy)."""
+    """Weights of FID's Inception to measure by; default: the classifier of garments (proxy), and
+    for color images EfficientNet-Lite0."""
     inception_sha256: str | None = None
+    """What the sha256 of these weights begins with, where their name does not end in it."""
+    evaluate_features: str | None = None
+    """Weights of EfficientNet-Lite0 to measure by; default: the extra 'features'."""
+    evaluate_features_sha256: str | None = None
     """What the sha256 of these weights begins with, where their name does not end in it."""
     keep_best: int = 1
     """How many of the best checkpoints to keep, beside the latest."""

@@ -62,7 +62,14 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
         metrics = evaluation.chosen(config.evaluate)
         last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
         real = evaluation.images_of(task.splits.train, last)
-        extractor = evaluation.extractor_of(config.inception, sha256=config.inception_sha256)
+        extractor = evaluation.extractor_of(
+            config.inception,
+            sha256=config.inception_sha256,
+            efficientnet=config.evaluate_features,
+            efficientnet_sha256=config.evaluate_features_sha256,
+            channels=real.shape[2],
+            cache=config.cache,
+        )
         aim = evaluation.aim(metrics, extractor)
         report(f"looking at {len(real)} images of {real.name} to measure samples against")
         scores = evaluation.evaluator(
