@@ -22,6 +22,9 @@ import platformdirs
 MOST_BYTES = 2**31
 """Of a file that is read whole."""
 
+RUN_LOCK = ".jaxgan.lock"
+"""The name of the lock in a run directory."""
+
 _PARTIAL = re.compile(r"\.jaxgan\.[0-9a-f]{16}\.partial")
 
 # What a system lacks of these it cannot be asked for.
@@ -129,6 +132,11 @@ def _seen(character: str) -> str:
     if character in _TURNING or unicodedata.category(character) in _UNSEEN:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def is_run_record(content: object) -> bool:
+    """Returns whether the parsed content of a config.json is the record of a run."""
+    return isinstance(content, dict) and {"experiment", "config", "data"} <= content.keys()
 
 
 def read(path: pathlib.Path, *, most: int = MOST_BYTES) -> bytes:

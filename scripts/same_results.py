@@ -1,7 +1,8 @@
 """Show that two revisions compute the same: every experiment's smoke run, compared byte for byte.
 
-    python scripts/same_results.py record TREE FILE     # run every experiment of a checkout
-    python scripts/same_results.py compare FILE FILE    # exit 1 and name what differs
+    python scripts/same_results.py record TREE FILE             # run every experiment of a checkout
+    python scripts/same_results.py record TREE FILE dcgan ...   # or these
+    python scripts/same_results.py compare FILE FILE            # exit 1 and name what differs
 
 Record both revisions on one machine with one environment. A record holds, for each experiment, the
 sha256 of its metrics (without the times), of its last sample picture, and of its final arrays.
@@ -55,10 +56,10 @@ def arrays(run: pathlib.Path) -> str:
     return contents.hexdigest()
 
 
-def record(tree: pathlib.Path) -> dict[str, dict[str, str]]:
+def record(tree: pathlib.Path, names: list[str]) -> dict[str, dict[str, str]]:
     """Returns, by experiment, the digests of its smoke run in the checkout `tree`."""
     found = {}
-    for name in experiments(tree):
+    for name in names or experiments(tree):
         with tempfile.TemporaryDirectory() as folder:
             run = pathlib.Path(folder) / "run"
             arguments = ["-m", f"experiments.{name}", "--preset", "smoke", "--workdir", str(run)]
@@ -86,7 +87,7 @@ def differences(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) 
     """Returns one line for each experiment and part in which the records differ."""
     return [
         f"{name}: {part} differs"
-        for name in sorted(old.keys() | new.keys())
+        for name in sorted(old.keys() & new.keys())
         for part in sorted(old.get(name, {}).keys() | new.get(name, {}).keys())
         if old.get(name, {}).get(part) != new.get(name, {}).get(part) or part == "error"
     ]
@@ -96,14 +97,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("record", "compare"))
     parser.add_argument("paths", nargs=2, type=pathlib.Path)
+    parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     if given.command == "record":
         tree, file = given.paths
-        file.write_text(json.dumps(record(tree.resolve()), indent=2) + "\n")
+        file.write_text(json.dumps(record(tree.resolve(), given.names), indent=2) + "\n")
         return 0
     old, new = (json.loads(path.read_text()) for path in given.paths)
     found = differences(old, new)
-    print("\n".join(found) or f"{len(old)} experiments computed the same, byte for byte")
+    same = f"{len(old.keys() & new.keys())} experiments computed the same, byte for byte"
+    print("\n".join(found) or same)
     return bool(found)
 
 

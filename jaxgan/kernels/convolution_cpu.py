@@ -5,13 +5,14 @@ same sums in another order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_matmul
-from jaxgan.kernels.convolution_geometry import NHWC, Geometry, plain_c, plain_k, plain_t, turn
+from jaxgan.kernels import convolution_matmul, depthwise
+from jaxgan.kernels.convolution_geometry import NHWC, Geometry, plain_c, turn
 
 # Below these sizes splitting the contraction of a kernel gradient gains nothing; a piece of about
 # 1024 is best.
@@ -19,17 +20,26 @@ _SPLIT_FROM = 8192
 _PIECE = 1024
 _MOST_PIECES = 16
 
+# Groups that are written out; more of them go through a loop, which compiles once.
+_MOST_GROUPS = 16
+
 _FEW_CHANNELS = 4
 _MANY_CHANNELS = 64
 
 
 def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """XLA's own, which is fast but to few channels and for kernels that few positions meet."""
+    """XLA's own, which is fast but to few channels, for kernels that few positions meet, and
+    by groups.
+    """
+    if depthwise.fits(x.shape[3], geometry):
+        return depthwise.c(x, w, geometry=geometry)
+    if geometry.groups > 1:
+        return _by_group(fast_c, x, w, geometry)
     if convolution_matmul.pay(x.shape[0], w.shape[2:], geometry):
         return convolution_matmul.c(x, w, geometry=geometry)
     if geometry.turned:
         return fast_c(x, turn(w), geometry=geometry._replace(turned=False))
-    dense = geometry.strides == (1, 1) and geometry.groups == 1
+    dense = geometry.strides == (1, 1)
     if dense and w.shape[3] <= _FEW_CHANNELS and w.shape[2] >= _MANY_CHANNELS:
         return _t_by_taps(x, turn(w), geometry=_turned(geometry))
     return plain_c(x, w, geometry=geometry)
@@ -37,17 +47,31 @@ def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
 
 def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     """The fastest of the forms below."""
+    if depthwise.fits(w.shape[2] * geometry.groups, geometry):
+        return depthwise.t(y, w, geometry=geometry)
+    if geometry.groups > 1:
+        return _by_group(fast_t, y, w, geometry)
     if convolution_matmul.pay(y.shape[0], w.shape[2:], geometry):
         return convolution_matmul.t(y, w, geometry=geometry)
     if geometry.turned:
         return fast_t(y, turn(w), geometry=geometry._replace(turned=False))
-    if geometry.groups > 1:
-        return plain_t(y, w, geometry=geometry)
     if w.shape[2] <= _FEW_CHANNELS and w.shape[3] >= 16:
         return _t_by_taps(y, w, geometry=geometry)
     if geometry.strides == (1, 1):
         return _stride_one(y, turn(w), _turned(geometry).padding)
     return _t_by_blocks(y, w, geometry=geometry)
+
+
+def _by_group(form: Callable[..., Array], a: Array, b: Array, geometry: Geometry) -> Array:
+    """The form of each group by itself: the last axis of all three arrays holds the groups."""
+    groups, one = geometry.groups, geometry._replace(groups=1)
+    pairs = [jnp.split(v, groups, axis=3) for v in (a, b)]
+    if groups <= _MOST_GROUPS:
+        found = [form(*pair, geometry=one) for pair in zip(*pairs, strict=True)]
+    else:
+        stacked = tuple(jnp.stack(parts) for parts in pairs)
+        found = list(lax.map(lambda pair: form(*pair, geometry=one), stacked))
+    return jnp.concatenate(found, axis=3)
 
 
 def _stride_one(x: Array, w: Array, padding: Any, **options: Any) -> Array:
@@ -125,12 +149,14 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     """An explicit convolution over the batch, which is as fast inside control flow as outside, in
     pieces that fit the cache.
     """
+    if depthwise.fits(x.shape[3], geometry):
+        return depthwise.k(x, y, geometry=geometry)
+    if geometry.groups > 1:
+        return _by_group(fast_k, x, y, geometry)
     if convolution_matmul.pay(x.shape[0], (x.shape[3], y.shape[3]), geometry):
         return convolution_matmul.k(x, y, geometry=geometry)
     if geometry.turned:
         return turn(fast_k(x, y, geometry=geometry._replace(turned=False)))
-    if geometry.groups > 1:
-        return plain_k(x, y, geometry=geometry)
     if x.shape[3] <= _FEW_CHANNELS and y.shape[3] >= 16:
         return _k_by_taps(x, y, geometry=geometry)
     dense = geometry.strides == (1, 1)

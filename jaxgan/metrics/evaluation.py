@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan import data
+from jaxgan import data, files
 from jaxgan.metrics import (
     features,
     fid,
@@ -82,14 +82,33 @@ def usual(real: data.Dataset, extractor: Extractor) -> tuple[str, ...]:
     return tuple(large)
 
 
-def extractor_of(inception: str | pathlib.Path | None, *, sha256: str | None = None) -> Extractor:
-    """What metrics look through: Inception with the weights in the file, or the proxy if None.
+def extractor_of(
+    inception: str | pathlib.Path | None,
+    *,
+    sha256: str | None = None,
+    efficientnet: str | pathlib.Path | None = None,
+    efficientnet_sha256: str | None = None,
+    channels: int = 1,
+    cache: bool = False,
+) -> Extractor:
+    """What metrics look through: Inception or EfficientNet-Lite0 with the weights in a file; with
+    neither file, the proxy for gray images, and for others of `channels` EfficientNet-Lite0 if the
+    extra `features` is installed.
 
-    Raises ValueError as `features.of_inception` does.
+    `cache` keeps a copy of the extra's weights in the user's cache folder. Raises ValueError on two
+    files, and as `features.of_inception` does.
     """
-    if inception is None:
+    if inception is not None and efficientnet is not None:
+        raise ValueError(
+            f"both {inception} and {efficientnet} were given; give the weights of one network"
+        )
+    if inception is not None:
+        return features.of_inception(inception, sha256=sha256)
+    if efficientnet is None and channels == 1:
         return features.proxy()
-    return features.of_inception(inception, sha256=sha256)
+    folder = files.cache_folder("weights") if cache else None
+    found = features.of_efficientnet(efficientnet, sha256=efficientnet_sha256, folder=folder)
+    return found or features.proxy()  # which is refused where features are needed
 
 
 def images_of(source: data.Source, gan: GAN) -> data.Dataset:
@@ -287,8 +306,9 @@ def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
     if not _is_of_use(extractor, real):
         raise ValueError(
             f"the images of {real.name} have {real.shape[2]} channels, and the {extractor.label} "
-            f"features are of {extractor.channels}: give the weights of FID's Inception with "
-            f"--inception FILE ({inception.PUBLISHED}), or measure swd, which needs no network"
+            f"features are of {extractor.channels}: pip install 'jaxgan[features]' for those of "
+            "color images, give the weights of FID's Inception with --inception FILE "
+            f"({inception.PUBLISHED}), or measure swd, which needs no network"
         )
 
 

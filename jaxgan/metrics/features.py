@@ -19,8 +19,9 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.data import resizing
-from jaxgan.metrics import garments, inception
+from jaxgan.metrics import garments, imagenet, inception
 from jaxgan.metrics.streaming import Piece, Sight
+from jaxgan.nn import efficientnet
 
 LEVELS = 256
 """Of a pixel, as metrics see it."""
@@ -38,15 +39,19 @@ class Extractor:
     see:      the network.
     settings: what decides its numbers, by name, such as the sha256 of its weights.
     channels: of the only images that it is of use for; None: any.
+    names:    what numbers are called here whose usual name is another network's: 'frechet' for
+              'fid'.
     """
 
     label: str
     see: Sees
     settings: Mapping[str, Any]
     channels: int | None = None
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def named(self, metric: str) -> str:
         """The name of a number under the label: 'proxy_fid'."""
+        metric = self.names.get(metric, metric)
         return f"{self.label}_{metric}" if self.label else metric
 
 
@@ -87,8 +92,52 @@ def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extr
         "probabilities": "softmax of 1008 logits without their bias",
         "size": "299x299 color, bilinear as TensorFlow 1",
     }
-    see = functools.partial(_through_inception, variables)
+    see = functools.partial(_in_color, functools.partial(inception.see, variables))
     return Extractor("" if known else "unverified", see, settings)
+
+
+_NOT_INCEPTIONS = {
+    "fid": "frechet",
+    "fid_infinity": "frechet_infinity",
+    "kid": "kernel",
+    "kid_deviation": "kernel_deviation",
+    "inception_score": "class_score",
+    "inception_score_deviation": "class_score_deviation",
+    "inception_score_of_real": "class_score_of_real",
+}
+"""What is measured by those metrics, without the network in their names."""
+
+
+def of_efficientnet(
+    path: str | pathlib.Path | None = None,
+    *,
+    sha256: str | None = None,
+    folder: pathlib.Path | None = None,
+) -> Extractor | None:
+    """EfficientNet-Lite0 with the weights in a file that the user brings, or by default with those
+    of the extra `features`; None where that is not installed.
+
+    The network learned ImageNet: it serves to rank models of pictures of any size. Its numbers
+    bear its name, and compare with no published ones. The sha256 of a file is checked as
+    `jaxgan.nn.pretrained_weights.load` does; `folder` keeps a copy of the extra's weights. Raises
+    ValueError where a file is not what it should be, or not of this network.
+    """
+    if path is None:
+        variables, found = efficientnet.packaged(folder=folder), efficientnet.SHA256
+        if variables is None:
+            return None
+    else:
+        variables = efficientnet.load(path, sha256=sha256)
+        found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()
+    settings = {
+        "network": "EfficientNet-Lite0 of ImageNet",
+        "sha256 of its weights": found,
+        "features": "the mean of its last maps, 1280",
+        "probabilities": "softmax of 1000 logits",
+        "size": f"{imagenet.SIDE}x{imagenet.SIDE} color, bilinear, smoothed where it shrinks",
+    }
+    see = functools.partial(_in_color, functools.partial(imagenet.see, variables))
+    return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS)
 
 
 def of_function(
@@ -134,5 +183,5 @@ def pieces(
         yield seen
 
 
-def _through_inception(variables: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return inception.see(variables, resizing.convert_channels(pixels, 3))
+def _in_color(see: Sees, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    return see(resizing.convert_channels(pixels, 3))

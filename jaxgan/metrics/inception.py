@@ -15,8 +15,8 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
+from jaxgan.metrics import streaming
 from jaxgan.nn import pretrained_weights
 from jaxgan.types import Array, PyTree
 
@@ -214,41 +214,19 @@ def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> P
     """The variables of `Inception` from tensors under torch's names; see `load`."""
     image = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
     template: Any = jax.eval_shape(Inception().init, jax.random.key(0), image)
-    flat: dict[Any, Any] = traverse_util.flatten_dict(template)
-    found = {}
-    for path, leaf in flat.items():
-        name = ".".join((*path[1:-1], _TORCH[path[-1]]))
-        if name not in given:
-            raise ValueError(f"the weights {source} have no {name!r}; they are not FID's Inception")
-        # Kernels are [out, in, H, W] in torch and [H, W, in, out] here; the last layer's alike.
-        value = given[name].transpose(2, 3, 1, 0) if given[name].ndim == 4 else given[name].T
-        if value.shape != leaf.shape:
-            raise ValueError(
-                f"the weights {source} are not FID's Inception: {name} has the shape "
-                f"{given[name].shape}"
-            )
-        found[path] = np.asarray(value, np.float32)
-    return traverse_util.unflatten_dict(found)
+    return pretrained_weights.placed(
+        given, template, called=".".join, network="FID's Inception", source=source
+    )
 
 
 def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, 2048] and class probabilities [N, 1008] (NumPy float32) of pixels uint8 [N, H,
     W, 3].
     """
-    short = -len(pixels) % _BATCH
-    filled = np.concatenate([pixels, np.zeros((short, *pixels.shape[1:]), np.uint8)])
-    parts = [_see(variables, piece) for piece in np.split(filled, len(filled) // _BATCH)]
-    features, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return features[: len(pixels)], probabilities[: len(pixels)]
-
-
-_TORCH = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
+    features, probabilities = streaming.in_batches(
+        lambda piece: _see(variables, piece), pixels, size=_BATCH
+    )
+    return features, probabilities
 
 
 @jax.jit

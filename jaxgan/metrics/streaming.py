@@ -120,6 +120,17 @@ def sights(streams: Iterable[Stream]) -> Sequence[Sight]:
     return sorted({stream.sees for stream in streams})
 
 
+def in_batches(
+    see: Callable[[np.ndarray], Sequence[Any]], pixels: np.ndarray, *, size: int
+) -> tuple[np.ndarray, ...]:
+    """What `see` gives of the pixels [N, ...], `size` at a time, the last ones filled up with
+    zeros: one compilation serves all.
+    """
+    filled = np.concatenate([pixels, np.zeros((-len(pixels) % size, *pixels.shape[1:]), np.uint8)])
+    parts = [see(piece) for piece in np.split(filled, len(filled) // size)]
+    return tuple(np.concatenate(part)[: len(pixels)] for part in zip(*parts, strict=True))
+
+
 def matrix(values: np.ndarray, *, name: str, least: int = 1) -> np.ndarray:
     """The values as float64 [N, F]; ValueError, with `name`, where they are not such, are not
     finite, or are fewer than `least` rows.

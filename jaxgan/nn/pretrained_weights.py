@@ -2,12 +2,14 @@
 
 Two kinds of file are read: `.safetensors`, and what `torch.save` writes of a state dict, in its
 zip format or the older one. The latter are pickles, which may run any code; here they are read by
-an unpickler that knows the few names a state dict needs and refuses every other.
+an unpickler that knows the few names a state dict needs and refuses every other. A file may also
+lie in a distribution that pip installed, whose code is not run either.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import io
 import math
@@ -15,12 +17,15 @@ import pathlib
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import metadata
 from typing import Any, NamedTuple
 
 import numpy as np
+from flax import traverse_util
 
 from jaxgan import files
+from jaxgan.types import PyTree
 
 _TYPES = {
     "FloatStorage": np.float32,
@@ -62,6 +67,79 @@ def load(path: str | pathlib.Path, *, sha256: str | None = None) -> dict[str, np
         ) from error
 
 
+def of_distribution(distribution: str, file: str) -> pathlib.Path | None:
+    """Where the file lies that an installed distribution brings; None where it is not installed, or
+    brings none of that name.
+    """
+    try:
+        brought = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = (pathlib.Path(str(entry.locate())) for entry in brought if entry.name == file)
+    return next((path for path in found if path.is_file()), None)
+
+
+def kept(
+    path: pathlib.Path, *, sha256: str, folder: pathlib.Path | None = None
+) -> dict[str, np.ndarray]:
+    """The tensors of the file with this sha256, from their copy in safetensors in the folder, which
+    is made where there is none.
+
+    The copy is called by both digests, and one that is damaged is made anew. A folder that cannot
+    be written to, or None, keeps nothing. Raises ValueError as `load` does.
+    """
+    for copy in sorted(folder.glob(f"{sha256}-*.safetensors")) if folder else []:
+        with contextlib.suppress(ValueError):
+            return load(copy)
+    tensors = load(path, sha256=sha256)
+    if folder:
+        content = _to_safetensors(tensors)
+        with contextlib.suppress(OSError):  # nothing is lost but time
+            folder.mkdir(parents=True, exist_ok=True)
+            digest = hashlib.sha256(content).hexdigest()
+            files.write_whole(folder / f"{sha256}-{digest}.safetensors", content)
+    return tensors
+
+
+_TORCH = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+"""What torch calls a layer's weights, by linen's names."""
+
+
+def placed(
+    given: Mapping[str, np.ndarray],
+    template: PyTree,
+    *,
+    called: Callable[[tuple[str, ...]], str],
+    network: str,
+    source: object = "given",
+) -> PyTree:
+    """Variables in the shape of linen's `template`, from tensors under torch's names.
+
+    `called` gives torch's name of the layer at a path of modules. Raises ValueError, which says
+    that the weights are not the `network`, where a tensor is missing or of another shape.
+    """
+    flat: dict[Any, Any] = traverse_util.flatten_dict(template)
+    found = {}
+    for path, leaf in flat.items():
+        name = f"{called(path[1:-1])}.{_TORCH[path[-1]]}"
+        if name not in given:
+            raise ValueError(f"the weights {source} have no {name!r}; they are not {network}")
+        # Kernels are [out, in, H, W] in torch and [H, W, in, out] here; dense ones alike.
+        value = given[name].transpose(2, 3, 1, 0) if given[name].ndim == 4 else given[name].T
+        if value.shape != leaf.shape:
+            raise ValueError(
+                f"the weights {source} are not {network}: {name} has the shape {given[name].shape}"
+            )
+        found[path] = np.asarray(value, np.float32)
+    return traverse_util.unflatten_dict(found)
+
+
 def _verify(content: bytes, path: pathlib.Path, sha256: str | None) -> None:
     found = hashlib.sha256(content).hexdigest()
     named = re.search(r"-([0-9a-f]{8,64})$", path.stem)
@@ -84,6 +162,13 @@ def _from_safetensors(content: bytes) -> dict[str, np.ndarray]:
     import safetensors.numpy
 
     return safetensors.numpy.load(content)
+
+
+def _to_safetensors(tensors: Mapping[str, np.ndarray]) -> bytes:
+    import safetensors.numpy
+
+    # It writes the memory as it lies, whatever the strides say.
+    return safetensors.numpy.save({name: np.array(v, order="C") for name, v in tensors.items()})
 
 
 # --- what torch.save writes -----------------------------------------------------------------------
@@ -153,7 +238,7 @@ def _from_torch(content: bytes) -> dict[str, np.ndarray]:
             raise Refused(f"they hold numbers {key!r} of no tensor")
         kind = np.dtype(kinds[key]).newbyteorder("<")
         numbers[key] = np.frombuffer(stream.read(size * kind.itemsize), kind)
-    return _placed(views, numbers.__getitem__)
+    return _gathered(views, numbers.__getitem__)
 
 
 def _from_zip(content: bytes) -> dict[str, np.ndarray]:
@@ -173,7 +258,7 @@ def _from_zip(content: bytes) -> dict[str, np.ndarray]:
             )
             for key, kind in kinds.items()
         }
-    return _placed(views, numbers.__getitem__)
+    return _gathered(views, numbers.__getitem__)
 
 
 def _tensors(views: Any) -> dict[str, _View]:
@@ -183,7 +268,7 @@ def _tensors(views: Any) -> dict[str, _View]:
     return {name: view for name, view in views.items() if isinstance(view, _View)}
 
 
-def _placed(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+def _gathered(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors, each with the numbers that it is a view of."""
     found, left = {}, _MOST_BYTES
     for name, view in _tensors(views).items():

@@ -32,6 +32,8 @@ MAY_CHANGE = frozenset(
         "evaluate_samples",
         "inception",
         "inception_sha256",
+        "evaluate_features",
+        "evaluate_features_sha256",
         "keep_best",
         "overwrite",
         "profile",
@@ -169,9 +171,15 @@ class EvaluationFlags:
     evaluate_samples: Positive = 2048
     """How many images to sample; results of different counts do not compare."""
     inception: str | None = None
-    """Weights of FID's Inception network; default: the garment classifier (proxy)."""
+    """Weights of FID's Inception network; default: the garment classifier (proxy), and for color
+    images EfficientNet-Lite0.
+    """
     inception_sha256: str | None = None
     """First digits of the weights' sha256, if the file's name does not end in them."""
+    evaluate_features: str | None = None
+    """Weights of EfficientNet-Lite0; default: those of the extra 'features'."""
+    evaluate_features_sha256: str | None = None
+    """First digits of the sha256 of these weights."""
     keep_best: Positive = 1
     """How many of the best checkpoints to keep, next to the latest."""
 

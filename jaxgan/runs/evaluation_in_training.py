@@ -61,7 +61,14 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
     try:
         last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
         real = evaluation.images_of(task.splits.train, last)
-        extractor = evaluation.extractor_of(config.inception, sha256=config.inception_sha256)
+        extractor = evaluation.extractor_of(
+            config.inception,
+            sha256=config.inception_sha256,
+            efficientnet=config.evaluate_features,
+            efficientnet_sha256=config.evaluate_features_sha256,
+            channels=real.shape[2],
+            cache=config.cache,
+        )
         names = config.evaluate or evaluation.usual(real, extractor)[:1]
         metrics = evaluation.chosen(names)
         aim = evaluation.aim(metrics, extractor)

@@ -32,7 +32,6 @@ import filelock
 from jaxgan import files
 from jaxgan.runs.errors import RunError
 
-LOCK = ".jaxgan.lock"
 FORMAT = 1
 """Of config.json and of a checkpoint's notes: another one wherever older readers would err."""
 
@@ -112,7 +111,7 @@ class RunDirectory:
                 place = path.relative_to(self.path).as_posix()
                 if _WRITTEN.fullmatch(place):
                     path.unlink()
-                elif place not in ("config.json", LOCK):
+                elif place not in ("config.json", files.RUN_LOCK):
                     left.append(place)
             if here.relative_to(self.path).parts[:1] in {(name,) for name in _FOLDERS}:
                 with contextlib.suppress(OSError):  # something of the user's is in it
@@ -145,7 +144,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {files.reason(error)}") from error
-    if not isinstance(record, dict) or not {"experiment", "config", "data"} <= record.keys():
+    if not files.is_run_record(record):
         return None
     require_format(record, file)
     fault = _fault(record)
@@ -308,7 +307,7 @@ def claim(path: pathlib.Path) -> Iterator[RunDirectory]:
     a link in it would lead what a run writes elsewhere.
     """
     made = not path.exists()
-    lock = filelock.FileLock(path / LOCK, blocking=False)
+    lock = filelock.FileLock(path / files.RUN_LOCK, blocking=False)
     try:
         path.mkdir(parents=True, exist_ok=True)
         _require_run_or_nothing(path)
@@ -325,7 +324,7 @@ def claim(path: pathlib.Path) -> Iterator[RunDirectory]:
         yield RunDirectory(path)
     finally:
         with contextlib.suppress(OSError):  # Windows deletes nothing that is open
-            (path / LOCK).unlink()
+            (path / files.RUN_LOCK).unlink()
         lock.release()
         if made:
             with contextlib.suppress(OSError):  # not empty: a run was started
@@ -348,7 +347,7 @@ def is_claimed(path: pathlib.Path) -> bool:
     """Whether a process runs in the directory now (see `claim`): a lock that a killed one left
     behind is nobody's, and neither is a link. Where the system cannot tell, any lock counts.
     """
-    held = path / LOCK
+    held = path / files.RUN_LOCK
     lock = filelock.FileLock(held, blocking=False)
     try:
         if held.is_symlink() or not held.exists():
@@ -361,7 +360,7 @@ def is_claimed(path: pathlib.Path) -> bool:
 
 
 def _require_run_or_nothing(path: pathlib.Path) -> None:
-    own = {LOCK, *(left.name for left in _leftovers(path))}
+    own = {files.RUN_LOCK, *(left.name for left in _leftovers(path))}
     others = [entry.name for entry in path.iterdir() if entry.name not in own]
     if others and read_record(path) is None:
         raise RunError(
@@ -373,7 +372,7 @@ def _require_no_links(path: pathlib.Path) -> None:
     """Raises RunError where what a run writes, or the folder of it, is a link."""
     for entry in path.iterdir():
         name = entry.name
-        if name in ("config.json", LOCK, *_FOLDERS) or _WRITTEN.fullmatch(name):
+        if name in ("config.json", files.RUN_LOCK, *_FOLDERS) or _WRITTEN.fullmatch(name):
             require_no_link(entry)
     for folder in ("checkpoints", "damaged", "profile"):
         for inner, folders, _ in os.walk(path / folder):

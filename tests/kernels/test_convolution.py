@@ -39,7 +39,7 @@ def test_a_transposed_convolution_equals_xlas_own_in_every_derivative(name):
 
 
 @st.composite
-def geometries(draw, groups=(1,)) -> convolutions.Case:
+def geometries(draw, groups=(1,), inputs=(1, 3, 11)) -> convolutions.Case:
     """Any convolution that a GAN may hold, on images barely larger than the kernel reaches."""
     pairs = st.tuples
     kernel = draw(pairs(st.integers(1, 7), st.integers(1, 7)))
@@ -54,7 +54,7 @@ def geometries(draw, groups=(1,)) -> convolutions.Case:
         kernel=kernel,
         strides=draw(pairs(st.integers(1, 3), st.integers(1, 3))),
         padding=padding,
-        channels=draw(st.sampled_from([1, 3, 11])) * group,
+        channels=draw(st.sampled_from(inputs)) * group,
         features=draw(st.sampled_from([1, 3, 17])) * group,
         groups=group,
         count=draw(st.integers(1, 3)),
@@ -67,6 +67,12 @@ def test_any_convolution_equals_xlas_own(case):
     convolutions.assert_equals_xlas_own("convolution", case, convolutions.first)
 
 
+@settings(max_examples=6)
+@given(geometries(groups=(2, 3, 5), inputs=(1,)))
+def test_any_depthwise_convolution_equals_xlas_own_in_every_derivative(case):
+    convolutions.assert_equals_xlas_own("convolution", case, convolutions.every)
+
+
 @settings(max_examples=10)
 @given(geometries())
 def test_any_transposed_convolution_equals_xlas_own(case):
@@ -75,14 +81,15 @@ def test_any_transposed_convolution_equals_xlas_own(case):
 
 @pytest.mark.slow
 @settings(max_examples=100)
-@given(geometries(groups=(1, 2, 3)), geometries())
-def test_a_hundred_of_either_equal_xlas_own(case, transposed):
+@given(geometries(groups=(1, 2, 3)), geometries(groups=(2, 3), inputs=(1,)), geometries())
+def test_a_hundred_of_each_equal_xlas_own(case, depthwise, transposed):
+    convolutions.assert_equals_xlas_own("convolution", depthwise, convolutions.first)
     convolutions.assert_equals_xlas_own("convolution", case, convolutions.first)
     convolutions.assert_equals_xlas_own("transposed", transposed, convolutions.first)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 1e-2)])
-@pytest.mark.parametrize("name", ["few channels to many", "long contraction"])
+@pytest.mark.parametrize("name", ["few channels to many", "long contraction", "depthwise"])
 def test_lower_precisions_equal_xlas_own(name, dtype, tolerance):
     mine, theirs, make = convolutions.MAPS["convolution"]
     a, b = (jnp.asarray(v, dtype) for v in make(CASES[name]))
@@ -111,6 +118,8 @@ def test_pieces_of_a_kernel_gradient_are_not_rounded_one_by_one():
         *((name, SMALL) for name in convolutions.MAPS),
         ("convolution", CASES["groups"]),
         ("kernel gradient", CASES["groups"]),
+        ("convolution", CASES["depthwise"]),
+        ("kernel gradient", CASES["depthwise"]),
     ],
 )
 def test_vmap_equals_xlas_own_for_either_operand(name, case, mapped):

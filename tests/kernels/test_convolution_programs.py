@@ -50,6 +50,10 @@ def convolutions(text: str) -> int:
     return text.count("stablehlo.convolution")
 
 
+def depthwise_loss(w, x):
+    return jnp.mean(nn.conv(x, w, strides=2, groups=x.shape[3]) ** 2)
+
+
 def kernel_gradient(x, y, **options):
     shape = (3, 3, x.shape[3], y.shape[3])
     w = jax.ShapeDtypeStruct(shape, x.dtype)
@@ -172,6 +176,13 @@ def test_on_a_cpu_every_convolution_has_the_form_that_is_fast_in_control_flow_to
     assert elsewhere.count(canonical) < convolutions(elsewhere)
 
 
+def test_on_a_cpu_a_depthwise_convolution_is_shifted_products():
+    gradients = jax.value_and_grad(depthwise_loss, argnums=(0, 1))
+    w, x = operands(2, 8, 1, 6)[0], operands(2, 8, 6, 6)[1]
+    assert convolutions(program(gradients, w, x)) == 0
+    assert convolutions(program(gradients, w, x, platform="cuda")) == 3
+
+
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
@@ -203,6 +214,16 @@ def test_a_split_batch_costs_one_all_reduce(function, count, size, channels, fea
     assert collectives_in(compiled.as_text()) == {"all-reduce": 1}
     expected, actual = gradient(w, x), compiled(*placed)
     assert jnp.max(jnp.abs(actual - expected)) <= 1e-5 * jnp.max(jnp.abs(expected))
+
+
+def test_a_split_batch_costs_one_all_reduce_of_a_depthwise_kernel_gradient():
+    mesh = parallel.data_mesh(jax.devices()[:4])
+    w, x = operands(8, 8, 1, 6)[0], operands(8, 8, 6, 6)[1]
+    gradient = jax.jit(jax.grad(depthwise_loss))
+    placed = parallel.replicate(jnp.asarray(w), mesh), parallel.shard(jnp.asarray(x), mesh)
+    compiled = gradient.lower(*placed).compile()
+    assert collectives(compiled.as_text()) == {"all-reduce": 1}
+    np.testing.assert_allclose(compiled(*placed), gradient(w, x), rtol=1e-5, atol=1e-7)
 
 
 def on_shards(function, mesh):

@@ -345,6 +345,22 @@ def test_how_far_it_has_come_is_told(real, monkeypatch, capsys):
     ]
 
 
+def test_color_is_seen_by_lite0_if_it_is_installed_and_gray_by_the_proxy(monkeypatch):
+    lite0, given = brightness(), []
+    monkeypatch.setattr(
+        features, "of_efficientnet", lambda path, **options: given.append(path) or lite0
+    )
+    assert evaluation.extractor_of(None, channels=1).label == "proxy"
+    assert not given
+    assert evaluation.extractor_of(None, channels=3) is lite0
+    assert evaluation.extractor_of(None, efficientnet="w.pth", channels=1) is lite0
+    assert given == [None, "w.pth"]
+    monkeypatch.setattr(features, "of_efficientnet", lambda path, **options: None)
+    assert evaluation.extractor_of(None, channels=3).label == "proxy"
+    with pytest.raises(ValueError, match=r"both a.pth and b.pth were given; give the weights of"):
+        evaluation.extractor_of("a.pth", efficientnet="b.pth")
+
+
 def test_only_models_that_draw_single_images_by_themselves_are_measured(real):
     def drawing(*conditions):
         return GAN(None, None, None, conditions)

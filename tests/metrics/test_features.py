@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from jaxgan import data
-from jaxgan.metrics import features, garments, inception
+from jaxgan.metrics import features, garments, imagenet, inception, streaming
+from jaxgan.nn import efficientnet
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,89 @@ def test_only_the_weights_of_2015_bear_the_plain_names(brought, images, monkeypa
 def test_weights_that_are_not_those_meant_are_refused(brought):
     with pytest.raises(ValueError, match="does not begin with 6726825d"):
         features.of_inception(brought[0], sha256="6726825d")
+
+
+# --- EfficientNet-Lite0 ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lite0(monkeypatch):
+    """The extra as if installed, of random weights, one stage and a small size."""
+    monkeypatch.setattr(efficientnet, "STAGES", efficientnet.STAGES[:1])
+    network, image = efficientnet.EfficientNetLite0(), jnp.zeros((1, 32, 32, 3))
+    draws, template = (
+        np.random.default_rng(0),
+        jax.eval_shape(network.init, jax.random.key(0), image),
+    )
+
+    def drawn(leaf):
+        spread = np.sqrt(2 / np.prod(leaf.shape[:-1])) if len(leaf.shape) > 1 else 0.1
+        center = 0.0 if len(leaf.shape) > 1 else 1.0
+        return draws.normal(center, spread, leaf.shape).astype(np.float32)
+
+    variables = jax.tree.map(drawn, template)
+    monkeypatch.setattr(efficientnet, "packaged", lambda folder: variables)
+    monkeypatch.setattr(imagenet, "SIDE", 32)
+    monkeypatch.setattr(imagenet, "_BATCH", 3)
+    return lambda images: jax.jit(network.apply)(variables, images)
+
+
+def test_lite0_sees_pictures_of_any_size_scaled_and_in_color(lite0):
+    extractor = features.of_efficientnet()
+    assert extractor is not None and extractor.channels is None
+    assert extractor.settings["sha256 of its weights"] == efficientnet.SHA256
+    assert extractor.settings["size"].startswith("32x32 ")
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 16, 32, 1)).astype(np.uint8)
+    seen, probabilities = extractor.see(pixels)
+    # Between two rows that lie a quarter from either, and the first and last beyond all.
+    rows = data.to_float(pixels).repeat(2, axis=1)
+    expected = rows.copy()
+    expected[:, 1:-1:2] = 0.75 * rows[:, 1:-1:2] + 0.25 * rows[:, 2::2]
+    expected[:, 2::2] = 0.75 * rows[:, 2::2] + 0.25 * rows[:, 1:-1:2]
+    found = lite0(expected.repeat(3, axis=3))
+    np.testing.assert_allclose(seen, found.pooled, rtol=1e-3, atol=1e-4)
+    assert seen.shape == (4, 1280)
+    np.testing.assert_allclose(probabilities, jax.nn.softmax(found.logits), atol=1e-5)
+
+
+def test_numbers_of_lite0_bear_its_name_and_never_inceptions(lite0):
+    extractor = features.of_efficientnet()
+    names = ["fid", "kid", "kid_deviation", "coverage", "inception_score"]
+    assert extractor is not None
+    assert [extractor.named(name) for name in names] == [
+        "efficientnet_lite0_frechet",
+        "efficientnet_lite0_kernel",
+        "efficientnet_lite0_kernel_deviation",
+        "efficientnet_lite0_coverage",
+        "efficientnet_lite0_class_score",
+    ]
+
+
+def test_without_the_extra_there_is_no_lite0(monkeypatch):
+    monkeypatch.setattr(efficientnet, "DISTRIBUTION", "no-such-distribution")
+    assert features.of_efficientnet() is None
+
+
+def test_lite0_of_a_file_is_the_one_that_is_meant(tmp_path):
+    path = tmp_path / "lite0-12345678.safetensors"
+    path.write_bytes(safetensors.numpy.save({"_fc.bias": np.zeros(3, np.float32)}))
+    with pytest.raises(ValueError, match="does not begin with 12345678"):
+        features.of_efficientnet(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(ValueError, match=r"they are not EfficientNet-Lite0's"):
+        features.of_efficientnet(path, sha256=digest)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_batches_of_one_size_show_every_image_once(count):
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 3)).astype(np.uint8)
+    sizes = []
+
+    def see(batch):
+        sizes.append(len(batch))
+        return batch.sum(axis=(1, 2, 3)), batch[:, 0, 0]
+
+    sums, corners = streaming.in_batches(see, pixels, size=3)
+    np.testing.assert_array_equal(sums, pixels.sum(axis=(1, 2, 3)))
+    np.testing.assert_array_equal(corners, pixels[:, 0, 0])
+    assert sizes == [3] * -(-count // 3)

@@ -97,6 +97,12 @@ def zipped(value, tensors) -> bytes:
     return stream.getvalue()
 
 
+def zipped_by_columns(tensors) -> bytes:
+    """Each tensor's numbers as they lie in memory, with the strides that say so."""
+    flat = {name: values.ravel(order="K") for name, values in tensors.items()}
+    return zipped(state_dict(tensors), flat)
+
+
 def old(value, tensors) -> bytes:
     head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, value]
     parts = [pickled(part) for part in [*head, [str(key) for key in range(len(tensors))]]]
@@ -179,6 +185,40 @@ def test_a_file_must_be_the_one_that_is_meant(tmp_path):
     path.rename(tmp_path / "model-deadbeef.safetensors")
     with pytest.raises(ValueError, match="does not begin with deadbeef"):
         pretrained_weights.load(tmp_path / "model-deadbeef.safetensors")
+
+
+def test_a_copy_is_kept_and_made_anew_where_it_is_damaged(tmp_path):
+    # Columns first, as what was converted from TensorFlow may lie.
+    tensors = {**TENSORS, "turned": np.arange(6, dtype=np.float32).reshape(3, 2).T}
+    content, folder = zipped_by_columns(tensors), tmp_path / "cache" / "weights"
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+
+    def assert_read(**options):
+        found = pretrained_weights.kept(path, sha256=digest, **options)
+        assert found.keys() == tensors.keys()
+        for name, expected in tensors.items():
+            np.testing.assert_array_equal(found[name], expected)
+            assert found[name].shape == expected.shape
+
+    assert_read()
+    assert_read(folder=folder)
+    (copy,) = folder.iterdir()
+    assert copy.name.startswith(f"{digest}-") and copy.suffix == ".safetensors"
+    kept = copy.read_bytes()
+    copy.write_bytes(kept[:-1])
+    assert_read(folder=folder)
+    assert copy.read_bytes() == kept and list(folder.iterdir()) == [copy]
+    with pytest.raises(ValueError, match="does not begin with 0123456789"):
+        pretrained_weights.kept(path, sha256="0123456789", folder=folder)
+    path.write_bytes(b"")
+    assert_read(folder=folder)  # of the copy alone
+    copy.unlink()
+    folder.rmdir()
+    path.write_bytes(content)
+    folder.write_bytes(b"no folder")
+    assert_read(folder=folder)
 
 
 def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import jaxgan
 from jaxgan import data as data_of_runs
 from jaxgan.metrics import evaluation
+from jaxgan.nn import efficientnet
 from jaxgan.runs import best_checkpoints, checkpoint, evaluation_in_training, interrupts, metric_log
 from jaxgan.runs.errors import Interrupted, RunError
 from jaxgan.types import GAN
@@ -275,7 +276,8 @@ REFUSED = {
     "points": ({"data": "ring"}, "the model of ring cannot be measured"),
     "colors by the proxy": (
         {"channels": 3, "evaluate": ("swd", "kid")},
-        "have 3 channels, and the proxy features are of 1: give .*--inception",
+        "have 3 channels, and the proxy features are of 1: pip install "
+        r"'jaxgan\[features\]' .*--inception",
     ),
     "weights that are not there": ({"inception": "none.pth", "evaluate": ("fid",)}, "none.pth"),
     "other weights than meant": (
@@ -286,7 +288,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_measured_is_refused_before_training(case, data, tmp_path):
+def test_what_cannot_be_measured_is_refused_before_training(case, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(efficientnet, "DISTRIBUTION", "no-such-distribution")
     fields, said = REFUSED[case]
     with pytest.raises(RunError, match=said) as caught:
         toy_runs.train(tmp_path / "run", **{"data": data, **MEASURED, **fields})

@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_at_the_first_write_leaves_nothing(data, tmp_path, m
 # --- links ----------------------------------------------------------------------------------------
 
 LINKS = (
-    run_directory.LOCK,
+    files.RUN_LOCK,
     "config.json",
     "log.txt",
     "metrics.jsonl",

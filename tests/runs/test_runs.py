@@ -16,7 +16,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import files
-from jaxgan.runs import checkpoint, command_line, experiments, run_directory, setup
+from jaxgan.runs import checkpoint, command_line, experiments, setup
 from jaxgan.runs.errors import RunError, RunStopped
 from tests import toy_experiment, toy_runs
 
@@ -45,7 +45,7 @@ def test_a_run_leaves_metrics_events_samples_and_checkpoints(finished):
     assert len(list(finished.glob("events.out.tfevents.*"))) == 1
     assert sorted(p.name for p in (finished / "samples").iterdir()) == ["000000.png", "000024.png"]
     assert checkpoint.steps_in(finished / "checkpoints") == [8, 16, 24]
-    assert not (finished / run_directory.LOCK).exists()
+    assert not (finished / files.RUN_LOCK).exists()
 
 
 def prepared(**fields):

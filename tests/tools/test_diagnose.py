@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import data, parallel
+from jaxgan import data, files, parallel
 from jaxgan.metrics.garments import mean_pairwise_distance
 from jaxgan.runs import command_line as runner
 from jaxgan.runs import run_directory, setup
@@ -189,7 +189,7 @@ def test_a_run_that_dies_before_its_first_row_is_told_so(archives, tmp_path):
     assert "--init-from" not in report["findings"][0]["what"]
     with run_directory.claim(tmp_path / "run"):  # as if it still ran
         assert kinds(diagnosed(tmp_path / "run")) == []
-    (tmp_path / "run" / run_directory.LOCK).touch()  # what kill -9 leaves
+    (tmp_path / "run" / files.RUN_LOCK).touch()  # what kill -9 leaves
     assert kinds(diagnosed(tmp_path / "run")) == ["not finite"]
 
 

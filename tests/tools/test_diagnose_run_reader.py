@@ -16,7 +16,7 @@ import optax
 import pytest
 from building import built
 
-from jaxgan import data, losses, random, steps
+from jaxgan import data, files, losses, random, steps
 from jaxgan.data import few_labels
 from jaxgan.games import stages, two_player
 from jaxgan.models import vanilla
@@ -178,10 +178,10 @@ def test_a_lock_that_nobody_holds_is_no_run(finished, tmp_path):
     with run_directory.claim(path):
         assert run_reader.record(path).running
         assert run_directory.is_claimed(path)  # asking has not released it
-    assert not (path / run_directory.LOCK).exists()
-    (path / run_directory.LOCK).write_text("left")  # by kill -9
+    assert not (path / files.RUN_LOCK).exists()
+    (path / files.RUN_LOCK).write_text("left")  # by kill -9
     assert not run_reader.record(path).running
-    assert (path / run_directory.LOCK).read_text() == "left"
+    assert (path / files.RUN_LOCK).read_text() == "left"
 
 
 # --- verdicts where the players take turns --------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -12,8 +13,6 @@ import numpy as np
 
 from jaxgan import files
 from jaxgan.data.errors import DataError
-from jaxgan.runs import run_directory
-from jaxgan.runs.errors import RunError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _FORMATS = "PNG, JPEG, WebP, BMP or GIF"
@@ -176,7 +175,7 @@ def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], 
         status = os.stat(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
-                if _visible(entry.name) or entry.name == run_directory.LOCK:
+                if _visible(entry.name) or entry.name == files.RUN_LOCK:
                     (inner if entry.is_dir() else names).append(entry.name)
     except OSError as error:
         raise DataError(
@@ -189,13 +188,13 @@ def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], 
 
 def _is_run(folder: pathlib.Path, names: Collection[str]) -> bool:
     """Whether a folder with these files is the directory of a run, now or before."""
-    if run_directory.LOCK in names:
+    if files.RUN_LOCK in names:
         return True
     if "config.json" not in names or not files.is_file(folder / "config.json"):
         return False
     try:
-        return run_directory.read_record(folder) is not None
-    except (RunError, RecursionError):  # a damaged record
+        return files.is_run_record(json.loads(files.read(folder / "config.json").decode()))
+    except (OSError, ValueError, RecursionError):  # a damaged record
         return "metrics.jsonl" in names
 
 
