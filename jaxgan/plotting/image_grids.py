@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxgan import data, random
-from jaxgan.games import domain_translation, population
+from jaxgan.games import domain_translation, ensemble
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
@@ -144,13 +144,13 @@ def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
 
 
-def of_members(picture: Picture, seeds: Sequence[int]) -> Picture:
-    """The pictures of a population's members in one, each under the name of its seed."""
+def of_seeds(picture: Picture, seeds: Sequence[int]) -> Picture:
+    """The pictures of a ensemble's members in one, each under the name of its seed."""
 
     def together(state: Any) -> Image.Image:
         # On the host: a member may lie on another device than the one that draws.
         state = jax.device_get(state)
-        members = [population.member(state, index) for index in range(len(seeds))]
+        members = [ensemble.select(state, index) for index in range(len(seeds))]
         named = {f"seed {s}": picture(m) for s, m in zip(seeds, members, strict=True)}
         return panels(named)
 
