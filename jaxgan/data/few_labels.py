@@ -60,7 +60,10 @@ class PartlyLabeled(Dataset):
         """
         at: Any = {"seed": seed, "step": step, "size": size, "rows": rows}
         return {
-            **self.labeled(seed).batch(**at, stream=f"{stream}labeled "),
+            # Streams and draws keep the spelling of their names, which decide their numbers.
+            **self.labeled(seed).batch(
+                **at, stream=f"{stream}labelled "
+            ),  # codespell:ignore labelled
             "unlabeled": super().batch(**at, stream=stream)["image"],
             "reference": super().batch(**at, stream=f"{stream}reference ")["image"],
         }
@@ -76,7 +79,6 @@ class PartlyLabeled(Dataset):
 @functools.lru_cache(maxsize=16)
 def _labeled(dataset: PartlyLabeled, seed: int) -> Dataset:
     assert dataset.labels is not None
-    # The name of the draw decides which examples keep their labels.
     draws = counter_rng.bits(seed, "labelled", np.arange(len(dataset)))  # codespell:ignore labelled
     by_class = (np.flatnonzero(dataset.labels == label) for label in range(len(dataset.classes)))
     chosen = np.concatenate(
