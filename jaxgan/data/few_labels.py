@@ -59,11 +59,10 @@ class PartlyLabeled(Dataset):
         batch. Every `stream` has independent orders, of the same examples with labels.
         """
         at: Any = {"seed": seed, "step": step, "size": size, "rows": rows}
+        # Streams and draws keep the spelling of their names, which decide their numbers.
+        labeled = f"{stream}labelled "  # codespell:ignore labelled
         return {
-            # Streams and draws keep the spelling of their names, which decide their numbers.
-            **self.labeled(seed).batch(
-                **at, stream=f"{stream}labelled "
-            ),  # codespell:ignore labelled
+            **self.labeled(seed).batch(**at, stream=labeled),
             "unlabeled": super().batch(**at, stream=stream)["image"],
             "reference": super().batch(**at, stream=f"{stream}reference ")["image"],
         }
