@@ -146,7 +146,7 @@ def inverse_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
     return objective
 
 
-# --- the game -------------------------------------------------------------------------------------
+# --- the model ------------------------------------------------------------------------------------
 
 
 simultaneously = functools.partial(builder.simultaneously, generators=PLAYERS)

@@ -162,7 +162,7 @@ def _translate(
     return sample(state, random.row_keys(key, len(images), start=start), **{source: images})
 
 
-# --- both ways ------------------------------------------------------------------------------------
+# --- translation in both directions ---------------------------------------------------------------
 
 simultaneously = functools.partial(
     builder.simultaneously, discriminators=DISCRIMINATORS, generators=GENERATORS

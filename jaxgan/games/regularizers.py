@@ -58,7 +58,7 @@ def plus(
     return run
 
 
-# --- features of real and generated images ------------------------------------------------------
+# --- features of real and generated images --------------------------------------------------------
 
 
 def features(player: Player, layer: str, *inputs: Array, **options: object) -> Array:
@@ -89,7 +89,7 @@ def features(player: Player, layer: str, *inputs: Array, **options: object) -> A
         found = found[part]
     if not found:
         raise ValueError(
-            f"the network has no layer {layer!r}; those with parameters are "
+            f"the network has no layer {layer!r}; its layers with parameters are "
             f"{', '.join(player.params)}"
         )
     outputs = found["__call__"][0]
@@ -244,7 +244,7 @@ def gaussian_js(real: Array, fake: Array, *, axis_name: str | None = None) -> Ar
     return js_of_fits(*fits)
 
 
-# --- two images of one condition ------------------------------------------------------------------
+# --- mode seeking ---------------------------------------------------------------------------------
 
 
 def mode_seeking(
