@@ -1,7 +1,8 @@
 """Structured joint embedding of images and captions: two encoders, trained with a symmetric hinge.
 
-Matching images and captions get similar embeddings. Training pretrains the text encoder on the
-visible content of captions. The scores also measure how well generated images match their captions.
+Matching images and captions get similar embeddings. This pretrains the text encoder to represent
+the visible content of captions. The scores also measure how well generated images match their
+captions.
 
 Warning: the loss compares all images of a batch with all captions. Under shard_map and pmap it
 compares only those of the same shard, and with gradient accumulation only those of the same slice.
@@ -37,9 +38,9 @@ SMALLEST = 7
 class ImageEncoder(linen.Module):
     """Maps images [B, H, W, C] to embeddings [B, size].
 
-    Stride-2 convolutions with batch normalization and ReLU, a last convolution with stride 1,
-    global average pooling and a dense layer. Each strided convolution has twice the channels of the
-    one before.
+    The network has stride-2 convolutions, one stride-1 convolution, global average pooling and a
+    dense layer. All convolutions have batch normalization and ReLU. Each stride-2 convolution has
+    twice the channels of the one before.
 
     Attributes:
         size: Size of an embedding.
@@ -100,6 +101,7 @@ def structured_loss(scores: Array, alike: Array, *, margin: float = 1.0) -> Arra
         scores: Compatibilities [N, N] of image i (row) and text j (column). Text i belongs to image
             i.
         alike: Booleans [N, N]: whether text j also describes image i, so that it is not a negative.
+            True on the diagonal.
         margin: The margin of the hinge.
 
     References:

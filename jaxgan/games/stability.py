@@ -99,8 +99,8 @@ def field(gan: GAN, state: GANState, batch: Batch) -> tuple[Field, dict[str, PyT
 
     The field is the update of plain gradient descent with learning rate 1. Optimizer states and the
     order of the players' updates do not enter. The random numbers are those of the state's next
-    train step. If a train step updates a player several times, the gradient of the last update
-    counts.
+    train step. If a train step updates a player several times, the gradient of the last update is
+    used.
 
     Args:
         gan: The model.
@@ -139,9 +139,7 @@ def jacobian(field: Field, params: Params) -> Jacobian:
         ValueError: If there are more than `MOST_PARAMS` params, or if the model's rounds share
             their noise: a shared forward pass supports only reverse-mode differentiation.
     """
-    ordered = {
-        name: params[name] for name in sorted(params)
-    }  # the order in which JAX flattens a dict
+    ordered = {name: params[name] for name in sorted(params)}  # JAX flattens dicts in this order
     point, restore = ravel_pytree(ordered)
     if point.size > MOST_PARAMS:
         raise ValueError(
