@@ -76,7 +76,8 @@ class PartlyLabeled(Dataset):
 @functools.lru_cache(maxsize=16)
 def _labeled(dataset: PartlyLabeled, seed: int) -> Dataset:
     assert dataset.labels is not None
-    draws = counter_rng.bits(seed, "labeled", np.arange(len(dataset)))
+    # The name of the draw decides which examples keep their labels.
+    draws = counter_rng.bits(seed, "labelled", np.arange(len(dataset)))  # codespell:ignore labelled
     by_class = (np.flatnonzero(dataset.labels == label) for label in range(len(dataset.classes)))
     chosen = np.concatenate(
         [rows[np.argsort(draws[rows], kind="stable")[: dataset.per_class]] for rows in by_class]

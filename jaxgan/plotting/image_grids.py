@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxgan import data, random
-from jaxgan.games import domain_translation, population
+from jaxgan.games import domain_translation, ensemble
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
@@ -179,7 +179,7 @@ def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
 
 
-def of_members(picture: Picture, seeds: Sequence[int]) -> Picture:
+def of_seeds(picture: Picture, seeds: Sequence[int]) -> Picture:
     """Returns the picture of an ensemble: the pictures of all its seeds, each under its seed.
 
     Args:
@@ -190,7 +190,7 @@ def of_members(picture: Picture, seeds: Sequence[int]) -> Picture:
     def together(state: Any) -> Image.Image:
         # On the host: an ensemble's models may be on a different device than the one that draws.
         state = jax.device_get(state)
-        members = [population.member(state, index) for index in range(len(seeds))]
+        members = [ensemble.select(state, index) for index in range(len(seeds))]
         named = {f"seed {s}": picture(m) for s, m in zip(seeds, members, strict=True)}
         return panels(named)
 

@@ -100,7 +100,7 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
             raise OSError("it is no file" if path.exists() else "there is no such file")
         with zipfile.ZipFile(path) as members:
             for member in members.namelist():
-                _require_few(members, member)
+                _require_few(members, model_seed)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _DAMAGE as error:
@@ -109,11 +109,11 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _require_few(members: zipfile.ZipFile, name: str) -> None:
     """ValueError where an array's header claims more numbers than there are samples."""
-    with members.open(name) as member:
-        version = np.lib.format.read_magic(member)
+    with members.open(name) as model_seed:
+        version = np.lib.format.read_magic(model_seed)
         if version not in _HEADERS:
             raise ValueError(f"{name} has an unknown format")
-        shape, _, _ = _HEADERS[version](member)
+        shape, _, _ = _HEADERS[version](model_seed)
     if math.prod(shape) > MOST:
         raise ValueError(f"{name} has shape {shape}; expected at most {MOST} numbers")
 

@@ -1,20 +1,20 @@
-"""Several runs of one model in one program: a population of seeds, or of hyper-parameters.
+"""Several runs of one model in one program: a ensemble of seeds, or of hyper-parameters.
 
 A member is the run that its key and its batches alone would be; members share nothing but the step
-counter. A population's state is that of the model with a new first axis [S] on every leaf but
+counter. A ensemble's state is that of the model with a new first axis [S] on every leaf but
 `step`, so what saves, loops over and records one model does the same for many:
 
-    population = population.of(gan)
-    state = population.init(population.keys([0, 1, 2]))
-    state, metrics = jax.jit(population.step)(state, batch)      # batch [S, B, ...], metrics [S]
-    single = population.member(state, 1)
+    ensemble = ensemble.of(gan)
+    state = ensemble.init(ensemble.keys([0, 1, 2]))
+    state, metrics = jax.jit(ensemble.step)(state, batch)      # batch [S, B, ...], metrics [S]
+    single = ensemble.select(state, 1)
 
 What differs between members is whatever their states hold. Four learning rates from one seed, with
 a generator whose optimizer is `optax.inject_hyperparams(optax.adam)(1e-3)`:
 
-    state = population.init(population.keys([0] * 4))
+    state = ensemble.init(ensemble.keys([0] * 4))
     rates = jnp.array([1e-4, 3e-4, 1e-3, 3e-3])
-    state = population.with_hyperparameters(state, "generator", learning_rate=rates)
+    state = ensemble.with_hyperparameters(state, "generator", learning_rate=rates)
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _AXES = _laid_out(None, 0)
 
 
 def of(gan: GAN) -> GAN:
-    """The model as a population of itself, under `vmap`.
+    """The model as a ensemble of itself, under `vmap`.
 
     init:   `init(keys [S]) -> state`, each member as initialized by its own key.
     step:   `step(state, batch) -> (state, metrics)`: batch entries [S, B, ...], metrics [S].
@@ -80,14 +80,14 @@ def keys(seeds: Iterable[int]) -> Array:
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
-def member(state: GANState, index: int) -> GANState:
+def select(state: GANState, index: int) -> GANState:
     """The state of one member, as its single run has it."""
     step = state.step
     return jax.tree.map(lambda leaf: leaf[index], state.replace(step=None)).replace(step=step)
 
 
 def with_hyperparameters(state: GANState, player: str, **values: Array) -> GANState:
-    """The population in which the player's optimizer has these hyper-parameters, [S] each, by name.
+    """The ensemble in which the player's optimizer has these hyper-parameters, [S] each, by name.
 
     The optimizer must carry them in its state (`optax.inject_hyperparams`). Raises KeyError where
     it does not, and ValueError where there are not as many values as members.
@@ -96,7 +96,7 @@ def with_hyperparameters(state: GANState, player: str, **values: Array) -> GANSt
     for name, given in values.items():
         if jnp.shape(given) != (size,):
             raise ValueError(
-                f"{name} has shape {jnp.shape(given)} for a population of {size}; "
+                f"{name} has shape {jnp.shape(given)} for a ensemble of {size}; "
                 f"expected one value for each member, ({size},)"
             )
     old = state[player]
@@ -115,7 +115,7 @@ def mesh_for(size: int, mesh: Mesh) -> Mesh:
 
 
 def spread(gan: GAN, mesh: Mesh) -> GAN:
-    """The population with its members split over the mesh, whose devices then share nothing.
+    """The ensemble with its members split over the mesh, whose devices then share nothing.
 
     Its state is to be placed by `place`, and its batches split along the axis of members.
     """
@@ -129,6 +129,6 @@ def spread(gan: GAN, mesh: Mesh) -> GAN:
 
 
 def place(state: GANState, mesh: Mesh) -> GANState:
-    """The population's state on the mesh, its members split over the devices."""
+    """The ensemble's state on the mesh, its members split over the devices."""
     members = parallel.shard(state.replace(step=None), mesh)
     return members.replace(step=parallel.replicate(state.step, mesh))
