@@ -82,7 +82,7 @@ def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it(
 
 def test_hyperparameters_are_one_for_each_member_and_carried_by_the_optimizer():
     state = ensemble.of(vanilla()).init(ensemble.keys(SEEDS))
-    with pytest.raises(ValueError, match=r"shape \(2,\) for a ensemble of 3"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) for an ensemble of 3"):
         ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(2))
     with pytest.raises(KeyError, match="learning_rate"):
         ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(3))
