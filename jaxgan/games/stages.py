@@ -1,7 +1,8 @@
-"""A run in stages: models that follow one another, each taking over what it shares with the last.
+"""Training in stages: a sequence of models, each initialized from the previous one.
 
-Most runs are one stage. Where networks, batch or resolution change on the way, each change begins a
-stage: its model is built and compiled once, at its first step.
+Most runs have one stage. A new stage begins when the networks, the batch size or the resolution
+change, as in progressive growing. The model of a stage is built and compiled once, at its first
+step.
 """
 
 from __future__ import annotations
@@ -60,14 +61,17 @@ def as_it_is(state: GANState, arrays: Mapping[str, Any], step: int) -> GANState:
 
 
 class Stage(NamedTuple):
-    """A part of a run.
+    """A stage of a run.
 
-    start: the train step it begins at; 0 for the first.
-    rows:  examples one of its train steps takes.
-    build: `build(axis_name=...) -> GAN`.
-    grow:  `grow(old, new) -> state` from the last stage's end and this one's fresh state.
-    enter: `enter(state, arrays, step) -> state` where a run begins in this stage with the weights
-           of another, whose checkpoint of the stage, of that step, held these arrays by path.
+    Attributes:
+        start: Train step at which the stage begins; 0 for the first stage.
+        rows: Batch size: examples per train step.
+        build: `build(axis_name=...) -> GAN`.
+        grow: `grow(old, new) -> state`: initializes the stage from the last state of the previous
+            stage and the initial state of this one.
+        enter: `enter(state, arrays, step) -> state`: used if a run begins in this stage with the
+            weights of another run. `arrays` are the arrays by path in the other run's checkpoint of
+            this stage, and `step` is the step of that checkpoint.
     """
 
     start: int

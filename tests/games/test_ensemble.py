@@ -190,7 +190,10 @@ def test_a_population_is_loaded_by_seed_and_a_single_run_may_be(together, alone)
     ("fields", "said"),
     [
         ({"seeds": 0}, "--seeds is 0; expected 1 or more"),
-        ({"seeds": 2, "parallel": "pmap"}, "--parallel pmap splits the rows .* use --parallel jit"),
+        (
+            {"seeds": 2, "parallel": "pmap"},
+            "--parallel pmap splits the examples .* use --parallel jit",
+        ),
     ],
 )
 def test_populations_that_cannot_be_are_refused(fields, said, tmp_path):
