@@ -240,7 +240,7 @@ def test_a_cpu_is_as_many_devices_as_can_be_used_unless_the_user_says(flags, dev
         "import os\n"
         "os.environ['XLA_FLAGS'] = '--xla' + %r + '=3' if %r else ''\n"
         "os.sched_getaffinity = lambda process: range(4)\n"
-        "from jaxgan import environment\n"
+        "from jaxgan.runs import environment\n"
         "environment.use_cores(2)\n"
         "import jax\n"
         "assert jax.device_count() == %d, jax.devices()\n"
