@@ -233,13 +233,13 @@ def create(
         >>> import optax
         >>> from jaxgan import state
         >>> player = state.Player.create(
-        ...     apply_fn=lambda variables, x: variables["params"] * x,
-        ...     params=jnp.float32(2.0),
+        ...     apply_fn=lambda variables, x: variables["params"]["scale"] * x,
+        ...     params={"scale": jnp.float32(2.0)},
         ...     tx=optax.sgd(0.1),
         ... )
         >>> start = state.create(jax.random.key(0), {"generator": player}, ema=["generator"])
-        >>> int(start.step), list(start.players), float(start.ema["generator"]["params"])
-        (0, ['generator'], 2.0)
+        >>> int(start.step), list(start.players), start.ema["generator"]["params"].keys()
+        (0, ['generator'], dict_keys(['scale']))
     """
     averages = {
         name: jax.tree.map(jnp.copy, {"params": players[name].params, **players[name].variables})
