@@ -39,7 +39,7 @@ def split_rows(tree: PyTree, slices: int) -> PyTree:
     def split(leaf: Array) -> Array:
         if leaf.shape[0] % slices:
             raise ValueError(
-                f"a batch of {leaf.shape[0]} rows cannot be split into {slices} slices; "
+                f"a batch of {leaf.shape[0]} examples cannot be split into {slices} slices; "
                 f"use a batch size that {slices} divides on every device"
             )
         return leaf.reshape(leaf.shape[0] // slices, slices, *leaf.shape[1:]).swapaxes(0, 1)
