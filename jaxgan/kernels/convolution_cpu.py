@@ -45,9 +45,9 @@ _MOST_PIECES = 16
 # Up to this number of groups, each is written out. More go through a loop, which compiles only one.
 _MOST_GROUPS = 16
 
-# A convolution to few channels (an RGB image) has few columns per tap. One matrix product to all taps
-# has kernel height * width times as many. T from 64 channels to 64 RGB images of 64 px (4x4 kernel,
-# stride 2) takes 1.9 ms this way, and 6.2 ms in PyTorch.
+# A convolution to few channels (an RGB image) has few columns per tap. One matrix product to all
+# taps has kernel height * width times as many. T from 64 channels to 64 RGB images of 64 px (4x4
+# kernel, stride 2) takes 1.9 ms this way, and 6.2 ms in PyTorch.
 _FEW_CHANNELS = 4
 _MANY_CHANNELS = 64
 
@@ -246,8 +246,8 @@ def _pieces(count: int, pixels: int, devices: int) -> int:
 def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
     """Computes K of one piece in float32 or wider, as rounding errors of pieces would add up."""
     # The same sum as a forward convolution. The batch takes the place of the input channels, over
-    # which a convolution contracts. The channels of x are its batch. y is its kernel, dilated by the
-    # strides. Both are transposed to NHWC and HWIO first, which is fast everywhere. If the strides
+    # which a convolution contracts. The channels of x are its batch, and y its kernel, dilated by
+    # the strides. Both are transposed to NHWC and HWIO first, which is fast everywhere. If the strides
     # leave a remainder of the image, the result has more taps than the kernel.
     taps_h, taps_w = geometry.kernel
     z = _stride_one(
