@@ -247,8 +247,8 @@ def _k_of_piece(x: Array, y: Array, *, geometry: Geometry) -> Array:
     """Computes K of one piece in float32 or wider, as rounding errors of pieces would add up."""
     # The same sum as a forward convolution. The batch takes the place of the input channels, over
     # which a convolution contracts. The channels of x are its batch, and y its kernel, dilated by
-    # the strides. Both are transposed to NHWC and HWIO first, which is fast everywhere. If the strides
-    # leave a remainder of the image, the result has more taps than the kernel.
+    # the strides. Both are transposed to NHWC and HWIO first, which is fast everywhere. If the
+    # strides leave a remainder of the image, the result has more taps than the kernel.
     taps_h, taps_w = geometry.kernel
     z = _stride_one(
         x.transpose(3, 1, 2, 0),
