@@ -1,6 +1,6 @@
 """Reductions over the devices that share a batch.
 
-Every function is the identity (or counts one shard) if `axis_name` is None.
+If `axis_name` is None, the batch has one shard and nothing is exchanged between devices.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 A train step is one pure function. `compile_step` runs it under `jit` (parallel by the sharding of
 the batch alone), under `shard_map`, or under `pmap`. Inside the last two, computations that couple
-examples are reduced by `jaxgan.collectives`, whose functions are the identity if `axis_name` is
-None.
+examples are reduced by `jaxgan.collectives`, which exchanges nothing if `axis_name` is None.
 """
 
 from __future__ import annotations
