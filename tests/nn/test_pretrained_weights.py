@@ -166,7 +166,7 @@ def test_a_tensor_of_more_numbers_than_are_stored_is_refused_before_it_is_made(s
 
 def test_a_pipe_is_no_file_of_weights(tmp_path):
     os.mkfifo(tmp_path / "model.pth")
-    with pytest.raises(ValueError, match="cannot be read: it is no regular file"):
+    with pytest.raises(ValueError, match="cannot be read: it is not a regular file"):
         pretrained_weights.load(tmp_path / "model.pth")
 
 
