@@ -311,7 +311,7 @@ def build(
         kernel: Kernel size of the convolutions.
         features: Features of the encoder, and units of the dense layers.
         discriminator_norm: Norm of the convolutional discriminator: 'batch', 'spectral' or 'none'.
-        **game: Passed on to `bidirectional.build`, such as `loss`.
+        **game: Further arguments of `bidirectional.build`: `loss` (required) and `relabel`.
 
     Returns:
         The model. `sample(state, keys)` draws images, and `sample(state, keys, image=images)`

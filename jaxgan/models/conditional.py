@@ -195,7 +195,7 @@ def build(
         prior: Prior of the latents: 'normal', 'uniform' or 'unit_uniform'.
         width: Channels of the convolutional layers next to the image.
         kernel: Kernel size of the convolutions.
-        **game: Passed on to `two_player.build`, such as `loss` and `penalty`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
 
     Returns:
         The model. `sample(state, keys, label=labels)` draws images of the given classes. By

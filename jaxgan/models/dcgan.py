@@ -133,7 +133,7 @@ class Discriminator(linen.Module):
     Attributes:
         width: Channels of the first layer. They double with every layer.
         kernel: Kernel size of the convolutions.
-        axis_name: Name of the batch's mapped axis under shard_map or pmap, over which batch
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch
             statistics are taken. None under jit.
         norm: 'batch' (Radford et al. 2016). 'layer', over each example's pixels and channels, or
             'none': a gradient penalty needs one of them (Gulrajani et al. 2017, section 4).
@@ -221,7 +221,7 @@ def build(
         width: Channels of the layers next to the image, in both networks.
         kernel: Kernel size of the convolutions.
         discriminator_norm: 'batch', 'layer', 'none' or 'spectral'; see `Discriminator`.
-        **game: Passed on to `two_player.build`, such as `loss` and `penalty`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
 
     Returns:
         The model. `sample(state, keys)` draws images [B, H, W, C] in [-1, 1].

@@ -167,7 +167,7 @@ def feature_distance(
     Args:
         real: Features [B, ...] of real images, one array for each layer.
         fake: Features [B, ...] of generated images.
-        axis_name: Name of the batch's mapped axis, needed under shard_map and pmap. None under jit.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
     """
     total = jnp.zeros(())
     for real_layer, fake_layer in zip(real, fake, strict=True):
@@ -209,7 +209,7 @@ def generator_objective(
         loss: Adversarial loss.
         draw: Forward pass of both generators.
         weights: Weights of the terms. They include r.
-        axis_name: Name of the batch's mapped axis, needed under shard_map and pmap. None under jit.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:

@@ -138,7 +138,7 @@ class Recognizer(linen.Module):
         codes: The codes to predict.
         leak: Slope of LeakyReLU for negative inputs.
         std: Standard deviation of the continuous codes. None learns one for each image and code.
-        axis_name: Name of the batch's mapped axis under shard_map or pmap, over which batch
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch
             statistics are taken. None under jit.
         hidden: Units of the hidden layer.
 

@@ -299,7 +299,7 @@ def build(
         group: Examples per group of the minibatch standard deviation, which couples them. A
             gradient penalty then takes the gradient of the group's summed logits by each image, as
             the authors' does.
-        **game: Passed on to `two_player.build`, such as `loss` and `penalty`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
 
     Returns:
         The model. `sample(state, keys)` draws images [B, H, W, C] in [-1, 1].

@@ -102,7 +102,7 @@ class Discriminator(linen.Module):
         hidden: Units of the hidden layers.
         input_noise: Standard deviation of the input noise, in units of the range [0, 1] of images.
         noise: Standard deviation of the noise on hidden layers.
-        axis_name: Name of the batch's mapped axis under shard_map or pmap. None under jit.
+        axis_name: Name of the batch's axis under shard_map or pmap. None under jit.
     """
 
     classes: int
@@ -265,7 +265,7 @@ def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objec
 
     Args:
         draw: Forward pass of the generator.
-        axis_name: Name of the batch's mapped axis, needed under shard_map and pmap. None under jit.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
 
     References:
         Salimans et al. 2016, section 3.1.

@@ -71,7 +71,7 @@ class Networks(NamedTuple):
 
 AUTHORS_NETWORKS = Networks()
 
-# --- the judge ------------------------------------------------------------------------------------
+# --- the discriminator ----------------------------------------------------------------------------
 
 
 class Discriminator(linen.Module):
@@ -336,7 +336,7 @@ def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | 
         gan: The model, for batches of pairs.
         factor: Downsampling factor.
         size: Height and width of the crops. Images must not be smaller.
-        axis_name: Name of the batch's mapped axis under shard_map or pmap. None under jit.
+        axis_name: Name of the batch's axis under shard_map or pmap. None under jit.
     """
 
     def step(state: GANState, batch: Batch) -> Any:

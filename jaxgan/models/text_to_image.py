@@ -1,8 +1,8 @@
 """Text to image: GAN-CLS and GAN-INT (Reed et al. 2016).
 
 The paper is "Generative adversarial text to image synthesis". Both networks see the embedding of a
-caption. The discriminator learns to tell matching pairs of image and caption from two kinds of
-wrong pairs. These are generated images, and real images with the caption of another image (CLS).
+caption. The discriminator learns to distinguish matching pairs of image and caption from two kinds
+of wrong pairs. These are generated images, and real images with the caption of another image (CLS).
 The generator is also trained on interpolations between two captions' embeddings, for which there
 are no real images (INT).
 

@@ -147,7 +147,7 @@ def build(
         prior: Prior of the latents: 'uniform' (as in 2014), 'normal' or 'unit_uniform'.
         generator: Network that maps latents to examples. By default `Generator(shape)`.
         discriminator: Network that maps examples to logits. By default `Discriminator()`.
-        **game: Passed on to `two_player.build`, such as `loss` and `penalty`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
 
     Returns:
         The model. `sample(state, keys)` draws examples [B, *shape].

@@ -58,7 +58,7 @@ class MinibatchStddev(linen.Module):
     One example is enough to initialize the layer.
 
     Attributes:
-        group: Examples per group. Must divide the batch size.
+        group: Examples per group. Must divide the examples of every device.
 
     Example:
         >>> import jax.numpy as jnp

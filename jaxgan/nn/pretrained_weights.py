@@ -214,7 +214,7 @@ class Refused(ValueError):
 
 
 class _Storage(NamedTuple):
-    """A buffer of numbers, of which tensors are views."""
+    """A buffer of numbers that tensors are views of."""
 
     key: str
     kind: type

@@ -24,7 +24,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALE = 1.0 / 12.75
 """Factor of the feature maps (Ledig et al. 2017, section 2.2.1).
 
-A loss of their squares shrinks by 0.006.
+It multiplies losses of squared differences by 0.006.
 """
 
 

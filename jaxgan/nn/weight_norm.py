@@ -82,7 +82,7 @@ class FittedDense(linen.Module):
         features: Number of output features.
         gain: Whether a factor of each standardized feature is learned too.
         kernel_init: Initializer of the directions.
-        axis_name: Name of the batch's mapped axis under shard_map or pmap, over which a fit takes
+        axis_name: Name of the batch's axis under shard_map or pmap, over which a fit takes
             its statistics. None under jit.
 
     References:
