@@ -142,7 +142,7 @@ def text(report: Mapping[str, Any]) -> str:
     width = max(map(len, report["numbers"])) + 2
     for name, value in report["numbers"].items():
         lines.append(f"  {name.replace('_', ' '):{width}s}{value:12.6g}")
-    lines += [f"beware: {warning}" for warning in report["warnings"]]
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     return "\n".join(lines + evaluation.listed(settings))
 
 
