@@ -307,7 +307,7 @@ def _mean_pool(x: Array) -> Array:
 
 
 def _neighbors(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the pixels before and after each output pixel, and its fraction of the way between."""
+    """Returns the pixels before and after each output pixel, and its fraction of the way."""
     # In float32 as in TensorFlow: in float64 some positions would fall into another pixel.
     places = np.arange(side, dtype=np.float32) * np.float32(size / side)
     low = places.astype(np.int32)

@@ -99,7 +99,7 @@ def logistic_weights(rows: np.ndarray, labels: np.ndarray, *, strength: float) -
 def _checked(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the features in float64, where distances of near examples do not cancel, and labels."""
+    """Returns the features in float64, as distances of near examples may cancel, and labels."""
     train, features = np.asarray(train, np.float64), np.asarray(features, np.float64)
     labels = np.asarray(labels)
     if train.ndim != 2 or features.ndim != 2 or train.shape[1] != features.shape[1]:

@@ -228,7 +228,7 @@ def test_nothing_is_found_in_a_healthy_run(healthy, capsys):
     assert seen["coverage"] > 0.6 * seen["real_coverage"]
     assert 0.5 < seen["discriminator/real_accuracy"] < 0.98
     assert abs(seen["discriminator/real_logit, known"]) < 5
-    assert "steps: nothing wrong was found in what was looked at" in diagnose.text(report)
+    assert "steps: nothing wrong was found in what was examined" in diagnose.text(report)
     assert report["looked at"]["the samples"] in diagnose.text(report)
 
 

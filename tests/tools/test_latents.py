@@ -133,7 +133,7 @@ def test_the_verdict_is_that_of_most(garments):
 
 def test_too_few_samples_of_a_concept_are_refused(garments):
     config = latents.Config("run", samples=5)
-    with pytest.raises(RunError, match="samples show 'Ankle boot', where the mean of 3 or more"):
+    with pytest.raises(RunError, match="samples show 'Ankle boot'; the mean of 3 or more"):
         latents.arithmetic(garments.space, garments.model, config)
 
 
@@ -143,7 +143,7 @@ def test_where_no_classifier_fits_arithmetic_is_refused(garments):
         latents.arithmetic(garments.space, model, latents.Config("run"))
     conditional = types.SimpleNamespace(conditions=("label",))
     model = types.SimpleNamespace(spec=garments.model.spec, gan=conditional)
-    with pytest.raises(RunError, match="is told its class"):
+    with pytest.raises(RunError, match="is class-conditional, so its latents"):
         latents.arithmetic(garments.space, model, latents.Config("run"))
 
 
@@ -211,7 +211,7 @@ def explored(finished, out, **options):
 def test_a_run_gets_its_pictures_and_is_told_which_one_it_cannot_have(finished, tmp_path):
     pictures, said = explored(finished, tmp_path / "once")
     assert list(pictures) == ["interpolation.png", "walk.png", "noise.png"]
-    assert said[0].startswith("left out arithmetic.png: only for garments is there a classifier")
+    assert said[0].startswith("left out arithmetic.png: the classifier picks concepts of garments")
     with Image.open(tmp_path / "once" / "walk.png") as picture:
         assert picture.width > 3 * 64
         assert len(picture.getcolors(100_000)) > 10
@@ -222,9 +222,9 @@ def test_a_run_gets_its_pictures_and_is_told_which_one_it_cannot_have(finished, 
 
 
 def test_what_is_asked_for_and_cannot_be_had_leaves_nothing(finished, tmp_path):
-    with pytest.raises(RunError, match="only for garments"):
+    with pytest.raises(RunError, match="concepts of garments only"):
         explored(finished, tmp_path / "out", pictures=("walk", "arithmetic"))
-    with pytest.raises(RunError, match="only for garments"):
+    with pytest.raises(RunError, match="concepts of garments only"):
         explored(finished, tmp_path / "out", arithmetic=("bag", "-", "shirt"))
     with pytest.raises(RunError, match="no entry 3 of a latent; there are 0 to 2"):
         explored(finished, tmp_path / "out", dimensions=(0, 3))
