@@ -209,7 +209,7 @@ def _shapes(model: TrainedModel) -> dict[str, tuple[int, ...]]:
 
 
 def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
-    """Raises RunError if image files cannot hold images of a shape that the model takes or makes."""
+    """Raises RunError if image files cannot hold images of this shape."""
     if shape[2] not in (1, 3, 4):
         raise RunError(
             f"the model of {config.run} {what} images of {shape[2]} channels, which no image file "

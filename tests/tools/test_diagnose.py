@@ -351,8 +351,9 @@ def test_the_jacobian_of_linear_players_turns_and_does_not_shrink(archives, tmp_
     assert seen["Jacobian: largest stable step, at once"] == 0
     assert seen["Jacobian: largest stable step, in turn"] == 0
     never, own = report["remarks"]
-    assert "no step size of plain gradient descent, however small, is stable" in never
-    assert "(discriminator 0.0002, generator 0.0002; in turn), as plain steps, are not" in own
+    assert "no learning rate of plain gradient descent, however small, is stable" in never
+    assert "(discriminator 0.0002, generator 0.0002; in turn), in plain gradient descent" in own
+    assert own.endswith("are not stable.")
     text = diagnose.text(report)
     assert never in text and own in text
     assert json.loads(json.dumps(report)) == report

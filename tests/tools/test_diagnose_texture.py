@@ -66,7 +66,7 @@ def said(accuracy, lead):
 def test_real_images_have_nothing_wrong_and_it_is_said_through_what_they_were_seen(garments):
     found, part = examined(garments, garments[1], said(0.55, 0.1))
     assert found == {} and part.unexamined == {}
-    assert f"{COUNT} samples beside" in part.looked["the samples"]
+    assert f"{COUNT} samples next to" in part.looked["the samples"]
     assert "thumbnails of 8x8 of their 28x28 pixels" in part.looked["the samples"]
     assert "28x28 pixels" in part.looked["the texture of the samples"]
 

@@ -128,7 +128,7 @@ def test_the_classifier_picks_garments_that_show_the_concepts(garments):
 def test_the_verdict_is_that_of_most(garments):
     sandals = garments.real.float_images()[garments.real.labels == 5]
     said = latent_concepts.verdict(sandals)
-    assert said.endswith(f"of the {len(sandals)} results Sandal")
+    assert said.endswith(f"of the {len(sandals)} results to Sandal")
 
 
 def test_too_few_samples_of_a_concept_are_refused(garments):
@@ -300,8 +300,8 @@ def test_what_is_no_file_of_concepts_is_one_sentence(tmp_path):
     [
         ({"exemplars": 2}, "--exemplars is 2; expected 3 or more"),
         ({"columns": 1}, "--columns is 1; expected 2 or more"),
-        ({"noise": -0.1}, "--noise is -0.1; expected 0 or more"),
-        ({"noise": float("nan")}, "--noise is nan; expected 0 or more, and no infinity"),
+        ({"noise": -0.1}, "--noise is -0.1; expected a finite number"),
+        ({"noise": float("nan")}, "--noise is nan; expected a finite number of 0"),
         ({"samples": 10**12}, "--samples is 1000000000000; expected 100000 or less"),
         ({"rows": 10**9}, "--rows is 1000000000; expected 500 or less"),
         ({"columns": 10**9}, "--columns is 1000000000; expected 500 or less"),
