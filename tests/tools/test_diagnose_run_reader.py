@@ -228,7 +228,8 @@ def test_a_discriminator_that_has_no_turn_is_not_examined():
 
     assert verdicts(200) == checks.Part(
         unexamined={
-            "whether the discriminator overfits": "no discriminator is evaluated in the steps after 200"
+            "whether the discriminator overfits": "no discriminator is evaluated in the steps "
+            "after 200"
         }
     )
     assert "discriminator/real_logit, unknown" in verdicts(500).numbers
