@@ -24,7 +24,7 @@ from jaxgan.metrics.streaming import Piece, Sight
 from jaxgan.nn import efficientnet
 
 LEVELS = 256
-"""Levels of a pixel, as metrics see it."""
+"""Number of levels of a pixel in all metrics."""
 
 Sees = Callable[[np.ndarray], tuple[np.ndarray, "np.ndarray | None"]]
 """Pixels uint8 [N, H, W, C] to features [N, F] and class probabilities [N, K], or None for these.
@@ -186,7 +186,7 @@ def of_function(
 def pieces(
     images: Iterable[np.ndarray], extractor: Extractor, sights: Iterable[Sight]
 ) -> Iterator[Piece]:
-    """Yields what metrics see of each batch of images.
+    """Yields the inputs of metrics for each batch of images.
 
     The network is run only if its features or probabilities are needed.
 

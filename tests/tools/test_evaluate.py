@@ -149,7 +149,10 @@ def test_what_cannot_be_measured_is_one_sentence(finished, tmp_path, capsys):
             [finished, "--metrics", "swd"],
             "swd needs images with sides of 7 pixels or more",
         ),
-        ([toy_runs.train(tmp_path / "points", steps=8)], "draws images from nothing but latents"),
+        (
+            [toy_runs.train(tmp_path / "points", steps=8)],
+            "generates them from latents, labels or captions alone",
+        ),
     ]:
         code, out, err = printed(capsys, *arguments, "--samples", "8")
         assert (code, out) == (2, "")

@@ -35,8 +35,8 @@ Such samples are easy to recognize.
 UNSKILLED = 0.1
 """Fraction of its chance-level loss by which a discriminator must improve.
 
-Below it, it hardly distinguishes real from fake, whatever its accuracy: a gradient penalty keeps
-its logits together.
+Below it, it hardly distinguishes real from fake, even with a high accuracy: a gradient penalty
+keeps its logits close together.
 """
 
 FALL = 1 / 100

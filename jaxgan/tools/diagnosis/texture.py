@@ -230,8 +230,8 @@ def _grid(shape: tuple[int, ...], period: int) -> list[tuple[int, int]]:
 def _around(ratio: np.ndarray, down: int, across: int) -> float:
     """Returns the median ratio at the frequencies around one, at most 3 steps away.
 
-    The nearest ones are left out, as the window mixes them with this one, and so are those of the
-    mean.
+    The nearest frequencies are left out, as the window mixes them with this one. So are the
+    frequencies of the mean.
     """
     steps = np.arange(-3, 4)
     far = np.maximum(np.abs(steps)[:, None], np.abs(steps)) > 1
