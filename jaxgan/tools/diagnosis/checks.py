@@ -287,7 +287,10 @@ def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.
 
 
 def _unsure(record: Record, columns: Columns) -> list[Finding]:
-    """Returns the discriminators that hardly distinguish real from fake; for samples far off."""
+    """Returns the findings of discriminators that hardly distinguish real from fake.
+
+    They count only if the samples are easy to recognize.
+    """
     loss, found = str(getattr(record.config, "loss", "")), []
     for judge in run_reader.judges(columns):
         right = run_reader.accuracies(columns, judge, loss)

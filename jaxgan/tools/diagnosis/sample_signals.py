@@ -36,17 +36,17 @@ Four of five samples then lie where there are no real examples.
 SELDOM = 0.3
 """Fraction of held-out examples' precision below which samples are easy to recognize as fake.
 
-In a healthy game they are so early in training.
+Samples of a healthy game are, too, early in training.
 """
 
 TENTH = 0.1
-"""A mode with less than this fraction of its expected points is lost; chance leaves it more."""
+"""A mode with less than this fraction of its expected points is lost; chance alone leaves more."""
 
 KINDS = 20
 """The largest number of kinds (clusters) that real examples are divided into."""
 
 EACH = 50
-"""The smallest mean number of real examples of a kind, for which its frequency is not chance."""
+"""The smallest mean number of real examples per kind, so that frequencies are more than chance."""
 
 LEAST_LOST = 0.05
 """The smallest fraction of real examples in kinds without samples that counts as a lost mode."""
