@@ -16,7 +16,7 @@ LEAST_SIDE = 16
 """The smallest side of images, in pixels: in smaller ones a spectral peak has no neighbors."""
 
 CHECKERED = 4.0
-"""Ratio, at a frequency of a grid of 2 or 4 pixels, from which on samples show a checkerboard.
+"""Ratio, at a frequency of a grid (`PERIODS`), from which on samples show a checkerboard.
 
 It is the samples' power there over that of the surrounding frequencies, both relative to real
 images. For 1,000 images of clothes against others it is 1.2 at most.
