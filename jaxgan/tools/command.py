@@ -30,7 +30,7 @@ class Choice:
 
     checkpoint: str = "latest"
     """latest, best (by the metric evaluated in training) or a number of steps."""
-    member: int | None = None
+    model_seed: int | None = None
     """Seed of the model, if the run trained several."""
     experiment: pathlib.Path | None = None
     """File of your own experiment that made the run; its code is executed."""
@@ -46,9 +46,9 @@ class Choice:
         return trained_model.load(
             run,
             checkpoint=self.checkpoint,
-            seed=self.member,
+            seed=self.model_seed,
             experiment=self.experiment,
-            seed_flag="--member ",
+            seed_flag="--model-seed ",
         )
 
 

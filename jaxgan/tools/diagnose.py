@@ -91,8 +91,8 @@ def diagnose(config: Config) -> dict[str, Any]:
     if config.data is not None:
         moved = dataclasses.replace(record.config, data=config.data)
         record = dataclasses.replace(record, config=moved)
-    member = _member(record, config.member)
-    columns = run_reader.columns(record.path, member=member)
+    model_seed = _chosen_seed(record, config.model_seed)
+    columns = run_reader.columns(record.path, model_seed=model_seed)
     found = finding.merged(
         [
             checks.of_log(record, columns),
@@ -100,7 +100,7 @@ def diagnose(config: Config) -> dict[str, Any]:
                 record,
                 columns,
                 which=config.checkpoint,
-                member=member,
+                model_seed=model_seed,
                 count=config.samples,
                 batches=config.batches,
                 jacobian=config.jacobian,
@@ -150,14 +150,14 @@ def _written(value: float | list[float]) -> str:
     return f"{value:.3g}"
 
 
-def _member(record: Record, asked: int | None) -> int | None:
+def _chosen_seed(record: Record, asked: int | None) -> int | None:
     """Returns the seed whose columns to read; None for a single model."""
     seeds = record.config.member_seeds
     if len(seeds) == 1 and asked in (None, *seeds):
         return None
     if asked not in seeds:
         have = ", ".join(map(str, seeds))
-        raise RunError(f"{record.path} holds models of the seeds {have}: say which with --member")
+        raise RunError(f"{record.path} holds models of the seeds {have}: say which with --model-seed")
     return asked
 
 

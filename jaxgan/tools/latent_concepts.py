@@ -19,7 +19,7 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# zipfile raises RuntimeError for an encrypted member, and a subclass for an unknown compression.
+# zipfile raises RuntimeError for an encrypted model_seed, and a subclass for an unknown compression.
 _DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 MOST = 100_000
@@ -109,7 +109,7 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
             raise OSError("it is not a file" if path.exists() else "there is no such file")
         with zipfile.ZipFile(path) as members:
             for member in members.namelist():
-                _require_few(members, member)
+                _require_few(members, model_seed)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _DAMAGE as error:
@@ -118,11 +118,11 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _require_few(members: zipfile.ZipFile, name: str) -> None:
     """Raises ValueError if an array's header claims more numbers than there are samples."""
-    with members.open(name) as member:
-        version = np.lib.format.read_magic(member)
+    with members.open(name) as model_seed:
+        version = np.lib.format.read_magic(model_seed)
         if version not in _HEADERS:
             raise ValueError(f"{name} has an unknown format")
-        shape, _, _ = _HEADERS[version](member)
+        shape, _, _ = _HEADERS[version](model_seed)
     if math.prod(shape) > MOST:
         raise ValueError(f"{name} has shape {shape}; expected at most {MOST} numbers")
 

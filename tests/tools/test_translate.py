@@ -173,10 +173,10 @@ def test_the_command_line_says_one_sentence_and_knows_both_ways(runs, inputs, tm
 def test_the_model_is_that_of_the_checkpoint_and_the_member_asked_for(runs, inputs, tmp_path):
     path, pixels = inputs("x.png")
     several = runs("several", seed=3, seeds=2)
-    outputs, _ = translated(several, tmp_path / "out", path, member=4, checkpoint="1")
+    outputs, _ = translated(several, tmp_path / "out", path, model_seed=4, checkpoint="1")
     np.testing.assert_array_equal(outputs["x.png"], 255 - pixels)
     for options, sentence in (
-        ({}, "say which, --member 3"),
+        ({}, "say which, --model-seed 3"),
         ({"member": 5}, "holds no model of seed 5"),
         ({"member": 4, "checkpoint": "9"}, "has no checkpoint 9"),
     ):

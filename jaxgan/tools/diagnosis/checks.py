@@ -38,13 +38,13 @@ class Question(NamedTuple):
     Attributes:
         record: The record of the run.
         trained: The model.
-        member: The model's seed, if the run trained several.
+        model_seed: The model's seed, if the run trained several.
         splits: The data.
     """
 
     record: Record
     trained: TrainedModel
-    member: int | None
+    model_seed: int | None
     splits: data.Splits
 
     @property
@@ -55,7 +55,7 @@ class Question(NamedTuple):
 
     def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
         """Returns the first checkpoint since which `holds` is true, as it is for this one."""
-        return run_reader.first_step(self.record, self.trained, self.member, holds)
+        return run_reader.first_step(self.record, self.trained, self.model_seed, holds)
 
 
 # --- the log --------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def of_checkpoint(
     columns: Columns,
     *,
     which: str | int,
-    member: int | None,
+    model_seed: int | None,
     count: int,
     batches: int,
     jacobian: bool,
@@ -146,7 +146,7 @@ def of_checkpoint(
         record: The record of the run.
         columns: The columns of the log.
         which: The checkpoint: 'latest', 'best' or a step.
-        member: The model's seed, if the run trained several.
+        model_seed: The model's seed, if the run trained several.
         count: Number of samples and of real examples.
         batches: Number of batches of training and of held-out examples for the logits; 0: none.
         jacobian: Whether the Jacobian is examined.
@@ -154,12 +154,12 @@ def of_checkpoint(
     subject = "what was learned"
     if not record.saved:
         return Part(unexamined={subject: "there is no checkpoint"})
-    trained = run_reader.load(record, which, member)
+    trained = run_reader.load(record, which, model_seed)
     if trained.step < LEAST_STEPS:
         why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
         return Part(unexamined={subject: why}, early=(why,))
     try:
-        question = Question(record, trained, member, run_reader.splits(record))
+        question = Question(record, trained, model_seed, run_reader.splits(record))
     except RunError as error:
         return Part(unexamined={subject: str(error)})
     parts = [Part(early=too_early(question)), of_samples(question, columns, count=count)]

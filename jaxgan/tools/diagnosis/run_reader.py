@@ -92,18 +92,18 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
 # --- the log --------------------------------------------------------------------------------------
 
 
-def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Series]:
+def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, Series]:
     """Reads the columns of the log, by name.
 
     A row has only what its steps reported. An incomplete last line, left by a crash, is ignored.
 
     Args:
         path: The run directory.
-        member: The seed whose columns are read, if the run trained several.
+        model_seed: The seed whose columns are read, if the run trained several.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in metric_log.rows(run_directory.RunDirectory(path).metrics):
-        for name, value in _of_member(row, member).items():
+        for name, value in _of_seed(row, model_seed).items():
             found.setdefault(name, []).append((row["step"], float(value)))
     return {
         name: Series(np.array([step for step, _ in pairs]), np.array([value for _, value in pairs]))
@@ -111,12 +111,12 @@ def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Serie
     }
 
 
-def _of_member(row: Mapping[str, Any], member: int | None) -> dict[str, float]:
+def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]:
     """Returns the metrics of a row, or those of one of its seeds."""
-    if member is not None and "members" in row:
+    if model_seed is not None and "members" in row:
         seeds = row["members"]["seed"]
         values = {k: v for k, v in row["members"].items() if k != "seed"}
-        return {name: of_seeds[seeds.index(member)] for name, of_seeds in values.items()}
+        return {name: of_seeds[seeds.index(model_seed)] for name, of_seeds in values.items()}
     left_out = (*metric_log.NO_NUMBERS, *metric_log.TIMES)
     return {name: value for name, value in row.items() if name not in left_out}
 
@@ -241,19 +241,19 @@ def last_step(columns: Mapping[str, Series]) -> int:
 # --- the checkpoints ------------------------------------------------------------------------------
 
 
-def load(found: Record, which: str | int, member: int | None) -> TrainedModel:
+def load(found: Record, which: str | int, model_seed: int | None) -> TrainedModel:
     """Loads the model of a checkpoint.
 
     Args:
         found: The record of the run.
         which: The checkpoint: 'latest', 'best' or a step.
-        member: The model's seed, if the run trained several.
+        model_seed: The model's seed, if the run trained several.
 
     Raises:
         RunError: If there is no such model.
     """
     return trained_model.load(
-        found.path, checkpoint=which, seed=member, experiment=found.experiment.module
+        found.path, checkpoint=which, seed=model_seed, experiment=found.experiment.module
     )
 
 
@@ -271,7 +271,7 @@ def without_shared_noise(found: Record, step: int) -> GAN:
     return plan[stages.made_at(plan, step)].build()
 
 
-def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterator[TrainedModel]:
+def backwards(found: Record, latest: TrainedModel, model_seed: int | None) -> Iterator[TrainedModel]:
     """Yields the models of earlier checkpoints of the same stage, the latest first.
 
     They use the functions of the given model, so that nothing is compiled again.
@@ -279,14 +279,14 @@ def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterat
     Args:
         found: The record of the run.
         latest: The given model.
-        member: The model's seed, if the run trained several.
+        model_seed: The model's seed, if the run trained several.
     """
     stage = stages.made_at(found.plan, latest.step)
     for step in sorted((s for s in found.saved if s < latest.step), reverse=True):
         if stages.made_at(found.plan, step) != stage:
             return
         try:
-            earlier = load(found, step, member)
+            earlier = load(found, step, model_seed)
         except RunError:  # a damaged checkpoint
             return
         leaves = jax.tree.leaves(earlier.state)
@@ -295,18 +295,18 @@ def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterat
 
 
 def first_step(
-    found: Record, latest: TrainedModel, member: int | None, holds: Callable[[TrainedModel], bool]
+    found: Record, latest: TrainedModel, model_seed: int | None, holds: Callable[[TrainedModel], bool]
 ) -> int:
     """Returns the first checkpoint since which `holds` is true.
 
     Args:
         found: The record of the run.
         latest: The latest model, for which it is true.
-        member: The model's seed, if the run trained several.
+        model_seed: The model's seed, if the run trained several.
         holds: The condition.
     """
     since = latest.step
-    for earlier in backwards(found, latest, member):
+    for earlier in backwards(found, latest, model_seed):
         if not holds(earlier):
             break
         since = earlier.step
