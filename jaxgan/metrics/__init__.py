@@ -1,6 +1,6 @@
-"""Measures of what a model learned, one file each.
+"""Metrics of what a model has learned, one file per metric.
 
-What compares sets of images sees them piece by piece (`streaming`). What takes its arrays whole is
-of few and small ones: `modes` of points, `parzen` and `path_length` of samples, `psnr_ssim` image
-by image, `probes` and `clusters` of features, `minimax` of logits.
+Metrics that compare sets of images gather their statistics batch by batch (`streaming`). The others
+take whole arrays, which are few and small: `modes` takes points, `parzen` and `path_length`
+samples, `psnr_ssim` pairs of images, `probes` and `clusters` features, `minimax` logits.
 """

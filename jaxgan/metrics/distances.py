@@ -1,6 +1,4 @@
-"""Squared Euclidean distances between all rows of two sets, of which only a block exists at a
-time.
-"""
+"""Squared Euclidean distances between all examples of two sets, one block at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +10,17 @@ import numpy as np
 def blocks(
     left: np.ndarray, right: np.ndarray, *, size: int = 500
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Which rows of `left` [N, F] a block of `size` is of, and their squared distances [size, M] to
-    all rows of `right` [M, F], in float64 by a product of matrices.
+    """Yields the squared distances in float64, computed by a matrix product, for blocks of `left`.
 
-    Such a product loses digits to an offset that all rows share: subtract it first.
+    A matrix product loses digits if all examples share an offset: subtract it first.
+
+    Args:
+        left: Examples, [N, F].
+        right: Examples, [M, F].
+        size: Number of examples of `left` in a block.
+
+    Yields:
+        The slice of `left`, and the squared distances of its examples to all of `right`, [size, M].
     """
     squares = np.sum(right * right, axis=1)
     for start in range(0, len(left), size):
@@ -28,7 +33,12 @@ def blocks(
 
 
 def nearest(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Which row of `right` [M, F] is the nearest to each row of `left` [N, F], int [N]; of rows
-    equally near, the first.
+    """Returns the index in `right` of the nearest neighbor of each example of `left`, int [N].
+
+    Ties go to the first.
+
+    Args:
+        left: Examples, [N, F].
+        right: Examples, [M, F].
     """
     return np.concatenate([np.argmin(squared, axis=1) for _, squared in blocks(left, right)])

@@ -1,5 +1,7 @@
-"""How sharp the edges of images are, and how far two sets are apart in that: what means of several
-possible images, which a mean error asks for, blur.
+"""Edge sharpness, and the distance between two sets' distributions of edge strengths.
+
+It detects the blur caused by mean-squared-error losses, whose optimum is the mean of all plausible
+images.
 """
 
 from __future__ import annotations
@@ -13,10 +15,15 @@ _LEVELS = 1000
 
 
 def strengths(images: Array | np.ndarray) -> np.ndarray:
-    """The length of the gradient of Y, in levels (of 255) a pixel, of images [N, H, W, C] in
-    [-1, 1]: float64 [N, H - 1, W - 1], by the differences to the next row and column.
+    """Computes the norm of the gradient of the luminance Y, float64 [N, H - 1, W - 1].
 
-    Raises ValueError on images of one row or column.
+    The gradient is the difference to the next row and column, in levels (of 255) per pixel.
+
+    Args:
+        images: Images, [N, H, W, C] in [-1, 1].
+
+    Raises:
+        ValueError: If the images have a single row or column.
     """
     levels = psnr_ssim.luminance(images)
     if min(levels.shape[1:]) < 2:
@@ -28,9 +35,14 @@ def strengths(images: Array | np.ndarray) -> np.ndarray:
 
 
 def distance(left: Array | np.ndarray, right: Array | np.ndarray) -> float:
-    """How far the edges of two sets of images [N, H, W, C] are apart, in levels a pixel: the mean
-    distance of equal quantiles of their strengths, which is the Wasserstein distance of the two
-    distributions. The numbers of images may differ.
+    """Computes the Wasserstein distance of two sets' distributions of edge strengths.
+
+    It is the mean absolute difference of equal quantiles, in levels (of 255) per pixel. The sets
+    may differ in size.
+
+    Args:
+        left: Images, [N, H, W, C] in [-1, 1].
+        right: Images, [M, H, W, C] in [-1, 1].
     """
     at = (np.arange(_LEVELS) + 0.5) / _LEVELS
     quantiles = [np.quantile(strengths(images), at) for images in (left, right)]

@@ -1,4 +1,4 @@
-"""Numbers of a generator against a set of real images, with the settings that they depend on."""
+"""Evaluation of a generator against real images, with the settings that the numbers depend on."""
 
 from __future__ import annotations
 
@@ -36,25 +36,30 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
     "swd": sliced_wasserstein.metric,
     "ms_ssim": msssim.metric,
 }
-"""What can be asked for by name, each with its usual settings."""
+"""The metrics by name, each with its default settings."""
 
 Sample = Callable[..., Array]
-"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws
-them.
+"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws them.
 """
 
 USUAL = ("fid", "kid", "prdc")
-"""What is measured where nothing is said, through a network."""
+"""The default metrics if the network is suited to the images."""
 
 WITHOUT_NETWORK = ("swd", "ms_ssim")
-"""And where there is no network for the images."""
+"""The default metrics if it is not."""
 
 PIECE = 1000
-"""Images in the memory at a time, drawn by one key."""
+"""Number of images held in memory at a time, which are drawn with one key."""
 
 
 class Scores(NamedTuple):
-    """Numbers by name, the settings they depend on, and what to beware of."""
+    """The numbers of an evaluation.
+
+    Attributes:
+        numbers: The numbers by name.
+        settings: The settings that the numbers depend on.
+        warnings: Warnings about the numbers, one sentence each.
+    """
 
     numbers: dict[str, float]
     settings: dict[str, Any]
@@ -62,8 +67,10 @@ class Scores(NamedTuple):
 
 
 def chosen(names: Sequence[str]) -> dict[str, Metric]:
-    """The metrics of these names, each with its usual settings; ValueError where one is unknown, or
-    there are none.
+    """Returns the metrics of these names, each with its default settings.
+
+    Raises:
+        ValueError: If a name is unknown, or no name is given.
     """
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
@@ -73,8 +80,15 @@ def chosen(names: Sequence[str]) -> dict[str, Metric]:
 
 
 def usual(real: data.Dataset, extractor: Extractor) -> tuple[str, ...]:
-    """The names of the metrics that can be had of the images where nothing is said: those through
-    the network where it is of use for them, and else those without one.
+    """Returns the names of the default metrics for these images.
+
+    These are the metrics of the network's features if the network is suited to the images.
+    Otherwise they are the metrics without a network that are defined for images of this size, if
+    any.
+
+    Args:
+        real: The real images.
+        extractor: The network.
     """
     large = [name for name in WITHOUT_NETWORK if min(real.shape[:2]) >= METRICS[name]().smallest]
     if _is_of_use(extractor, real) or not large:
@@ -91,12 +105,21 @@ def extractor_of(
     channels: int = 1,
     cache: bool = False,
 ) -> Extractor:
-    """What metrics look through: Inception or EfficientNet-Lite0 with the weights in a file; with
-    neither file, the proxy for gray images, and for others of `channels` EfficientNet-Lite0 if the
-    extra `features` is installed.
+    """Returns the feature extractor: the network with the given weights, or a default.
 
-    `cache` keeps a copy of the extra's weights in the user's cache folder. Raises ValueError on two
-    files, and as `features.of_inception` does.
+    If no file is given, the default is the proxy for gray images, and EfficientNet-Lite0 for others
+    if the extra `features` is installed.
+
+    Args:
+        inception: The file of Inception's weights.
+        sha256: First digits of that file's sha256, which is checked.
+        efficientnet: The file of EfficientNet-Lite0's weights.
+        efficientnet_sha256: First digits of that file's sha256, which is checked.
+        channels: Number of channels of the images; it selects the default.
+        cache: Whether a copy of the extra's weights is kept in the user's cache folder.
+
+    Raises:
+        ValueError: If both files are given, or a file is not of its network.
     """
     if inception is not None and efficientnet is not None:
         raise ValueError(
@@ -108,13 +131,19 @@ def extractor_of(
         return features.proxy()
     folder = files.cache_folder("weights") if cache else None
     found = features.of_efficientnet(efficientnet, sha256=efficientnet_sha256, folder=folder)
-    return found or features.proxy()  # which is refused where features are needed
+    return found or features.proxy()  # `evaluator` refuses it if features are needed
 
 
 def images_of(source: data.Source, gan: GAN) -> data.Dataset:
-    """The data, as images to measure the model against.
+    """Returns the data as images to evaluate the model against.
 
-    Raises ValueError where they are no single images, or the model makes its own from others.
+    Args:
+        source: The data.
+        gan: The model.
+
+    Raises:
+        ValueError: If the data are not single images, or the model generates its images from other
+            images.
     """
     from_images = {"a", "b"} & set(gan.conditions)
     if (
@@ -124,8 +153,8 @@ def images_of(source: data.Source, gan: GAN) -> data.Dataset:
     ):
         return source
     raise ValueError(
-        f"the model of {source.name} cannot be measured: metrics compare single images with those "
-        "of a model that draws images from nothing but latents, labels and captions"
+        f"the model of {source.name} cannot be measured: metrics need single images and a model "
+        "that generates them from latents, labels or captions alone"
     )
 
 
@@ -140,15 +169,31 @@ def evaluator(
     conditions: Sequence[str] = (),
     show: Show = streaming.unseen,
 ) -> Callable[[Sample], Scores]:
-    """`sample -> scores` of `samples` images against all real ones, whose statistics are gathered
-    now, or taken from the folder `cache`.
+    """Returns a function that evaluates a generator against all real images.
 
-    A pure function of the generator: its scores are the same in the middle of training as after
-    it, and it changes nothing. A sample that takes the condition 'label' is asked for the labels of
-    the real images (see `asked`), as Karras et al. 2020 evaluate: at labels of another distribution
-    a perfect generator scores badly. `show` tells how far it has come. Raises ValueError on fewer
-    samples or smaller images than a metric needs, on images that the network is of no use for, or
-    probabilities that it does not give.
+    The statistics of the real images are computed now, or read from the cache. The evaluation is a
+    pure function of the generator: its scores are the same during training as after it, and it
+    changes no state.
+
+    A conditional model is evaluated on the labels of the real images (see `asked`), as in Karras et
+    al. 2020. With labels of another distribution a perfect generator would score badly.
+
+    Args:
+        metrics: The metrics by name.
+        real: The real images.
+        extractor: The network that gives features and probabilities.
+        samples: Number of images to generate.
+        seed: Seed of the generated images.
+        cache: Folder that caches the statistics of the real images; None caches nothing.
+        conditions: The conditions that the model takes, such as 'label'.
+        show: Reports progress.
+
+    Returns:
+        `sample -> scores`.
+
+    Raises:
+        ValueError: If a metric needs more samples or larger images, if the network is not suited to
+            the images, or if it does not give the probabilities that a metric needs.
     """
     _require_enough(metrics, samples)
     _require_large_enough(metrics, real)
@@ -192,15 +237,25 @@ def evaluator(
 
 
 def asked_for(real: data.Dataset, conditions: Sequence[str]) -> tuple[str, ...]:
-    """What a model of these conditions is asked for by the examples of the real images: what they
-    hold besides, and their label.
+    """Returns the conditions that the generated images take from real examples.
+
+    These are the data's other inputs and, if the model takes it, the label.
+
+    Args:
+        real: The real images.
+        conditions: The conditions that the model takes.
     """
     labeled = real.labels is not None and "label" in conditions
     return (*real.inputs, *(["label"] if labeled else []))
 
 
 def labels_of(roles: Sequence[str], conditions: Sequence[str]) -> dict[str, str]:
-    """The setting that says which labels are drawn, of a model that takes any."""
+    """Returns the setting that says which labels are used, or nothing for an unconditional model.
+
+    Args:
+        roles: The conditions taken from real examples (`asked_for`).
+        conditions: The conditions that the model takes.
+    """
     if "label" in roles:
         return {"labels": "those of the real images, each image's once before any again"}
     return {"labels": "the model's default"} if "label" in conditions else {}
@@ -209,9 +264,17 @@ def labels_of(roles: Sequence[str], conditions: Sequence[str]) -> dict[str, str]
 def asked(
     real: data.Dataset, roles: Sequence[str], *, seed: int, start: int, count: int
 ) -> dict[str, np.ndarray]:
-    """What the samples start ... start + count - 1 are asked for, by role: a function of the seed
-    and each one's place. They follow the real images in a random order, and a new one once all have
-    been visited, so that labels are distributed as theirs.
+    """Returns the conditions of the samples start ... start + count - 1, by name.
+
+    They are a function of the seed and each sample's index. They follow the real images in a random
+    order, and in a new one after every pass, so that labels are distributed as in the real images.
+
+    Args:
+        real: The real images.
+        roles: The conditions taken from real examples (`asked_for`).
+        seed: Seed of the order.
+        start: Index of the first sample.
+        count: Number of samples.
     """
     if not roles:
         return {}
@@ -222,8 +285,12 @@ def asked(
 def sides(
     real: data.Dataset, generated: Mapping[str, Any], extractor: Extractor | None
 ) -> dict[str, Any]:
-    """What numbers depend on whatever the metric: the real images, how the others were `generated`,
-    and how both are seen; None: without a network.
+    """Returns the settings that the numbers of every metric depend on.
+
+    Args:
+        real: The real images.
+        generated: How the generated images were drawn.
+        extractor: The network; None if no metric uses one.
     """
     return {
         "real": {"data": real.name, "digest": real.digest, "images": len(real)},
@@ -234,7 +301,14 @@ def sides(
 
 
 def listed(settings: Mapping[str, Any], above: str = "") -> list[str]:
-    """A line for each setting that there is, after the names of what it belongs to."""
+    """Returns a line for each setting, with the names of the groups that it belongs to.
+
+    Settings that are None are left out.
+
+    Args:
+        settings: The settings, which may be nested.
+        above: Prefix of each line's name.
+    """
     lines = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -251,8 +325,13 @@ def compare(
     *,
     extractor: Extractor,
 ) -> dict[str, float]:
-    """The numbers of all metrics from both sides' statistics by stream; those that come from the
-    network's features bear its label.
+    """Computes the numbers of all metrics from the statistics of both sets.
+
+    Args:
+        metrics: The metrics.
+        generated: The statistics of the generated images, by stream.
+        real: The statistics of the real images, by stream.
+        extractor: The network, whose label is part of the names of numbers computed from it.
     """
     numbers: dict[str, float] = {}
     for metric in metrics:
@@ -263,8 +342,14 @@ def compare(
 
 
 def aim(metrics: Mapping[str, Metric], extractor: Extractor) -> Aim:
-    """By which of the numbers of `compare` the first of the metrics says that one generator is
-    better than another; ValueError where it says nothing of that.
+    """Returns the number of `compare` that ranks generators by the first metric, and its direction.
+
+    Args:
+        metrics: The metrics by name.
+        extractor: The network, whose label is part of the number's name.
+
+    Raises:
+        ValueError: If the first metric does not rank generators.
     """
     name, metric = next(iter(metrics.items()))
     if metric.aim is None:
@@ -306,9 +391,9 @@ def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
     if not _is_of_use(extractor, real):
         raise ValueError(
             f"the images of {real.name} have {real.shape[2]} channels, and the {extractor.label} "
-            f"features are of {extractor.channels}: pip install 'jaxgan[features]' for those of "
+            f"features are of {extractor.channels}: pip install 'jaxgan[features]' for features of "
             "color images, give the weights of FID's Inception with --inception FILE "
-            f"({inception.PUBLISHED}), or measure swd, which needs no network"
+            f"({inception.PUBLISHED}), or use the metric swd, which needs no network"
         )
 
 
@@ -319,9 +404,7 @@ def _one(item: object) -> int:
 def _drawn(
     sample: Sample, count: int, seed: int, real: data.Dataset, roles: Sequence[str] = ()
 ) -> Iterator[np.ndarray]:
-    """The samples, a piece at a time, each by a key of its own, asked for by what real examples
-    hold in these roles.
-    """
+    """Yields the samples in batches, each with its own key and the conditions of real examples."""
     key = jax.random.key(seed)
     for number, start in enumerate(range(0, count, PIECE)):
         n = min(PIECE, count - start)

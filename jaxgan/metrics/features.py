@@ -1,8 +1,8 @@
-"""What a metric looks at images through: a network that gives features and, perhaps, class
-probabilities, under a name that says which.
+"""Feature extractors of metrics: networks that give features and perhaps class probabilities.
 
-Every image, real or generated, is seen as the 256 levels of a picture. Numbers of two networks do
-not compare; only those of Inception with the weights of 2015 bear the plain names of the papers.
+Every image, real or generated, is rounded to 256 levels first. The extractor's label is part of
+each metric's name, as the numbers of two networks do not compare. Only Inception with the weights
+of 2015 has the plain names of the papers.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from jaxgan.metrics.streaming import Piece, Sight
 from jaxgan.nn import efficientnet
 
 LEVELS = 256
-"""Of a pixel, as metrics see it."""
+"""Number of levels of a pixel in all metrics."""
 
 Sees = Callable[[np.ndarray], tuple[np.ndarray, "np.ndarray | None"]]
-"""Pixels uint8 [N, H, W, C] to features [N, F] and class probabilities [N, K], or None."""
+"""Pixels uint8 [N, H, W, C] to features [N, F] and class probabilities [N, K], or None for these.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A network that metrics look through.
+    """A network that gives the features of metrics.
 
-    label:    stands before the name of every metric computed from it: 'proxy', or '' for the one
-              that the papers mean.
-    see:      the network.
-    settings: what decides its numbers, by name, such as the sha256 of its weights.
-    channels: of the only images that it is of use for; None: any.
-    names:    what numbers are called here whose usual name is another network's: 'frechet' for
-              'fid'.
+    Attributes:
+        label: Prefix of the name of every metric computed from it, such as 'proxy'. It is '' for
+            the network of the papers.
+        see: The network.
+        settings: What determines the features, by name, such as the sha256 of the weights.
+        channels: Number of channels of the images that it is made for; None for any.
+        names: New names of metrics whose usual name belongs to another network, such as 'frechet'
+            for 'fid'.
     """
 
     label: str
@@ -50,14 +52,15 @@ class Extractor:
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def named(self, metric: str) -> str:
-        """The name of a number under the label: 'proxy_fid'."""
+        """Returns the name of a metric with the label, such as 'proxy_fid'."""
         metric = self.names.get(metric, metric)
         return f"{self.label}_{metric}" if self.label else metric
 
 
 def proxy() -> Extractor:
-    """The embedded classifier of garments: it serves to rank models of garments, and its numbers
-    compare with no published ones.
+    """Returns the extractor of the embedded classifier of garments.
+
+    It ranks models of garments. Its numbers do not compare with published ones.
     """
 
     def see(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,11 +79,18 @@ def proxy() -> Extractor:
 
 
 def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:
-    """Inception-v3 with the weights of FID in a file that the user brings, .pth or .safetensors.
+    """Returns Inception-v3 with FID's weights, read from a file that the user provides.
 
-    Its sha256 is checked as `jaxgan.nn.pretrained_weights.load` does; the plain names are for the
-    one file of 2015 that published numbers are of, and 'unverified' stands before those of any
-    other. Raises ValueError where the file is not what it should be, or not of this network.
+    The metrics have their plain names only with the file of 2015 that published numbers use. With
+    any other weights their names begin with 'unverified'.
+
+    Args:
+        path: The file of weights, .pth or .safetensors.
+        sha256: First digits of the file's sha256, checked as in
+            `jaxgan.nn.pretrained_weights.load`.
+
+    Raises:
+        ValueError: If the sha256 does not match, or the weights are not of this network.
     """
     variables = inception.load(path, sha256=sha256)
     found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()
@@ -105,7 +115,7 @@ _NOT_INCEPTIONS = {
     "inception_score_deviation": "class_score_deviation",
     "inception_score_of_real": "class_score_of_real",
 }
-"""What is measured by those metrics, without the network in their names."""
+"""Names of the same metrics without Inception, for features of other networks."""
 
 
 def of_efficientnet(
@@ -114,13 +124,23 @@ def of_efficientnet(
     sha256: str | None = None,
     folder: pathlib.Path | None = None,
 ) -> Extractor | None:
-    """EfficientNet-Lite0 with the weights in a file that the user brings, or by default with those
-    of the extra `features`; None where that is not installed.
+    """Returns EfficientNet-Lite0, trained on ImageNet, or None if its weights are not available.
 
-    The network learned ImageNet: it serves to rank models of pictures of any size. Its numbers
-    bear its name, and compare with no published ones. The sha256 of a file is checked as
-    `jaxgan.nn.pretrained_weights.load` does; `folder` keeps a copy of the extra's weights. Raises
-    ValueError where a file is not what it should be, or not of this network.
+    It ranks models of images of any size. Its label is part of the metrics' names, and its numbers
+    do not compare with published ones.
+
+    Args:
+        path: The file of weights, .pth or .safetensors. Default: the weights of the extra
+            `features`.
+        sha256: First digits of the file's sha256, checked as in
+            `jaxgan.nn.pretrained_weights.load`.
+        folder: Where a copy of the extra's weights is kept; None keeps none.
+
+    Returns:
+        The extractor, or None if no path is given and the extra `features` is not installed.
+
+    Raises:
+        ValueError: If the sha256 does not match, or the weights are not of this network.
     """
     if path is None:
         variables, found = efficientnet.packaged(folder=folder), efficientnet.SHA256
@@ -143,10 +163,16 @@ def of_efficientnet(
 def of_function(
     function: Callable[[np.ndarray], Any], *, name: str, settings: Mapping[str, Any] | None = None
 ) -> Extractor:
-    """A function of the user's, from images float32 [N, H, W, C] in [-1, 1] to features [N, F].
+    """Returns the extractor of a user's function.
 
-    `name` labels its numbers, and with `settings` decides which cached statistics are its own: give
-    there what changes it, such as a digest of its weights. Raises ValueError on no name.
+    Args:
+        function: A function of images float32 [N, H, W, C] in [-1, 1] to features [N, F].
+        name: Label of the metrics' names. Together with `settings` it is part of the key of cached
+            statistics.
+        settings: What changes the function, by name, such as a digest of its weights.
+
+    Raises:
+        ValueError: If the name is empty.
     """
     if not name:
         raise ValueError("the features have no name; give one, which labels their numbers")
@@ -160,10 +186,17 @@ def of_function(
 def pieces(
     images: Iterable[np.ndarray], extractor: Extractor, sights: Iterable[Sight]
 ) -> Iterator[Piece]:
-    """What there is to see of images [N, H, W, C], piece by piece, uint8 or floats in [-1, 1]; the
-    network is run only where its features or probabilities are asked for.
+    """Yields the inputs of metrics for each batch of images.
 
-    Raises ValueError where probabilities are, and the network has none.
+    The network is run only if its features or probabilities are needed.
+
+    Args:
+        images: Batches of images [N, H, W, C], uint8 or floats in [-1, 1].
+        extractor: The network that gives features and probabilities.
+        sights: The inputs needed: 'images', 'features', 'probabilities'.
+
+    Raises:
+        ValueError: If probabilities are needed and the network gives none.
     """
     wanted = set(sights)
     for given in images:

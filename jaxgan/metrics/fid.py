@@ -1,10 +1,10 @@
-"""The Frechet distance of two sets of features, and the proxy FID of images: that distance on the
-features of the embedded classifier of garments.
+"""Frechet distance of two sets of features, as in the FID, and its extrapolation.
 
-The FID of Heusel et al. 2017 is this distance on Inception's features. A proxy FID ranks models of
-garments among each other; its values compare with no published FID, and only with proxy FIDs from
-as many images: fewer images of the same kind give a larger one. What infinitely many would give is
-extrapolated by `frechet_infinity`.
+The FID of Heusel et al. 2017 is the Frechet distance on Inception's features. The proxy FID is the
+same distance on the features of the embedded classifier of garments. It ranks models of garments:
+its values do not compare with published FIDs, only with proxy FIDs of the same number of images.
+Fewer images of the same distribution give a larger distance. `frechet_infinity` extrapolates to
+infinitely many.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ from jaxgan.metrics.streaming import Metric, Rows, Stream
 from jaxgan.types import Array
 
 FEW = 2048
-"""Images below which a Frechet distance says little: Inception has as many features, and a
-covariance of fewer images is singular.
+"""Number of images below which a Frechet distance is unreliable.
+
+Inception has 2048 features, and the covariance of fewer images is singular.
 """
 
 
 class FewImages(UserWarning):
-    """A number of too few images to say much."""
+    """Warns of a metric computed from too few images to be reliable."""
 
 
 class Moments(NamedTuple):
-    """What the distance needs of features, in float64: their number, mean [F], and the sum [F, F]
-    of the outer products of their deviations from the mean.
+    """The moments of a set of features that the Frechet distance needs, in float64.
+
+    Attributes:
+        count: Number of examples.
+        mean: Mean of the features, [F].
+        scatter: Sum of the outer products of the deviations from the mean, [F, F].
     """
 
     count: int
@@ -40,22 +45,38 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased covariance [F, F]; ValueError below two rows."""
+        """The unbiased covariance, [F, F].
+
+        Raises:
+            ValueError: If there are fewer than two examples.
+        """
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 rows of features; got {self.count}")
         return self.scatter / (self.count - 1)
 
 
 def moments(features: np.ndarray) -> Moments:
-    """The moments of features [N, F]; ValueError where there are none, or they are not finite."""
+    """Computes the moments of features [N, F].
+
+    Raises:
+        ValueError: If there are no features, or they are not finite.
+    """
     wide = streaming.matrix(features, name="features")
     mean = np.mean(wide, axis=0)
     return Moments(len(wide), mean, (wide - mean).T @ (wide - mean))
 
 
 def merged(left: Moments, right: Moments) -> Moments:
-    """The moments of both sets of features together (Chan et al. 1983): sets too large for the
-    memory go piece by piece.
+    """Returns the moments of the union of two sets of features.
+
+    This way sets too large for the memory are processed batch by batch.
+
+    Args:
+        left: Moments of one set.
+        right: Moments of the other.
+
+    References:
+        Chan et al. 1983.
     """
     count = left.count + right.count
     apart = right.mean - left.mean
@@ -67,11 +88,21 @@ def merged(left: Moments, right: Moments) -> Moments:
 
 
 def frechet_distance(left: Moments, right: Moments) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the squared 2-Wasserstein distance of the two
-    Gaussian fits (Dowson and Landau 1982; Heusel et al. 2017, eq. 6).
+    """Computes the squared 2-Wasserstein distance of two Gaussian fits.
 
-    The trace of the root is the sum of the singular values of C1^(1/2) C2^(1/2), from symmetric
-    eigenvalues: real for any covariances, those of few or constant features included.
+    It is |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The trace of the root is the sum of the
+    singular values of C1^(1/2) C2^(1/2), whose factors come from symmetric eigenvalue problems. So
+    the distance is real for all covariances, including those of few or constant features.
+
+    Args:
+        left: Moments of one set.
+        right: Moments of the other.
+
+    Raises:
+        ValueError: If the numbers of features differ, or a set has fewer than two examples.
+
+    References:
+        Dowson and Landau 1982; Heusel et al. 2017, eq. 6.
     """
     streaming.alike(left.mean[None], right.mean[None], name="features")
     return _distance(left, right, _root(right.covariance))
@@ -85,18 +116,28 @@ def frechet_infinity(
     points: int = 15,
     seed: int = 0,
 ) -> float:
-    """The distance of features [N, F] from the real moments that infinitely many rows would have:
-    where the line through the distances of ever larger subsets, over 1 / rows, meets zero (Chong
-    and Forsyth 2020, arXiv 1911.07023).
+    """Extrapolates the Frechet distance to infinitely many generated examples.
 
-    The subsets are random, of `points` sizes evenly from `smallest` to N; the bias that the number
-    of real rows leaves stays. It may be negative. Raises ValueError where N is below twice
-    `smallest`.
+    A line is fitted to the distances of random subsets over 1 / size, and evaluated at zero. The
+    bias due to the number of real examples remains. The result may be negative.
+
+    Args:
+        features: Generated features, [N, F].
+        real: Moments of the real features.
+        smallest: Size of the smallest subset. The sizes are evenly spaced from there to N.
+        points: Number of subsets.
+        seed: Seed of the random subsets.
+
+    Raises:
+        ValueError: If N is below twice `smallest`, or `points` is below 2.
+
+    References:
+        Chong and Forsyth 2020 (arXiv 1911.07023).
     """
     if points < 2 or len(features) < 2 * smallest:
         raise ValueError(
-            f"{len(features)} rows of features cannot be extrapolated over {points} subsets from "
-            f"{smallest} rows on; expected {2 * smallest} rows and 2 points at least"
+            f"{len(features)} rows of features cannot be extrapolated over {points} subsets of "
+            f"{smallest} rows or more; expected at least {2 * smallest} rows and 2 subsets"
         )
     draws, root = np.random.default_rng(seed), _root(real.covariance)
     sizes = np.linspace(smallest, len(features), points).astype(int)
@@ -108,7 +149,7 @@ def frechet_infinity(
 
 
 def metric() -> Metric:
-    """The Frechet distance as a metric, 'fid'; it warns where a set has few images."""
+    """Returns the Frechet distance as the metric 'fid', which warns if a set has few images."""
 
     def compute(generated: Moments, real: Moments) -> dict[str, float]:
         for name, side in (("generated", generated), ("real", real)):
@@ -120,7 +161,13 @@ def metric() -> Metric:
 
 
 def infinity_metric(*, smallest: int = 5000, points: int = 15, seed: int = 0) -> Metric:
-    """The extrapolated Frechet distance as a metric, 'fid_infinity'."""
+    """Returns the extrapolated Frechet distance as the metric 'fid_infinity'.
+
+    Args:
+        smallest: Size of the smallest subset.
+        points: Number of subsets.
+        seed: Seed of the random subsets.
+    """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
         found = frechet_infinity(
@@ -139,29 +186,38 @@ def infinity_metric(*, smallest: int = 5000, points: int = 15, seed: int = 0) ->
 
 
 def proxy_fid(images: Array | np.ndarray, real: Array | np.ndarray) -> float:
-    """The Frechet distance of the judge's features of two sets of images [N, H, W, C] in [-1, 1].
+    """Computes the Frechet distance on the embedded classifier's features.
 
-    Both are seen as `garments.fitted` has them: at 28x28, grayscale, in 256 levels.
+    Both sets are prepared by `garments.fitted`: 28x28 pixels, grayscale, 256 levels.
+
+    Args:
+        images: Generated images, [N, H, W, C] in [-1, 1].
+        real: Real images, [M, H, W, C] in [-1, 1].
     """
     return frechet_distance(image_moments(images), image_moments(real))
 
 
 def image_moments(images: Array | np.ndarray, *, piece: int = 10_000) -> Moments:
-    """The moments of the judge's features of images [N, H, W, C] in [-1, 1], `piece` at a time."""
+    """Computes the moments of the embedded classifier's features of images.
+
+    Args:
+        images: Images, [N, H, W, C] in [-1, 1].
+        piece: Number of images processed at a time.
+    """
     starts = range(0, len(images), piece)
     parts = (garments.judge(garments.fitted(images[i : i + piece]))[1] for i in starts)
     return functools.reduce(merged, map(moments, parts))
 
 
 def _distance(left: Moments, right: Moments, right_root: np.ndarray) -> float:
-    """The distance where the root of the right covariance is known."""
+    """Computes the distance, given the root of the right covariance."""
     fidelity = np.sum(np.linalg.svd(_root(left.covariance) @ right_root, compute_uv=False))
     spread = np.trace(left.covariance) + np.trace(right.covariance) - 2 * fidelity
     return float(np.sum(np.square(left.mean - right.mean)) + max(spread, 0.0))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric root; rounding leaves eigenvalues just below zero, which are zero."""
+    """Returns the symmetric root; eigenvalues that rounding leaves below zero are set to zero."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
@@ -181,8 +237,8 @@ MOMENTS = Stream("moments", "features", _none, _with)
 def _warn_if_few(count: int, name: str) -> None:
     if count < FEW:
         warnings.warn(
-            f"a Frechet distance of {count} {name} images says little and compares only with those "
-            f"of as many: take {FEW} or more, or the kernel distance (kid)",
+            f"a Frechet distance of {count} {name} images says little and compares only with "
+            f"distances of the same number of images: use {FEW} or more, or the metric kid",
             FewImages,
             stacklevel=3,
         )

@@ -1,5 +1,7 @@
-"""The independent judge of generated garments: a small classifier trained on the embedded training
-images alone, whose weights the package embeds.
+"""An independent classifier of garments that evaluates generated images.
+
+It is a small network trained only on the training images of the embedded data. Its weights come
+with the package.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ WEIGHTS = "garments.safetensors"
 
 
 class Classifier(linen.Module):
-    """Images [B, 28, 28, 1] in [-1, 1] to (logits [B, 10], features [B, 128]): four convolutions
-    and a global mean.
+    """A classifier of four convolutions and global average pooling.
+
+    Attributes:
+        classes: Number of classes.
+        widths: Number of features of each convolution.
     """
 
     classes: int = 10
@@ -34,6 +39,12 @@ class Classifier(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, train: bool = False) -> tuple[Array, Array]:
+        """Returns the logits [B, classes] and the features [B, 128].
+
+        Args:
+            images: Images, [B, 28, 28, 1] in [-1, 1].
+            train: Whether batch statistics are used and updated.
+        """
         x = images
         for index, width in enumerate(self.widths):
             stride = 1 + index % 2
@@ -45,33 +56,48 @@ class Classifier(linen.Module):
 
 
 def embedded() -> PyTree:
-    """The variables of the embedded `Classifier`."""
+    """Returns the variables of the embedded `Classifier`."""
     folder = importlib.resources.files("jaxgan.metrics") / "weights"
     flat = safetensors.numpy.load((folder / WEIGHTS).read_bytes())
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def fitted(images: Array | np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] in [-1, 1], of any size and of 1, 3 or 4 channels, as the judge sees
-    them: rounded to the 256 levels of a picture, cropped and scaled to 28x28, grayscale.
+    """Returns images as the classifier's input: 28x28 pixels, grayscale, 256 levels.
+
+    They are rounded to the levels of an image file, then cropped and scaled.
+
+    Args:
+        images: Images of any size, [N, H, W, C] in [-1, 1], with 1, 3 or 4 channels.
+
+    Returns:
+        Images, [N, 28, 28, 1] in [-1, 1].
     """
     pixels = data.to_uint8(np.asarray(images))
     fit = resizing.Fit(SHAPE[:2], "crop", SHAPE[2])
-    return data.to_float(resizing.fit_array(pixels, fit, name="images to judge"))
+    return data.to_float(resizing.fit_array(pixels, fit, name="images to classify"))
 
 
 def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tuple[Any, Any]:
-    """Probabilities [N, 10] of the ten classes and features [N, 128] (NumPy float32) of images [N,
-    28, 28, 1] in [-1, 1].
+    """Classifies images.
 
-    `variables` are those of a `Classifier`, the embedded ones by default. Raises ValueError on
-    images of another shape.
+    Args:
+        images: Images, [N, 28, 28, 1] in [-1, 1].
+        variables: Variables of a `Classifier`. Default: the embedded ones.
+
+    Returns:
+        Probabilities of the ten classes [N, 10] and features [N, 128], NumPy float32.
+
+    Raises:
+        ValueError: If the images have another shape.
     """
     if tuple(images.shape[1:]) != SHAPE:
-        raise ValueError(f"the judge knows garments of 28x28x1, not images of {images.shape[1:]}")
+        raise ValueError(
+            f"the classifier takes garments of 28x28x1, not images of {images.shape[1:]}"
+        )
     variables = _embedded_once() if variables is None else variables
     pieces = _pieces(np.asarray(images, np.float32))
-    # TF32, the default of recent GPUs, changes the third digit of the features.
+    # TF32, the default of recent GPUs, would change the third digit of the features.
     with jax.default_matmul_precision("highest"):
         parts = [_judge(variables, piece) for piece in pieces]
     probabilities, features = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -89,19 +115,27 @@ def _judge(variables: PyTree, images: Array) -> tuple[Array, Array]:
 
 
 def _pieces(images: np.ndarray, size: int = 500) -> list[np.ndarray]:
-    """The images in pieces of one size, the last one filled up: one compilation serves all."""
+    """Splits the images into zero-padded batches of one size: a single compilation serves all."""
     filled = np.concatenate([images, np.zeros((-len(images) % size, *SHAPE), np.float32)])
     return np.split(filled, len(filled) // size)
 
 
 def class_agreement(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The share of images that the classifier gives the class they were asked to be."""
+    """Computes the fraction of images that are classified as the class they were conditioned on.
+
+    Args:
+        probabilities: Class probabilities, [N, classes].
+        labels: The classes that the images were conditioned on, [N].
+    """
     return float(np.mean(np.argmax(probabilities, axis=1) == labels))
 
 
 def confident_shares(probabilities: np.ndarray, *, confidence: float = 0.9) -> np.ndarray:
-    """The share of all images that the classifier gives to each class with at least this
-    confidence, [10].
+    """Computes the fraction of all images that are confidently classified as each class, [classes].
+
+    Args:
+        probabilities: Class probabilities, [N, classes].
+        confidence: The smallest probability that counts.
     """
     sure = np.max(probabilities, axis=1) >= confidence
     counts = np.bincount(np.argmax(probabilities, axis=1)[sure], minlength=probabilities.shape[1])
@@ -109,8 +143,13 @@ def confident_shares(probabilities: np.ndarray, *, confidence: float = 0.9) -> n
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
-    """The mean Euclidean distance between two different rows of the features [N, F]; ValueError
-    below two rows.
+    """Computes the mean Euclidean distance of two different examples.
+
+    Args:
+        features: Features, [N, F].
+
+    Raises:
+        ValueError: If there are fewer than two examples.
     """
     if len(features) < 2:
         raise ValueError(f"distances need at least 2 images; there are {len(features)}")
@@ -121,10 +160,16 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
 
 
 def diversity(features: np.ndarray, labels: np.ndarray, real: np.ndarray, real_labels: np.ndarray):
-    """Per class, the mean pairwise feature distance of generated images over that of real ones,
-    [classes].
+    """Computes the diversity of each class, [classes].
 
-    One image a class, however good, has diversity 0.
+    It is the mean pairwise feature distance of generated images over that of real ones. A class
+    with a single image, however good, has diversity 0.
+
+    Args:
+        features: Features of the generated images, [N, F].
+        labels: Classes of the generated images, [N].
+        real: Features of the real images, [M, F].
+        real_labels: Classes of the real images, [M].
     """
     return np.array(
         [

@@ -1,6 +1,7 @@
-"""What EfficientNet-Lite0, an ImageNet network that an index ships, sees in pictures of any size.
+"""Features and class probabilities of EfficientNet-Lite0, trained on ImageNet.
 
-It is not Inception: its numbers compare with no published ones.
+Its weights come from a package index. It is not Inception: its numbers do not compare with
+published ones.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from jaxgan.nn import efficientnet
 from jaxgan.types import Array, PyTree
 
 SIDE = 128
-"""Of the pictures as the network sees them: at 64 pixels it knows half as many daisies, at the 224
-that it learned from no more, in three times the time.
+"""Height and width, in pixels, of the network's input.
+
+At 64 pixels it recognizes half as many daisies. At 224, its training size, it recognizes no more
+and takes three times as long.
 """
 
 _BATCH = 32
 
 
 def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features [N, 1280] and class probabilities [N, 1000] (NumPy float32) of pixels uint8 [N, H,
-    W, 3], scaled to `SIDE`.
+    """Computes features [N, 1280] and class probabilities [N, 1000], NumPy float32.
+
+    Args:
+        variables: Variables of `EfficientNetLite0`.
+        pixels: Pixels, uint8 [N, H, W, 3]; they are scaled to `SIDE`.
     """
-    # TF32, the default of recent GPUs, changes the third digit of the features.
+    # TF32, the default of recent GPUs, would change the third digit of the features.
     with jax.default_matmul_precision("highest"):
         features, probabilities = streaming.in_batches(
             lambda piece: _see(variables, piece), pixels, size=_BATCH
@@ -35,7 +41,7 @@ def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @jax.jit
 def _see(variables: PyTree, pixels: Array) -> tuple[Array, Array]:
     images = pixels / 127.5 - 1.0
-    # Bilinear, and smoothed where it shrinks.
+    # Bilinear, with antialiasing when it shrinks.
     images = jax.image.resize(images, (len(images), SIDE, SIDE, 3), "bilinear")
     seen: efficientnet.Seen = efficientnet.EfficientNetLite0().apply(variables, images)  # type: ignore[assignment]
     return seen.pooled, jax.nn.softmax(seen.logits)

@@ -1,8 +1,8 @@
-"""The Inception-v3 that FID is defined by: the network of the graph of 2015-12-05, not
-torchvision's, from which it differs in its pooling, its classes and its weights.
+"""The Inception-v3 of the FID: the network of the TensorFlow graph of 2015-12-05.
 
-Two files hold its weights under torch's names, `pt_inception-2015-12-05-6726825d.pth` and, with the
-same content, `weights-inception-2015-12-05-6726825d.pth`. Neither comes with the package.
+It is not torchvision's Inception-v3, which differs in pooling, classes and weights. Two files hold
+its weights under torch's names, with the same content: `pt_inception-2015-12-05-6726825d.pth` and
+`weights-inception-2015-12-05-6726825d.pth`. Neither comes with the package.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from jaxgan.nn import pretrained_weights
 from jaxgan.types import Array, PyTree
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the file of weights that published numbers are of."""
+"""The sha256 of the file of weights that published numbers use."""
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 PUBLISHED = (
     f"{FILE}, 91.2 MB, its sha256 beginning with 6726825d, from "
     f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
 )
-"""That file as users find it."""
+"""A description of that file for users."""
 
 SIDE = 299
 CLASSES = 1008
@@ -38,8 +38,13 @@ Kernel = int | tuple[int, int]
 
 
 class Unit(linen.Module):
-    """Convolution, normalization by stored statistics, rectification. At stride 1 the size stays
-    unless the padding is 'VALID'.
+    """Convolution, batch normalization with stored statistics, ReLU.
+
+    Attributes:
+        features: Number of output features.
+        kernel: Kernel size: one number, or height and width.
+        stride: Stride. With a stride other than 1 the padding is 'VALID'.
+        padding: Padding at stride 1: 'SAME' or 'VALID'.
     """
 
     features: int
@@ -49,6 +54,7 @@ class Unit(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the activations [B, H', W', features] of x [B, H, W, C]."""
         sides = (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
         x = linen.Conv(
             self.features,
@@ -56,7 +62,7 @@ class Unit(linen.Module):
             strides=(self.stride, self.stride),
             padding=self.padding if self.stride == 1 else "VALID",
             use_bias=False,
-            # TF32, the default of recent GPUs, changes the third digit of the features.
+            # TF32, the default of recent GPUs, would change the third digit of the features.
             precision=jax.lax.Precision.HIGHEST,
             name="conv",
         )(x)
@@ -65,12 +71,17 @@ class Unit(linen.Module):
 
 
 class Grid35(linen.Module):
-    """The block at 35x35, `pool` features from its pooling branch."""
+    """The block at 35x35 pixels.
+
+    Attributes:
+        pool: Number of features of the pooling branch.
+    """
 
     pool: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the concatenated branches, [B, 35, 35, 224 + pool]."""
         return _joined(
             Unit(64, 1, name="branch1x1")(x),
             _chain(x, "branch5x5", (48, 1), (64, 5)),
@@ -80,10 +91,11 @@ class Grid35(linen.Module):
 
 
 class To17(linen.Module):
-    """From 35x35 to 17x17."""
+    """The reduction from 35x35 to 17x17 pixels."""
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the concatenated branches, [B, 17, 17, 480 + C]."""
         return _joined(
             Unit(384, 3, 2, name="branch3x3")(x),
             _chain(x, "branch3x3dbl", (64, 1), (96, 3), (96, 3, 2)),
@@ -92,12 +104,17 @@ class To17(linen.Module):
 
 
 class Grid17(linen.Module):
-    """The block at 17x17, `inner` features within its factorised 7x7 convolutions."""
+    """The block at 17x17 pixels.
+
+    Attributes:
+        inner: Number of features inside the factorized 7x7 convolutions.
+    """
 
     inner: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the concatenated branches, [B, 17, 17, 768]."""
         inner, wide, tall = self.inner, (1, 7), (7, 1)
         return _joined(
             Unit(192, 1, name="branch1x1")(x),
@@ -112,10 +129,11 @@ class Grid17(linen.Module):
 
 
 class To8(linen.Module):
-    """From 17x17 to 8x8."""
+    """The reduction from 17x17 to 8x8 pixels."""
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the concatenated branches, [B, 8, 8, 512 + C]."""
         return _joined(
             _chain(x, "branch3x3", (192, 1), (320, 3, 2)),
             _chain(x, "branch7x7x3", (192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)),
@@ -124,12 +142,18 @@ class To8(linen.Module):
 
 
 class Grid8(linen.Module):
-    """The block at 8x8; the last one of the graph takes maxima in its pooling branch."""
+    """The block at 8x8 pixels.
+
+    Attributes:
+        last: Whether it is the last block of the graph, whose pooling branch takes maxima instead
+            of means.
+    """
 
     last: bool
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the concatenated branches, [B, 8, 8, 2048]."""
         pool = linen.max_pool(x, (3, 3), (1, 1), "SAME") if self.last else _mean_pool(x)
         single = Unit(384, 1, name="branch3x3_1")(x)
         double = _chain(x, "branch3x3dbl", (448, 1), (384, 3))
@@ -144,10 +168,11 @@ class Grid8(linen.Module):
 
 
 class Head(linen.Module):
-    """Features [B, F] to logits [B, 1008] without and with their bias."""
+    """The linear layer from features to the logits of 1008 classes."""
 
     @linen.compact
     def __call__(self, features: Array) -> tuple[Array, Array]:
+        """Returns the logits [B, 1008] of features [B, F], without and with the bias."""
         initial, shape = linen.initializers.lecun_normal(), (features.shape[-1], CLASSES)
         kernel = self.param("kernel", initial, shape)
         bias = self.param("bias", linen.initializers.zeros, (CLASSES,))
@@ -156,13 +181,19 @@ class Head(linen.Module):
 
 
 class Inception(linen.Module):
-    """Pixels [B, 299, 299, 3] in [0, 255] to what metrics tap, by name: '64', '192', '768' and
-    '2048', the means of the maps of so many channels; 'logits' [B, 1008], and 'logits_unbiased'
-    without their bias, which the Inception score has always been computed from.
-    """
+    """FID's Inception-v3, with the activations that metrics use."""
 
     @linen.compact
     def __call__(self, pixels: Array) -> dict[str, Array]:
+        """Returns the activations that metrics use, by name.
+
+        '64', '192', '768' and '2048' are spatial means of the feature maps with that number of
+        channels. 'logits' are [B, 1008]. 'logits_unbiased' are the logits without the bias, as in
+        the original Inception score.
+
+        Args:
+            pixels: Pixels, [B, 299, 299, 3] in [0, 255].
+        """
         taps = {}
         x = (pixels - 128.0) / 128.0
         x = Unit(32, 3, 2, name="Conv2d_1a_3x3")(x)
@@ -189,8 +220,17 @@ class Inception(linen.Module):
 
 
 def resized(pixels: Array, side: int = SIDE) -> Array:
-    """Pixels [B, H, W, C] at `side` x `side`, bilinear as TensorFlow 1: output i lies at i * H /
-    side of the input, without half a pixel's shift, and nothing is smoothed when it shrinks.
+    """Resizes images bilinearly as TensorFlow 1 does.
+
+    Output pixel i lies at i * H / side of the input, without the shift of half a pixel, and without
+    antialiasing when it shrinks.
+
+    Args:
+        pixels: Pixels, [B, H, W, C].
+        side: Height and width of the result.
+
+    Returns:
+        Pixels, float32 [B, side, side, C].
     """
     images = jnp.asarray(pixels, jnp.float32)
     for axis in (2, 1):
@@ -202,16 +242,28 @@ def resized(pixels: Array, side: int = SIDE) -> Array:
 
 
 def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
-    """The variables of `Inception` from a file of weights under torch's names
-    (`pretrained_weights.load`).
+    """Loads the variables of `Inception` from a file of weights under torch's names.
 
-    Raises ValueError where a tensor is missing or of another shape.
+    Args:
+        path: The file.
+        sha256: First digits of its sha256, checked as in `pretrained_weights.load`.
+
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
     """
     return variables(pretrained_weights.load(path, sha256=sha256), source=path)
 
 
 def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> PyTree:
-    """The variables of `Inception` from tensors under torch's names; see `load`."""
+    """Converts tensors under torch's names to the variables of `Inception`.
+
+    Args:
+        given: The tensors by name.
+        source: Where they come from, for error messages.
+
+    Raises:
+        ValueError: If a tensor is missing or has another shape.
+    """
     image = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
     template: Any = jax.eval_shape(Inception().init, jax.random.key(0), image)
     return pretrained_weights.placed(
@@ -220,8 +272,11 @@ def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> P
 
 
 def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features [N, 2048] and class probabilities [N, 1008] (NumPy float32) of pixels uint8 [N, H,
-    W, 3].
+    """Computes features [N, 2048] and class probabilities [N, 1008], NumPy float32.
+
+    Args:
+        variables: Variables of `Inception`.
+        pixels: Pixels, uint8 [N, H, W, 3].
     """
     features, probabilities = streaming.in_batches(
         lambda piece: _see(variables, piece), pixels, size=_BATCH
@@ -236,7 +291,7 @@ def _see(variables: PyTree, pixels: Array) -> tuple[Array, Array]:
 
 
 def _chain(x: Array, name: str, *units: tuple) -> Array:
-    """One unit after another, named NAME_1, NAME_2, ...; each (features, kernel[, stride])."""
+    """Applies units in turn, named NAME_1, NAME_2, ...; each is (features, kernel[, stride])."""
     for number, unit in enumerate(units, start=1):
         x = Unit(*unit, name=f"{name}_{number}")(x)
     return x
@@ -247,13 +302,13 @@ def _joined(*branches: Array) -> Array:
 
 
 def _mean_pool(x: Array) -> Array:
-    """Means of 3x3; the padding beyond an edge does not count."""
+    """Averages over 3x3 windows; padding beyond an edge does not count."""
     return linen.avg_pool(x, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
 def _neighbors(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pixels before and after each place, and its share of the way between them [side]."""
-    # In float32, as TensorFlow has it: in float64 some places would fall to another pixel.
+    """Returns the pixels before and after each output pixel, and its fraction of the way."""
+    # In float32 as in TensorFlow: in float64 some positions would fall into another pixel.
     places = np.arange(side, dtype=np.float32) * np.float32(size / side)
     low = places.astype(np.int32)
     return low, np.minimum(low + 1, size - 1), places - low.astype(np.float32)

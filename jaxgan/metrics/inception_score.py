@@ -1,8 +1,11 @@
-"""The score of Salimans et al. 2016 (arXiv 1606.03498): exp of the mean divergence of each image's
-class probabilities from those of all images together. On Inception's it is the Inception score.
+"""The Inception score, and the same score on the class probabilities of any other network.
 
-It is between 1, all images alike, and the number of classes. It looks at no real image: those are
-scored beside the generated ones.
+It is exp of the mean KL divergence of each image's class probabilities from the mean probabilities
+of all images. It lies between 1 (all images alike) and the number of classes. It does not compare
+with real images, so the score of the real images is reported next to it.
+
+References:
+    Salimans et al. 2016 (arXiv 1606.03498).
 """
 
 from __future__ import annotations
@@ -17,17 +20,25 @@ from jaxgan.metrics.streaming import Metric, Rows
 
 
 class Score(NamedTuple):
-    """The mean of the splits' scores, and their standard deviation, which is none over seeds."""
+    """The scores of several splits.
+
+    Attributes:
+        mean: Their mean.
+        deviation: Their standard deviation, which is not a deviation over seeds.
+    """
 
     mean: float
     deviation: float
 
 
 def score(probabilities: np.ndarray) -> float:
-    """exp(E_x KL(p(y|x) || p(y))) of class probabilities [N, K], in float64 (section 4 of the
-    paper).
+    """Computes exp(E_x KL(p(y|x) || p(y))) of class probabilities [N, K], in float64.
 
-    Raises ValueError where the rows are no probabilities.
+    Raises:
+        ValueError: If the values are not probabilities.
+
+    References:
+        Salimans et al. 2016, section 4.
     """
     conditional = streaming.matrix(probabilities, name="probabilities")
     if np.any(conditional < 0) or np.any(np.abs(np.sum(conditional, axis=1) - 1) > 1e-3):
@@ -37,14 +48,22 @@ def score(probabilities: np.ndarray) -> float:
 
 
 def inception_score(probabilities: np.ndarray, *, splits: int = 10, seed: int = 0) -> Score:
-    """The score of class probabilities [N, K] over `splits` random parts of the images: parts in
-    stored order would each have the marginal of few classes where images are sorted by theirs.
+    """Computes the score over random splits of the images.
 
-    Raises ValueError where there are fewer images than parts, or the rows are no probabilities.
+    The splits are random because images may be sorted by class: splits in stored order would then
+    each have the marginal distribution of a few classes.
+
+    Args:
+        probabilities: Class probabilities, [N, K].
+        splits: Number of splits.
+        seed: Seed of the random splits.
+
+    Raises:
+        ValueError: If there are fewer images than splits, or the values are not probabilities.
     """
     count = len(probabilities)
     if not 1 <= splits <= count:
-        raise ValueError(f"{count} images in {splits} splits; expected one image a split at least")
+        raise ValueError(f"{count} images in {splits} splits; expected at least one image a split")
     shuffled = np.asarray(probabilities)[np.random.default_rng(seed).permutation(count)]
     edges = [index * count // splits for index in range(splits + 1)]
     scores = [score(shuffled[start:end]) for start, end in itertools.pairwise(edges)]
@@ -52,7 +71,12 @@ def inception_score(probabilities: np.ndarray, *, splits: int = 10, seed: int = 
 
 
 def metric(*, splits: int = 10, seed: int = 0) -> Metric:
-    """The score as a metric: of the generated images, and of the real ones as its control."""
+    """Returns the score as a metric: of the generated images, and of the real ones as a reference.
+
+    Args:
+        splits: Number of splits.
+        seed: Seed of the random splits.
+    """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
         found = inception_score(generated.rows, splits=splits, seed=seed)
@@ -68,6 +92,6 @@ def metric(*, splits: int = 10, seed: int = 0) -> Metric:
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    """-sum p log p over the last axis; what has probability 0 adds nothing."""
+    """Computes -sum p log p over the last axis; entries of probability 0 add nothing."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
     return -np.sum(probabilities * np.log(positive), axis=-1)

@@ -1,9 +1,11 @@
-"""The kernel distance of two sets of features (Binkowski et al. 2018, arXiv 1801.01401): on
-Inception's features it is the KID.
+"""Kernel distance of two sets of features, which is the KID on Inception's features.
 
-It is the squared maximum mean discrepancy under the kernel (x.y / F + 1)^3, estimated without bias:
-two sets of one distribution have the expectation 0 at any number of images, so that single values
+It is the unbiased estimate of the squared maximum mean discrepancy under the kernel (x.y / F +
+1)^3. Two sets of the same distribution have expectation 0 at any number of images, so single values
 may be negative.
+
+References:
+    Binkowski et al. 2018 (arXiv 1801.01401).
 """
 
 from __future__ import annotations
@@ -17,23 +19,31 @@ import numpy as np
 from jaxgan.metrics import streaming
 from jaxgan.metrics.streaming import Metric, Rows
 
-_BLOCK = 1000  # rows of a kernel matrix at a time
+_BLOCK = 1000  # rows of the kernel matrix computed at a time
 
 
 class SmallSubsets(UserWarning):
-    """A deviation over smaller subsets than were asked for."""
+    """Warns of a standard deviation over smaller subsets than requested."""
 
 
 class Estimate(NamedTuple):
-    """The mean of the subsets' squared distances, and their standard deviation."""
+    """Statistics of the squared distances of random subsets.
+
+    Attributes:
+        mean: Their mean.
+        deviation: Their standard deviation.
+    """
 
     mean: float
     deviation: float
 
 
 def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(x.y / F + 1)^3 of every row x of `left` [N, F] with every row y of `right` [M, F], [N, M] in
-    float64.
+    """Computes the kernel (x.y / F + 1)^3 of all pairs, float64 [N, M].
+
+    Args:
+        left: Features x, [N, F].
+        right: Features y, [M, F].
     """
     inner = np.asarray(left, np.float64) @ np.asarray(right, np.float64).T
     inner /= left.shape[1]
@@ -42,10 +52,17 @@ def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def squared_distance(left: np.ndarray, right: np.ndarray) -> float:
-    """The unbiased squared maximum mean discrepancy of features [N, F] and [M, F] (Gretton et al.
-    2012, eq. 3), which may be negative.
+    """Computes the unbiased squared maximum mean discrepancy, which may be negative.
 
-    Raises ValueError below two rows, or where the sets differ in F.
+    Args:
+        left: Features of one set, [N, F].
+        right: Features of the other, [M, F].
+
+    Raises:
+        ValueError: If a set has fewer than two examples, or the numbers of features differ.
+
+    References:
+        Gretton et al. 2012, eq. 3.
     """
     left = streaming.matrix(left, name="features", least=2)
     right = streaming.matrix(right, name="features", least=2)
@@ -62,13 +79,20 @@ def kid(
     size: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """The squared distance of features [N, F] and [M, F], as the mean over random subsets.
+    """Estimates the squared distance of two sets of features as the mean over random subsets.
 
-    Each subset has `size` rows of each set, drawn without replacement. Raises ValueError where a
-    set has fewer, or the sets differ in F.
+    Args:
+        generated: Generated features, [N, F].
+        real: Real features, [M, F].
+        subsets: Number of subsets.
+        size: Number of examples drawn from each set for a subset, without replacement.
+        seed: Seed of the random subsets.
+
+    Raises:
+        ValueError: If a set has fewer than `size` examples, or the numbers of features differ.
     """
     if subsets < 1 or size < 2:
-        raise ValueError(f"{subsets} subsets of {size} rows; expected 1 or more of 2 or more")
+        raise ValueError(f"{subsets} subsets of {size} rows; expected 1 or more of 2 rows or more")
     for features, name in ((generated, "generated"), (real, "real")):
         if len(features) < size:
             raise ValueError(
@@ -85,9 +109,15 @@ def kid(
 
 
 def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
-    """The kernel distance as a metric, 'kid' and 'kid_deviation'. Where a set has no more images
-    than `size`, subsets are of half of them: those of all would be one and the same, without any
-    deviation. It says so in a warning.
+    """Returns the kernel distance as the metrics 'kid' and 'kid_deviation'.
+
+    If a set has no more images than `size`, the subsets have half of them, and a warning reports
+    it. Subsets of all images would be identical, with a deviation of zero.
+
+    Args:
+        subsets: Number of subsets.
+        size: Number of images in a subset.
+        seed: Seed of the random subsets.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
@@ -96,12 +126,12 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
         if fits != size:
             warnings.warn(
                 f"kid_deviation is that of subsets of {fits} images, as a set has only {have}; it "
-                f"compares only with those of as many, not with those of {size}",
+                f"compares only with deviations of subsets of that size, not of {size}",
                 SmallSubsets,
                 stacklevel=2,
             )
         found = kid(generated.rows, real.rows, subsets=subsets, size=fits, seed=seed)
-        deviation = found.deviation if fits < have else math.nan  # of two images
+        deviation = found.deviation if fits < have else math.nan  # only two images: one subset
         return {"kid": found.mean, "kid_deviation": deviation}
 
     settings = {
@@ -110,19 +140,19 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
         "images a subset, at most": size,
         "seed of the subsets": seed,
     }
-    # Half of fewer images is not the two that a subset needs.
+    # A subset needs two images, and may be half of a set.
     aim = streaming.Aim("kid", "lowest")
     return Metric(streaming.FEATURES, compute, settings, least=4, aim=aim)
 
 
 def _total(left: np.ndarray, right: np.ndarray) -> float:
-    """The sum of the kernel over all pairs of rows, one from each side."""
+    """Computes the sum of the kernel over all pairs of examples of the two sets."""
     starts = range(0, len(left), _BLOCK)
     return float(sum(np.sum(kernel(left[at : at + _BLOCK], right)) for at in starts))
 
 
 def _mean_of_pairs(features: np.ndarray) -> float:
-    """The mean of the kernel over all pairs of two different rows."""
+    """Computes the mean of the kernel over all pairs of different examples."""
     count, size = features.shape
     itself = np.sum((np.sum(features * features, axis=1) / size + 1.0) ** 3)
     return (_total(features, features) - float(itself)) / (count * (count - 1))

@@ -1,8 +1,8 @@
-"""How much of a mixture of Gaussians a generator has learned: modes, quality and balance.
+"""Mode coverage, sample quality and mode balance of a generator trained on a mixture of Gaussians.
 
-The definitions are those of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018). A perfect
-generator on the plane scores 1 - exp(-9 / 2) = 98.889 % of high quality, not 100 %: a higher share
-means modes narrower than the data's.
+The definitions are those of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018). In two
+dimensions a perfect generator has 1 - exp(-9 / 2) = 98.889 % high-quality samples, not 100 %. A
+larger fraction means that its modes are narrower than those of the data.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ RADIUS = 3.0
 
 
 class Coverage(NamedTuple):
-    """What generated points say of the modes of a mixture.
+    """How generated points cover the modes of a mixture.
 
-    counts: int64 [K], the points of high quality nearest to each mode: closer to it than `RADIUS`
-            standard deviations.
-    total:  the number of all points.
+    Attributes:
+        counts: Number of high-quality points nearest to each mode, int64 [K]. A point is of high
+            quality if it is closer than `RADIUS` standard deviations to its nearest mode.
+        total: Number of all points.
     """
 
     counts: np.ndarray
@@ -31,27 +32,29 @@ class Coverage(NamedTuple):
 
     @property
     def captured(self) -> int:
-        """Modes with at least one point of high quality."""
+        """Number of modes with at least one high-quality point."""
         return int(np.sum(self.counts > 0))
 
     @property
     def filled(self) -> int:
-        """Modes with at least a tenth of the points that an even share would be: one stray point
-        captures a mode, and does not fill it.
+        """Number of modes with at least a tenth of their expected number of points.
+
+        The expected number is that of equally probable modes. A single stray point captures a mode
+        but does not fill it.
         """
         return int(np.sum(self.counts >= 0.1 * self.total / len(self.counts)))
 
     @property
     def high_quality(self) -> float:
-        """The share of all points that are of high quality."""
+        """Fraction of all points that are of high quality."""
         return float(np.sum(self.counts) / self.total)
 
     @property
     def reverse_kl(self) -> float:
-        """KL(p || uniform) in nats, p the shares of the modes among the points of high quality.
+        """KL(p || uniform) in nats, with p the distribution of high-quality points over modes.
 
-        It is log K where all lie at one mode, and infinite where there are none. Of n points drawn
-        from the mixture itself it is (K - 1) / 2n on average.
+        It is log K if all lie at one mode, and infinite if there are none. For n points drawn from
+        the mixture itself it is (K - 1) / 2n on average.
         """
         found = self.counts[self.counts > 0] / max(np.sum(self.counts), 1)
         if not len(found):
@@ -60,10 +63,16 @@ class Coverage(NamedTuple):
 
 
 def coverage(points: Array | np.ndarray, mixture: mixtures.Mixture) -> Coverage:
-    """The coverage of the mixture by points [N, D]; the papers draw 2,500.
+    """Computes the coverage of a mixture by points.
 
-    A point that is not finite is of no quality. Raises ValueError where there are no points or they
-    have not the mixture's dimension.
+    A point that is not finite is not of high quality.
+
+    Args:
+        points: Points, [N, D]; the papers draw 2,500.
+        mixture: The mixture.
+
+    Raises:
+        ValueError: If there are no points, or their dimension is not the mixture's.
     """
     wide = np.asarray(points, np.float64)
     if wide.ndim != 2 or not len(wide) or wide.shape[1:] != mixture.shape:

@@ -1,9 +1,12 @@
-"""Multi-scale structural similarity (Wang et al. 2003) between the images of one set: the measure
-of variety that Odena et al. 2017 introduced and progressive growing reports.
+"""Multi-scale structural similarity (MS-SSIM) within a set of images, a measure of diversity.
 
-Generated images that are more alike than real ones, a higher value, have lost variety; the value
-says nothing of quality. Pairs are random: neighbors in stored order are of one class where images
-are sorted by theirs. Pairs of one class are what it is meant for: give each class by itself.
+Odena et al. 2017 introduced it for GANs, and progressive growing reports it. A higher value than
+that of real images means a loss of diversity. It does not measure quality. It is meant for pairs of
+images of the same class: evaluate each class by itself. Pairs are random, because neighbors in
+stored order are of one class if images are sorted by class.
+
+References:
+    Wang et al. 2003.
 """
 
 from __future__ import annotations
@@ -23,11 +26,17 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SMALLEST = 2 ** (len(WEIGHTS) - 1)
 
 
-_BLOCK = 250  # pairs compared at a time
+_BLOCK = 250  # pairs compared at a time, to bound the memory
 
 
 class Drawn(NamedTuple):
-    """The images to pair: of the `seen` ones those with the least draws, [K] and [K, H, W, C]."""
+    """The images to pair: those with the smallest random numbers of all images seen.
+
+    Attributes:
+        seen: Number of images seen.
+        draws: Random number of each image that is kept, [K].
+        images: The images that are kept, [K, H, W, C].
+    """
 
     seen: int
     draws: np.ndarray
@@ -35,25 +44,39 @@ class Drawn(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The similarities of pairs: their sum and number."""
+    """The similarities of pairs.
+
+    Attributes:
+        total: Their sum.
+        count: Their number.
+    """
 
     total: float
     count: int
 
 
 def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The similarity, float64 [N] and at most 1, of images [N, H, W, C] with pixels in [0, 255].
+    """Computes the MS-SSIM of pairs of images, float64 [N], at most 1.
 
-    Five scales, a Gaussian window of 11 pixels and deviation 1.5, shrunk with images smaller than
-    it, and negative terms taken as zero, as the code of progressive growing has it. Raises
-    ValueError where the shapes differ or a side is below 16.
+    It has five scales and a Gaussian window of 11 pixels and standard deviation 1.5, which shrinks
+    for images smaller than the window. Negative terms are set to zero, as in the code of
+    progressive growing.
+
+    Args:
+        first: Images, [N, H, W, C] in [0, 255].
+        second: The images to compare them with, of the same shape.
+
+    Raises:
+        ValueError: If the shapes differ, or a side is below 16 pixels.
     """
     if first.shape != second.shape or first.ndim != 4:
-        raise ValueError(f"the images have shapes {first.shape} and {second.shape}; expected one")
+        raise ValueError(
+            f"the images have shapes {first.shape} and {second.shape}; expected one [N, H, W, C]"
+        )
     if min(first.shape[1:3]) < _SMALLEST:
         raise ValueError(
             f"images of {first.shape[1]}x{first.shape[2]} have no {len(WEIGHTS)} scales; expected "
-            f"sides of {_SMALLEST} or more"
+            f"sides of {_SMALLEST} pixels or more"
         )
     pair = [np.asarray(images, np.float64) for images in (first, second)]
     found = np.ones(len(first))
@@ -66,18 +89,28 @@ def ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def between_pairs(images: np.ndarray, *, pairs: int = 5000, seed: int = 0) -> float:
-    """The mean similarity of so many random pairs, or as many as there are, of images [N, H, W, C]
-    with pixels in [0, 255]; no image is in two.
+    """Computes the mean similarity of random pairs of images.
 
-    Raises ValueError below two images.
+    No image is in two pairs.
+
+    Args:
+        images: Images, [N, H, W, C] in [0, 255].
+        pairs: Number of pairs, or fewer if there are not enough images.
+        seed: Seed of the random pairs.
+
+    Raises:
+        ValueError: If there are fewer than two images.
     """
     stream = _pairs(pairs, seed)
     return _mean(stream.finish(stream.update(stream.init(), images)))
 
 
 def metric(*, pairs: int = 5000, seed: int = 0) -> Metric:
-    """The similarity within the generated images as a metric, and within the real ones as its
-    control.
+    """Returns the MS-SSIM of generated images as a metric, with that of real ones as a reference.
+
+    Args:
+        pairs: Number of pairs, or fewer if there are not enough images.
+        seed: Seed of the random pairs.
     """
 
     def compute(generated: Total, real: Total) -> dict[str, float]:
@@ -88,8 +121,10 @@ def metric(*, pairs: int = 5000, seed: int = 0) -> Metric:
 
 
 def _pairs(most: int, seed: int) -> Stream:
-    """The stream of the similarities of random pairs: every image has a draw by its place alone,
-    and those with the least draws are paired in the order of these.
+    """Returns the stream of the similarities of random pairs.
+
+    Every image has a random number that depends only on its index. The images with the smallest
+    numbers are paired in the order of their numbers.
     """
 
     def none() -> Drawn:
@@ -98,7 +133,7 @@ def _pairs(most: int, seed: int) -> Stream:
     def extended(state: Drawn, images: np.ndarray) -> Drawn:
         seen = state.seen + len(images)
         draws = counter_rng.bits(seed, "pairs", np.arange(state.seen, seen))
-        if len(state.draws) == 2 * most:  # what is not among the least is not copied
+        if len(state.draws) == 2 * most:  # avoids copying images that cannot be kept
             among = draws < np.max(state.draws)
             draws, images = draws[among], images[among]
         if len(state.draws):
@@ -129,7 +164,10 @@ def _mean(state: Total) -> float:
 
 
 def _similarities(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The contrast-structure term and the whole similarity at one scale, means over the image."""
+    """Computes the contrast-structure term and the full similarity at one scale.
+
+    Both are means over the image.
+    """
     mean1, mean2 = _windowed(first), _windowed(second)
     variance = _windowed(first * first) - mean1**2 + _windowed(second * second) - mean2**2
     covariance = _windowed(first * second) - mean1 * mean2
@@ -140,14 +178,14 @@ def _similarities(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _windowed(images: np.ndarray) -> np.ndarray:
-    """Means of the images [N, H, W, C] under the Gaussian window wherever it fits."""
+    """Computes the means of images [N, H, W, C] under the Gaussian window, wherever it fits."""
     size = min(psnr_ssim.SIZE, *images.shape[1:3])
     deviation = psnr_ssim.DEVIATION * size / psnr_ssim.SIZE
     return psnr_ssim.smoothed(images, axes=(1, 2), size=size, deviation=deviation)
 
 
 def _halved(images: np.ndarray) -> np.ndarray:
-    """Means of 2x2 pixels; an odd last row or column is paired with itself."""
+    """Averages over 2x2 pixels; an odd last row or column is paired with itself."""
     margin = [(0, 0), *((0, side % 2) for side in images.shape[1:3]), (0, 0)]
     padded = np.pad(images, margin, mode="edge")
     rows = (padded[:, ::2] + padded[:, 1::2]) / 2

@@ -1,9 +1,14 @@
-"""The Parzen-window log-likelihood of Goodfellow et al. 2014 (section 5, after Breuleux et al.
-2011): the mean log-density of test images under Gaussians of one width on generated samples.
+"""The Parzen-window log-likelihood of Goodfellow et al. 2014, the mean log-density of test images.
 
-The width is chosen on validation images from ten between 0.1 and 1, and the numbers of the papers
-are nats of images whose pixels lie in [0, 1]. They do not follow the quality of the samples (Theis
-et al. 2016): state the controls, training images in the place of samples above all.
+The density is a mixture of Gaussians of one width around generated samples. The width is selected
+on validation images among ten values between 0.1 and 1. The numbers of the papers are in nats, for
+images in [0, 1].
+
+Warning: they do not follow the quality of the samples (Theis et al. 2016). Report reference values
+with them, above all that of training images in place of samples.
+
+References:
+    Goodfellow et al. 2014, section 5, after Breuleux et al. 2011.
 """
 
 from __future__ import annotations
@@ -20,8 +25,12 @@ SIGMAS = tuple(np.logspace(-1, 0, 10).tolist())
 
 
 class Parzen(NamedTuple):
-    """The mean log-likelihood of the test rows in nats, its standard error over them, and the width
-    chosen.
+    """A log-likelihood.
+
+    Attributes:
+        mean: Mean log-likelihood of the test examples, in nats.
+        standard_error: Standard error of that mean over the test examples.
+        sigma: The selected width.
     """
 
     mean: float
@@ -37,11 +46,19 @@ def parzen(
     sigmas: Sequence[float] = SIGMAS,
     limit: int | None = 1000,
 ) -> Parzen:
-    """The log-likelihood of test rows [T, D] under windows on samples [N, D].
+    """Computes the log-likelihood of test examples under Gaussian windows around samples.
 
-    The width is that of `sigmas` with the highest mean over the first `limit` validation rows [V,
-    D] (all of them if None), as the code of 2014 has it; its samples were 10,000. Raises ValueError
-    where the sets differ in D.
+    Args:
+        samples: Generated samples, [N, D]; the code of 2014 used 10,000.
+        validation: Validation examples, [V, D].
+        test: Test examples, [T, D].
+        sigmas: The widths to select from, by the highest mean log-likelihood of validation
+            examples.
+        limit: Number of validation examples used, the first ones; None uses all. The code of 2014
+            used 1000.
+
+    Raises:
+        ValueError: If the dimensions D differ.
     """
     sigma = best_sigma(samples, validation[:limit], sigmas)
     likelihoods = log_likelihood(samples, test, sigma)
@@ -52,7 +69,16 @@ def parzen(
 def best_sigma(
     samples: np.ndarray, validation: np.ndarray, sigmas: Sequence[float] = SIGMAS
 ) -> float:
-    """The width under which the validation rows [V, D] have the highest mean log-likelihood."""
+    """Returns the width with the highest mean log-likelihood of the validation examples.
+
+    Args:
+        samples: Generated samples, [N, D].
+        validation: Validation examples, [V, D].
+        sigmas: The widths to select from.
+
+    Raises:
+        ValueError: If there is no width, or one is not positive, or the dimensions D differ.
+    """
     widths = np.asarray(sigmas, np.float64)
     if widths.ndim != 1 or not len(widths) or np.any(widths <= 0):
         raise ValueError(f"the widths are {list(sigmas)}; expected one positive number or more")
@@ -60,10 +86,15 @@ def best_sigma(
 
 
 def log_likelihood(samples: np.ndarray, test: np.ndarray, sigma: float) -> np.ndarray:
-    """The log-density in nats, float64 [T], of test rows [T, D] under the mean of Gaussians of
-    standard deviation `sigma` around the samples [N, D].
+    """Computes the log-density of test examples in nats, float64 [T].
 
-    Raises ValueError where the sets differ in D or `sigma` is not positive.
+    Args:
+        samples: Generated samples, [N, D], the centers of the Gaussians.
+        test: Test examples, [T, D].
+        sigma: Standard deviation of the Gaussians.
+
+    Raises:
+        ValueError: If the dimensions D differ, or `sigma` is not positive.
     """
     if not sigma > 0:
         raise ValueError(f"the width is {sigma}; expected a positive number")
@@ -71,23 +102,24 @@ def log_likelihood(samples: np.ndarray, test: np.ndarray, sigma: float) -> np.nd
 
 
 def pixels(images: Array | np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] in [-1, 1] as float64 rows [N, H*W*C] in [0, 1]: what the numbers of 2014
-    are of.
+    """Returns images [N, H, W, C] in [-1, 1] as float64 vectors [N, H*W*C] in [0, 1].
+
+    The numbers of 2014 are for this range.
     """
     return (np.asarray(images, np.float64).reshape(len(images), -1) + 1.0) / 2.0
 
 
 def _likelihoods(samples: np.ndarray, test: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Log-densities [S, T] under each of the widths [S]."""
+    """Computes the log-densities [S, T] under each of the widths [S]."""
     samples = streaming.matrix(samples, name="samples")
     test = streaming.matrix(test, name="test rows")
     streaming.alike(samples, test, name="rows")
-    center = np.mean(samples, axis=0)  # distances about it lose no digits to a common offset
+    center = np.mean(samples, axis=0)  # subtracted, as a common offset would cost digits
     found = np.empty((len(widths), len(test)))
     for at, squared in distances.blocks(test - center, samples - center):
         nearest = np.min(squared, axis=1, keepdims=True)
         for index, width in enumerate(widths):
-            # The nearest sample's term is 1, so that no sum is below it.
+            # Relative to the nearest sample, whose term is 1: no sum underflows.
             kernels = np.exp((nearest - squared) / (2.0 * width * width))
             log_mean = np.log(np.mean(kernels, axis=1))
             found[index, at] = log_mean - nearest[:, 0] / (2.0 * width * width)

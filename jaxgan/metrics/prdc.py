@@ -1,10 +1,12 @@
-"""Fidelity and coverage of generated images by nearest neighbors in feature space: precision and
-recall (Kynkaanniemi et al. 2019, arXiv 1904.06991), density and coverage (Naeem et al. 2020, arXiv
-2002.09797).
+"""Precision, recall, density and coverage, by nearest neighbors in feature space.
 
-Around every row of a set lies the ball that reaches to its k-th nearest neighbor in that set, and
-the balls together are the set's manifold. Distances are Euclidean in float64, and only a block of
-them exists at a time.
+Every example of a set is the center of a ball whose radius is the distance to its k-th nearest
+neighbor in that set. The union of the balls estimates the set's manifold. Distances are Euclidean,
+in float64. Only a block of them is held in memory at a time.
+
+References:
+    Precision and recall: Kynkaanniemi et al. 2019 (arXiv 1904.06991).
+    Density and coverage: Naeem et al. 2020 (arXiv 2002.09797).
 """
 
 from __future__ import annotations
@@ -18,15 +20,24 @@ from jaxgan.metrics.streaming import Metric, Rows
 
 
 class PrecisionRecall(NamedTuple):
-    """The share of generated rows on the real manifold, and of real rows on the generated one."""
+    """Precision and recall.
+
+    Attributes:
+        precision: Fraction of generated examples on the real manifold.
+        recall: Fraction of real examples on the generated manifold.
+    """
 
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """How many real balls hold a generated row, over k, on average; and the share of real balls
-    that hold any.
+    """Density and coverage.
+
+    Attributes:
+        density: Number of real balls that contain a generated example, over k, averaged over the
+            generated examples.
+        coverage: Fraction of real balls that contain at least one generated example.
     """
 
     density: float
@@ -36,10 +47,19 @@ class DensityCoverage(NamedTuple):
 def precision_recall(
     generated: np.ndarray, real: np.ndarray, *, neighbors: int = 3
 ) -> PrecisionRecall:
-    """Precision and recall of features [N, F] against real ones [M, F] (eq. 1 and 2: a ball holds
-    its surface).
+    """Computes precision and recall.
 
-    Raises ValueError where a set has no more rows than `neighbors`, or the sets differ in F.
+    Args:
+        generated: Generated features, [N, F].
+        real: Real features, [M, F].
+        neighbors: The k of the k-th nearest neighbor.
+
+    Raises:
+        ValueError: If a set has no more than `neighbors` examples, or the numbers of features
+            differ.
+
+    References:
+        Kynkaanniemi et al. 2019, eq. 1 and 2: a ball includes its surface.
     """
     generated, real = _checked(generated, real, neighbors)
     of_real, of_generated = (_squared_radii(side, neighbors) for side in (real, generated))
@@ -53,12 +73,20 @@ def precision_recall(
 def density_coverage(
     generated: np.ndarray, real: np.ndarray, *, neighbors: int = 5
 ) -> DensityCoverage:
-    """Density and coverage of features [N, F] against real ones [M, F] (eq. 3 and 4, as the
-    authors' code has them: a ball ends before its surface, so that a set has density 1 against
-    itself).
+    """Computes density and coverage.
 
-    Raises ValueError where the real set has no more rows than `neighbors`, or the sets differ in
-    F.
+    Args:
+        generated: Generated features, [N, F].
+        real: Real features, [M, F].
+        neighbors: The k of the k-th nearest neighbor.
+
+    Raises:
+        ValueError: If the real set has no more than `neighbors` examples, or the numbers of
+            features differ.
+
+    References:
+        Naeem et al. 2020, eq. 3 and 4, as in the authors' code: a ball excludes its surface, so
+        that a set has density 1 against itself.
     """
     generated, real = _checked(generated, real, neighbors, both=False)
     of_real = _squared_radii(real, neighbors)
@@ -71,19 +99,23 @@ def density_coverage(
 
 
 def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
-    """The squared distance of every row of features [N, F] to its k-th nearest other row, [N]."""
+    """Computes the squared distance [N] of each example to its k-th nearest other example."""
     found = np.empty(len(features))
     for at, squared in distances.blocks(features, features):
         itself = np.arange(at.start, at.stop)
-        squared[itself - at.start, itself] = np.inf  # no row is its own neighbor
+        squared[itself - at.start, itself] = np.inf  # no example is its own neighbor
         found[at] = np.partition(squared, neighbors - 1, axis=1)[:, neighbors - 1]
     return found
 
 
 def metric(*, manifold: int = 3, density: int = 5) -> Metric:
-    """All four as a metric; `manifold` neighbors for precision and recall, `density` for density
-    and coverage. Coverage says which of two generators is better, as it takes both quality and
-    variety.
+    """Returns all four numbers as a metric.
+
+    Coverage ranks generators, as it depends on both quality and diversity.
+
+    Args:
+        manifold: The k of precision and recall.
+        density: The k of density and coverage.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
@@ -107,7 +139,7 @@ def metric(*, manifold: int = 3, density: int = 5) -> Metric:
 def _checked(
     generated: np.ndarray, real: np.ndarray, neighbors: int, *, both: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets in float64, about the real mean: distances lose no digits to a common offset."""
+    """Returns both sets in float64, minus the real mean: a common offset would cost digits."""
     if neighbors < 1:
         raise ValueError(f"neighbors is {neighbors}; expected 1 or more")
     least = neighbors + 1

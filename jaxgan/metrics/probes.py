@@ -1,8 +1,8 @@
-"""How much features tell of classes that they were not learned from: by the nearest training
-example, and by a linear map.
+"""Probes of features: how well they predict classes that they were not trained on.
 
-Both predict the labels of held-out rows from labeled training rows. A number means little alone:
-set it beside those of the raw pixels and of an untrained network's features.
+One probe takes the nearest training example, the other is a linear classifier. Both predict the
+labels of held-out examples from labeled training examples. A number means little by itself: report
+it next to those of raw pixels and of an untrained network's features.
 """
 
 from __future__ import annotations
@@ -17,10 +17,18 @@ import scipy.special
 def nearest_neighbor(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray, *, piece: int = 500
 ) -> np.ndarray:
-    """The label [M] of the training row [N, F] that is nearest to each row of the features [M, F]
-    by Euclidean distance; of rows equally near, the first.
+    """Predicts the label of the nearest training example by Euclidean distance, [M].
 
-    The distances of `piece` rows are held at once. Raises ValueError where shapes do not fit.
+    Ties go to the first.
+
+    Args:
+        train: Training features, [N, F].
+        labels: Training labels, [N].
+        features: Features of the examples to classify, [M, F].
+        piece: Number of examples whose distances are held in memory at a time.
+
+    Raises:
+        ValueError: If the shapes do not match.
     """
     train, labels, features = _checked(train, labels, features)
     lengths = np.sum(train**2, axis=1)
@@ -34,25 +42,40 @@ def nearest_neighbor(
 def linear_probe(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray, *, strength: float = 1e-3
 ) -> np.ndarray:
-    """The labels [M] that multinomial logistic regression on the training rows [N, F] predicts for
-    the rows of the features [M, F].
+    """Predicts labels by multinomial logistic regression on the training features, [M].
 
-    Features are standardized by the training rows. `strength` / 2 times the squared weights, biases
-    aside, is added to the mean cross-entropy, whose one minimum L-BFGS finds. Raises ValueError
-    where shapes do not fit or the strength is not positive.
+    Features are standardized with the mean and deviation of the training features. The objective is
+    convex: L-BFGS finds its unique minimum.
+
+    Args:
+        train: Training features, [N, F].
+        labels: Training labels, [N].
+        features: Features of the examples to classify, [M, F].
+        strength: Weight of the L2 penalty. The mean cross-entropy plus `strength` / 2 times the
+            squared weights, without the biases, is minimized.
+
+    Raises:
+        ValueError: If the shapes do not match, or the strength is not positive.
     """
     if strength <= 0:
         raise ValueError(f"the strength of the penalty is {strength}; expected a positive number")
     train, labels, features = _checked(train, labels, features)
     mean, deviation = np.mean(train, axis=0), np.std(train, axis=0)
-    deviation[deviation == 0] = 1  # a constant feature tells nothing, whatever its scale
+    deviation[deviation == 0] = 1  # a constant feature carries no information at any scale
     weights = logistic_weights((train - mean) / deviation, labels, strength=strength)
     return np.argmax((features - mean) / deviation @ weights[:-1] + weights[-1], axis=1)
 
 
 def logistic_weights(rows: np.ndarray, labels: np.ndarray, *, strength: float) -> np.ndarray:
-    """The weights of `linear_probe` on the rows [N, F] as they are: [F + 1, classes], biases
-    last.
+    """Fits the weights of `linear_probe` to features without standardizing them.
+
+    Args:
+        rows: Training features, [N, F].
+        labels: Training labels, [N].
+        strength: Weight of the L2 penalty.
+
+    Returns:
+        The weights, [F + 1, classes], with the biases last.
     """
     count, size = rows.shape
     shape = (size + 1, int(labels.max()) + 1)
@@ -76,7 +99,7 @@ def logistic_weights(rows: np.ndarray, labels: np.ndarray, *, strength: float) -
 def _checked(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The features in float64, in which distances of near rows do not cancel, and the labels."""
+    """Returns the features in float64, as distances of near examples may cancel, and labels."""
     train, features = np.asarray(train, np.float64), np.asarray(features, np.float64)
     labels = np.asarray(labels)
     if train.ndim != 2 or features.ndim != 2 or train.shape[1] != features.shape[1]:

@@ -1,5 +1,7 @@
-"""PSNR and SSIM of images against the truth, as super-resolution is scored: on the luminance, in
-the 256 levels of an image file, without the outermost pixels.
+"""PSNR and SSIM as used in super-resolution.
+
+They are computed on the luminance, in the 256 levels of an image file, without the outermost
+pixels.
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ from jaxgan import color, data
 from jaxgan.types import Array
 
 CROP = 4
-"""Pixels that are left out at each edge (Ledig et al. 2017, section 3.1)."""
+"""Number of pixels ignored at each edge (Ledig et al. 2017, section 3.1)."""
 
 PEAK = 255.0
 
 
 def luminance(images: Array | np.ndarray) -> np.ndarray:
-    """Y of YCbCr, float64 [N, H, W], of images [N, H, W, C], floats in [-1, 1] or uint8.
+    """Computes the Y of YCbCr, float64 [N, H, W].
 
-    Color gives 16 to 235 (ITU-R BT.601, as MATLAB's `rgb2ycbcr` but not rounded), gray its own
-    levels, 0 to 255; floats are rounded to the 256 levels first. Raises ValueError on another
-    number of channels than 1, 3, or 4, whose last is left out.
+    For color images it is in [16, 235] (ITU-R BT.601, as in MATLAB's `rgb2ycbcr`, but not rounded).
+    For gray images it is their own levels in [0, 255]. Floats are rounded to the 256 levels first.
+
+    Args:
+        images: Images, [N, H, W, C], floats in [-1, 1] or uint8, with 1, 3 or 4 channels. The last
+            of 4 channels is ignored.
+
+    Raises:
+        ValueError: If the number of channels is not 1, 3 or 4.
     """
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
@@ -36,24 +44,44 @@ def luminance(images: Array | np.ndarray) -> np.ndarray:
 
 
 def psnr(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = CROP) -> np.ndarray:
-    """10 log10(255^2 / mean squared difference of Y) of each image, in dB, [N]; infinite where they
-    are equal. Raises ValueError where shapes differ or the crop leaves nothing.
+    """Computes 10 log10(255^2 / mean squared difference of Y) of each image, in dB, [N].
+
+    It is infinite for equal images.
+
+    Args:
+        images: Images, [N, H, W, C], floats in [-1, 1] or uint8.
+        truth: Ground truth, of the same shape.
+        crop: Number of pixels ignored at each edge.
+
+    Raises:
+        ValueError: If the shapes differ, or the crop leaves nothing.
     """
     left, right = _compared(images, truth, crop)
     return decibels(np.mean(np.square(left - right), axis=(1, 2)))
 
 
 def decibels(error: np.ndarray) -> np.ndarray:
-    """The PSNR of mean squared differences on the scale [0, 255], in dB; infinite at 0."""
+    """Computes the PSNR of mean squared differences on the scale [0, 255], in dB; infinite at 0."""
     with np.errstate(divide="ignore"):
         return 10.0 * np.log10(PEAK**2 / error)
 
 
 def ssim(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = CROP) -> np.ndarray:
-    """The mean structural similarity of Y of each image, [N], at most 1 (Wang et al. 2004): windows
-    of 11x11 that lie within the image, K1 = 0.01, K2 = 0.03, and population (co)variances.
+    """Computes the mean structural similarity of Y of each image, [N], at most 1.
 
-    Raises ValueError where shapes differ or the crop leaves no window.
+    It averages over windows of 11x11 pixels inside the image, with K1 = 0.01, K2 = 0.03, and
+    population (co)variances.
+
+    Args:
+        images: Images, [N, H, W, C], floats in [-1, 1] or uint8.
+        truth: Ground truth, of the same shape.
+        crop: Number of pixels ignored at each edge.
+
+    Raises:
+        ValueError: If the shapes differ, or the crop leaves no window.
+
+    References:
+        Wang et al. 2004.
     """
     left, right = _compared(images, truth, crop)
     if min(left.shape[1:]) < SIZE:
@@ -65,7 +93,7 @@ def ssim(images: Array | np.ndarray, truth: Array | np.ndarray, *, crop: int = C
 
 
 def _compared(images, truth, crop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both luminances [N, h, w] without the crop."""
+    """Returns both luminances [N, h, w], cropped."""
     left, right = luminance(images), luminance(truth)
     if left.shape != right.shape:
         raise ValueError(f"images of shape {left.shape} are compared with a truth of {right.shape}")
@@ -77,7 +105,7 @@ def _compared(images, truth, crop: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _similarity(left: np.ndarray, right: np.ndarray) -> float:
-    """Wang et al. 2004, equation 13, averaged over all windows."""
+    """Computes equation 13 of Wang et al. 2004, averaged over all windows."""
     small, smaller = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     mean_left, mean_right = _smoothed(left), _smoothed(right)
     variance_left = _smoothed(left**2) - mean_left**2
@@ -89,12 +117,12 @@ def _similarity(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def _smoothed(image: np.ndarray) -> np.ndarray:
-    """The weighted mean of every whole window, [H - 10, W - 10]."""
+    """Computes the weighted mean of every window inside the image, [H - 10, W - 10]."""
     return smoothed(image, axes=(0, 1))
 
 
 SIZE, DEVIATION = 11, 1.5
-"""Side and standard deviation, in pixels, of the window of Wang et al. 2004."""
+"""Side and standard deviation, in pixels, of the Gaussian window of Wang et al. 2004."""
 
 
 def smoothed(
@@ -104,8 +132,13 @@ def smoothed(
     size: int = SIZE,
     deviation: float = DEVIATION,
 ) -> np.ndarray:
-    """The weighted mean of every window that lies whole within the image, along the axes of height
-    and width, which become `size` - 1 shorter.
+    """Computes the Gaussian-weighted mean of every window inside the image.
+
+    Args:
+        images: Images, of any shape.
+        axes: The axes of height and width, which become `size` - 1 shorter.
+        size: Side of the window, in pixels.
+        deviation: Standard deviation of the Gaussian, in pixels.
     """
     weights = np.exp(-0.5 * np.square((np.arange(size) - (size - 1) / 2) / deviation))
     weights /= np.sum(weights)

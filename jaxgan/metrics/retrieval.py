@@ -1,6 +1,4 @@
-"""How often what belongs together is found among other things, by scores of how well each matches
-each.
-"""
+"""Retrieval accuracy: how often the matching item is found among other items by its score."""
 
 from __future__ import annotations
 
@@ -10,22 +8,30 @@ from jaxgan.data import counter_rng
 
 
 def found_among(scores: np.ndarray, *, of: int = 100, top: int = 10, seed: int = 0) -> float:
-    """The share of rows i of the scores [N, N] whose own column i is among the `top` best of itself
-    and `of` - 1 other columns, drawn for each row by the seed.
+    """Computes the fraction of queries whose matching item is among the `top` best of `of` items.
 
-    Of columns with equal scores the own one is the last: a matcher that tells nothing apart finds
-    nothing. By chance it is top / of. Raises ValueError where there are fewer columns, or `top` is
-    not below their number.
+    The candidates are the matching item and `of` - 1 random others. By chance the fraction is top /
+    of. Of items with equal scores the matching one counts as the last, so that a constant score
+    finds nothing.
+
+    Args:
+        scores: Score of each item for each query, [N, N]; item i matches query i.
+        of: Number of candidates.
+        top: Number of best candidates that count as found.
+        seed: Seed of the random candidates, which differ between queries.
+
+    Raises:
+        ValueError: If there are fewer than `of` items, or `top` is not below `of`.
     """
     scores = np.asarray(scores, np.float64)
     count = len(scores)
     if scores.shape != (count, count) or count < of:
         raise ValueError(
             f"the scores have shape {scores.shape}; expected as many columns as rows, "
-            f"{of} or more: ask among fewer, or bring more"
+            f"{of} or more: give more examples or fewer candidates"
         )
     if not 1 <= top < of:
-        raise ValueError(f"one of the best {top} among {of} was asked for; expected 1 to {of - 1}")
+        raise ValueError(f"the best {top} among {of} were requested; expected 1 to {of - 1}")
     found = 0
     for row in range(count):
         draws = counter_rng.bits(seed, f"candidates {row}", np.arange(count - 1))

@@ -1,9 +1,12 @@
-"""The sliced Wasserstein distance of two sets of images on the patches of their Laplacian pyramids
-(Karras et al. 2018, arXiv 1710.10196, section 5), which finds what differs at each scale.
+"""The sliced Wasserstein distance of two sets of images on patches of their Laplacian pyramids.
 
-As in the authors' code: levels from the images' own size down to 16 pixels, 128 patches of 7x7 an
-image and level, every channel of a level scaled to mean 0 and deviation 1 over all patches, 512
-directions. Their numbers are of 16,384 images, and are printed times 1000.
+It measures the difference at each scale. As in the authors' code, levels go from the images' own
+size down to 16 pixels, with 128 patches of 7x7 per image and level. Every channel of a level is
+scaled to mean 0 and standard deviation 1 over all patches. There are 512 directions. The paper's
+numbers are for 16,384 images, times 1000.
+
+References:
+    Karras et al. 2018 (arXiv 1710.10196), section 5.
 """
 
 from __future__ import annotations
@@ -21,16 +24,26 @@ _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
 class Levels(NamedTuple):
-    """The distance at each level, finest first, and the sides (H, W) of the levels."""
+    """The distance at each level of the pyramid, finest first.
+
+    Attributes:
+        distances: The distances.
+        sizes: The sizes (H, W) of the levels.
+    """
 
     distances: tuple[float, ...]
     sizes: tuple[tuple[int, int], ...]
 
 
 def sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """The sides of the pyramid's levels: halved while both stay even and 16 or more.
+    """Returns the sizes (H, W) of the pyramid's levels, halved while both are even and 16 or more.
 
-    Raises ValueError on images smaller than a patch.
+    Args:
+        height: Height of the images.
+        width: Width of the images.
+
+    Raises:
+        ValueError: If the images are smaller than a patch.
     """
     if min(height, width) < PATCH:
         raise ValueError(f"images of {height}x{width} have no patch of {PATCH}x{PATCH}")
@@ -41,8 +54,9 @@ def sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
 
 
 def pyramid(images: np.ndarray) -> list[np.ndarray]:
-    """The Laplacian pyramid of images [N, H, W, C], float32, finest level first: each is what the
-    next, enlarged, lacks; the last is what is left.
+    """Computes the Laplacian pyramid of images [N, H, W, C], float32, finest level first.
+
+    Each level is the difference to the next one, upsampled. The last is the low-pass remainder.
     """
     levels = [np.asarray(images, np.float32)]
     for _ in sizes(*images.shape[1:3])[1:]:
@@ -53,10 +67,15 @@ def pyramid(images: np.ndarray) -> list[np.ndarray]:
 
 
 def patches(images: np.ndarray, *, per_image: int = 128, seed: int = 0) -> np.ndarray:
-    """Random 7x7 patches of every level of images [N, H, W, C], float32 [N, L, P, 7, 7, C].
+    """Extracts random 7x7 patches of every level, float32 [N, L, P, 7, 7, C].
 
-    Where those of the i-th image lie depends on (seed, i) alone, so that equal images at equal
-    places have equal patches.
+    The positions in the i-th image depend only on (seed, i), so that equal images at equal indices
+    have equal patches.
+
+    Args:
+        images: Images, [N, H, W, C].
+        per_image: Number P of patches per image and level.
+        seed: Seed of the positions.
     """
     levels = pyramid(images)
     found = np.empty((len(images), len(levels), per_image, PATCH, PATCH, images.shape[3]), "f4")
@@ -72,15 +91,23 @@ def patches(images: np.ndarray, *, per_image: int = 128, seed: int = 0) -> np.nd
 def distance(
     generated: np.ndarray, real: np.ndarray, *, directions: int = 512, seed: int = 0
 ) -> tuple[float, ...]:
-    """The sliced Wasserstein distance, at each level, of two sets of patches [N, L, P, 7, 7, C].
+    """Computes the sliced Wasserstein distance of two sets of patches, at each level.
 
-    It is the mean absolute difference of the sorted projections on random directions. Raises
-    ValueError where the sets differ in shape.
+    It is the mean absolute difference of the sorted projections on random directions.
+
+    Args:
+        generated: Patches of generated images, [N, L, P, 7, 7, C].
+        real: Patches of real images, of the same shape.
+        directions: Number of directions.
+        seed: Seed of the directions.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     if generated.shape != real.shape:
         raise ValueError(
             f"the patches have shapes {generated.shape} and {real.shape}; expected as many images "
-            "of one size on both sides"
+            "of one size in both sets"
         )
     draws = np.random.default_rng(seed)
     return tuple(
@@ -92,9 +119,16 @@ def distance(
 def sliced_wasserstein(
     generated: np.ndarray, real: np.ndarray, *, per_image: int = 128, seed: int = 0
 ) -> Levels:
-    """The distances, times 1000, of images [N, H, W, C] of any range, as many on both sides.
+    """Computes the distances of two sets of images, times 1000.
 
-    Raises ValueError where the sets differ in shape.
+    Args:
+        generated: Generated images, [N, H, W, C], of any range.
+        real: Real images, of the same shape.
+        per_image: Number of patches per image and level.
+        seed: Seed of the positions and directions.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     left, right = (patches(side, per_image=per_image, seed=seed) for side in (generated, real))
     found = distance(left, right, seed=seed)
@@ -102,8 +136,15 @@ def sliced_wasserstein(
 
 
 def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Metric:
-    """The distances times 1000 as a metric: 'swd_1' of the finest level, 'swd_2', ... and their
-    mean 'swd'; of two sets that differ in number, as many spread evenly over the larger one.
+    """Returns the distances, times 1000, as a metric.
+
+    'swd_1' is the distance at the finest level, 'swd_2' at the next, and so on; 'swd' is their
+    mean. If one set is larger, evenly spaced images of it are used.
+
+    Args:
+        per_image: Number of patches per image and level.
+        directions: Number of directions.
+        seed: Seed of the positions and directions.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
@@ -117,16 +158,16 @@ def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Met
         return {**by_level, "swd": float(np.mean(found))}
 
     settings = {"patches an image and level": per_image, "directions": directions, "seed": seed}
-    # The images, not their patches: those take dozens of times their memory.
+    # The stream keeps images, not patches, which take dozens of times the memory.
     aim = streaming.Aim("swd", "lowest")
     return Metric(streaming.IMAGES, compute, settings, smallest=PATCH, aim=aim)
 
 
 def _scaled(patches: np.ndarray) -> np.ndarray:
-    """Patches [N, P, 7, 7, C] as rows [N * P, 49 * C], each channel of mean 0 and deviation 1."""
+    """Standardizes each channel of patches [N, P, 7, 7, C], flattened to [N * P, 49 * C]."""
     axes = (0, 1, 2, 3)
     deviation = np.std(patches, axis=axes, dtype=np.float64)
-    scale = np.where(deviation > 0, deviation, 1.0)  # a constant channel stays at its mean, 0
+    scale = np.where(deviation > 0, deviation, 1.0)  # a constant channel becomes 0
     scaled = (patches - np.mean(patches, axis=axes, dtype=np.float64)) / scale
     return scaled.astype(np.float32).reshape(-1, PATCH * PATCH * patches.shape[-1])
 
@@ -134,7 +175,7 @@ def _scaled(patches: np.ndarray) -> np.ndarray:
 def _level_distance(
     left: np.ndarray, right: np.ndarray, draws: np.random.Generator, directions: int
 ) -> float:
-    """The mean distance of the rows [M, D] over random directions, a few of them at a time."""
+    """Computes the mean distance of vectors [M, D] over random directions, a few at a time."""
     chosen = draws.normal(size=(directions, left.shape[1]))
     chosen /= np.linalg.norm(chosen, axis=1, keepdims=True)
     chosen = chosen.astype(np.float32)
@@ -147,7 +188,7 @@ def _level_distance(
 
 
 def _blurred(images: np.ndarray) -> np.ndarray:
-    """The images [N, H, W, C] under the binomial filter, mirrored at the edges."""
+    """Applies the binomial filter to images [N, H, W, C], mirrored at the edges."""
     for axis in (1, 2):
         margin = [(2, 2) if number == axis else (0, 0) for number in range(4)]
         padded, side = np.pad(images, margin, mode="reflect"), images.shape[axis]
@@ -158,7 +199,7 @@ def _blurred(images: np.ndarray) -> np.ndarray:
 
 
 def _enlarged(images: np.ndarray) -> np.ndarray:
-    """The images [N, H, W, C] at twice their sides: zeros between the pixels, blurred, times 4."""
+    """Upsamples images [N, H, W, C] by 2: zeros between the pixels, blurred, times 4."""
     count, height, width, channels = images.shape
     spread = np.zeros((count, 2 * height, 2 * width, channels), np.float32)
     spread[:, ::2, ::2] = images

@@ -1,5 +1,6 @@
-"""The statistics of real images, gathered once: they are kept in files named by a digest of the
-data and of every setting that changes them.
+"""A cache of the statistics of real images.
+
+Each file is named by a digest of the data and of every setting that changes the statistic.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.streaming import Show, Stream
 
 _FORMAT = 2
-"""Of the files: another one wherever a stream of the same name gathers something else."""
+"""Format number of the files. Increase it when a stream of the same name gathers something else."""
 
 _SEAL = "sealed"
-"""What a file calls the digest of its own content."""
+"""Name of the array in a file that holds the digest of the file's content."""
 
 _MOST_BYTES = 2**30
-"""Of a statistic that is kept: what is larger is as soon gathered anew."""
+"""The largest statistic that is kept. Larger ones are recomputed as fast as they are read."""
 
 
 def folder() -> pathlib.Path:
-    """Where statistics are kept by default."""
+    """Returns the default cache folder."""
     return files.cache_folder("statistics")
 
 
@@ -42,11 +43,18 @@ def statistics(
     folder: pathlib.Path | None,
     show: Show = streaming.unseen,
 ) -> dict[str, Any]:
-    """The statistic of each stream, by name, of all real images, `piece` of them at a time: that in
-    the folder where there is one, and gathered, and kept there, where there is none.
+    """Returns the statistic of all real images for each stream, by the stream's name.
 
-    Images are seen as they are stored, never mirrored, and `show` tells of it. A folder that cannot
-    be written to, or None, keeps nothing.
+    Statistics are read from the cache where it has them. The others are computed and then cached.
+    Images are used as they are stored, without mirroring.
+
+    Args:
+        streams: The statistics to return.
+        real: The real images.
+        extractor: The network that gives features and probabilities.
+        piece: Number of images processed at a time.
+        folder: The cache folder. If None, or if it is not writable, nothing is cached.
+        show: Reports progress.
     """
     files = {
         stream.name: (folder or pathlib.Path()) / f"{key(stream, real, extractor)}.npz"
@@ -61,7 +69,7 @@ def statistics(
     if not missing:
         return found
     parts = (real.images[at : at + piece] for at in range(0, len(real), piece))
-    told = show(parts, len(real), f"looking at {len(real)} images of {real.name}")
+    told = show(parts, len(real), f"statistics of {len(real)} images of {real.name}")
     seen = features.pieces(told, extractor, streaming.sights(missing))
     for name, state in streaming.gather(missing, seen).items():
         found[name] = state
@@ -71,7 +79,13 @@ def statistics(
 
 
 def key(stream: Stream, real: data.Dataset, extractor: Extractor) -> str:
-    """The sha256, in hex, of all that a statistic of real images depends on."""
+    """Returns the sha256, in hex, of everything that a statistic of real images depends on.
+
+    Args:
+        stream: The statistic.
+        real: The real images.
+        extractor: The network; ignored if the stream sees only pixels.
+    """
     described = {
         "format": _FORMAT,
         "data": real.digest,
@@ -83,25 +97,21 @@ def key(stream: Stream, real: data.Dataset, extractor: Extractor) -> str:
 
 
 def _read(path: pathlib.Path, stream: Stream) -> Any:
-    """The statistic in the file; None where there is none, or it is damaged or not what was kept
-    under this name: then it is gathered again.
-    """
+    """Returns the cached statistic; None if the file is absent, damaged or of other content."""
     kind = type(stream.finish(stream.init()))
     try:
         if not path.is_file() or path.stat().st_size > 2 * _MOST_BYTES:
-            return None  # a pipe would never end
+            return None  # not a pipe: reading one may never end
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in kind._fields}
             whole = str(file[_SEAL]) == _seal(path.stem, arrays)
         return kind(**arrays) if whole else None
-    except Exception:  # whatever such a file makes a reader do
+    except Exception:  # a damaged file may raise anything in the reader
         return None
 
 
 def _seal(key: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """The sha256, in hex, of a statistic and the key that it is kept under: whatever else has got
-    into a file of this name has another.
-    """
+    """Returns the sha256, in hex, of a statistic and its key, to detect foreign or damaged data."""
     found = hashlib.sha256(key.encode())
     for name, array in arrays.items():
         found.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -120,4 +130,4 @@ def _write(path: pathlib.Path, state: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, content.getvalue())
     except OSError:
-        return  # nothing is lost but time
+        return  # the statistic is computed again next time

@@ -1,5 +1,7 @@
-"""How a metric sees more images than fit the memory: a statistic of each set gathered piece by
-piece, and numbers computed from the statistics of two sets.
+"""Statistics of image sets that do not fit into memory, and the metrics computed from them.
+
+A `Stream` gathers a statistic of each set batch by batch. A `Metric` computes numbers from the
+statistics of two sets.
 """
 
 from __future__ import annotations
@@ -12,19 +14,22 @@ import numpy as np
 Sight: TypeAlias = Literal["features", "probabilities", "images"]
 
 Piece: TypeAlias = Mapping[str, np.ndarray]
-"""Some images of a set by sight: 'images' uint8 [N, H, W, C], 'features' [N, F], 'probabilities'
-[N, K].
+"""A batch of a set's images, by input.
+
+'images' are uint8 [N, H, W, C], 'features' [N, F], 'probabilities' [N, K].
 """
 
 
 class Stream(NamedTuple):
-    """A statistic of a set of images.
+    """A statistic of a set of images, gathered batch by batch.
 
-    name:   names the statistic and every setting that changes it.
-    sees:   what of a piece it is gathered from.
-    init:   `init() -> state`, a NamedTuple of arrays: the statistic of no image.
-    update: `update(state, rows) -> state`, with the rows of a further piece.
-    finish: `finish(state) -> statistic`, once all rows have been seen; default: the state itself.
+    Attributes:
+        name: Names the statistic and every setting that changes it.
+        sees: The input that the statistic is gathered from: features, probabilities or images.
+        init: `init() -> state`: the statistic of an empty set, a NamedTuple of arrays.
+        update: `update(state, rows) -> state`: adds the examples of a further batch.
+        finish: `finish(state) -> statistic`, called after the last batch. Default: the state
+            itself.
     """
 
     name: str
@@ -35,8 +40,11 @@ class Stream(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What makes one generator better than another: the name of a number, and whether its lowest or
-    its highest value is the best.
+    """The number that ranks generators, and its direction.
+
+    Attributes:
+        number: Name of the number.
+        best: Whether its lowest or its highest value is the best.
     """
 
     number: str
@@ -46,12 +54,13 @@ class Aim(NamedTuple):
 class Metric(NamedTuple):
     """Numbers that compare two sets of images.
 
-    stream:   the statistic of each set that they are computed from.
-    compute:  `compute(generated, real) -> {name: number}` from its two statistics.
-    settings: what must be said beside the numbers, by name.
-    least:    the generated images without which there are no numbers.
-    smallest: the side of the smallest images of which there are numbers, in pixels.
-    aim:      which of the numbers says how good a generator is, if any.
+    Attributes:
+        stream: The statistic of each set that the numbers are computed from.
+        compute: `compute(generated, real) -> {name: number}` from the two statistics.
+        settings: Settings that must be reported with the numbers, by name.
+        least: The smallest number of generated images that the metric is defined for.
+        smallest: The smallest height and width of images that the metric is defined for, in pixels.
+        aim: The number that ranks generators; None if none of them does.
     """
 
     stream: Stream
@@ -63,40 +72,68 @@ class Metric(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """All rows of a set, [N, ...]; of none, [0]."""
+    """All examples of a set.
+
+    Attributes:
+        rows: The examples, [N, ...]; [0] for an empty set.
+    """
 
     rows: np.ndarray
 
 
 def rows(name: str, sees: Sight) -> Stream:
-    """The stream that keeps every row: what neighbors and kernels are computed from."""
+    """Returns the stream that keeps every example, for metrics of neighbors and kernels.
+
+    Args:
+        name: Name of the stream.
+        sees: The input that is kept: features, probabilities or images.
+    """
     return Stream(name, sees, no_rows, extended)
 
 
 def no_rows() -> Rows:
-    """The rows of an empty set."""
+    """Returns the `Rows` of an empty set."""
     return Rows(np.zeros(0, np.float32))
 
 
 def extended(state: Rows, further: np.ndarray) -> Rows:
-    """The rows with further ones behind them."""
+    """Returns the examples of the state followed by further ones.
+
+    Args:
+        state: The examples so far.
+        further: Further examples, [N, ...].
+    """
     return Rows(np.concatenate([state.rows, further]) if len(state.rows) else further)
 
 
 class Show(Protocol):
-    """What tells a user how far a work of many parts has come (`progress.counted`)."""
+    """Reports the progress of work on many items to a user (`progress.counted`)."""
 
     def __call__(
         self, items: Iterable[Any], total: int, what: str, *, size: Callable[[Any], int] = len
     ) -> Iterable[Any]:
-        """The items; each counts by its size towards the total."""
+        """Returns the items unchanged and reports progress while they are consumed.
+
+        Args:
+            items: The items.
+            total: The sum of the items' sizes.
+            what: What is being done, for the progress bar.
+            size: `size(item) -> int`: how much an item counts towards the total. Default: `len`.
+        """
         ...
 
 
 def unseen(
     items: Iterable[Any], total: int, what: str, *, size: Callable[[Any], int] = len
 ) -> Iterable[Any]:
-    """The items, without a word."""
+    """Returns the items without reporting progress.
+
+    Args:
+        items: The items.
+        total: Ignored.
+        what: Ignored.
+        size: Ignored.
+    """
     return items
 
 
@@ -106,7 +143,12 @@ PROBABILITIES = rows("probabilities", "probabilities")
 
 
 def gather(streams: Iterable[Stream], pieces: Iterable[Piece]) -> dict[str, Any]:
-    """The statistics of all pieces by the streams' names; streams of one name are gathered once."""
+    """Returns the statistics of all batches, by the streams' names.
+
+    Args:
+        streams: The streams. Streams of the same name are gathered once.
+        pieces: The batches of the set, which hold every input that the streams see.
+    """
     by_name = {stream.name: stream for stream in streams}
     states = {name: stream.init() for name, stream in by_name.items()}
     for piece in pieces:
@@ -116,15 +158,24 @@ def gather(streams: Iterable[Stream], pieces: Iterable[Piece]) -> dict[str, Any]
 
 
 def sights(streams: Iterable[Stream]) -> Sequence[Sight]:
-    """What the streams see together."""
+    """Returns the inputs that the streams see, each once, sorted."""
     return sorted({stream.sees for stream in streams})
 
 
 def in_batches(
     see: Callable[[np.ndarray], Sequence[Any]], pixels: np.ndarray, *, size: int
 ) -> tuple[np.ndarray, ...]:
-    """What `see` gives of the pixels [N, ...], `size` at a time, the last ones filled up with
-    zeros: one compilation serves all.
+    """Returns the outputs of `see` on pixels, computed in batches of one size.
+
+    The last batch is padded with zeros, so that one compilation serves all.
+
+    Args:
+        see: A function of uint8 pixels [size, ...] to several arrays [size, ...].
+        pixels: Pixels, uint8 [N, ...].
+        size: Batch size.
+
+    Returns:
+        The outputs of `see`, each concatenated over the batches: [N, ...].
     """
     filled = np.concatenate([pixels, np.zeros((-len(pixels) % size, *pixels.shape[1:]), np.uint8)])
     parts = [see(piece) for piece in np.split(filled, len(filled) // size)]
@@ -132,8 +183,16 @@ def in_batches(
 
 
 def matrix(values: np.ndarray, *, name: str, least: int = 1) -> np.ndarray:
-    """The values as float64 [N, F]; ValueError, with `name`, where they are not such, are not
-    finite, or are fewer than `least` rows.
+    """Returns the values as float64 [N, F].
+
+    Args:
+        values: The values, one vector per example.
+        name: What the values are, for error messages.
+        least: The smallest number of examples allowed.
+
+    Raises:
+        ValueError: If the values are not a non-empty matrix, are not finite, or have fewer than
+            `least` examples.
     """
     wide = np.asarray(values, np.float64)
     if wide.ndim != 2 or 0 in wide.shape:
@@ -141,12 +200,21 @@ def matrix(values: np.ndarray, *, name: str, least: int = 1) -> np.ndarray:
     if len(wide) < least:
         raise ValueError(f"there are {len(wide)} rows of {name}; expected {least} or more")
     if not np.isfinite(wide).all():
-        raise ValueError(f"the {name} are not all finite; look at the images they are of")
+        raise ValueError(f"the {name} are not all finite; check the images they were computed from")
     return wide
 
 
 def alike(left: np.ndarray, right: np.ndarray, *, name: str) -> None:
-    """ValueError, with `name`, where the rows of the two sets differ in shape."""
+    """Checks that the examples of two sets have the same shape.
+
+    Args:
+        left: Examples of one set, [N, ...].
+        right: Examples of the other, [M, ...].
+        name: What the examples are, for error messages.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
     if left.shape[1:] != right.shape[1:]:
         raise ValueError(
             f"the {name} of the two sets have shapes {left.shape[1:]} and {right.shape[1:]}; "

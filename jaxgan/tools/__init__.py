@@ -1,1 +1,1 @@
-"""Commands that look at a finished run: evaluate, diagnose, latents, translate."""
+"""Commands on a finished run: evaluate, diagnose, latents, translate."""

@@ -1,4 +1,4 @@
-"""Pictures of captions, by a trained model that draws from them."""
+"""Images of captions by a trained text-to-image model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ from jaxgan.data import captions
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
 
-_LETTERS = 80  # of a caption in a file's name
+_LETTERS = 80  # the most characters of a caption in a file name
 
 
 def pictures(
     model: TrainedModel, asked: Sequence[str], *, each: int = 1, seed: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """`each` pictures, uint8 [H, W, C], of each caption, and a name for each that no other has.
+    """Yields images of each caption, with a unique name for each image.
 
-    Raises RunError where the model does not draw from captions, or `each` is below 1, and DataError
-    where a caption is empty.
+    Args:
+        model: The trained model.
+        asked: The captions.
+        each: Number of images per caption.
+        seed: Seed of the latents.
+
+    Yields:
+        A name, and an image, uint8 [H, W, C].
+
+    Raises:
+        RunError: If the model is not conditioned on captions, or `each` is below 1.
+        DataError: If a caption is empty.
     """
     if "caption" not in model.gan.conditions:
         takes = ", ".join(model.gan.conditions) or "nothing"
@@ -35,12 +45,12 @@ def pictures(
 
 
 def names_of(asked: Sequence[str]) -> list[str]:
-    """A file's name for each caption, without suffix; of those alike, the later ones are numbered.
+    """Returns a unique file name, without suffix, for each caption.
 
-    'A dog!' is a-dog, and 'a dog' after it a-dog-2.
+    'A dog!' becomes a-dog, and a later 'a dog' becomes a-dog-2.
     """
     taken: dict[str, None] = {}
-    numbers: dict[str, int] = {}  # the last of each stem: many alike are not searched again
+    numbers: dict[str, int] = {}  # the last of each stem: equal captions take linear time
     for caption in asked:
         stem = re.sub(r"[^a-z0-9]+", "-", captions.plain(caption)).strip("-")[:_LETTERS]
         stem = stem or "caption"

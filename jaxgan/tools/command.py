@@ -1,4 +1,4 @@
-"""The command line of what looks at a finished run: one way to ask, one way to refuse."""
+"""The command line of the tools: common flags, ranges of numbers, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ Config = TypeVar("Config")
 
 _INTERRUPTED = "interrupted; what was written before stays"
 SEEDS = (0, 2**63 - 1)
-"""The seeds that JAX makes keys of."""
+"""Smallest and largest seed that JAX accepts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which of the models that runs hold."""
+    """The model of a run that a command uses."""
 
     checkpoint: str = "latest"
-    """latest, best (by what the run measured while it trained) or a number of steps."""
+    """latest, best (by the metric evaluated in training) or a number of steps."""
     model_seed: int | None = None
-    """The seed of the model, where the run holds several."""
+    """Seed of the model, if the run trained several."""
     experiment: pathlib.Path | None = None
-    """The file of your own experiment that made the run; its code is run."""
+    """File of your own experiment that made the run; its code is executed."""
 
     def load_from(self, run: pathlib.Path) -> TrainedModel:
-        """The chosen model of the run directory; RunError, which names the flags, where there is
-        none such.
+        """Loads the chosen model of a run directory.
+
+        Raises:
+            RunError: If there is no such model; the message names the flags.
         """
-        from jaxgan.runs import trained_model  # imports JAX, which --help must not
+        from jaxgan.runs import trained_model  # imports JAX, which would slow down --help
 
         return trained_model.load(
             run,
@@ -52,19 +54,25 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class OfRun(Choice):
-    """One model of one run."""
+    """The run and the model that a command uses."""
 
     run: Annotated[pathlib.Path, tyro.conf.Positional]
     """The run directory."""
 
     def load(self) -> TrainedModel:
-        """What `load_from` gives of the run."""
+        """Loads the chosen model of the run; see `load_from`."""
         return self.load_from(self.run)
 
 
 def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> None:
-    """RunError, which names the flag, on a number of the configuration that is out of its range,
-    both ends of which are in it.
+    """Checks that the numbers of a configuration are in their ranges.
+
+    Args:
+        config: The configuration.
+        ranges: The smallest and the largest allowed value, by field.
+
+    Raises:
+        RunError: If a number is out of range; the message names the flag.
     """
     for name, (least, most) in ranges.items():
         value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
@@ -82,14 +90,20 @@ def answer(
     description: str | None,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """The exit code of `act` on the `config` that the arguments give (default: the command line's).
+    """Parses the arguments, runs the command and returns its exit code.
 
-    A RunError, ValueError or OSError of `act` is one sentence on stderr and the exit code 2, and so
-    is a request to stop, with the exit code of its signal; what `PROGRAM --help` says is
-    the description and the docstrings of the fields.
+    A RunError, ValueError or OSError becomes one sentence on stderr and the exit code 2. A signal
+    to stop becomes one sentence and the exit code of that signal.
+
+    Args:
+        config: Class of the configuration; the docstrings of its fields are the help texts.
+        act: The command.
+        program: Name of the program in the help.
+        description: Description of the program in the help.
+        arguments: The arguments. Default: those of the command line.
     """
     asked = tyro.cli(config, args=arguments, prog=program, description=description)
-    from jaxgan.kernels import threefry  # imports JAX, which --help must not
+    from jaxgan.kernels import threefry  # imports JAX, which would slow down --help
 
     threefry.install()
 
@@ -97,7 +111,7 @@ def answer(
         try:
             with interrupts.requests() as request, request.droppable(_INTERRUPTED):
                 act(asked)
-        except BrokenPipeError:  # who reads has read enough
+        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
             progress.let_go(sys.stdout)
         except ValueError as error:
             raise RunError(str(error)) from error
@@ -108,7 +122,7 @@ def answer(
 
 
 def _of_file(error: OSError) -> str:
-    """What the system refused, and of which file."""
+    """Returns the system's reason, and the file if it names one."""
     said = files.reason(error)
     return f"{files.printable(str(error.filename))}: {said}" if error.filename else said
 
@@ -120,7 +134,17 @@ def printing(
     module: str,
     description: str | None,
 ) -> Callable[..., int]:
-    """The `main(arguments=None)` of a module that prints a report: what `answer` gives."""
+    """Returns the `main(arguments=None)` of a module that prints a report.
+
+    Args:
+        config: Class of the configuration.
+        report: `report(config) -> text`.
+        module: Name of the module, for the help.
+        description: Description of the module in the help.
+
+    Returns:
+        A function of the arguments to the exit code, as `answer` returns it.
+    """
 
     def main(arguments: Sequence[str] | None = None) -> int:
         return answer(

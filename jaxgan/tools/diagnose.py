@@ -1,15 +1,16 @@
-"""Says in words what is wrong with a run, since when, and what the literature recommends.
+"""Reports what is wrong with a run, since which step, and what the literature recommends.
 
     jaxgan diagnose RUN
 
-It reads the log and, where there is one, a checkpoint: whether gradients vanish or explode, whether
-the discriminator wins, knows its images by heart or knows nothing, whether the players circle, and
-whether the samples are alike, leave part of the data out, are far from them or show a checkerboard,
-noise or blur. Each finding has its numbers, and what helps is named as flags of the run's own
-experiment, as the alternatives that it names, and as pieces of the library, with the paper. It says
-what it looked at and through what. That nothing wrong was found is said only of a run that is long
-enough to judge and whose log and samples could be looked at; it is no proof that the samples are
-good.
+It reads the log and, if there is one, a checkpoint. It detects vanishing and exploding gradients.
+It detects a discriminator that wins, that has memorized its training images, or that is too weak,
+and players that oscillate. It detects samples that have collapsed, that miss modes, that are far
+from the data, or that show a checkerboard, noise or blur. Each finding comes with its numbers and
+with remedies: flags of the run's experiment, the alternatives that the experiment names, and
+functions of the library, each with the paper. The report says what was examined and how.
+
+"Nothing wrong was found" requires a run that is long enough, and a log and samples that could be
+examined. It does not prove that the samples are good.
 """
 
 from __future__ import annotations
@@ -29,27 +30,32 @@ if TYPE_CHECKING:
 
 
 MOST = 50_000
-"""Samples, and batches: all distances among as many still end within minutes."""
+"""The largest number of samples and of batches: all distances among as many take minutes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to examine."""
+    """The run and how to examine it."""
 
     samples: int = 1000
-    """How many samples and real examples to compare."""
+    """Number of samples and of real examples to compare."""
     batches: int = 16
-    """Batches of known and of unknown examples that the discriminator is to judge; 0: none."""
+    """Number of batches of training and of held-out examples for the discriminator's logits; 0:
+    none.
+    """
     jacobian: bool = False
-    """Also the eigenvalues of the game's Jacobian at the checkpoint: of small models only."""
+    """Also compute the eigenvalues of the game's Jacobian at the checkpoint; for small models only.
+    """
     data: str | None = None
-    """Where the run's data are now, in the words of training (default: as recorded)."""
+    """New location of the run's data, in the syntax of the training flag --data (default: as
+    recorded).
+    """
     json: bool = False
     """Print the report as JSON."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
+    """Returns the exit code of the command; an error is one sentence on stderr."""
 
     def tell(config: Config) -> None:
         report = diagnose(config)
@@ -61,13 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def diagnose(config: Config) -> dict[str, Any]:
-    """The report on the run, in JSON's types: its findings, each with `kind`, `what`, `since`,
-    `evidence` and `advice`, the numbers seen (complex ones as [real, imaginary]), `remarks` on
-    them, what was looked at and through what, what was not examined and why, and the `verdict`:
-    'findings', 'too early to judge', 'cannot be judged by this' or 'nothing wrong was found', with
-    what is `because` of the second and third, also where there are findings.
+    """Examines the run and returns the report, as JSON types.
 
-    Raises RunError where there is no such run, checkpoint or seed, and on numbers out of range.
+    Args:
+        config: The run and how to examine it.
+
+    Returns:
+        `findings`, each with `kind`, `what`, `since`, `evidence` and `advice`; the measured
+        `numbers` (complex ones as [real, imaginary]) and `remarks` on them; what was 'looked at'
+        and how; what was 'not examined' and why. The `verdict` is 'findings', 'too early to judge',
+        'cannot be judged by this' or 'nothing wrong was found'. `because` has the reasons of the
+        second and third, also if there are findings.
+
+    Raises:
+        RunError: If there is no such run, checkpoint or seed, or a number is out of range.
     """
     from jaxgan.tools.diagnosis import checks, finding, run_reader
 
@@ -108,11 +121,11 @@ def diagnose(config: Config) -> dict[str, Any]:
 
 
 ESSENTIAL = ("the course of training", "what was learned", "the samples")
-"""What must have been looked at before nothing can be said to be wrong."""
+"""What must have been examined before the verdict can be that nothing is wrong."""
 
 
 def _verdict(found: Part) -> dict[str, Any]:
-    """The report's `verdict` and `because`; that nothing is wrong comes last."""
+    """Returns the report's `verdict` and `because`; that nothing is wrong is the last resort."""
     lacking = [
         f"{name}: {found.unexamined[name]}" for name in ESSENTIAL if name in found.unexamined
     ]
@@ -131,27 +144,27 @@ def _in_json(value: float | complex) -> float | list[float]:
 
 
 def _written(value: float | list[float]) -> str:
-    """A number of a report in three digits."""
+    """Formats a number of a report with three digits."""
     if isinstance(value, list):
         return f"{complex(*value):.3g}".replace("j", "i")
     return f"{value:.3g}"
 
 
 def _chosen_seed(record: Record, asked: int | None) -> int | None:
-    """The seed whose columns to read, None of a single model; RunError where one must be chosen."""
+    """Returns the seed whose columns to read; None for a single model."""
     seeds = record.config.model_seeds
     if len(seeds) == 1 and asked in (None, *seeds):
         return None
     if asked not in seeds:
         have = ", ".join(map(str, seeds))
         raise RunError(
-            f"{record.path} holds models of the seeds {have}: say which with --model-seed"
+            f"{record.path} holds models of the seeds {have}: choose one with --model-seed"
         )
     return asked
 
 
 def _advised(found: Finding, record: Record) -> dict[str, Any]:
-    """The finding with what helps against it, in JSON's types."""
+    """Returns the finding with its remedies, as JSON types."""
     from jaxgan.tools.diagnosis import remedies
 
     seen = {**found.evidence, remedies.CHECKPOINTS: len(record.saved)}
@@ -165,9 +178,7 @@ def _advised(found: Finding, record: Record) -> dict[str, Any]:
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The report for reading: what is wrong, each with its numbers and remedies, then what is not
-    known.
-    """
+    """Returns the report as text: findings with numbers and remedies, then what is not known."""
     findings, because = report["findings"], "; ".join(report["because"])
     verdict = report["verdict"]
     if findings:
@@ -175,27 +186,27 @@ def text(report: Mapping[str, Any]) -> str:
     elif because:
         verdict += f": {because}"
     else:
-        verdict += " in what was looked at"
+        verdict += " in what was examined"
     lines = [f"{report['run']} after {report['step']} of {report['steps']} steps: {verdict}"]
     if findings and because:
-        lines.append(f"what else there may be is not known: {because}")
+        lines.append(f"other problems cannot be excluded: {because}")
     for number, found in enumerate(findings, start=1):
         lines += ["", f"{number}. {found['what']}"]
         if found["since"] is not None:
-            lines.append(f"   since step {found['since']}, at the latest")
+            lines.append(f"   since step {found['since']} at the latest")
         lines += [f"   {name}: {value:.3g}" for name, value in found["evidence"].items()]
         lines += [
             f"   try {remedy['do']}: {remedy['why']} ({remedy['source']})"
             for remedy in found["advice"]
         ]
     if report["numbers"]:
-        lines += ["", "seen:"]
+        lines += ["", "measured:"]
         lines += [f"   {name}: {_written(value)}" for name, value in report["numbers"].items()]
         lines += [f"   {remark}" for remark in report["remarks"]]
     if report["looked at"]:
-        lines += ["", "looked at:"]
+        lines += ["", "examined:"]
         lines += [f"   {name}: {how}" for name, how in report["looked at"].items()]
-        lines.append("   (jaxgan evaluate measures how good the samples are)")
+        lines.append("   (jaxgan evaluate measures the quality of the samples)")
     if report["not examined"]:
         lines += ["", "not examined:"]
         lines += [f"   {name}: {why}" for name, why in report["not examined"].items()]

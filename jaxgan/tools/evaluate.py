@@ -1,13 +1,14 @@
-"""Measures what a run has learned, against the images it learned from or those held out from it.
+"""Evaluates a run: metrics of its samples against training images or held-out images.
 
     jaxgan evaluate RUN
     jaxgan evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
 
-Without --inception, the embedded classifier of garments gives the features of gray images, and
-every number that comes from them is called proxy: it ranks models of garments. Color images are
-seen by EfficientNet-Lite0, an ImageNet network (pip install 'jaxgan[features]'), and the numbers
-bear its name. Neither's compare with published ones.
-Every number is printed with all that it depends on; the run is not written to.
+Without --inception, gray images are evaluated on the features of the embedded classifier of
+garments. The names of these metrics begin with "proxy": they rank models of garments. Color images
+are evaluated on the features of EfficientNet-Lite0, an ImageNet network (pip install
+'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Neither
+compares with published numbers. Every number is printed with the settings that it depends on.
+Nothing is written to the run.
 """
 
 from __future__ import annotations
@@ -31,38 +32,42 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to measure."""
+    """The metrics and their settings."""
 
     metrics: tuple[MetricName, ...] = ()
     """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
-    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs;
-    default: fid kid prdc, of images that the proxy does not know swd ms_ssim."""
+    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs.
+    Default: fid kid prdc; for images without a suitable network swd ms_ssim.
+    """
     samples: int = 10_000
-    """How many images to draw; numbers of different counts do not compare."""
+    """Number of images to generate; numbers of different counts do not compare."""
     split: Literal["train", "held_out"] = "train"
     """The real images to compare with."""
     data: str | None = None
-    """Where the run's data are now, in the words of training (default: as recorded)."""
+    """New location of the run's data, in the syntax of the training flag --data (default: as
+    recorded).
+    """
     inception: pathlib.Path | None = None
-    """The weights of FID's Inception, pt_inception-2015-12-05-6726825d.pth (91.2 MB, released with
-    pytorch-fid) or the same as .safetensors; default: the proxy for gray images,
-    EfficientNet-Lite0 for color ones."""
+    """File of FID's Inception weights, pt_inception-2015-12-05-6726825d.pth (91.2 MB, released with
+    pytorch-fid) or the same as .safetensors. Default: the proxy for gray images, EfficientNet-Lite0
+    for color images.
+    """
     sha256: str | None = None
-    """What the sha256 of these weights begins with, where their name does not end in it."""
+    """First digits of the sha256 of these weights, if their file name does not end in it."""
     features: pathlib.Path | None = None
-    """The weights of EfficientNet-Lite0, .pth or .safetensors; default: the extra 'features'."""
+    """File of EfficientNet-Lite0's weights, .pth or .safetensors. Default: the extra 'features'."""
     features_sha256: str | None = None
-    """What the sha256 of these weights begins with, where their name does not end in it."""
+    """First digits of the sha256 of these weights, if their file name does not end in it."""
     seed: int = 0
-    """Of the samples."""
+    """Seed of the samples."""
     cache: bool = True
-    """Keep the statistics of the real images in the user's cache folder."""
+    """Cache the statistics of the real images in the user's cache folder."""
     json: bool = False
     """Print the numbers and their settings as JSON."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of the command; what went wrong is one sentence on stderr."""
+    """Returns the exit code of the command; an error is one sentence on stderr."""
 
     def tell(config: Config) -> None:
         report = evaluate(config, show=progress.counted)
@@ -74,11 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
-    """The numbers of the run and what they depend on, in JSON's types; `show` tells how far it has
-    come (`progress.counted`).
+    """Evaluates the run and returns the numbers and their settings, as JSON types.
 
-    Raises RunError where there is no such run or checkpoint, or the data have changed since, and
-    ValueError where the data or the weights cannot be used.
+    Args:
+        config: The metrics and their settings.
+        show: Reports progress (`progress.counted`). Default: no report.
+
+    Raises:
+        RunError: If there is no such run or checkpoint, or the data have changed since training.
+        ValueError: If the data or the weights cannot be used.
     """
     from jaxgan.metrics import evaluation, statistics_cache, streaming
 
@@ -113,10 +122,15 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
 
 
 def images(config: Config, model: TrainedModel) -> Dataset:
-    """The real images to compare with.
+    """Returns the real images to compare with.
 
-    Raises RunError where the data are no longer those of the run, and ValueError where the model
-    does not draw such images by itself.
+    Args:
+        config: The metrics and their settings.
+        model: The trained model.
+
+    Raises:
+        RunError: If the data are no longer those of the run.
+        ValueError: If the model does not generate such images without other images.
     """
     from jaxgan.metrics import evaluation
     from jaxgan.runs import trained_model
@@ -130,7 +144,7 @@ def images(config: Config, model: TrainedModel) -> Dataset:
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The report for reading: the numbers first, then what they depend on."""
+    """Returns the report as text: the numbers first, then the settings that they depend on."""
     from jaxgan.metrics import evaluation
 
     settings = report["settings"]
@@ -142,7 +156,7 @@ def text(report: Mapping[str, Any]) -> str:
     width = max(map(len, report["numbers"])) + 2
     for name, value in report["numbers"].items():
         lines.append(f"  {name.replace('_', ' '):{width}s}{value:12.6g}")
-    lines += [f"beware: {warning}" for warning in report["warnings"]]
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     return "\n".join(lines + evaluation.listed(settings))
 
 

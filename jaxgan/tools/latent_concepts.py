@@ -1,4 +1,4 @@
-"""Concepts of which latents are sums: expressions of them, and the samples that show them."""
+"""Latent arithmetic: expressions of concepts, and the samples that show a concept."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# Of an encrypted member zipfile raises RuntimeError, of an unknown compression its subclass.
+# zipfile raises RuntimeError for an encrypted model_seed, and a subclass for an unknown
+# compression.
 _DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 MOST = 100_000
-"""Samples that concepts may be picked from: up to the highest number of a file all are drawn."""
+"""The largest number of samples to pick concepts from: all up to the highest number are drawn."""
 
 # --- expressions ----------------------------------------------------------------------------------
 
 
 def parse(words: Sequence[str]) -> list[tuple[int, str]]:
-    """The terms of an expression such as `boot - sneaker + sandal`, each with its sign.
+    """Parses an expression such as `boot - sneaker + sandal` into terms, each with its sign.
 
-    Raises RunError where an operator stands beside nothing.
+    Raises:
+        RunError: If an operator has no operand.
     """
     tokens = " ".join(words).split()
     terms: list[tuple[int, str]] = []
@@ -51,13 +53,19 @@ def parse(words: Sequence[str]) -> list[tuple[int, str]]:
 
 
 def written_out(terms: Iterable[tuple[int, str]]) -> str:
-    """The expression of these terms."""
+    """Formats the terms as an expression."""
     return "".join(f" {'+' if sign > 0 else '-'} {name}" for sign, name in terms)[3:]
 
 
 def named(word: str, known: Iterable[str]) -> str:
-    """The known name that the word means (`class_names.named`); RunError where that is none, or
-    several.
+    """Returns the known name that a word stands for (`class_names.named`).
+
+    Args:
+        word: The word.
+        known: The known names.
+
+    Raises:
+        RunError: If it stands for no name or for several.
     """
     try:
         return class_names.named(word, known)
@@ -69,10 +77,14 @@ def named(word: str, known: Iterable[str]) -> str:
 
 
 def of_file(path: pathlib.Path, draw: Callable[[int], np.ndarray]) -> dict[str, np.ndarray]:
-    """The latents [K, Z] of the samples whose numbers an .npz file gives by the name of a concept;
-    `draw(n)` gives those of the first n.
+    """Returns the latents [K, Z] of each concept's samples, whose indices an .npz file holds.
 
-    Raises RunError where the file does not hold numbers of samples below `MOST`.
+    Args:
+        path: The file: an array of sample indices for each concept.
+        draw: `draw(n)`: the latents [n, Z] of the first n samples.
+
+    Raises:
+        RunError: If the file does not hold indices below `MOST`.
     """
     numbers = _numbers(path)
     for name, chosen in numbers.items():
@@ -92,12 +104,10 @@ def of_file(path: pathlib.Path, draw: Callable[[int], np.ndarray]) -> dict[str, 
 
 
 def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; RunError where it is none, or one of them claims to be larger
-    than the numbers of samples are.
-    """
+    """Returns the arrays of an .npz file, whose headers are checked before they are read."""
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise OSError("it is no file" if path.exists() else "there is no such file")
+        if not path.is_file():  # reading a pipe may never end
+            raise OSError("it is not a file" if path.exists() else "there is no such file")
         with zipfile.ZipFile(path) as members:
             for member in members.namelist():
                 _require_few(members, member)
@@ -108,7 +118,7 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _require_few(members: zipfile.ZipFile, name: str) -> None:
-    """ValueError where an array's header claims more numbers than there are samples."""
+    """Raises ValueError if an array's header claims more numbers than there are samples."""
     with members.open(name) as file:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
@@ -119,13 +129,19 @@ def _require_few(members: zipfile.ZipFile, name: str) -> None:
 
 
 def are_garments(model: TrainedModel) -> bool:
-    """Whether the classifier of garments knows what the model draws: by the classes of its data."""
+    """Returns whether the classifier of garments fits the model, by the classes of its data."""
     return tuple(model.spec.classes) == fashion.CLASSES
 
 
 def of_garments(images: np.ndarray, confidence: float) -> Mapping[str, np.ndarray]:
-    """The numbers of the images [N, H, W, C] that the classifier gives to each class of garments
-    with this confidence at least, by the name of the class; the surest first.
+    """Returns the indices of the images that are confidently classified as each class of garments.
+
+    Args:
+        images: Images, [N, H, W, C] in [-1, 1].
+        confidence: The smallest probability that counts.
+
+    Returns:
+        The indices by class name, the most confident first.
     """
     probabilities, _ = garments.judge(garments.fitted(images))
     return {
@@ -134,9 +150,14 @@ def of_garments(images: np.ndarray, confidence: float) -> Mapping[str, np.ndarra
 
 
 def surest(probabilities: np.ndarray, index: int, confidence: float) -> np.ndarray:
-    """The numbers of the samples that are most probably of the class, and so with this confidence
-    at least, by their probabilities [N, classes]; the surest first, of equally sure ones the
-    earlier.
+    """Returns the indices of the samples that are confidently classified as a class.
+
+    The most confident come first; ties go to the earlier sample.
+
+    Args:
+        probabilities: Class probabilities, [N, classes].
+        index: The class, which must also be the most probable one.
+        confidence: The smallest probability that counts.
     """
     order = np.argsort(-probabilities[:, index], kind="stable")
     best = probabilities.argmax(axis=1) == index
@@ -144,9 +165,9 @@ def surest(probabilities: np.ndarray, index: int, confidence: float) -> np.ndarr
 
 
 def verdict(images: np.ndarray) -> str:
-    """A sentence: what the classifier makes of most of the images [N, H, W, C]."""
+    """Returns a sentence about the class that most of the images [N, H, W, C] are classified as."""
     probabilities, _ = garments.judge(garments.fitted(images))
     counts = np.bincount(probabilities.argmax(axis=1), minlength=len(fashion.CLASSES))
     most = int(counts.argmax())
     name = fashion.CLASSES[most]
-    return f"the classifier calls {counts[most]} of the {len(images)} results {name}"
+    return f"the classifier assigns {counts[most]} of the {len(images)} results to {name}"

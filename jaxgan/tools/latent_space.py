@@ -1,4 +1,4 @@
-"""The latents of a trained model: those it draws, what it makes of any, and sets of them."""
+"""The latent space of a trained model: its latents, their images, and sets of latents."""
 
 from __future__ import annotations
 
@@ -19,17 +19,29 @@ from jaxgan.types import Array
 
 
 def combined(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
-    """The latent [Z] that is the sum of the means of sets of latents [K, Z], each by its sign
-    (Radford et al. 2016, section 6.3.2).
+    """Returns the sum of the means of sets of latents, each with its sign, [Z].
 
-    Three sets of three independent draws each give a latent of the norm of a draw.
+    Three sets of three independent latents each give a latent with the norm of a single draw.
+
+    Args:
+        terms: Sign and latents [K, Z] of each set.
+
+    References:
+        Radford et al. 2016, section 6.3.2.
     """
     means = [sign * np.mean(latents, axis=0, dtype=np.float64) for sign, latents in terms]
     return np.sum(means, axis=0).astype(np.float32)
 
 
 def around(latent: np.ndarray, count: int, *, most: float, seed: int) -> np.ndarray:
-    """The latent [Z], and `count` - 1 with noise from U(-most, most) on every entry: [count, Z]."""
+    """Returns the latent, followed by `count` - 1 copies with noise, [count, Z].
+
+    Args:
+        latent: The latent, [Z].
+        count: Number of latents returned.
+        most: The noise is uniform in (-most, most) for every entry.
+        seed: Seed of the noise.
+    """
     noise = jax.random.uniform(
         jax.random.key(seed), (count - 1, len(latent)), minval=-most, maxval=most
     )
@@ -37,7 +49,13 @@ def around(latent: np.ndarray, count: int, *, most: float, seed: int) -> np.ndar
 
 
 def walked(latent: np.ndarray, entry: int, values: np.ndarray) -> np.ndarray:
-    """The latent [Z] with each of the values [N] as its entry: [N, Z]."""
+    """Returns copies of the latent whose entry has each of the values, [N, Z].
+
+    Args:
+        latent: The latent, [Z].
+        entry: Index of the entry.
+        values: The values, [N].
+    """
     walk = np.repeat(latent[None], len(values), axis=0)
     walk[:, entry] = values
     return walk
@@ -47,10 +65,11 @@ def walked(latent: np.ndarray, entry: int, values: np.ndarray) -> np.ndarray:
 
 
 class Space(NamedTuple):
-    """The latents of a trained model.
+    """The latent space of a trained model.
 
-    draw: `draw(seed, n) -> latents [n, Z]`: those of `model.sample(seed, n)`.
-    show: `show(latents [n, Z]) -> images [n, H, W, C]`, by the averaged players.
+    Attributes:
+        draw: `draw(seed, n) -> latents [n, Z]`: the latents of `model.sample(seed, n)`.
+        show: `show(latents [n, Z]) -> images [n, H, W, C]`, by the averaged players.
     """
 
     draw: Callable[[int, int], np.ndarray]
@@ -58,10 +77,16 @@ class Space(NamedTuple):
 
 
 def space_of(model: TrainedModel, **conditions: Any) -> Space:
-    """The latents of the model, whose images are drawn under the conditions.
+    """Returns the latent space of the model.
 
-    A latent is what the generator is called with first. Raises ValueError where the model has no
-    generator that is called with one vector for each image.
+    A latent is the first input of the generator.
+
+    Args:
+        model: The trained model.
+        **conditions: The conditions under which all images are drawn.
+
+    Raises:
+        ValueError: If the model has no generator that takes one vector per image.
     """
     sample = model.gan.sample
 
@@ -86,8 +111,17 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
 def liveliest(
     space: Space, latents: np.ndarray, low: np.ndarray, high: np.ndarray, *, count: int
 ) -> list[int]:
-    """The `count` entries that, moved from their low value [Z] to their high one, change the images
-    of the latents [N, Z] most, in the mean square; the first one most.
+    """Returns the entries of the latent that change the images most, the strongest first.
+
+    The change is the mean square over the images when the entry moves from its low to its high
+    value.
+
+    Args:
+        space: The latent space.
+        latents: The latents to change, [N, Z].
+        low: Low value of each entry, [Z].
+        high: High value of each entry, [Z].
+        count: Number of entries returned.
     """
     size = latents.shape[1]
     change = np.zeros(size)
@@ -101,7 +135,7 @@ def liveliest(
 
 
 def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
-    """The latents that the generator is called with as the function runs on the state."""
+    """Returns the latents that the generator receives when the function runs on the state."""
     met: list[Array] = []
 
     def note(inputs: Array) -> Array:
@@ -112,13 +146,13 @@ def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
         run(_calling(state, note))
     if len(met) != 1 or met[0].ndim != 2:
         raise ValueError(
-            "this model does not draw its images from noise: it has no latents to explore"
+            "this model does not draw its images from noise, so it has no latents to explore"
         )
     return met[0]
 
 
 def _calling(state: GANState, change: Callable[[Array], Array]) -> GANState:
-    """The state whose generator is called with its first input changed."""
+    """Returns the state with a generator whose first input is changed."""
     player = state["generator"]
     network = player.apply_fn
 

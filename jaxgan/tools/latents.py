@@ -1,16 +1,17 @@
-"""Pictures of a run's latents: ways between them, sums of them, and what lies around them.
+"""Pictures of a run's latent space: interpolations, arithmetic, single entries, and noise.
 
     jaxgan latents RUN
     jaxgan latents RUN --pictures arithmetic --arithmetic boot - sneaker + sandal
 
-    interpolation.png  the way from one latent to another, straight and on the sphere
+    interpolation.png  paths from one latent to another, linear and spherical
     arithmetic.png     a sum of concepts, each the mean latent of a few samples that show it
-    walk.png           one latent of which, in each row, one entry changes
+    walk.png           a latent with one entry changed, another one in each row
     noise.png          latents, each with a little uniform noise
 
-Concepts are classes of garments, in samples that the embedded classifier is sure of. For all other
-images name them yourself, in a file: `numpy.savez("concepts.npz", smile=[3, 17, 52], ...)` says
-which samples, of `jaxgan.load(RUN).sample(SEED, n)`, show a concept.
+For garments, concepts are classes, and the embedded classifier picks the samples that it classifies
+most confidently. For other images name the concepts in a file: `numpy.savez("concepts.npz",
+smile=[3, 17, 52], ...)` lists the samples of `jaxgan.load(RUN).sample(SEED, n)` that show each
+concept.
 """
 
 from __future__ import annotations
@@ -36,50 +37,51 @@ Rows = dict[str, "np.ndarray"]
 """Latents [columns, Z] by the name of the row of a picture that shows them."""
 
 LEAST = 3
-"""How many samples of a concept are needed at least: the mean of fewer is what they happen to be
-(Radford et al. 2016, section 6.3.2).
+"""The smallest number of samples of a concept.
+
+The mean of fewer depends too much on the individual samples (Radford et al. 2016, section 6.3.2).
 """
 
 MOST = 500
-"""Rows of a picture, and images in a row."""
+"""The largest number of rows of a picture and of images in a row."""
 
 EXPRESSION = ("boot", "-", "sneaker", "+", "sandal")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """Which run to explore, and how."""
+    """The run to explore, and its pictures."""
 
     out: pathlib.Path | None = None
-    """The folder to write to; default: latents/ in the run directory."""
+    """Output folder. Default: latents/ in the run directory."""
     pictures: tuple[Literal["interpolation", "arithmetic", "walk", "noise"], ...] = ()
-    """Which pictures; default: all that can be had of this run."""
+    """The pictures to make. Default: all that the run allows."""
     arithmetic: tuple[str, ...] = ()
-    """Concepts to add and subtract; default: boot - sneaker + sandal."""
+    """Concepts to add and subtract. Default: boot - sneaker + sandal."""
     concepts: pathlib.Path | None = None
-    """An .npz file with, by the name of each concept, the numbers of samples that show it."""
+    """An .npz file with the indices of the samples that show each concept, by its name."""
     confidence: float = 0.9
-    """How sure the classifier must be of a sample that is to show a class."""
+    """The smallest class probability of a sample that shows a class."""
     exemplars: int = LEAST
-    """How many samples the classifier picks for a concept: those that it is surest of."""
+    """Number of samples that the classifier picks for a concept, the most confident ones."""
     samples: int = 2000
-    """How many samples it picks from."""
+    """Number of samples that it picks from."""
     dimensions: tuple[int, ...] = ()
-    """Entries of the latent to walk along; default: those that change the images most."""
+    """Entries of the latent to vary. Default: those that change the images most."""
     noise: float = 0.25
-    """The most that is added to an entry."""
+    """The largest noise added to an entry."""
     label: str | None = None
-    """The class to draw, of a model that is conditioned on it; default: the first."""
+    """The class to generate, for a conditional model. Default: the first."""
     rows: int = 8
     """Rows of a picture."""
     columns: int = 9
     """Images in a row."""
     seed: int = 0
-    """Of the samples and of the noise."""
+    """Seed of the samples and of the noise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of a call with these arguments; what went wrong is one sentence on stderr."""
+    """Returns the exit code of the command; an error is one sentence on stderr."""
     return command.answer(
         Config,
         functools.partial(explore, say=print),
@@ -90,10 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
-    """The pictures written; `say` is told what they show.
+    """Writes the pictures and returns their paths.
 
-    Raises RunError where the run has no such latents, or a picture that is asked for cannot be had;
-    then nothing is written.
+    Args:
+        config: The run to explore, and its pictures.
+        say: Receives sentences about what was written.
+
+    Raises:
+        RunError: If the run has no such latents, or a requested picture cannot be made. Nothing is
+            written then.
     """
     from jaxgan.runs import run_directory
     from jaxgan.tools import latent_concepts
@@ -121,12 +128,16 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
 
 
 def asked(config: Config) -> bool:
-    """Whether arithmetic is wanted, and not only where it can be had."""
+    """Returns whether arithmetic was requested explicitly."""
     return "arithmetic" in config.pictures or bool(config.arithmetic or config.concepts)
 
 
 def check_numbers(config: Config) -> None:
-    """Raises RunError on numbers that make no picture, or one that does not end."""
+    """Checks the numbers of the configuration.
+
+    Raises:
+        RunError: If a number is out of range.
+    """
     from jaxgan.tools import latent_concepts
 
     ranges = {
@@ -134,31 +145,36 @@ def check_numbers(config: Config) -> None:
         "columns": (2, MOST),
         "exemplars": (LEAST, latent_concepts.MOST),
         "samples": (1, latent_concepts.MOST),
-        "seed": (0, command.SEEDS[1] - config.rows),  # each row's noise has a seed of its own
+        "seed": (0, command.SEEDS[1] - config.rows),  # each row's noise has its own seed
     }
     command.require_ranges(config, ranges)
     if not 0 <= config.noise < float("inf"):
-        raise RunError(f"--noise is {config.noise}; expected 0 or more, and no infinity")
+        raise RunError(f"--noise is {config.noise}; expected a finite number of 0 or more")
     if len(config.dimensions) > MOST:
         raise RunError(f"--dimensions are {len(config.dimensions)}; expected {MOST} or fewer")
 
 
 def explored(model: TrainedModel, config: Config) -> Space:
-    """The latents of the model, whose images are of the class that is asked for.
+    """Returns the latent space of the model, under the class of the configuration.
 
-    Raises RunError where it does not draw images from noise.
+    Args:
+        model: The trained model.
+        config: The run to explore, and its pictures.
+
+    Raises:
+        RunError: If the model does not generate images from noise, or takes no label.
     """
     from jaxgan.tools import latent_concepts, latent_space
 
     if len(model.spec.shape) != 3:
-        raise RunError(f"{config.run} draws points, where pictures need a model that draws images")
+        raise RunError(f"{config.run} draws points; pictures need a model that draws images")
     conditions: dict[str, Any] = {}
     if "label" in model.gan.conditions:
         classes = model.spec.classes
         name = latent_concepts.named(config.label, classes) if config.label else classes[0]
         conditions["label"] = classes.index(name)
     elif config.label is not None:
-        raise RunError(f"the model of {config.run} is not told its class: leave --label out")
+        raise RunError(f"the model of {config.run} takes no class: leave --label out")
     try:
         return latent_space.space_of(model, **conditions)
     except ValueError as error:
@@ -169,7 +185,13 @@ def explored(model: TrainedModel, config: Config) -> Space:
 
 
 def interpolation(space: Space, model: TrainedModel, config: Config) -> Rows:
-    """Pairs of latents, and both ways between the two of each."""
+    """Returns pairs of latents with the linear and the spherical path between them.
+
+    Args:
+        space: The latent space.
+        model: The trained model.
+        config: The run to explore, and its pictures.
+    """
     import numpy as np
 
     from jaxgan.games import latent_interpolation as between
@@ -186,7 +208,16 @@ def interpolation(space: Space, model: TrainedModel, config: Config) -> Rows:
 
 
 def walk(space: Space, model: TrainedModel, config: Config) -> Rows:
-    """One latent of which an entry takes values from the lowest to the highest percent."""
+    """Returns one latent with an entry that goes from its 1st to its 99th percentile.
+
+    Args:
+        space: The latent space.
+        model: The trained model.
+        config: The run to explore, and its pictures.
+
+    Raises:
+        RunError: If a requested entry does not exist.
+    """
     import numpy as np
 
     from jaxgan.tools import latent_space
@@ -209,7 +240,13 @@ def walk(space: Space, model: TrainedModel, config: Config) -> Rows:
 
 
 def noise(space: Space, model: TrainedModel, config: Config) -> Rows:
-    """Latents, each before others that differ from it by noise."""
+    """Returns latents, each followed by copies with noise.
+
+    Args:
+        space: The latent space.
+        model: The trained model.
+        config: The run to explore, and its pictures.
+    """
     from jaxgan.tools import latent_space
 
     return {
@@ -221,16 +258,22 @@ def noise(space: Space, model: TrainedModel, config: Config) -> Rows:
 
 
 def arithmetic(space: Space, model: TrainedModel, config: Config) -> Rows:
-    """The samples of each concept and their mean, and then the sum, with noise around it.
+    """Returns the samples of each concept and their mean, then the sum with noise around it.
 
-    Raises RunError where a concept has too few samples, or where there is none of that name.
+    Args:
+        space: The latent space.
+        model: The trained model.
+        config: The run to explore, and its pictures.
+
+    Raises:
+        RunError: If a concept has too few samples, or a name is unknown.
     """
     import numpy as np
 
     from jaxgan.tools import latent_concepts, latent_space
 
     if config.concepts is not None and not config.arithmetic:
-        raise RunError("the concepts of a file need --arithmetic: say what to add and subtract")
+        raise RunError("--concepts needs --arithmetic: say what to add and subtract")
     terms = latent_concepts.parse(config.arithmetic or EXPRESSION)
     known = _concepts(space, model, config)
     rows, sets = {}, []
@@ -239,7 +282,7 @@ def arithmetic(space: Space, model: TrainedModel, config: Config) -> Rows:
         chosen = known[name]
         if len(chosen) < LEAST:
             raise RunError(
-                f"only {len(chosen)} samples show {name!r}, where the mean of {LEAST} or more is "
+                f"only {len(chosen)} samples show {name!r}; the mean of {LEAST} or more is "
                 "needed: give more --samples, a lower --confidence, or your own --concepts"
             )
         sets.append((sign, chosen))
@@ -254,10 +297,7 @@ def arithmetic(space: Space, model: TrainedModel, config: Config) -> Rows:
 
 
 def _concepts(space: Space, model: TrainedModel, config: Config) -> Mapping[str, np.ndarray]:
-    """The latents [K, Z] that show each concept, by its name: the user's own, or the classifier's.
-
-    Raises RunError where neither can be had.
-    """
+    """Returns the latents [K, Z] of each concept, from the user's file or the classifier."""
     from jaxgan.tools import latent_concepts
 
     if config.concepts is not None:
@@ -267,13 +307,13 @@ def _concepts(space: Space, model: TrainedModel, config: Config) -> Mapping[str,
     otherwise = "say which samples show a concept with --concepts FILE.npz"
     if not latent_concepts.are_garments(model):
         raise RunError(
-            f"only for garments is there a classifier that picks concepts, and {config.run} draws "
-            f"something else: {otherwise}"
+            f"the classifier picks concepts of garments only, and {config.run} draws something "
+            f"else: {otherwise}"
         )
     if "label" in model.gan.conditions:
         raise RunError(
-            f"the model of {config.run} is told its class, which its latents therefore do not "
-            f"hold: {otherwise}"
+            f"the model of {config.run} is class-conditional, so its latents do not encode the "
+            f"class: {otherwise}"
         )
     latents = space.draw(config.seed, config.samples)
     shown = latent_concepts.of_garments(space.show(latents), config.confidence)

@@ -1,4 +1,4 @@
-"""Images of any size through a network that enlarges them, tile by tile, without seams."""
+"""Super-resolution of images of any size, tile by tile, without seams."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ def enlarged(
     margin: int,
     tile: int = 256,
 ) -> np.ndarray:
-    """What `enlarge` makes of the image [H, W, C], computed in tiles: [factor H, factor W, C].
+    """Applies `enlarge` to the image in tiles.
 
-    enlarge: images [1, h, w, C] to images [1, factor h, factor w, C]; compile it.
-    margin:  pixels of the image around each pixel that its enlargement depends on, at most.
-    tile:    height and width of a tile, in pixels of the image: what fits into memory.
+    The result equals that of the whole image, up to rounding. Only those pixels of a tile are used
+    whose whole margin lies in the tile, or that lie at the edge of the image. All tiles have the
+    same size (the image's if that is smaller), so that `enlarge` compiles once per image size. Only
+    the image, the result and one tile are held in memory.
 
-    The result is that of the whole image at once, but for rounding: a tile is used where it knows
-    the whole margin, or ends where the image does. All tiles have one size, that of the image where
-    it is smaller, so that `enlarge` compiles once an image size. Beside a tile only the image and
-    the result are held. Raises ValueError on tiles that the margins leave nothing of.
+    Args:
+        enlarge: A function of images [1, h, w, C] to images [1, factor h, factor w, C]; compile it.
+        image: The image, [H, W, C].
+        margin: The largest distance, in pixels of the image, of a pixel that influences a result.
+        tile: Height and width of a tile, in pixels of the image; limited by memory.
+
+    Returns:
+        The enlarged image, [factor H, factor W, C].
+
+    Raises:
+        ValueError: If the margins leave nothing of a tile.
     """
     require_room(margin=margin, tile=tile)
     height, width = image.shape[:2]
@@ -46,7 +54,15 @@ def enlarged(
 
 
 def require_room(*, margin: int, tile: int) -> None:
-    """ValueError where the margins leave nothing of a tile."""
+    """Checks that the margins leave something of a tile.
+
+    Args:
+        margin: The margin, in pixels.
+        tile: Height and width of a tile, in pixels.
+
+    Raises:
+        ValueError: If they leave nothing.
+    """
     if margin < 0 or tile <= 2 * margin:
         raise ValueError(
             f"tiles of {tile} pixels with margins of {margin} leave nothing; "
@@ -55,7 +71,7 @@ def require_room(*, margin: int, tile: int) -> None:
 
 
 def _pieces(side: int, *, tile: int, margin: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Along one side, where each tile lies and, counted from there, which part of it is used."""
+    """Returns, along one side, where each tile lies and, relative to it, which pixels are used."""
     if side <= tile:
         return [((0, side), (0, side))]
     starts = [*range(0, side - tile, tile - 2 * margin), side - tile]

@@ -1,19 +1,19 @@
-"""Image files through a trained model that turns images into images, or captions through one that
-draws them.
+"""Translates image files with a trained model, or draws captions with a text-to-image model.
 
     jaxgan translate RUN INPUT... --out DIR
     jaxgan translate RUN --captions "a red bird" "a blue one" --out DIR
 
-Each INPUT is an image or a folder of them; what becomes of cat.jpg is DIR/cat.png, and the sub-
-folders of a folder are kept. An image keeps its size: where the network does not take it, it is
-filled up with its own reflection and what comes out is cut back. Colors are converted to those the
-model knows. All of that is said. A model with noise or batch statistics, such as Pix2Pix, is used
-as it was trained: images of one size go through in batches of the run's batch size, large ones in
-smaller batches. Photos of any size through a model whose configuration says how far its pixels see
-(`margin`, as super-resolution's does) are computed tile by tile, without seams. A batch is written
-before the next is read. What lies in DIR is not translated again.
+Each INPUT is an image or a folder of images. The translation of cat.jpg is DIR/cat.png, and
+subfolders are kept. An image keeps its size: if the network does not accept it, the image is padded
+with its own reflection and the result is cropped. Colors are converted to the model's. All of this
+is reported. Images in DIR are not translated again.
 
-A caption becomes a picture of its name: a-red-bird.png.
+A model with noise or batch statistics, such as Pix2Pix, is used as it was trained: images of one
+size are processed in batches of the run's batch size, and large ones in smaller batches. A batch is
+written before the next is read. A model whose configuration has a `margin`, the radius of its
+receptive field, as in super-resolution, processes photos of any size tile by tile, without seams.
+
+The image of a caption is named after it: a-red-bird.png.
 """
 
 from __future__ import annotations
@@ -42,44 +42,50 @@ Say = Callable[[str], None]
 Size = tuple[int, int]
 
 _STRIDES = (1, 4, 8, 16, 32)
-"""Sides are filled up to a multiple of the first of these that the network takes."""
+"""Sides are padded to a multiple of the first of these that the network accepts."""
 
 TILE = 256
-"""Pixels of a tile's side, unless told otherwise."""
+"""Default height and width of a tile, in pixels."""
 
 MOST_PIXELS = 2**20
-"""Of a batch, where one of training has no more: of larger images a batch has fewer."""
+"""The largest number of pixels of a batch, unless training batches have more."""
 
 MOST_EACH = 1000
-"""Pictures of a caption: they are drawn together."""
+"""The largest number of images per caption, as they are drawn together."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to translate, and where to."""
+    """The inputs to translate, and the output folder."""
 
     inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
     """Images, and folders of images."""
     out: pathlib.Path
-    """The folder to write to."""
+    """Output folder."""
     source: Literal["a", "b"] = "a"
-    """The domain of the inputs; b for the other way of a model that translates both."""
+    """Domain of the inputs; b for the other direction of a model that translates both ways."""
     resolution: str | None = None
-    """Size to bring the inputs to first, like 64 or 64x96 (height x width); default: none."""
+    """Size that inputs are resized to, like 64 or 64x96 (height x width). Default: none."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
-    """How inputs are brought to the resolution."""
+    """How inputs are resized to the resolution."""
     tile: int | None = None
-    """Side of the tiles in which photos are computed, in their pixels; default: 256."""
+    """Height and width of the tiles of photos, in their pixels. Default: 256."""
     captions: tuple[str, ...] = ()
-    """What to draw, in the place of inputs."""
+    """Captions to draw, instead of inputs."""
     each: int = 1
-    """Pictures of each caption."""
+    """Number of images per caption."""
     seed: int = 0
-    """Of the model's noise, if it has any."""
+    """Seed of the model's noise, if it has any."""
 
 
 class Found(NamedTuple):
-    """An image to translate: its file, the name of what it becomes, what its header says."""
+    """An image to translate.
+
+    Attributes:
+        path: Its file.
+        name: Name of the translation, relative to the output folder.
+        header: The header of the file.
+    """
 
     path: pathlib.Path
     name: pathlib.PurePath
@@ -87,7 +93,7 @@ class Found(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of a call with these arguments; what went wrong is one sentence on stderr."""
+    """Returns the exit code of the command; an error is one sentence on stderr."""
     return command.answer(
         Config,
         functools.partial(translate, say=print),
@@ -98,11 +104,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
-    """The files written, one for each image that can be read, or `each` for each caption; `say` is
-    told what was done to them.
+    """Translates the inputs and returns the paths of the files written.
 
-    Raises RunError where the run does not translate such images, or does not draw from captions,
-    and DataError where there are none; then nothing is written.
+    There is one file per readable image, or `each` files per caption.
+
+    Args:
+        config: The inputs to translate, and the output folder.
+        say: Receives sentences about what was done to the images.
+
+    Raises:
+        RunError: If the run does not translate such images, or does not take captions. Nothing is
+            written then.
+        DataError: If there are no images. Nothing is written then.
     """
     from jaxgan.data import resizing
 
@@ -131,7 +144,11 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
 
 
 def require_use(config: Config) -> None:
-    """RunError on a flag that would do nothing, and on numbers out of range."""
+    """Checks the flags of the configuration.
+
+    Raises:
+        RunError: If a flag has no effect, or a number is out of range.
+    """
     idle = {
         "each": not config.captions,
         "source": bool(config.captions),
@@ -155,7 +172,7 @@ def _where(written: Sequence[pathlib.Path], config: Config) -> str:
 
 
 def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.Path]:
-    """The files written of captions."""
+    """Writes the images of the captions and returns their paths."""
     from jaxgan.tools import caption_to_image
 
     if config.inputs:
@@ -173,7 +190,7 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
 
 
 def _channels(model: TrainedModel, config: Config) -> int:
-    """The channels of the inputs; RunError where the model does not translate them to files."""
+    """Returns the inputs' number of channels, after checking that the model translates them."""
     shapes = _shapes(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
         takes = ", ".join(model.gan.conditions) or "nothing"
@@ -187,12 +204,12 @@ def _channels(model: TrainedModel, config: Config) -> int:
 
 
 def _shapes(model: TrainedModel) -> dict[str, tuple[int, ...]]:
-    """The shapes of images of a and b; of a model of single images, of these."""
+    """Returns the shapes of images of the domains a and b; both are the data's if there is one."""
     return {"a": model.spec.inputs.get("a", model.spec.shape), "b": model.spec.shape}
 
 
 def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
-    """RunError where no image file holds images of the shape, which the model takes or makes."""
+    """Raises RunError if image files cannot hold images of this shape."""
     if shape[2] not in (1, 3, 4):
         raise RunError(
             f"the model of {config.run} {what} images of {shape[2]} channels, which no image file "
@@ -201,9 +218,16 @@ def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
 
 
 def nearest_size(model: TrainedModel, config: Config, size: Size, channels: int) -> Size:
-    """The nearest size, not below this one, that goes through the network.
+    """Returns the smallest size, at least the given one, that the network accepts.
 
-    Raises RunError where there is none.
+    Args:
+        model: The trained model.
+        config: The inputs to translate, and the output folder.
+        size: Height and width of the images.
+        channels: Number of channels of the images.
+
+    Raises:
+        RunError: If there is none.
     """
     known = _shapes(model)[config.source][:2]
     filled = [tuple(-(-side // stride) * stride for side in size) for stride in _STRIDES]
@@ -235,7 +259,7 @@ def _goes_through(model: TrainedModel, source: str, shape: tuple[int, ...]) -> b
 
 
 def _require_tiles(model: TrainedModel, config: Config) -> None:
-    """RunError where tiles are asked for that the model cannot be computed in, or too small."""
+    """Raises RunError if tiles are requested but not supported by the model, or are too small."""
     from jaxgan.tools import tiling
 
     margin = _margin(model)
@@ -243,20 +267,20 @@ def _require_tiles(model: TrainedModel, config: Config) -> None:
         tiling.require_room(margin=margin, tile=config.tile or TILE)
     elif config.tile is not None:
         raise RunError(
-            f"--tile does nothing: the model of {config.run} does not say how far its pixels see, "
-            "and so its images are computed whole; leave it out"
+            f"--tile does nothing: the model of {config.run} does not say how far its pixels "
+            "depend on others, so images are computed whole; leave it out"
         )
 
 
 def _margin(model: TrainedModel) -> int | None:
-    """How far the model's pixels see; None where its configuration does not say."""
+    """Returns the radius of the receptive field; None if the configuration has no `margin`."""
     return getattr(model.config, "margin", None)
 
 
 def _translated(
     model: TrainedModel, config: Config, group: list[Found], target: Any, passing: Size, say: Say
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """What the model makes of the images of a group that can be read, uint8, by its name."""
+    """Yields the names and the translations, uint8, of the readable images of a group."""
     names: collections.deque[pathlib.PurePath] = collections.deque()
 
     def inputs() -> Iterator[np.ndarray]:
@@ -271,7 +295,7 @@ def _translated(
 
 
 def _filled(pixels: np.ndarray, passing: Size) -> np.ndarray:
-    """The image [H, W, C] filled up to `passing` with its own reflection."""
+    """Pads the image [H, W, C] to the size `passing` with its own reflection."""
     import numpy as np
 
     margins = [(0, side - own) for side, own in zip(passing, pixels.shape, strict=False)]
@@ -279,8 +303,15 @@ def _filled(pixels: np.ndarray, passing: Size) -> np.ndarray:
 
 
 def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
-    """How many images of this size go through together: as many as in training, or fewer where
-    these would have more than `MOST_PIXELS` and more pixels than there.
+    """Returns the number of images of a size that are processed together.
+
+    It is the batch size of training, or less if these would have more than `MOST_PIXELS` pixels and
+    more than a batch of training.
+
+    Args:
+        model: The trained model.
+        config: The inputs to translate, and the output folder.
+        size: Height and width of the images.
     """
     usual, known = model.config.batch_size, _shapes(model)[config.source]
     most = max(MOST_PIXELS, usual * known[0] * known[1])
@@ -290,9 +321,7 @@ def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
 def _made(
     model: TrainedModel, config: Config, images: Iterable[np.ndarray], *, size: int
 ) -> Iterator[np.ndarray]:
-    """What the model makes of images uint8 [H, W, C] that come one after another, uint8: in batches
-    of `size` or, where the configuration says how far its pixels see, each by itself in tiles.
-    """
+    """Yields the translations, uint8, of images uint8 [H, W, C], in batches or each in tiles."""
     import jax
 
     from jaxgan import data
@@ -321,7 +350,7 @@ def _made(
 
 
 def _found(config: Config, say: Say) -> list[Found]:
-    """The images to translate; DataError where there are none, or two would become one file."""
+    """Returns the images to translate, after checking that their outputs do not collide."""
     from jaxgan.data import DataError
     from jaxgan.data.readers import file_listing, image_file
 
@@ -340,7 +369,7 @@ def _found(config: Config, say: Say) -> list[Found]:
             )
         try:
             found.append(Found(path, name, image_file.inspect(path)))
-        except Exception as error:  # PIL's decoders raise what they stumble on
+        except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {printed}: {image_file.damage(error)}")
     if not found:
         given = file_listing.some(list(map(files.printable, config.inputs))) or "nothing"
@@ -349,7 +378,7 @@ def _found(config: Config, say: Say) -> list[Found]:
 
 
 def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
-    """Every file of the inputs, and the name of what it becomes."""
+    """Yields every file of the inputs and the name of its translation."""
     from jaxgan.data.readers import file_listing
 
     for path in config.inputs:
@@ -360,13 +389,13 @@ def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.Pur
         kept = [name for name in names if not _is_output(path / name, path, config.out)]
         if len(kept) < len(names):
             many, out = len(names) - len(kept), files.printable(config.out)
-            say(f"left out {many} images of {out}, the folder to write to")
+            say(f"left out {many} images of {out}, the output folder")
         for name in kept:
             yield path / name, pathlib.PurePath(name).with_suffix(".png")
 
 
 def _is_output(path: pathlib.Path, folder: pathlib.Path, out: pathlib.Path) -> bool:
-    """Whether a file of the folder lies in `out`, where that is a part of the folder."""
+    """Returns whether a file of the folder lies in `out`, if that is inside the folder."""
     out = out.resolve()
     return folder.resolve() in out.parents and out in path.resolve().parents
 
@@ -379,19 +408,19 @@ def _say_what_is_done(group: list[Found], target: Any, passing: Size, say: Say) 
         say(note)
     if passing != target.resolution:
         size, filled = resizing.describe(target.resolution), resizing.describe(passing)
-        say(f"{len(group)} images of {size} are filled up to {filled} and cut back.")
+        say(f"{len(group)} images of {size} are padded to {filled} and cropped back.")
 
 
 def _decoded(
     group: list[Found], target: Any, say: Say
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """The pixels of what can be read, uint8 [H, W, C], by the name of what it becomes."""
+    """Yields the names and the pixels, uint8 [H, W, C], of the readable images."""
     from jaxgan.data.readers import image_file
 
     for one in group:
         try:
             yield one.name, image_file.decode(one.path, target)
-        except Exception as error:  # PIL's decoders raise what they stumble on
+        except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {files.printable(one.path)}: {image_file.damage(error)}")
 
 

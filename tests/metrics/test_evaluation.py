@@ -334,9 +334,9 @@ def test_how_far_it_has_come_is_told(real, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert not out
     assert err.splitlines() == [
-        "looking at 60 images of noise ...",
-        "looking at 60 images of noise: 20 of 60",
-        "looking at 60 images of noise: 40 of 60",
+        "statistics of 60 images of noise ...",
+        "statistics of 60 images of noise: 20 of 60",
+        "statistics of 60 images of noise: 40 of 60",
         "drawing 50 samples ...",
         "drawing 50 samples: 20 of 50",
         "drawing 50 samples: 40 of 50",

@@ -32,5 +32,5 @@ def test_the_place_among_all_others_is_the_rank():
 def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ValueError, match=r"shape \(5, 5\); expected as many columns as rows, 100"):
         retrieval.found_among(np.zeros((5, 5)))
-    with pytest.raises(ValueError, match="one of the best 5 among 5 was asked for"):
+    with pytest.raises(ValueError, match="the best 5 among 5 were requested"):
         retrieval.found_among(np.zeros((5, 5)), of=5, top=5)

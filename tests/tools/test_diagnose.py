@@ -228,7 +228,7 @@ def test_nothing_is_found_in_a_healthy_run(healthy, capsys):
     assert seen["coverage"] > 0.6 * seen["real_coverage"]
     assert 0.5 < seen["discriminator/real_accuracy"] < 0.98
     assert abs(seen["discriminator/real_logit, known"]) < 5
-    assert "steps: nothing wrong was found in what was looked at" in diagnose.text(report)
+    assert "steps: nothing wrong was found in what was examined" in diagnose.text(report)
     assert report["looked at"]["the samples"] in diagnose.text(report)
 
 
@@ -318,7 +318,7 @@ def test_a_run_of_every_experiment_can_be_examined(name, tmp_path, monkeypatch):
 
 def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_path):
     path = train(tmp_path / "both", archives, data="ring", steps=200, seeds=2)
-    with pytest.raises(RunError, match="of the seeds 0, 1: say which with --model-seed"):
+    with pytest.raises(RunError, match="of the seeds 0, 1: choose one with --model-seed"):
         diagnosed(path)
     seen = diagnosed(path, model_seed=1, batches=0)["numbers"]
     last = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])["members"]
@@ -351,8 +351,9 @@ def test_the_jacobian_of_linear_players_turns_and_does_not_shrink(archives, tmp_
     assert seen["Jacobian: largest stable step, at once"] == 0
     assert seen["Jacobian: largest stable step, in turn"] == 0
     never, own = report["remarks"]
-    assert "no step size of plain gradient descent, however small, is stable" in never
-    assert "(discriminator 0.0002, generator 0.0002; in turn), as plain steps, are not" in own
+    assert "no learning rate of plain gradient descent, however small, is stable" in never
+    assert "(discriminator 0.0002, generator 0.0002; in turn), in plain gradient descent" in own
+    assert own.endswith("are not stable.")
     text = diagnose.text(report)
     assert never in text and own in text
     assert json.loads(json.dumps(report)) == report

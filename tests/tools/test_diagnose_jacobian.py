@@ -28,7 +28,8 @@ def test_the_leading_eigenvalues_are_listed_and_the_stable_steps_named():
     assert part.numbers["Jacobian: largest stable step, at once"] == pytest.approx(0.4)
     assert part.numbers["Jacobian: largest stable step, in turn"] == pytest.approx(2 / 3)
     (said,) = part.remarks
-    assert "stable below a step size of 0.667 in turn, below a step size of 0.4 at once" in said
+    assert "stable below a learning rate of 0.667 if players alternate" in said
+    assert "below a learning rate of 0.4 if they move at once" in said
     many = Jacobian(-np.diag(np.arange(1.0, 10.0)), {"a": slice(0, 9)})
     listed = jacobian.examined(many, played()).numbers
     values = [listed[f"Jacobian: eigenvalue {n}"] for n in range(1, jacobian.LEADING + 1)]
@@ -48,7 +49,7 @@ def test_the_runs_own_steps_are_judged(size, stable):
 def test_an_eigenvalue_that_is_not_negative_leaves_no_stable_step():
     circle = Jacobian(np.array([[0.0, 1.0], [-1.0, 0.0]]), ROWS)
     said = jacobian.examined(circle, played(discriminator=1e-6, generator=1e-6)).remarks
-    assert "no step size" in said[0]
+    assert "no learning rate" in said[0]
     assert said[1].endswith("are not stable.")
 
 

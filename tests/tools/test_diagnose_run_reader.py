@@ -134,7 +134,7 @@ def test_what_a_model_makes_images_of_is_named(role, source):
     record = types.SimpleNamespace(spec=DataSpec((8, 8, 1), inputs={role: (8,)}))
     question = types.SimpleNamespace(record=record, trained=None)
     part = checks.of_samples(question, {}, count=10)  # type: ignore[arg-type]
-    assert part.unexamined == {"the samples": f"the model makes images of {source}"}
+    assert part.unexamined == {"the samples": f"the model generates images from {source}"}
 
 
 def test_few_images_of_data_with_few_labels_are_compared_like_any():
@@ -228,7 +228,8 @@ def test_a_discriminator_that_has_no_turn_is_not_examined():
 
     assert verdicts(200) == checks.Part(
         unexamined={
-            "whether the discriminator overfits": "no discriminator is asked in the steps after 200"
+            "whether the discriminator overfits": "no discriminator is evaluated in the steps "
+            "after 200"
         }
     )
     assert "discriminator/real_logit, unknown" in verdicts(500).numbers

@@ -326,10 +326,13 @@ def test_r_t_stands_beside_r_v_in_numbers_and_in_words():
     given = judged(4.0, 0), judged(-2.0, 2), judged(-4.0, 1)
     sure = overfitting_signal.overfits(*given, signs=np.array([0.9, 1.0]))
     assert sure is not None and sure.evidence["r_t"] == pytest.approx(0.95)
-    assert "calls 98% of its training images real (r_t = 0.95), more than adaptive" in sure.what
+    assert (
+        "classifies 98% of its training images as real (r_t = 0.95), more than adaptive"
+        in sure.what
+    )
     unsure = overfitting_signal.overfits(*given, signs=np.array([0.5, 0.3]))
     assert unsure is not None and unsure.evidence["r_t"] == pytest.approx(0.4)
-    assert "calls 70% of its training images real (r_t = 0.40), no more than" in unsure.what
+    assert "classifies 70% of its training images as real (r_t = 0.40), no more than" in unsure.what
     silent = overfitting_signal.overfits(*given)
     assert silent is not None and "r_t" not in silent.evidence and "r_t" not in silent.what
     alike = judged(4.0, 2)  # held-out images are judged as training ones: however sure, no fault

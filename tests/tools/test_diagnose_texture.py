@@ -66,7 +66,7 @@ def said(accuracy, lead):
 def test_real_images_have_nothing_wrong_and_it_is_said_through_what_they_were_seen(garments):
     found, part = examined(garments, garments[1], said(0.55, 0.1))
     assert found == {} and part.unexamined == {}
-    assert f"{COUNT} samples beside" in part.looked["the samples"]
+    assert f"{COUNT} samples next to" in part.looked["the samples"]
     assert "thumbnails of 8x8 of their 28x28 pixels" in part.looked["the samples"]
     assert "28x28 pixels" in part.looked["the texture of the samples"]
 
@@ -184,11 +184,11 @@ def verdict(**part):
 
 
 def test_too_early_and_not_to_be_judged_come_before_any_all_clear():
-    early, unseen = "200 steps are few", {"the samples": "the model makes images of images"}
+    early, unseen = "200 steps are few", {"the samples": "the model generates images from images"}
     clear = {"verdict": "nothing wrong was found", "because": []}
     assert verdict() == clear
     assert verdict(unexamined={"the game's Jacobian": "too large"}) == clear
-    cannot = ["the samples: the model makes images of images"]
+    cannot = ["the samples: the model generates images from images"]
     assert verdict(unexamined=unseen) == {"verdict": "cannot be judged by this", "because": cannot}
     assert verdict(unexamined=unseen, early=(early, early)) == {
         "verdict": "too early to judge",

@@ -64,7 +64,7 @@ def test_the_text_names_what_was_measured_and_calls_a_proxy_a_proxy(finished, ca
     assert f"20 samples of {finished} after 8 steps, against {held_out} images" in out
     assert "\n  proxy fid " in out
     assert "\n  fid " not in out
-    assert "beware: a Frechet distance of 20 generated images" in out
+    assert "warning: a Frechet distance of 20 generated images" in out
     assert "features / sha256 of its weights: " in out
     assert not cache.exists()
 
@@ -104,7 +104,7 @@ def test_colors_are_measured_by_what_can_be_had_of_them(tmp_path, capsys):
     code, out, err = printed(capsys, workdir, "--samples", "20")
     assert code == 0
     assert "\n  swd " in out and "\n  ms ssim " in out
-    assert err.splitlines()[0].startswith("looking at ")
+    assert err.splitlines()[0].startswith("statistics of ")
     assert err.splitlines()[-1] == "computing swd, ms_ssim: 1 of 2"
     code, out, err = printed(capsys, workdir, "--samples", "20", "--metrics", "fid")
     assert (code, out) == (2, "")
@@ -149,7 +149,10 @@ def test_what_cannot_be_measured_is_one_sentence(finished, tmp_path, capsys):
             [finished, "--metrics", "swd"],
             "swd needs images with sides of 7 pixels or more",
         ),
-        ([toy_runs.train(tmp_path / "points", steps=8)], "draws images from nothing but latents"),
+        (
+            [toy_runs.train(tmp_path / "points", steps=8)],
+            "generates them from latents, labels or captions alone",
+        ),
     ]:
         code, out, err = printed(capsys, *arguments, "--samples", "8")
         assert (code, out) == (2, "")

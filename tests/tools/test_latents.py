@@ -128,12 +128,12 @@ def test_the_classifier_picks_garments_that_show_the_concepts(garments):
 def test_the_verdict_is_that_of_most(garments):
     sandals = garments.real.float_images()[garments.real.labels == 5]
     said = latent_concepts.verdict(sandals)
-    assert said.endswith(f"of the {len(sandals)} results Sandal")
+    assert said.endswith(f"of the {len(sandals)} results to Sandal")
 
 
 def test_too_few_samples_of_a_concept_are_refused(garments):
     config = latents.Config("run", samples=5)
-    with pytest.raises(RunError, match="samples show 'Ankle boot', where the mean of 3 or more"):
+    with pytest.raises(RunError, match="samples show 'Ankle boot'; the mean of 3 or more"):
         latents.arithmetic(garments.space, garments.model, config)
 
 
@@ -143,7 +143,7 @@ def test_where_no_classifier_fits_arithmetic_is_refused(garments):
         latents.arithmetic(garments.space, model, latents.Config("run"))
     conditional = types.SimpleNamespace(conditions=("label",))
     model = types.SimpleNamespace(spec=garments.model.spec, gan=conditional)
-    with pytest.raises(RunError, match="is told its class"):
+    with pytest.raises(RunError, match="is class-conditional, so its latents"):
         latents.arithmetic(garments.space, model, latents.Config("run"))
 
 
@@ -211,7 +211,7 @@ def explored(finished, out, **options):
 def test_a_run_gets_its_pictures_and_is_told_which_one_it_cannot_have(finished, tmp_path):
     pictures, said = explored(finished, tmp_path / "once")
     assert list(pictures) == ["interpolation.png", "walk.png", "noise.png"]
-    assert said[0].startswith("left out arithmetic.png: only for garments is there a classifier")
+    assert said[0].startswith("left out arithmetic.png: the classifier picks concepts of garments")
     with Image.open(tmp_path / "once" / "walk.png") as picture:
         assert picture.width > 3 * 64
         assert len(picture.getcolors(100_000)) > 10
@@ -222,9 +222,9 @@ def test_a_run_gets_its_pictures_and_is_told_which_one_it_cannot_have(finished, 
 
 
 def test_what_is_asked_for_and_cannot_be_had_leaves_nothing(finished, tmp_path):
-    with pytest.raises(RunError, match="only for garments"):
+    with pytest.raises(RunError, match="concepts of garments only"):
         explored(finished, tmp_path / "out", pictures=("walk", "arithmetic"))
-    with pytest.raises(RunError, match="only for garments"):
+    with pytest.raises(RunError, match="concepts of garments only"):
         explored(finished, tmp_path / "out", arithmetic=("bag", "-", "shirt"))
     with pytest.raises(RunError, match="no entry 3 of a latent; there are 0 to 2"):
         explored(finished, tmp_path / "out", dimensions=(0, 3))
@@ -300,8 +300,8 @@ def test_what_is_no_file_of_concepts_is_one_sentence(tmp_path):
     [
         ({"exemplars": 2}, "--exemplars is 2; expected 3 or more"),
         ({"columns": 1}, "--columns is 1; expected 2 or more"),
-        ({"noise": -0.1}, "--noise is -0.1; expected 0 or more"),
-        ({"noise": float("nan")}, "--noise is nan; expected 0 or more, and no infinity"),
+        ({"noise": -0.1}, "--noise is -0.1; expected a finite number"),
+        ({"noise": float("nan")}, "--noise is nan; expected a finite number of 0"),
         ({"samples": 10**12}, "--samples is 1000000000000; expected 100000 or less"),
         ({"rows": 10**9}, "--rows is 1000000000; expected 500 or less"),
         ({"columns": 10**9}, "--columns is 1000000000; expected 500 or less"),

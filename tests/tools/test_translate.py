@@ -86,9 +86,9 @@ def test_every_size_goes_through_and_comes_back_and_filling_up_is_said(
     path, pixels = inputs("x.png", *size)
     outputs, said = translated(runs("plain"), tmp_path / "out", path)
     np.testing.assert_array_equal(outputs["x.png"], 255 - pixels)
-    filled = [note for note in said if "filled up" in note]
+    filled = [note for note in said if "padded to" in note]
     up = tuple(-(-side // 4) * 4 for side in size)
-    expected = f"1 images of {size[0]}x{size[1]} are filled up to {up[0]}x{up[1]} and cut back."
+    expected = f"1 images of {size[0]}x{size[1]} are padded to {up[0]}x{up[1]} and cropped back."
     assert filled == ([] if up == size else [expected])
 
 
@@ -227,7 +227,7 @@ def test_what_was_written_into_the_inputs_is_not_translated_again(runs, inputs, 
     again, said = translated(runs("plain"), out, folder)
     assert list(again) == list(once)
     np.testing.assert_array_equal(again["x.png"], 255 - pixels)
-    assert said[0] == f"left out 2 images of {out}, the folder to write to"
+    assert said[0] == f"left out 2 images of {out}, the output folder"
     inner, _ = translated(runs("plain"), tmp_path, folder / "deep", folder / "x.png")
     assert {"x.png", "y.png"} <= inner.keys()  # what lies below the inputs' own parent is no output
 

@@ -1,12 +1,13 @@
-"""What can be wrong with a game between a generator and a discriminator, told from what a run left.
+"""Detects what is wrong with a game of generator and discriminator, from the files of a run.
 
-columns:  signals of the log's columns: gradients, verdicts, swings.
-samples:  signals of samples beside real examples: collapse, lost modes.
-texture:  signals of what is finer than a thumbnail: a checkerboard, noise, blur.
-logits:   signals of what the discriminator says of images it has, and has not, trained on.
-remedies: what the literature recommends, in the terms of this library's flags; each is a `remedy`.
-local:    what the eigenvalues of the game's Jacobian say of its steps.
-reading:  what a run directory holds of all this.
+- `log_signals`: signals in the log: gradients, logits, oscillations.
+- `sample_signals`: signals of samples next to real examples: collapse, lost modes.
+- `texture`: signals finer than a thumbnail: checkerboard, noise, blur.
+- `overfitting_signal`: the discriminator's logits of training and held-out images.
+- `remedies`: what the literature recommends, as this library's flags; each is a `remedy`.
+- `jacobian`: what the eigenvalues of the game's Jacobian say about the learning rates.
+- `run_reader`: reads all of this from a run directory.
+- `checks`: applies the signals to a run.
 
-A signal is a pure function of arrays to a finding, or to None where nothing is wrong.
+A signal is a pure function of arrays to a finding, or to None if nothing is wrong.
 """

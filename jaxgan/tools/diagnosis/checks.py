@@ -1,4 +1,4 @@
-"""The signals asked of what a run left: its log, its samples, its discriminator, its field."""
+"""Applies the signals to a run: to its log, its samples, its discriminator and its Jacobian."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ from jaxgan.tools.diagnosis.sample_signals import Sides
 from jaxgan.tools.diagnosis.texture import Texture
 
 LEAST_STEPS = 200
-"""A model of fewer steps has not had the time to learn, or to fail."""
+"""A model with fewer steps has had no time to learn or to fail."""
 
-LABELS = "Samples were asked for the classes as often as training images are of them."
+LABELS = "Samples were drawn with the class frequencies of the training images."
 SETTLED = 1000
-"""After fewer steps a game may still fail in ways that it has not had the time for."""
+"""Number of steps below which a game may still fail in ways that need more time."""
 
 Columns = Mapping[str, Series]
 
 
 class Question(NamedTuple):
-    """What is asked of a checkpoint: the run, the model, of several that of the seed `member`, and
-    the data.
+    """A checkpoint to examine.
+
+    Attributes:
+        record: The record of the run.
+        trained: The model.
+        model_seed: The model's seed, if the run trained several.
+        splits: The data.
     """
 
     record: Record
@@ -44,12 +49,12 @@ class Question(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Examples in a batch of the checkpoint's stage."""
+        """Batch size of the checkpoint's stage."""
         plan = self.record.plan
         return plan[stages.made_at(plan, self.trained.step)].rows
 
     def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
-        """The first checkpoint from which on `holds`, which is true of this one."""
+        """Returns the first checkpoint since which `holds` is true, as it is for this one."""
         return run_reader.first_step(self.record, self.trained, self.model_seed, holds)
 
 
@@ -57,7 +62,12 @@ class Question(NamedTuple):
 
 
 def of_log(record: Record, columns: Columns) -> Part:
-    """What the columns of the log tell."""
+    """Examines the columns of the log.
+
+    Args:
+        record: The record of the run.
+        columns: The columns.
+    """
     found = [of_columns.not_finite(columns)]
     if found == [None] and not record.running:
         saved = max(record.saved, default=None)
@@ -81,18 +91,18 @@ def of_log(record: Record, columns: Columns) -> Part:
         found += _of_judge(finite, judge, loss)
     looked = {
         "the course of training": f"{rows} rows of the log, each the means of some steps: "
-        "gradients and verdicts; what is faster than a row is not seen"
+        "gradients and logits; anything faster than a row is invisible"
     }
     return Part(_present(found), _last_values(finite), looked=looked)
 
 
 def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
-    """What a judge's verdicts tell, and with them the generators' gradients."""
+    """Examines a discriminator's logits and accuracies, and the generators' gradients."""
     right = run_reader.accuracies(columns, judge, loss)
     passed = run_reader.passed_on(columns, judge, loss)
     lead = run_reader.lead(columns, judge)
     gone = None if passed is None else of_columns.saturated(passed, lead)
-    # A critic's unit is its own: its swings count by what they are of its lead.
+    # The logits of a critic have their own unit: its swings are relative to its lead.
     least = of_columns.LEAST_SWING if right is not None else 0.0
     swings = of_columns.oscillating(lead, least=least)
     if right is None:
@@ -104,7 +114,7 @@ def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
 
 
 def _last_values(columns: Columns) -> dict[str, float]:
-    """What the last rows say of the game's health."""
+    """Returns the accuracies and gradient norms of the last rows."""
     kinds = ("real_accuracy", "fake_accuracy", "real_sign", "gradient_norm")
     return {
         name: float(column.values[-1])
@@ -130,8 +140,16 @@ def of_checkpoint(
     batches: int,
     jacobian: bool,
 ) -> Part:
-    """What the model of a checkpoint tells: `count` of its samples, and what it says of `batches`
-    batches of known and of unknown examples.
+    """Examines the model of a checkpoint: its samples, its logits and its Jacobian.
+
+    Args:
+        record: The record of the run.
+        columns: The columns of the log.
+        which: The checkpoint: 'latest', 'best' or a step.
+        model_seed: The model's seed, if the run trained several.
+        count: Number of samples and of real examples.
+        batches: Number of batches of training and of held-out examples for the logits; 0: none.
+        jacobian: Whether the Jacobian is examined.
     """
     subject = "what was learned"
     if not record.saved:
@@ -153,11 +171,11 @@ def of_checkpoint(
 
 
 def too_early(question: Question) -> tuple[str, ...]:
-    """Why nothing can yet be said to be right with the model, one sentence each."""
+    """Returns why it is too early to report that nothing is wrong, one sentence per reason."""
     step, source = question.trained.step, question.splits.train
     found = []
     if step < SETTLED:
-        found.append(f"{step} steps are few; a game shows how it goes after {SETTLED} or more")
+        found.append(f"{step} steps are few; a game needs {SETTLED} or more to show its problems")
     if isinstance(source, data.Dataset) and step * question.rows < len(source):
         seen = step * question.rows / len(source)
         found.append(f"only {seen:.0%} of the training examples were seen")
@@ -165,22 +183,32 @@ def too_early(question: Question) -> tuple[str, ...]:
 
 
 class Drawn(NamedTuple):
-    """Samples as they are examined: their `sample_signals.rows`, and their texture, where it
-    counts."""
+    """Samples as they are examined.
+
+    Attributes:
+        rows: Their `sample_signals.rows`.
+        texture: Their texture; None if it is not examined.
+    """
 
     rows: np.ndarray
     texture: Texture | None
 
 
 class Examined(NamedTuple):
-    """What samples are asked for, and compared with: real examples and the textures of these."""
+    """What samples are compared with.
+
+    Attributes:
+        question: The checkpoint.
+        sides: Real examples that the generator was trained on, and others.
+        textures: The textures of these; None if they are not examined.
+    """
 
     question: Question
     sides: Sides
     textures: tuple[Texture, Texture] | None
 
     def drawn(self, trained: TrainedModel) -> Drawn:
-        """As many samples of the model as there are real examples."""
+        """Returns as many samples of the model as there are real examples."""
         count = len(self.sides.known)
         made = np.asarray(trained.sample(0, count, **told(self.question, trained, count)))
         comparable = self.textures is not None and made.shape[1:3] == self.textures[0].power.shape
@@ -188,25 +216,31 @@ class Examined(NamedTuple):
         return Drawn(sample_signals.rows(made), seen)
 
     def compared(self, drawn: Drawn) -> texture.Compared | None:
-        """The samples' texture next to that of real images."""
+        """Returns the comparison of the samples' texture with that of real images."""
         if drawn.texture is None or self.textures is None:
             return None
         rows = (drawn.rows, self.sides.known, self.sides.unknown)
         return texture.compared(drawn.texture, *self.textures, rows=rows)
 
     def failing(self, drawn: Drawn) -> Finding | None:
-        """What is wrong with the samples, if anything: as thumbnails, or else in their texture."""
+        """Returns what is wrong with the samples: as thumbnails, or else in their texture."""
         found = sample_signals.failing(drawn.rows, self.sides)
         fine = None if found is not None else self.compared(drawn)
         return found if fine is None else texture.failing(fine)
 
 
 def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
-    """What samples tell, beside real examples."""
+    """Examines samples next to real examples.
+
+    Args:
+        question: The checkpoint.
+        columns: The columns of the log.
+        count: Number of samples and of real examples.
+    """
     record, trained = question.record, question.trained
     if record.spec.inputs:
         source = "images" if "a" in record.spec.inputs else "captions"
-        return Part(unexamined={"the samples": f"the model makes images of {source}"})
+        return Part(unexamined={"the samples": f"the model generates images from {source}"})
     sides = run_reader.sides(question.splits, count)
 
     examined = Examined(question, sides, run_reader.textures(question.splits, count))
@@ -238,7 +272,13 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
 
 
 def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.ndarray]:
-    """What so many samples of the model are asked for: labels as the training images have them."""
+    """Returns the conditions of the samples, with labels distributed as in the training images.
+
+    Args:
+        question: The checkpoint.
+        trained: The model.
+        count: Number of samples.
+    """
     train = question.splits.train
     if not isinstance(train, data.Dataset):
         return {}
@@ -247,7 +287,10 @@ def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.
 
 
 def _unsure(record: Record, columns: Columns) -> list[Finding]:
-    """The judges that hardly tell real from fake; to be asked of samples that are easily told."""
+    """Returns the findings of discriminators that hardly distinguish real from fake.
+
+    They count only if the samples are easy to recognize.
+    """
     loss, found = str(getattr(record.config, "loss", "")), []
     for judge in run_reader.judges(columns):
         right = run_reader.accuracies(columns, judge, loss)
@@ -259,8 +302,8 @@ def _unsure(record: Record, columns: Columns) -> list[Finding]:
 def _seen_of(
     shape: tuple[int, ...], count: int, fine: texture.Compared | None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Through what the samples of this shape were looked at, and what was not seen of them."""
-    beside = f"{count} samples beside as many training and held-out examples"
+    """Returns how samples of this shape were examined, and what could not be examined."""
+    beside = f"{count} samples next to as many training and held-out examples"
     if len(shape) != 3:
         return {"the samples": f"{beside}, point by point"}, {}
     height, width = (min(sample_signals.SIDE, side) for side in shape[:2])
@@ -269,21 +312,28 @@ def _seen_of(
         return {"the samples": f"{beside}, pixel by pixel"}, {}
     looked = {
         "the samples": f"{beside}, as thumbnails of {height}x{width} of their {size} pixels: "
-        "whether they are alike, leave kinds out, or are far from the data"
+        "whether they are alike, miss kinds of examples, or are far from the data"
     }
     if fine is None:
         why = texture.why_not(shape) or "the samples are not finite, or of another size"
         return looked, {"the texture of the samples": why}
     looked["the texture of the samples"] = (
         f"the brightness of the same at {size} pixels: checkerboards, noise and blur; not whether "
-        "what is drawn has the right shape"
+        "objects have the right shape"
     )
     return looked, {}
 
 
 def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
-    """The first of the run's pictures, up to a step, since which their samples are alike; None
-    where there are no such pictures or the last are not.
+    """Returns the step of the first sample image file since which the samples are alike.
+
+    Args:
+        record: The record of the run.
+        sides: The real examples.
+        until: The last step to consider.
+
+    Returns:
+        The step; None if there are no such files, or the last ones are not alike.
     """
     limit = sample_signals.LIKENESS * mean_pairwise_distance(sides.known)
     shown = ((s, images) for s, images in run_reader.pictured(record) if s <= until)
@@ -293,7 +343,12 @@ def alike_since(record: Record, sides: Sides, *, until: int) -> int | None:
 
 
 def of_verdicts(question: Question, *, batches: int) -> Part:
-    """What the discriminators say of examples that they know, and of others."""
+    """Examines the discriminators' logits of training examples and of held-out ones.
+
+    Args:
+        question: The checkpoint.
+        batches: Number of batches of each.
+    """
     splits, rows = question.splits, question.rows
     one = [set(part.batch(seed=0, step=0, size=1)) for part in splits[:2]]
     if one[0] != one[1]:
@@ -306,7 +361,7 @@ def of_verdicts(question: Question, *, batches: int) -> Part:
     known, unknown = said(question.trained)
     judges = [judge for judge in run_reader.judges(known) if judge in run_reader.judges(unknown)]
     if not judges:
-        why = f"no discriminator is asked in the steps after {question.trained.step}"
+        why = f"no discriminator is evaluated in the steps after {question.trained.step}"
         return Part(unexamined={"whether the discriminator overfits": why})
     found, seen = [], {}
     for judge in judges:
@@ -340,7 +395,7 @@ def of_verdicts(question: Question, *, batches: int) -> Part:
 
 
 def of_local_game(question: Question) -> Part:
-    """The game's Jacobian on one batch, in numbers and in words: no finding rests on it."""
+    """Examines the game's Jacobian on one batch; no finding is based on it."""
     record, trained = question.record, question.trained
     source, rows = question.splits.train, question.rows
     batch = source.batch(seed=trained.config.seed, step=trained.step, size=rows)

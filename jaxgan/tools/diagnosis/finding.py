@@ -1,4 +1,4 @@
-"""What a signal tells: a finding, and since when it holds."""
+"""Findings: what a signal detects, and since which step."""
 
 from __future__ import annotations
 
@@ -8,37 +8,40 @@ from typing import NamedTuple
 import numpy as np
 
 LASTING_ROWS = 5
-"""Rows of the log that a state must have lasted: fewer may be a passing swing."""
+"""Number of rows of the log that a condition must last; fewer may be a passing fluctuation."""
 
 LASTING_SHARE = 0.1
-"""The share of the log that a state must have lasted, for the same reason."""
+"""Fraction of the log that a condition must last, for the same reason."""
 
-_NEIGHBORS = 5  # rows whose median stands for the middle one: a single outlier is nothing
+_NEIGHBORS = 5  # rows of the running median, which ignores a single outlier
 
 
 class Series(NamedTuple):
     """A column of the log.
 
-    steps:  int [n], rising: where each row ends, whose mean is of the steps since the one before.
-    values: float64 [n].
+    Attributes:
+        steps: The step at the end of each row, increasing, int [n]. A value is the mean over the
+            steps since the previous row.
+        values: The values, float64 [n].
     """
 
     steps: np.ndarray
     values: np.ndarray
 
     def finite(self) -> Series:
-        """The rows whose value is finite."""
+        """Returns the rows whose value is finite."""
         kept = np.isfinite(self.values)
         return Series(self.steps[kept], self.values[kept])
 
 
 class Finding(NamedTuple):
-    """What is wrong.
+    """A problem of the run.
 
-    kind:     by which `remedies` knows what helps.
-    what:     one sentence.
-    since:    the train step since when, or None where it cannot be told.
-    evidence: the numbers it rests on, by name.
+    Attributes:
+        kind: Kind of the problem, by which `remedies` finds the remedies.
+        what: One sentence.
+        since: The train step at which it began; None if unknown.
+        evidence: The numbers it is based on, by name.
     """
 
     kind: str
@@ -48,11 +51,15 @@ class Finding(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one examination found, what it saw in numbers and in sentences, and what it could not
-    examine and why.
+    """The result of one examination.
 
-    looked: what it looked at, by name, and through what.
-    early:  why it is too early for it to say that nothing is wrong.
+    Attributes:
+        findings: The problems found.
+        numbers: The numbers measured, by name.
+        remarks: Sentences about the numbers.
+        unexamined: What could not be examined, and why.
+        looked: What was examined, and how.
+        early: Reasons why it is too early to report that nothing is wrong.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -64,7 +71,7 @@ class Part(NamedTuple):
 
 
 def merged(parts: Iterable[Part]) -> Part:
-    """All that the examinations found, saw and could not examine."""
+    """Returns the results of all examinations as one."""
     parts = list(parts)
     return Part(
         tuple(finding for part in parts for finding in part.findings),
@@ -77,15 +84,22 @@ def merged(parts: Iterable[Part]) -> Part:
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """The median [n] of each value and its neighbors; at the ends of fewer."""
+    """Computes the running median [n] of each value and its neighbors, of fewer at the ends."""
     reach = _NEIGHBORS // 2
     windows = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
     return np.array([np.median(window) for window in windows])
 
 
 def lasting(steps: np.ndarray, holds: np.ndarray) -> int | None:
-    """The step since which `holds` (bool [n]) has been true to the end; None where it is not, or
-    not for long enough (`LASTING_ROWS`, `LASTING_SHARE`).
+    """Returns the step since which `holds` has been true until the end of the log.
+
+    Args:
+        steps: The steps of the rows, [n].
+        holds: Whether the condition holds in each row, bool [n].
+
+    Returns:
+        The step; None if the condition does not hold at the end, or has not lasted long enough
+        (`LASTING_ROWS`, `LASTING_SHARE`).
     """
     broken = np.flatnonzero(~holds)
     first = int(broken[-1]) + 1 if len(broken) else 0
@@ -95,7 +109,7 @@ def lasting(steps: np.ndarray, holds: np.ndarray) -> int | None:
 
 
 def together(*columns: Series) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The steps at which all columns have a row, and the values of each there."""
+    """Returns the steps at which all columns have a row, and the values of each column there."""
     steps = columns[0].steps
     for column in columns[1:]:
         steps = np.intersect1d(steps, column.steps)

@@ -1,8 +1,8 @@
-"""Signals of the log: gradients that vanish or explode, a discriminator that wins or knows nothing,
-players that circle, numbers that are not finite.
+"""Signals in the log: gradients, accuracies, oscillations, numbers that are not finite.
 
-They look at columns that a game of any networks reports. The log's rows are means over some steps,
-so what is faster than a row is not seen.
+They detect gradients that vanish or explode, a discriminator that wins or is too weak, players that
+oscillate, and NaN or infinity. They use columns that a game of any networks reports. A row of the
+log is a mean over some steps, so anything faster than a row is invisible.
 """
 
 from __future__ import annotations
@@ -14,63 +14,74 @@ import numpy as np
 from jaxgan.tools.diagnosis.finding import Finding, Series, lasting, smooth, together
 
 LEAST_ROWS = 10
-"""Fewer rows than this say nothing of how a run developed."""
+"""Fewer rows than this say nothing about the course of training."""
 
 SURE = 0.98
-"""A discriminator right this often, on real and on fake, leaves the generator no near miss to learn
-from; those that Brock et al. 2019 (section 4.2) found to have memorized their data were above it.
-Where a generator learns on, 0.8 to 0.95 are usual.
+"""A discriminator with this accuracy, on real and on fake, gives the generator no useful gradient.
+
+The discriminators that Brock et al. 2019 (section 4.2) found to have memorized their data were
+above it. While a generator learns, 0.8 to 0.95 is usual.
 """
 
 UNSURE = 0.6
-"""A discriminator right this often, or less, on average: little better than a coin."""
+"""A discriminator with at most this accuracy, on average, is hardly better than chance."""
 
 HELD = 0.65
-"""A discriminator right this often, or less, beside samples that are far from the data is held
-down: such samples are easily told.
+"""A discriminator with at most this accuracy is too weak if samples are far from the data.
+
+Such samples are easy to recognize.
 """
 
 UNSKILLED = 0.1
-"""The share of its loss that a discriminator has gained on knowing nothing, below which it hardly
-tells real from fake, however often it is right: a penalty on its slope keeps its logits together.
+"""Fraction of its chance-level loss by which a discriminator must improve.
+
+Below it, it hardly distinguishes real from fake, even with a high accuracy: a gradient penalty
+keeps its logits close together.
 """
 
 FALL = 1 / 100
-"""A generator's gradient below this share of its early norm: two orders of magnitude are more than
-learning explains, during which a discriminator that is ahead keeps its slope.
+"""A generator's gradient below this fraction of its early norm has vanished.
+
+Two orders of magnitude are more than learning explains: a discriminator that is ahead keeps its
+gradient.
 """
 
 RISE = 100.0
-"""A gradient above so many times its early norm."""
+"""A gradient above this multiple of its early norm has exploded."""
 
 ENORMOUS = 1e4
-"""A gradient's norm beyond anything that a network with weights of usual size has: such a run has
-exploded before its first row ended.
+"""A gradient norm that no network with weights of usual size has.
+
+With such a norm in its first row, a run exploded before that row ended.
 """
 
 PASSED_ON = 0.02
-"""The share of the discriminator's slope that a saturating loss still passes to the generator: of
-minimax, half passes at an undecided discriminator and a fiftieth of that at a logit of -4.6.
+"""Fraction of the discriminator's gradient that a saturated loss still passes to the generator.
+
+The minimax loss passes half at an undecided discriminator, and a fiftieth of that at a logit of
+-4.6.
 """
 
 SWING = 0.5
-"""Standard deviation of the discriminator's lead over its mean, from which on the lead changes
-hands rather than wavers.
+"""Standard deviation of the discriminator's lead over its mean, from which on players oscillate.
+
+Below it the lead fluctuates but does not change hands.
 """
 
 LEAST_SWING = 0.25
-"""Standard deviation of the lead, in logits, below which swings are of no consequence: they move a
-verdict from 0.50 to 0.56.
+"""Standard deviation of the lead, in logits, below which oscillations do not matter.
+
+They move a probability from 0.50 to 0.56.
 """
 
 RETURN = 0.4
-"""Correlation of the lead with itself a period later: of noise in 50 rows it stays below 0.3."""
+"""Correlation of the lead with itself one period later; for noise in 50 rows it is below 0.3."""
 
-_CYCLES = 3  # periods that a log must show: two bumps may be chance
+_CYCLES = 3  # periods that a log must show, as two may be chance
 
 
 def not_finite(columns: Mapping[str, Series]) -> Finding | None:
-    """A column that holds a NaN or an infinity; the earliest, if there are several."""
+    """Detects a column with a NaN or an infinity; the earliest, if there are several."""
     firsts = {}
     for name, column in columns.items():
         broken = np.flatnonzero(~np.isfinite(column.values))
@@ -90,26 +101,36 @@ def not_finite(columns: Mapping[str, Series]) -> Finding | None:
 def broke_off(
     last: int, *, steps: int, saved: int | None, reason: str | None = None
 ) -> Finding | None:
-    """A log that ends at step `last` of `steps`, later than the last checkpoint, of step `saved`: a
-    run that is told to stop saves the step it has reached, and one that met a number that is not
-    finite does not, as such a state is never saved.
+    """Detects a run that ended early without a checkpoint of its last step.
 
-    `reason` is what the run itself said at its end. Do not ask while it goes on.
+    A run that is stopped by a signal saves its current step. A run that meets a number that is not
+    finite does not, as such a state is never saved. Do not call this while the run is active.
+
+    Args:
+        last: The last step in the log.
+        steps: The number of steps of the run.
+        saved: The step of the last checkpoint; None if there is none.
+        reason: What the run logged at its end; None if nothing.
     """
     if last >= steps or (saved is not None and saved >= last):
         return None
-    inferred = "as it does where a number is not finite, or where it is killed."
+    inferred = "as happens if a number is not finite or the process is killed."
     return Finding(
         "not finite",
-        f"Training broke off in the steps after {last} of {steps} and saved nothing there, "
-        + (f"saying: {reason}" if reason else inferred),
+        f"Training broke off after step {last} of {steps} without saving a checkpoint there, "
+        + (f"with the message: {reason}" if reason else inferred),
         last,
         {"last row": float(last), **({} if saved is None else {"last checkpoint": float(saved)})},
     )
 
 
 def exploded(gradient: Series, *, player: str) -> Finding | None:
-    """A gradient's norm that has grown enormously: the last rows against the first quarter."""
+    """Detects a gradient norm in the last rows far above that in the first quarter of the log.
+
+    Args:
+        gradient: The gradient norm.
+        player: Name of the player.
+    """
     early, last = early_and_last(gradient)
     limit = min(RISE * early, ENORMOUS) if early > 0 else ENORMOUS
     if not last >= limit:
@@ -125,8 +146,14 @@ def exploded(gradient: Series, *, player: str) -> Finding | None:
 
 
 def vanished(gradient: Series, real: Series, fake: Series) -> Finding | None:
-    """A generator's gradient that has all but vanished although the discriminator, by its
-    accuracies, is ahead; where it is not, the generator may have arrived.
+    """Detects a generator's gradient that has vanished although the discriminator is ahead.
+
+    If the discriminator is not ahead, the generator may have converged.
+
+    Args:
+        gradient: The generator's gradient norm.
+        real: The discriminator's accuracy on real images.
+        fake: The discriminator's accuracy on fakes.
     """
     steps, (norms, on_real, on_fake) = together(gradient, real, fake)
     if len(steps) < LEAST_ROWS:
@@ -145,12 +172,13 @@ def vanished(gradient: Series, real: Series, fake: Series) -> Finding | None:
 
 
 def saturated(passed: Series, lead: Series) -> Finding | None:
-    """A generator's loss that no longer passes the discriminator's slope on, while the
-    discriminator is ahead (where it is behind, that is as it should be).
+    """Detects a generator's loss that no longer passes on the discriminator's gradient.
 
-    passed: the size of the loss's derivative by the logit, at the fakes' mean logit, over that at
-            an undecided discriminator's.
-    lead:   the discriminator's mean real logit less its mean fake logit.
+    The discriminator must be ahead; if it is behind, a saturated loss is expected.
+
+    Args:
+        passed: Size of the loss's derivative at the fakes' mean logit, over that at logit 0.
+        lead: The discriminator's mean real logit minus its mean fake logit.
     """
     steps, (share, ahead) = together(passed, lead)
     since = lasting(steps, (smooth(share) <= PASSED_ON) & (smooth(ahead) > 0))
@@ -166,23 +194,33 @@ def saturated(passed: Series, lead: Series) -> Finding | None:
 
 
 def won(real: Series, fake: Series) -> Finding | None:
-    """A discriminator that is right on nearly everything, real and fake, and stays so."""
+    """Detects a discriminator that is right on nearly all images, real and fake, until the end.
+
+    Args:
+        real: Its accuracy on real images.
+        fake: Its accuracy on fakes.
+    """
     steps, (on_real, on_fake) = together(real, fake)
     since = lasting(steps, np.minimum(smooth(on_real), smooth(on_fake)) >= SURE)
     if since is None:
         return None
     return Finding(
         "won",
-        "The discriminator has won: what it says no longer tells the generator where to go.",
+        "The discriminator has won: its output no longer gives the generator a useful gradient.",
         since,
         {"accuracy on real": float(on_real[-1]), "accuracy on fake": float(on_fake[-1])},
     )
 
 
 def blind(real: Series, fake: Series, skill: Series | None = None) -> Finding | None:
-    """A discriminator that hardly tells real from fake, by its accuracies or by its `skill`: the
-    share of its loss that it has gained on knowing nothing, at most. That is how a game ends well,
-    too: it is a fault only where the samples are poor.
+    """Detects a discriminator that hardly distinguishes real from fake, by accuracy or skill.
+
+    Successful training also ends like this: it is a problem only if the samples are poor.
+
+    Args:
+        real: Its accuracy on real images.
+        fake: Its accuracy on fakes.
+        skill: Upper bound of the fraction by which its loss is below the chance-level loss.
     """
     steps, (on_real, on_fake) = together(real, fake)
     found = lasting(steps, smooth((on_real + on_fake) / 2) <= HELD)
@@ -195,19 +233,21 @@ def blind(real: Series, fake: Series, skill: Series | None = None) -> Finding | 
         return None
     return Finding(
         "blind",
-        "The discriminator is too weak, or held down: it hardly tells real from fake, and yet the "
-        "samples are far from the data.",
+        "The discriminator is too weak or too strongly regularized: it hardly distinguishes real "
+        "from fake, although the samples are far from the data.",
         found,
         evidence,
     )
 
 
 def oscillating(lead: Series, *, least: float = LEAST_SWING) -> Finding | None:
-    """Players that circle: the discriminator's lead, mean real logit less mean fake logit, returns
-    again and again instead of settling.
+    """Detects players that oscillate: the discriminator's lead returns instead of converging.
 
-    Looks at the last half of the log, less its trend. `least` is the standard deviation of the lead
-    below which swings are of no consequence, in the logits' unit.
+    It uses the last half of the log, minus its linear trend.
+
+    Args:
+        lead: The discriminator's mean real logit minus its mean fake logit.
+        least: The smallest standard deviation of the lead that matters, in the unit of the logits.
     """
     half = lead.values[len(lead.values) // 2 :]
     if len(half) < 2 * LEAST_ROWS:
@@ -224,7 +264,8 @@ def oscillating(lead: Series, *, least: float = LEAST_SWING) -> Finding | None:
     row = float(np.median(np.diff(lead.steps)))
     return Finding(
         "oscillating",
-        "The players circle: the discriminator's lead swings to and fro instead of settling.",
+        "The players oscillate: the discriminator's lead swings back and forth instead of "
+        "converging.",
         _first_swing(lead, float(half.mean()), deviation),
         {
             "period in steps": period * row,
@@ -236,18 +277,19 @@ def oscillating(lead: Series, *, least: float = LEAST_SWING) -> Finding | None:
 
 
 def early_and_last(column: Series) -> tuple[float, float]:
-    """What was usual in the first quarter of the log, and in its last rows."""
+    """Returns the median of the first quarter of the log, and that of its last three rows."""
     values = column.values
     return float(np.median(values[: max(3, len(values) // 4)])), float(np.median(values[-3:]))
 
 
 def _period(swings: np.ndarray) -> tuple[int, float] | None:
-    """After how many rows the swings [n] of mean 0 return, and their correlation then; None where
-    they do not, or not `_CYCLES` times.
+    """Returns the period of the swings [n], in rows, and their autocorrelation after one period.
+
+    It is None if they do not return, or fewer than `_CYCLES` times.
     """
     count, energy = len(swings), float(np.sum(swings**2))
     lags = range(1, count // _CYCLES + 1)
-    # Each over the rows that overlap: long lags would look weaker than they are.
+    # Each is divided by the number of overlapping rows: long lags would look too weak otherwise.
     correlation = np.array(
         [np.sum(swings[:-lag] * swings[lag:]) / energy * count / (count - lag) for lag in lags]
     )
@@ -262,9 +304,7 @@ def _period(swings: np.ndarray) -> tuple[int, float] | None:
 
 
 def _first_swing(lead: Series, mean: float, deviation: float) -> int:
-    """The step at which the lead first went as far above its later mean, and then below it, as it
-    does later.
-    """
+    """Returns the step since when the lead has been as far above and below its mean as later."""
     above = np.flatnonzero(lead.values > mean + deviation)
     below = np.flatnonzero(lead.values < mean - deviation)
     first = max(above[0] if len(above) else 0, below[0] if len(below) else 0)

@@ -1,5 +1,8 @@
-"""The signal of a discriminator that knows its training images by heart (Karras et al. 2020,
-"Training Generative Adversarial Networks with Limited Data", section 2 and eq. 1).
+"""The signal of a discriminator that has memorized its training images.
+
+References:
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 2 and
+    eq. 1.
 """
 
 from __future__ import annotations
@@ -9,34 +12,40 @@ import numpy as np
 from jaxgan.tools.diagnosis.finding import Finding
 
 BY_HEART = 0.5
-"""At this r_v, an unknown real image is judged as much like a fake as like a training image. It is
-0 where training images are nothing special, and 1 where all that is unknown passes for fake.
+"""At this r_v, the logit of an unseen real image is as close to a fake's as to a training image's.
+
+r_v is 0 if training images are not special, and 1 if everything unseen is classified as fake.
 """
 
 CERTAIN = 4.0
-"""Standard errors by which the logits of training and of held-out images must differ: one in 30,000
-comes that far by chance.
+"""Number of standard errors by which the logits of training and held-out images must differ.
+
+By chance one in 30,000 does.
 """
 
 
 SURE = 0.6
-"""The r_t that adaptive augmentation aims at (Karras et al. 2020, section 3): it changes images
-while r_t is larger. Discriminators that do not overfit are often surer, so by itself it proves
-nothing.
+"""The r_t that adaptive augmentation aims at: it augments images while r_t is larger.
+
+Discriminators that do not overfit often have a larger one, so by itself it proves nothing (Karras
+et al. 2020, section 3).
 """
 
 R_T = "r_t"
-"""Under what name the evidence has the mean sign of the logits of training images."""
+"""Name of the mean sign of the logits of training images in the evidence."""
 
 
 def overfits(
     known: np.ndarray, unknown: np.ndarray, fake: np.ndarray, *, signs: np.ndarray | None = None
 ) -> Finding | None:
-    """A discriminator that tells images it has trained on from real ones that it has not.
+    """Detects a discriminator that distinguishes training images from unseen real images.
 
-    Mean logits, one of each batch, of training images [N], held-out ones [M] and fakes [K]; N and M
-    at least 2. `signs` are the mean signs of the logits of training images [N], where the loss
-    gives a sign that meaning: with them goes r_t.
+    Args:
+        known: Mean logit of each batch of training images, [N], N at least 2.
+        unknown: Mean logit of each batch of held-out images, [M], M at least 2.
+        fake: Mean logit of each batch of generated images, [K].
+        signs: Mean sign of the logits of training images, [N], if the sign separates real from fake
+            under the loss. r_t is reported with it.
     """
     if min(len(known), len(unknown)) < 2 or not len(fake):
         return None
@@ -47,8 +56,8 @@ def overfits(
     if lead <= 0 or gap <= CERTAIN * error or gap < BY_HEART * lead:
         return None
     what = (
-        "The discriminator has learned the training images by heart: it takes real images that it "
-        "does not know for fakes."
+        "The discriminator has memorized the training images: it classifies unseen real images as "
+        "fake."
     )
     evidence = {"r_v": float(gap / lead)}
     if signs is not None:
@@ -63,9 +72,9 @@ def overfits(
 
 
 def certainty(r_t: float) -> str:
-    """What r_t says of a discriminator that overfits, in a sentence."""
+    """Returns a sentence about the r_t of a discriminator that overfits."""
     more = "more" if r_t > SURE else "no more"
     return (
-        f"It calls {(1 + r_t) / 2:.0%} of its training images real (r_t = {r_t:.2f}), {more} than "
-        f"adaptive augmentation aims at (r_t = {SURE})."
+        f"It classifies {(1 + r_t) / 2:.0%} of its training images as real (r_t = {r_t:.2f}), "
+        f"{more} than adaptive augmentation aims at (r_t = {SURE})."
     )

@@ -1,6 +1,7 @@
-"""What the literature recommends against a finding, in the terms of this library: flags of the
-run's own experiment, what that experiment names as its alternatives, and pieces for models of one's
-own.
+"""Remedies that the literature recommends against each kind of finding.
+
+They are flags of the run's experiment, alternatives that the experiment names, and functions of the
+library for models of one's own.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ def _discriminator_is_slower(config: Any) -> bool:
 _HEUSEL = "Heusel et al. 2017, two time scales"
 _R1 = Remedy(
     "jaxgan.penalties.r1",
-    "hold the discriminator's slope at real images: games then converge",
+    "penalize the discriminator's gradient at real images: training then converges locally",
     "Mescheder et al. 2018",
 )
 _SMOOTHING = Remedy(
     "--real-label 0.9",
-    "one-sided label smoothing: the discriminator is not to be certain",
+    "one-sided label smoothing: it keeps the discriminator from overconfidence",
     "Salimans et al. 2016, section 3.4",
     both(has("real_label", 1.0), has("loss", "minimax", "non_saturating")),
 )
 _SLOWER_DISCRIMINATOR = Remedy(
     "--discriminator-learning-rate",
-    "lower it from {discriminator_learning_rate:g}, to a half or a quarter",
+    "lower it from {discriminator_learning_rate:g} to a half or a quarter",
     _HEUSEL,
 )
 _FASTER_GENERATOR = Remedy(
@@ -56,40 +57,40 @@ _SLOWER_GENERATOR = Remedy(
 )
 _FEWER_CRITICS = Remedy(
     "--n-critic 1",
-    "as many steps for the generator as for the discriminator",
+    "equally many steps for the generator and the discriminator",
     "Goodfellow et al. 2014, algorithm 1",
     both(above("n_critic", 1), lacks("loss", "wasserstein")),
 )
 _NOISE = Remedy(
     "jaxgan.games.input_transforms.instance_noise",
-    "noise on real and fake images: their distributions overlap",
+    "add noise to real and fake images, so that their distributions overlap",
     "Arjovsky and Bottou 2017; Sonderby et al. 2017",
 )
 _PACKING = Remedy(
     "jaxgan.nn.packing.Packed",
-    "a discriminator that judges several samples at once sees that they are alike",
+    "a discriminator of several samples at once detects that they are alike",
     "Lin et al. 2018, PacGAN",
 )
 _DEVIATION = Remedy(
     "jaxgan.nn.minibatch.MinibatchStddev",
-    "tell the discriminator how much a batch varies",
+    "give the discriminator the standard deviation over the batch as a feature",
     "Karras et al. 2018, section 3",
 )
 _UNROLLING = Remedy(
     "jaxgan.steps.unrolled",
-    "a generator that foresees the discriminator's answer",
+    "train the generator against the discriminator some steps ahead",
     "Metz et al. 2017",
 )
 _LESS_MOMENTUM = Remedy(
     "--beta1 0",
-    "momentum keeps players circling",
+    "momentum makes players oscillate",
     "Gidel et al. 2019; Mescheder et al. 2018, section 6",
     both(above("beta1", 0.0), has("optimizer", "adam")),
 )
 _SMALLER_STEPS = tuple(
     Remedy(
         f"--{player}-learning-rate",
-        f"lower it from {{{player}_learning_rate:g}}, tenfold at first",
+        f"lower it from {{{player}_learning_rate:g}}, first by a factor of 10",
         "Mescheder et al. 2017, section 3",
     )
     for player in ("generator", "discriminator")
@@ -97,7 +98,7 @@ _SMALLER_STEPS = tuple(
 
 _WEAKER_PENALTY = Remedy(
     "--penalty-weight",
-    "lower it from {penalty_weight:g}, tenfold at first: it holds the discriminator's slope down",
+    "lower it from {penalty_weight:g}, first by a factor of 10: it limits the discriminator",
     "Karras et al. 2020, limited data, appendix C",
     above("penalty_weight", 0.0),
 )
@@ -119,12 +120,12 @@ _WIDER = Remedy(
 )
 _LONGER = Remedy(
     "--steps",
-    "train on from {steps}: the coarse is learned before the fine",
+    "train longer than {steps} steps: coarse structure is learned before fine detail",
     "Rahaman et al. 2019, spectral bias",
 )
 _AVERAGE = Remedy(
     "--ema-half-life 10000",
-    "sample from an average of the generators, in which what changes from step to step is less",
+    "sample from the average of the generator's weights, which changes less from step to step",
     "Yazici et al. 2019",
     has("ema_half_life", 0.0),
 )
@@ -143,26 +144,26 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "overfits": (
         Remedy(
             "--augment ada",
-            "change the images, as often as keeps the discriminator honest",
+            "augment images with a probability that adapts to the discriminator's overfitting",
             "Karras et al. 2020, limited data",
             both(has("augment", "none"), lacks("loss", "wasserstein", "relativistic_paired")),
             lambda seen: seen.get(overfitting_signal.R_T, 1.0) > overfitting_signal.SURE,
         ),
         Remedy(
             "--augment diff",
-            "change all images, real and fake, before they are judged",
+            "augment all of the discriminator's inputs, real and fake",
             "Zhao et al. 2020, DiffAugment",
             has("augment", "none"),
         ),
         Remedy(
             "--flip",
-            "mirrored images double the data, where left and right do not matter",
+            "mirrored images double the data, if left and right do not matter",
             "Karras et al. 2020, limited data",
             has("flip", False),
         ),
         Remedy(
             "--dropout 0.3",
-            "a discriminator that cannot rely on single units",
+            "keep the discriminator from relying on single units",
             "Goodfellow et al. 2014, section 5",
             has("dropout", 0.0),
         ),
@@ -171,7 +172,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "vanished": (
         Remedy(
             "--loss non_saturating",
-            "a generator's loss whose gradient is largest where fakes are recognized",
+            "a generator loss whose gradient is largest when fakes are recognized",
             "Goodfellow et al. 2014, section 3",
             lambda config: (
                 getattr(config, "loss", "") == "minimax"
@@ -190,7 +191,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *_SMALLER_STEPS,
         Remedy(
             "--init-from",
-            "go on in a new run from the last checkpoint, with smaller steps",
+            "start a new run from the last checkpoint, with smaller learning rates",
             "Mescheder et al. 2017, section 3",
             helps=lambda seen: seen.get(CHECKPOINTS, 0) > 0,
         ),
@@ -202,7 +203,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         _MORE_CRITICS,
         Remedy(
             "jaxgan.steps.alternate",
-            "more steps for the discriminator than for the generator, by its n_critic",
+            "more steps for the discriminator than for the generator, by n_critic",
             "Goodfellow et al. 2014, algorithm 1",
             lambda config: not hasattr(config, "n_critic"),
         ),
@@ -212,13 +213,13 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "checkered": (
         Remedy(
             "--kernel 4",
-            "a kernel that its stride divides covers every pixel alike; {kernel} does not",
+            "a kernel size divisible by the stride covers every pixel equally; {kernel} is not",
             "Odena et al. 2016, checkerboard artifacts",
             lambda config: getattr(config, "kernel", 4) % 2 == 1,
         ),
         Remedy(
             "jaxgan.nn.resampling.conv_double",
-            "repeat the pixels and convolve them, in the place of a transposed convolution",
+            "nearest-neighbor upsampling and convolution instead of a transposed convolution",
             "Odena et al. 2016, checkerboard artifacts",
         ),
         _AVERAGE,
@@ -229,7 +230,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "oscillating": (
         Remedy(
             "--order alternate",
-            "players that answer one another circle less than players that move at once",
+            "players that update in turn oscillate less than players that update at once",
             "Gidel et al. 2019; Mescheder et al. 2018, section 3",
             has("order", "simultaneous"),
         ),
@@ -237,24 +238,24 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         *_SMALLER_STEPS,
         Remedy(
             "--ema-half-life 10000",
-            "sample from the average of the generators on the circle",
+            "sample from the average of the generators along the oscillation",
             "Yazici et al. 2019",
             has("ema_half_life", 0.0),
         ),
         _R1,
         Remedy(
             "jaxgan.steps.consensus",
-            "both players also descend on the size of the game's field",
+            "both players also minimize the norm of the game's gradient field",
             "Mescheder et al. 2017",
         ),
         Remedy(
             "jaxgan.steps.extragradient",
-            "move by the gradients one step ahead",
+            "update with the gradients one step ahead",
             "Gidel et al. 2019",
         ),
     ),
 }
-"""What helps, by kind of finding; what costs least comes first."""
+"""The remedies by kind of finding; the cheapest come first."""
 
 
 def against(
@@ -263,11 +264,16 @@ def against(
     seen: Mapping[str, float],
     alternatives: Mapping[str, Sequence[Remedy]] | None = None,
 ) -> list[Remedy]:
-    """The remedies against a kind of finding that a run of this configuration can take, its own
-    numbers filled in; `seen` as in `Remedy.helps`.
+    """Returns the remedies against a kind of finding that apply to a run of this configuration.
 
-    The `alternatives` of the run's experiment, by kind of finding, come after its flags and before
-    what asks for a model of one's own.
+    The run's own numbers are filled in. The experiment's alternatives come after its flags and
+    before functions for models of one's own.
+
+    Args:
+        kind: The kind of finding.
+        config: The configuration of the run.
+        seen: The measured numbers by name, as in `Remedy.helps`.
+        alternatives: The experiment's own remedies, by kind of finding.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     known = REMEDIES[kind]
@@ -288,5 +294,5 @@ def _is_flag(remedy: Remedy) -> bool:
 
 
 def flag_of(remedy: Remedy) -> str:
-    """The field of a configuration that the remedy's flag sets."""
+    """Returns the field of the configuration that the remedy's flag sets."""
     return remedy.do.split()[0].removeprefix("--").replace("-", "_")

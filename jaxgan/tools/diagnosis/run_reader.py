@@ -1,5 +1,7 @@
-"""What a run directory holds of a game's health: the log's columns, what the checkpoints' players
-say of real images, known and unknown, and what they draw.
+"""Reads from a run directory what is needed to examine it.
+
+These are the log's columns, the discriminators' logits of training and held-out images, and samples
+of the checkpoints.
 """
 
 from __future__ import annotations
@@ -36,15 +38,21 @@ from jaxgan.tools.diagnosis.sample_signals import Sides
 from jaxgan.tools.diagnosis.texture import Texture
 from jaxgan.types import GAN, Batch, Metrics
 
-_TURNS = 12  # train steps in which every player of any game known here has had its turn
+_TURNS = 12  # train steps in which every player of any of the games is updated
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a run said of itself.
+    """The record of a run.
 
-    saved:   the steps that have a checkpoint.
-    running: whether a process is at it now.
+    Attributes:
+        path: The run directory.
+        experiment: The experiment that made the run.
+        config: Its configuration.
+        spec: Its data.
+        plan: Its stages.
+        saved: The steps that have a checkpoint.
+        running: Whether a process is training it now.
     """
 
     path: pathlib.Path
@@ -57,7 +65,15 @@ class Record:
 
 
 def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Record:
-    """The record of the run; RunError where there is none."""
+    """Reads the record of a run.
+
+    Args:
+        path: The run directory.
+        given: The experiment, if it is the user's own.
+
+    Raises:
+        RunError: If there is no such run.
+    """
     found = run_directory.required_record(path)
     experiment = experiments.recorded(found["experiment"], given=given)
     config = experiment.config_from(found["config"], source=path)
@@ -77,9 +93,13 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
 
 
 def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, Series]:
-    """The columns of the log, by name; of several models those of the seed `member`.
+    """Reads the columns of the log, by name.
 
-    A row has only what its steps reported. What a crash left of a last line is not read.
+    A row has only what its steps reported. An incomplete last line, left by a crash, is ignored.
+
+    Args:
+        path: The run directory.
+        model_seed: The seed whose columns are read, if the run trained several.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in metric_log.rows(run_directory.RunDirectory(path).metrics):
@@ -92,7 +112,7 @@ def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, S
 
 
 def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]:
-    """The metrics of a row, or those of one of its members."""
+    """Returns the metrics of a row, or those of one of its seeds."""
     if model_seed is not None and "members" in row:
         seeds = row["members"]["seed"]
         values = {k: v for k, v in row["members"].items() if k != "seed"}
@@ -102,12 +122,12 @@ def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]
 
 
 def reason(path: pathlib.Path) -> str | None:
-    """Why the run ended, in its own words; None where it ended well, or could not say."""
+    """Returns the run's last error message; None if the run ended without one."""
     try:
         lines = (
             files.read(run_directory.RunDirectory(path).log).decode(errors="replace").splitlines()
         )
-    except OSError:  # none, or none that can be read
+    except OSError:  # there is no readable log
         return None
     if not lines or not lines[-1].startswith(progress.FAILED):
         return None
@@ -115,13 +135,18 @@ def reason(path: pathlib.Path) -> str | None:
 
 
 def judges(names: Mapping[str, Any]) -> list[str]:
-    """The players that tell real from fake, by the columns they report."""
+    """Returns the names of the discriminators, by the columns that they report."""
     ending = "/real_logit"
     return [n.removesuffix(ending) for n in names if n.endswith(ending)]
 
 
 def lead(columns: Mapping[str, Series], judge: str) -> Series:
-    """By how much the judge's mean logit of real images exceeds that of fakes."""
+    """Computes the discriminator's mean logit of real images minus that of fakes.
+
+    Args:
+        columns: The columns of the log.
+        judge: Name of the discriminator.
+    """
     steps, (real, fake) = together(columns[f"{judge}/real_logit"], columns[f"{judge}/fake_logit"])
     return Series(steps, real - fake)
 
@@ -129,9 +154,17 @@ def lead(columns: Mapping[str, Series], judge: str) -> Series:
 def accuracies(
     columns: Mapping[str, Series], judge: str, loss: str
 ) -> tuple[Series, Series] | None:
-    """How often the judge is right on real images and on fakes; None where its logits do not say.
+    """Returns the discriminator's accuracy on real images and on fakes.
 
-    Of a relativistic loss it is, for both, the probability that the loss gives the mean lead.
+    For a relativistic loss both are the probability that the loss assigns to the mean lead.
+
+    Args:
+        columns: The columns of the log.
+        judge: Name of the discriminator.
+        loss: Name of the loss.
+
+    Returns:
+        Both accuracies; None if the logits do not define any.
     """
     given = [columns.get(f"{judge}/{kind}_accuracy") for kind in ("real", "fake")]
     if given[0] is not None and given[1] is not None:
@@ -144,9 +177,17 @@ def accuracies(
 
 
 def skill(columns: Mapping[str, Series], judge: str, loss: str) -> Series | None:
-    """The share of its loss of this name that the judge has gained on one that knows nothing, at
-    most: its loss at its mean logits, as all of them are convex. None where there is no loss of
-    that name, or its unit is the critic's own.
+    """Computes by what fraction the discriminator's loss is below chance level, at most.
+
+    It is computed from the loss at the mean logits, as all losses are convex.
+
+    Args:
+        columns: The columns of the log.
+        judge: Name of the discriminator.
+        loss: Name of the loss.
+
+    Returns:
+        The fraction; None if there is no loss of this name, or it has no decision boundary.
     """
     if loss not in losses.LOSSES:
         return None
@@ -165,9 +206,17 @@ def skill(columns: Mapping[str, Series], judge: str, loss: str) -> Series | None
 
 
 def passed_on(columns: Mapping[str, Series], judge: str, loss: str) -> Series | None:
-    """The share of the judge's slope that the generator's loss of this name passes on: its
-    derivative by the fakes' mean logit over that at an undecided judge. None where there is no loss
-    of that name, or that derivative is zero.
+    """Computes the fraction of the discriminator's gradient that the generator's loss passes on.
+
+    It is the loss's derivative at the fakes' mean logit over that at an undecided discriminator's.
+
+    Args:
+        columns: The columns of the log.
+        judge: Name of the discriminator.
+        loss: Name of the loss.
+
+    Returns:
+        The fraction; None if there is no loss of this name, or the latter derivative is zero.
     """
     if loss not in losses.LOSSES:
         return None
@@ -185,7 +234,7 @@ def passed_on(columns: Mapping[str, Series], judge: str, loss: str) -> Series | 
 
 
 def last_step(columns: Mapping[str, Series]) -> int:
-    """The step at which the log ends."""
+    """Returns the step at which the log ends."""
     return max((int(column.steps[-1]) for column in columns.values()), default=0)
 
 
@@ -193,14 +242,28 @@ def last_step(columns: Mapping[str, Series]) -> int:
 
 
 def load(found: Record, which: str | int, model_seed: int | None) -> TrainedModel:
-    """The model of a checkpoint; RunError where there is none such."""
+    """Loads the model of a checkpoint.
+
+    Args:
+        found: The record of the run.
+        which: The checkpoint: 'latest', 'best' or a step.
+        model_seed: The model's seed, if the run trained several.
+
+    Raises:
+        RunError: If there is no such model.
+    """
     return trained_model.load(
         found.path, checkpoint=which, seed=model_seed, experiment=found.experiment.module
     )
 
 
 def without_shared_noise(found: Record, step: int) -> GAN:
-    """The model that made the state of a step, each of whose objectives draws by itself."""
+    """Returns the model of a step's stage, whose objectives draw their own noise.
+
+    Args:
+        found: The record of the run.
+        step: The step.
+    """
     config = found.config
     if getattr(config, "shared_noise", False):
         config = dataclasses.replace(config, shared_noise=False)  # type: ignore[call-arg]
@@ -211,8 +274,14 @@ def without_shared_noise(found: Record, step: int) -> GAN:
 def backwards(
     found: Record, latest: TrainedModel, model_seed: int | None
 ) -> Iterator[TrainedModel]:
-    """The models of earlier checkpoints of the same stage, the latest first, each by the functions
-    of the one given: nothing compiles again.
+    """Yields the models of earlier checkpoints of the same stage, the latest first.
+
+    They use the functions of the given model, so that nothing is compiled again.
+
+    Args:
+        found: The record of the run.
+        latest: The given model.
+        model_seed: The model's seed, if the run trained several.
     """
     stage = stages.made_at(found.plan, latest.step)
     for step in sorted((s for s in found.saved if s < latest.step), reverse=True):
@@ -220,7 +289,7 @@ def backwards(
             return
         try:
             earlier = load(found, step, model_seed)
-        except RunError:  # damaged
+        except RunError:  # a damaged checkpoint
             return
         leaves = jax.tree.leaves(earlier.state)
         state = jax.tree.unflatten(jax.tree.structure(latest.state), leaves)
@@ -233,7 +302,14 @@ def first_step(
     model_seed: int | None,
     holds: Callable[[TrainedModel], bool],
 ) -> int:
-    """The first checkpoint from which on `holds`, which is true of the latest one."""
+    """Returns the first checkpoint since which `holds` is true.
+
+    Args:
+        found: The record of the run.
+        latest: The latest model, for which it is true.
+        model_seed: The model's seed, if the run trained several.
+        holds: The condition.
+    """
     since = latest.step
     for earlier in backwards(found, latest, model_seed):
         if not holds(earlier):
@@ -243,17 +319,26 @@ def first_step(
 
 
 def splits(found: Record) -> data.Splits:
-    """The run's data; RunError where they cannot be had or are no longer the same."""
+    """Returns the run's data.
+
+    Raises:
+        RunError: If the data are missing or have changed.
+    """
     return data_of(found.path, found.config)
 
 
 def sides(given: data.Splits, count: int) -> Sides:
-    """What to compare samples with: `count` different examples, or as many as both sides have."""
+    """Returns the real examples to compare samples with.
+
+    Args:
+        given: The data.
+        count: Number of different examples, or fewer if a split has fewer.
+    """
     have = [len(part) for part in given[:2] if isinstance(part, data.Dataset)]
     size = min([count, *have])
 
     def some(source: data.Source) -> np.ndarray:
-        if isinstance(source, data.Dataset):  # a batch may hold some of them more than once
+        if isinstance(source, data.Dataset):  # a batch may repeat some examples
             return sample_signals.rows(source.float_images(source.evenly(size)))
         return sample_signals.rows(source.batch(seed=0, step=0, size=size)["image"])
 
@@ -262,8 +347,11 @@ def sides(given: data.Splits, count: int) -> Sides:
 
 
 def textures(given: data.Splits, count: int) -> tuple[Texture, Texture] | None:
-    """The texture of the images of `sides`; None where the data are no images, or have none to
-    compare (`texture.why_not`).
+    """Returns the textures of the images of `sides`; None if they have none (`texture.why_not`).
+
+    Args:
+        given: The data.
+        count: Number of images, or fewer if a split has fewer.
     """
     known, unknown = given[:2]
     if not isinstance(known, data.Dataset) or not isinstance(unknown, data.Dataset):
@@ -278,18 +366,28 @@ def textures(given: data.Splits, count: int) -> tuple[Texture, Texture] | None:
 def said(
     trained: TrainedModel, sources: Sequence[data.Source], *, rows: int, batches: int
 ) -> list[dict[str, np.ndarray]]:
-    """For each of the sources, what train steps on its examples report while no player moves: by
-    name, the means [N] of those of its batches in which anything was seen, N from 1 to `batches`.
+    """Returns, for each source, what train steps on its examples report while no player is updated.
 
-    The discriminators judge as they do in training, batches of a step's size, with their noise and
-    through their views, at the checkpoint's own step or, where the players' turns leave them out of
-    that, at the next that is theirs.
+    The discriminators are applied as in training: to batches of the training's batch size, with
+    their noise and input transforms, at the checkpoint's step. If they are not updated in that
+    step, the next step in which they are is used.
+
+    Args:
+        trained: The model.
+        sources: The sources of examples.
+        rows: Batch size.
+        batches: Number of batches.
+
+    Returns:
+        For each source, by name, the means of the batches in which the metric was reported, [N], N
+        from 1 to `batches`.
     """
     report = _reporting(trained.gan)
 
     def means(source: data.Source, number: int, ahead: int) -> dict[str, float]:
         batch = source.batch(seed=trained.config.seed, step=number, size=rows)
-        # Other draws at each batch, at the same step: another may report other metrics.
+        # Other random numbers for each batch, but the same step: another one may report other
+        # metrics.
         state = trained.state.replace(
             step=trained.state.step + ahead, rng=jax.random.fold_in(trained.state.rng, number)
         )
@@ -306,7 +404,7 @@ def said(
     return found
 
 
-@functools.lru_cache(maxsize=1)  # earlier checkpoints of the same model compile nothing again
+@functools.lru_cache(maxsize=1)  # earlier checkpoints of the same model are not compiled again
 def _reporting(gan: GAN) -> Callable[[Any, Batch], Metrics]:
     @jax.jit
     def report(state: Any, batch: Batch) -> Metrics:
@@ -319,15 +417,19 @@ def _reporting(gan: GAN) -> Callable[[Any, Batch], Metrics]:
 
 
 def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
-    """The samples [N, H, W, C] in [-1, 1] in the run's pictures, the latest first, by step; nothing
-    where its pictures are not grids of samples.
+    """Yields the samples [N, H, W, C] in [-1, 1] of the run's image files, the latest first.
+
+    Nothing is yielded if the files are not grids of samples.
+
+    Yields:
+        The step and its samples.
     """
     shape = found.spec.shape
     grids = len(shape) == 3 and shape[2] in (1, 3, 4) and not found.spec.inputs
     if found.experiment.picture is not None or found.config.seeds > 1 or not grids:
         return
     folder = run_directory.RunDirectory(found.path).samples
-    # By number: from step 1,000,000 on names have more digits. Others are the user's own.
+    # Sorted by number, as names have more digits from step 1,000,000 on. Other names are ignored.
     by_step = {int(path.stem): path for path in folder.glob("*.png") if path.stem.isdigit()}
     for step in sorted(by_step, reverse=True):
         with Image.open(by_step[step]) as picture:
@@ -335,7 +437,12 @@ def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def tiles(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The images [N, H, W, C] in [-1, 1] of which `image_grids.grid` made the picture."""
+    """Returns the images [N, H, W, C] in [-1, 1] of a picture made by `image_grids.grid`.
+
+    Args:
+        picture: The picture, uint8.
+        shape: Shape (H, W, C) of an image.
+    """
     height, width, channels = shape
     gap, factor = image_grids.GAP, image_grids.enlargement(height, width)
     sheet = picture[::factor, ::factor].reshape(math.ceil(picture.shape[0] / factor), -1, channels)

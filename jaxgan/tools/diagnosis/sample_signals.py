@@ -1,8 +1,8 @@
-"""Signals of samples beside real examples: a generator that has collapsed, or lost modes.
+"""Signals of samples next to real examples: a generator that has collapsed or has lost modes.
 
-All take arrays [N, ...] of any shape, drawn at random: points, or images, of which `thumbnails`
-keeps what a glance sees. `fidelity` needs as many real examples that the generator did not learn
-from: what they score is what there is to reach.
+All take arrays [N, ...] drawn at random: points, or images as `thumbnails`, which keep only the
+coarse content. `fidelity` also takes as many real examples that the generator was not trained on:
+their scores are the best that can be reached.
 """
 
 from __future__ import annotations
@@ -19,51 +19,54 @@ from jaxgan.metrics.garments import mean_pairwise_distance
 from jaxgan.tools.diagnosis.finding import Finding
 
 LIKENESS = 0.5
-"""Samples that lie, on average, less than half as far apart as real examples do have lost three
-quarters of the variance.
+"""Samples whose mean distance is below this fraction of that of real examples have collapsed.
+
+At half the distance, three quarters of the variance are lost.
 """
 
 PART = 0.5
-"""The share of what unknown real examples reach below which coverage is poor, and above which
-precision is good.
-"""
+"""Fraction of held-out examples' scores: coverage below it is poor, precision above it good."""
 
 FAR = 0.2
-"""The share of their precision below which samples are poor: four of five lie where no real example
-is.
+"""Fraction of held-out examples' precision below which samples are poor.
+
+Four of five samples then lie where there are no real examples.
 """
 
 SELDOM = 0.3
-"""The share of their precision below which samples are easily told from real examples, as a healthy
-game's are early.
+"""Fraction of held-out examples' precision below which samples are easy to recognize as fake.
+
+Samples of a healthy game are, too, early in training.
 """
 
 TENTH = 0.1
-"""A mode with less than a tenth of the points that are its share is lost: chance leaves it more."""
+"""A mode with less than this fraction of its expected points is lost; chance alone leaves more."""
 
 KINDS = 20
-"""Into so many kinds real examples are divided, at most."""
+"""The largest number of kinds (clusters) that real examples are divided into."""
 
 EACH = 50
-"""Real examples of a kind, on average, that make a share of them more than chance."""
+"""The smallest mean number of real examples per kind, so that frequencies are more than chance."""
 
 LEAST_LOST = 0.05
-"""The share of real examples, all kinds without samples together, below which none is missed."""
+"""The smallest fraction of real examples in kinds without samples that counts as a lost mode."""
 
 AT_MODES = 0.25
-"""The share of points within three standard deviations of a mode below which samples are poor:
-three of four are nowhere.
+"""Fraction of points within three standard deviations of a mode below which samples are poor.
+
+Three of four points then lie at no mode.
 """
 
-SIDE = 8  # pixels of a thumbnail's side
+SIDE = 8  # the largest height and width of a thumbnail, in pixels
 
 
 class Sides(NamedTuple):
-    """What samples are compared with, all rows [N, F].
+    """What samples are compared with.
 
-    known:   real examples that the generator learned from.
-    unknown: as many that it did not.
-    mixture: where the data are points of known modes.
+    Attributes:
+        known: Real examples that the generator was trained on, [N, F].
+        unknown: As many held-out examples, [N, F].
+        mixture: The mixture of known modes, if the data are such points.
     """
 
     known: np.ndarray
@@ -72,10 +75,13 @@ class Sides(NamedTuple):
 
 
 class Fidelity(NamedTuple):
-    """Where samples lie beside real examples (`metrics.prdc`), and what other real ones reach.
+    """Precision and coverage of samples (`metrics.prdc`), and those of held-out real examples.
 
-    precision, coverage:           of the samples.
-    real_precision, real_coverage: of real examples that the generator did not learn from.
+    Attributes:
+        precision: Precision of the samples.
+        coverage: Coverage of the samples.
+        real_precision: Precision of real examples that the generator was not trained on.
+        real_coverage: Coverage of these.
     """
 
     precision: float
@@ -85,7 +91,7 @@ class Fidelity(NamedTuple):
 
     @property
     def far(self) -> bool:
-        """Whether samples are easily told: seldom do they lie where data are."""
+        """Whether samples are easy to recognize, as few of them lie where there are data."""
         return self.precision < SELDOM * self.real_precision
 
     @property
@@ -95,13 +101,18 @@ class Fidelity(NamedTuple):
 
 
 def rows(examples: np.ndarray) -> np.ndarray:
-    """Images as thumbnails, points as they are: float64 [N, F]."""
+    """Returns images as thumbnails, and points unchanged, as float64 [N, F]."""
     wide = np.asarray(examples, np.float64)
     return thumbnails(wide) if wide.ndim == 4 else wide
 
 
 def failing(generated: np.ndarray, sides: Sides) -> Finding | None:
-    """What is wrong with samples [N, F], if anything: the gravest of this module's signals."""
+    """Returns the most severe problem of the samples, if any.
+
+    Args:
+        generated: The samples, [N, F].
+        sides: The real examples.
+    """
     broken = int(np.sum(~np.isfinite(generated).all(axis=1)))
     if broken:
         evidence = {"samples that are not finite": float(broken)}
@@ -112,13 +123,18 @@ def failing(generated: np.ndarray, sides: Sides) -> Finding | None:
     if sides.mixture is not None:
         return modes_lost(generated, sides.mixture)
     found = fidelity(generated, sides.known, sides.unknown)
-    if found.poor:  # what lies where no data are is of no kind
+    if found.poor:  # samples far from the data belong to no kind
         return None
     return kinds_lost(generated, sides.known) or uncovered(found)
 
 
 def poor(generated: np.ndarray, sides: Sides) -> bool:
-    """Whether most samples [N, F] lie where there are no data, or are not finite."""
+    """Returns whether most samples lie where there are no data, or are not finite.
+
+    Args:
+        generated: The samples, [N, F].
+        sides: The real examples.
+    """
     if not np.isfinite(generated).all():
         return True
     if sides.mixture is not None:
@@ -127,14 +143,24 @@ def poor(generated: np.ndarray, sides: Sides) -> bool:
 
 
 def far(generated: np.ndarray, sides: Sides) -> bool:
-    """Whether samples [N, F] are far from the data, or not finite: by less than `poor`."""
+    """Returns whether samples are far from the data, less strictly than `poor`, or not finite.
+
+    Args:
+        generated: The samples, [N, F].
+        sides: The real examples.
+    """
     if sides.mixture is not None or not np.isfinite(generated).all():
         return poor(generated, sides)
     return fidelity(generated, sides.known, sides.unknown).far
 
 
 def astray(generated: np.ndarray, sides: Sides) -> Finding:
-    """That finite samples [N, F] are `poor`."""
+    """Returns the finding that samples are `poor`.
+
+    Args:
+        generated: The samples, finite, [N, F].
+        sides: The real examples.
+    """
     seen = numbers(generated, sides)
     shares = ("share of samples at a mode", "precision", "real_precision")
     return Finding(
@@ -146,7 +172,12 @@ def astray(generated: np.ndarray, sides: Sides) -> Finding:
 
 
 def numbers(generated: np.ndarray, sides: Sides) -> dict[str, float]:
-    """What samples [N, F] score beside what real examples do."""
+    """Computes the scores of samples and of real examples.
+
+    Args:
+        generated: The samples, [N, F].
+        sides: The real examples.
+    """
     if not np.isfinite(generated).all():
         return {}
     ratio = mean_pairwise_distance(generated) / mean_pairwise_distance(sides.known)
@@ -158,8 +189,10 @@ def numbers(generated: np.ndarray, sides: Sides) -> dict[str, float]:
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] as the means of at most `SIDE` x `SIDE` fields, [N, F]: neither noise nor
-    texture counts.
+    """Averages images [N, H, W, C] over at most `SIDE` x `SIDE` fields, without noise or texture.
+
+    Returns:
+        The thumbnails as vectors, float64 [N, F].
     """
     wide = np.asarray(images, np.float64)
     for axis in (1, 2):
@@ -171,7 +204,12 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
 
 
 def collapsed(generated: np.ndarray, real: np.ndarray) -> Finding | None:
-    """Samples [N, F] that are much more alike than real examples [M, F] are."""
+    """Detects samples that are much more alike than real examples.
+
+    Args:
+        generated: The samples, [N, F].
+        real: Real examples, [M, F].
+    """
     of_samples, of_real = map(mean_pairwise_distance, (generated, real))
     if of_samples >= LIKENESS * of_real:
         return None
@@ -184,9 +222,15 @@ def collapsed(generated: np.ndarray, real: np.ndarray) -> Finding | None:
 
 
 def fidelity(generated: np.ndarray, real: np.ndarray, others: np.ndarray) -> Fidelity:
-    """Where samples, and other real examples, lie beside the real ones, all [N, F].
+    """Computes precision and coverage of samples and of other real examples.
 
-    Raises ValueError where there are not more than five real ones.
+    Args:
+        generated: The samples, [N, F].
+        real: Real examples that the generator was trained on, [N, F].
+        others: Held-out real examples, [N, F].
+
+    Raises:
+        ValueError: If there are no more than five real examples.
     """
     found = []
     for rows in (generated, others):
@@ -196,16 +240,16 @@ def fidelity(generated: np.ndarray, real: np.ndarray, others: np.ndarray) -> Fid
 
 
 def uncovered(found: Fidelity) -> Finding | None:
-    """Samples that are good but leave most of the data without any: part of its modes are lost.
+    """Detects good samples that cover only part of the data, so that modes are lost.
 
-    Of poor samples, coverage says nothing.
+    Coverage is not meaningful for poor samples.
     """
     good = found.precision >= PART * found.real_precision
     if not good or found.coverage >= PART * found.real_coverage:
         return None
     return Finding(
         "modes lost",
-        "The generator draws only part of the data: its samples are as real as any, and most real "
+        "The generator covers only part of the data: its samples are realistic, but most real "
         "examples have none near them.",
         None,
         {
@@ -217,15 +261,20 @@ def uncovered(found: Fidelity) -> Finding | None:
 
 
 def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
-    """Samples [N, F] of which some kinds of the real examples [M, F] have next to none, each sample
-    being of the kind that it is nearest to: kinds are clusters by k-means, as the bins of
+    """Detects kinds of real examples that have almost no samples.
+
+    Kinds are clusters by k-means, and each sample belongs to the nearest one, as for the bins of
     Richardson and Weiss 2018 (On GANs and GMMs, section 3).
+
+    Args:
+        generated: The samples, [N, F].
+        real: Real examples, [M, F].
     """
     count = min(KINDS, len(real) // EACH, len(np.unique(real, axis=0)))
     if count < 2:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a kind that nothing is left of
+        warnings.simplefilter("ignore", UserWarning)  # a cluster that becomes empty
         centers, _ = vq.kmeans2(real, count, iter=50, minit="++", rng=np.random.default_rng(0))
     of_real = shares(real, centers)
     lost = shares(generated, centers) < TENTH * of_real
@@ -235,7 +284,7 @@ def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
     kinds = int(np.sum(of_real > 0))
     return Finding(
         "modes lost",
-        "The generator draws only part of the data: next to no samples are of "
+        "The generator covers only part of the data: almost no samples are of "
         f"{int(np.sum(lost))} of {kinds} kinds of real examples.",
         None,
         {
@@ -247,18 +296,31 @@ def kinds_lost(generated: np.ndarray, real: np.ndarray) -> Finding | None:
 
 
 def shares(rows: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """The share of the rows [N, F] that each center [K, F] is the nearest to, [K]."""
+    """Computes the fraction of examples for which each center is the nearest, [K].
+
+    Args:
+        rows: Examples, [N, F].
+        centers: Centers, [K, F].
+    """
     return np.bincount(distances.nearest(rows, centers), minlength=len(centers)) / len(rows)
 
 
 def scattered(points: np.ndarray, mixture: Mixture) -> bool:
-    """Whether most points [N, D] lie at no mode of the mixture."""
+    """Returns whether most points lie at no mode of the mixture.
+
+    Args:
+        points: Points, [N, D].
+        mixture: The mixture.
+    """
     return modes.coverage(points, mixture).high_quality < AT_MODES
 
 
 def modes_lost(points: np.ndarray, mixture: Mixture) -> Finding | None:
-    """Points [N, D] of which some modes have next to none: each point counts for the mode that it
-    is nearest to, however far.
+    """Detects modes with almost no points; each point counts for its nearest mode, however far.
+
+    Args:
+        points: Points, [N, D].
+        mixture: The mixture.
     """
     count = len(mixture.centers)
     kept = int(np.sum(shares(points, mixture.centers) >= TENTH / count))

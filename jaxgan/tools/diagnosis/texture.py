@@ -1,5 +1,6 @@
-"""Signals of what is finer than a thumbnail: samples with a checkerboard, with noise, or without
-the detail of real images. All look at brightness, at the images' full size.
+"""Signals finer than a thumbnail: a checkerboard, noise, or less detail than real images.
+
+All use the brightness, at the images' full size.
 """
 
 from __future__ import annotations
@@ -12,44 +13,47 @@ from jaxgan.metrics import distances, psnr_ssim, spectrum
 from jaxgan.tools.diagnosis.finding import Finding
 
 LEAST_SIDE = 16
-"""Pixels of the shorter side: of smaller images a peak has no neighbors to stand out from."""
+"""The smallest side of images, in pixels: in smaller ones a spectral peak has no neighbors."""
 
 CHECKERED = 4.0
-"""How many times the power of samples at a frequency of a grid of 2 or 4 pixels exceeds that of the
-frequencies around it, both over the power of real images there: of 1,000 images of clothes against
-others of them it is 1.2 at most.
+"""Ratio, at a frequency of a grid (`PERIODS`), from which on samples show a checkerboard.
+
+It is the samples' power there over that of the surrounding frequencies, both relative to real
+images. For 1,000 images of clothes against others it is 1.2 at most.
 """
 
 PERIODS = (2, 4, 8, 16)
-"""Pixels after which a pattern of stacked convolutions of stride 2 repeats."""
+"""Periods, in pixels, of the patterns of stacked convolutions of stride 2."""
 
 LEAST_LEVELS = 2.0
-"""Levels, of 255, by which a pattern moves a pixel, below which nobody sees it."""
+"""Amplitude of a pattern, in levels of 255, below which it is invisible."""
 
 USUAL = 0.9
-"""The share of other real images whose detail differs less, in the same direction."""
+"""Fraction of held-out images whose detail must differ less, in the same direction."""
 
 APART = 0.3
-"""log10 of a factor of 2 in power: less is of no consequence."""
+"""The smallest difference of log10 power that matters, a factor of 2."""
 
 OCTAVES = ((0.25, 1.0), (0.125, 0.25))
-"""Cycles a pixel, from and to, of what is compared image by image: structures of up to 4 pixels,
-and of 4 to 8.
+"""Frequency bands that are compared image by image, in cycles per pixel, from and to.
+
+They are structures of up to 4 pixels, and of 4 to 8 pixels.
 """
 
 DETAILS = ("structure of up to 4 pixels", "structure of 4 to 8 pixels", "noise in quiet parts")
-"""What `Texture.detail` has of each image."""
+"""The columns of `Texture.detail`."""
 
-_APART = 7  # steps between a grid's frequencies that leave room for what is around them
-_BLOCK = 4  # pixels of a side of the parts of which the quietest quarter is looked at
-_CHUNK = 100
+_APART = 7  # the least distance between a grid's frequencies, which need neighbors around them
+_BLOCK = 4  # pixels of a side of the blocks whose quietest quarter is examined
+_CHUNK = 100  # images processed at a time
 
 
 class Texture(NamedTuple):
-    """What images have of fine structure.
+    """The fine structure of images.
 
-    power:  the mean power of each frequency, in squared levels (of 255), float64 [H, W].
-    detail: log10 of the mean power of each image in each of `OCTAVES`, and of `quiet`, float64
+    Attributes:
+        power: Mean power of each frequency, in squared levels (of 255), float64 [H, W].
+        detail: log10 of the mean power of each image in each of `OCTAVES`, and of `quiet`, float64
             [N, 3].
     """
 
@@ -58,14 +62,16 @@ class Texture(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Samples next to real images.
+    """The texture of samples compared with that of real images.
 
-    excess: how many times their power exceeds what surrounds it, at the grid's worst frequency.
-    levels: by how many levels that pattern moves a pixel.
-    period: of it, in pixels.
-    detail: the median over the samples, for each of `DETAILS`, of log10 of their power over that of
-            the training image that they look the most like.
-    usual:  for each the lowest and the highest that is usual of held-out images.
+    Attributes:
+        excess: Ratio of the samples' power to that of the surrounding frequencies, at the worst
+            frequency of a grid.
+        levels: Amplitude of that pattern, in levels.
+        period: Period of that pattern, in pixels.
+        detail: For each of `DETAILS`, the median over the samples of log10 of their power over that
+            of the most similar training image.
+        usual: For each of `DETAILS`, the lowest and the highest usual value for held-out images.
     """
 
     excess: float
@@ -76,7 +82,7 @@ class Compared(NamedTuple):
 
 
 def why_not(shape: tuple[int, ...]) -> str | None:
-    """Why images of this shape (H, W, C) have no texture to compare; None where they have."""
+    """Returns why images of this shape (H, W, C) have no texture to compare; None if they have."""
     height, width, channels = shape
     if channels not in (1, 3, 4):
         return f"images of {channels} channels have no brightness"
@@ -86,7 +92,7 @@ def why_not(shape: tuple[int, ...]) -> str | None:
 
 
 def of(images: np.ndarray) -> Texture:
-    """The texture of images [N, H, W, C] in [-1, 1]."""
+    """Computes the texture of images [N, H, W, C] in [-1, 1]."""
     octaves = [_octave(images.shape[1], images.shape[2], *span) for span in OCTAVES]
     total, detail = np.zeros(images.shape[1:3]), []
     for start in range(0, len(images), _CHUNK):
@@ -101,8 +107,13 @@ def of(images: np.ndarray) -> Texture:
 def compared(
     generated: Texture, known: Texture, unknown: Texture, *, rows: tuple[np.ndarray, ...]
 ) -> Compared:
-    """Samples next to training images, and to held-out ones; `rows` are the thumbnails [N, F] of
-    the three.
+    """Compares the texture of samples with that of training and held-out images.
+
+    Args:
+        generated: The texture of the samples.
+        known: The texture of training images.
+        unknown: The texture of held-out images.
+        rows: The thumbnails [N, F] of the three.
     """
     excess, levels, period = _pattern(generated.power, known.power)
     ours, others = (
@@ -120,13 +131,15 @@ def compared(
 
 
 def failing(found: Compared) -> Finding | None:
-    """What is wrong with the samples' texture, if anything."""
+    """Returns what is wrong with the samples' texture, if anything."""
     return checkered(found) or strange(found)
 
 
 def checkered(found: Compared) -> Finding | None:
-    """Samples with a pattern that repeats every 2 or 4 pixels, as transposed convolutions leave it
-    (Odena et al. 2016, Deconvolution and Checkerboard Artifacts).
+    """Detects a pattern that repeats every few pixels, as transposed convolutions cause it.
+
+    References:
+        Odena et al. 2016, Deconvolution and Checkerboard Artifacts.
     """
     if found.excess < CHECKERED or found.levels < LEAST_LEVELS:
         return None
@@ -139,9 +152,7 @@ def checkered(found: Compared) -> Finding | None:
 
 
 def strange(found: Compared) -> Finding | None:
-    """Samples that have more detail of some kind, or less, than real images that look like them:
-    noise, or blur.
-    """
+    """Detects more or less detail than in real images that look like the samples: noise or blur."""
     for what, ours, (low, high) in zip(DETAILS, found.detail, found.usual, strict=True):
         if low <= ours <= high or abs(ours) < APART:
             continue
@@ -157,7 +168,7 @@ def strange(found: Compared) -> Finding | None:
 
 
 def numbers(found: Compared) -> dict[str, float]:
-    """What was seen of the samples' texture."""
+    """Returns the measurements of the samples' texture."""
     over = zip(DETAILS, found.detail, strict=True)
     return {
         "checkerboard, levels of 255": found.levels,
@@ -166,9 +177,10 @@ def numbers(found: Compared) -> dict[str, float]:
 
 
 def quiet(levels: np.ndarray) -> np.ndarray:
-    """How rough the quiet parts of images [N, H, W] are, in squared levels, float64 [N]: what a
-    quarter of the image stays below. Slopes and straight edges are not rough, and what nobody sees
-    (`LEAST_LEVELS`) is added.
+    """Computes the roughness of the quiet parts of images [N, H, W], float64 [N].
+
+    It is in squared levels, and it is the first quartile over blocks of the image. Slopes and
+    straight edges are not rough. The power of an invisible pattern (`LEAST_LEVELS`) is added.
     """
     down = np.diff(levels, axis=1)
     rough = np.square(np.diff(down, axis=2) / 2)
@@ -181,7 +193,7 @@ def quiet(levels: np.ndarray) -> np.ndarray:
 
 
 def _octave(height: int, width: int, first: float, last: float) -> np.ndarray:
-    """The frequencies of that many cycles a pixel, bool [H, W]."""
+    """Returns the frequencies in a band of cycles per pixel, bool [H, W]."""
     cycles = _cycles(height, width)
     return (cycles > first) & (cycles <= last)
 
@@ -191,7 +203,7 @@ def _cycles(height: int, width: int) -> np.ndarray:
 
 
 def _pattern(ours: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:
-    """The `excess`, `levels` and `period` of a spectrum [H, W] over that of real images."""
+    """Returns `excess`, `levels` and `period` of a spectrum [H, W] relative to real images."""
     ratio = ours / real
     found = (1.0, 0.0, 2.0)
     for period in PERIODS:
@@ -201,7 +213,7 @@ def _pattern(ours: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:
             around = _around(ratio, down, across)
             excess = float(ratio[down, across] / around)
             more = ours[down, across] - around * real[down, across]
-            # A wave of amplitude a has, under the window, the power a^2 (its mean)^2 / mean square.
+            # Under the window w, a wave of amplitude a has the power a^2 sum(w)^2 / sum(w^2).
             levels = float(np.sqrt(max(more, 0.0) / spectrum.gain(*ours.shape)))
             if excess > found[0] and levels > 0:
                 found = max(found, (excess, levels, float(period)))
@@ -209,15 +221,17 @@ def _pattern(ours: np.ndarray, real: np.ndarray) -> tuple[float, float, float]:
 
 
 def _grid(shape: tuple[int, ...], period: int) -> list[tuple[int, int]]:
-    """The frequencies of patterns that repeat every `period` pixels each way, but for the mean."""
+    """Returns the frequencies of patterns that repeat every `period` pixels, except the mean."""
     steps = [[round(side * k / period) for k in range(period // 2 + 1)] for side in shape]
     across = [*steps[1], *(shape[1] - at for at in steps[1][1:] if 2 * at < shape[1])]
     return [(at, to) for at in steps[0] for to in across if at or to]
 
 
 def _around(ratio: np.ndarray, down: int, across: int) -> float:
-    """The median ratio of the frequencies 3 steps or less away, but for those that the window mixes
-    with this one, and for the mean's.
+    """Returns the median ratio at the frequencies around one, at most 3 steps away.
+
+    The nearest frequencies are left out, as the window mixes them with this one. So are the
+    frequencies of the mean.
     """
     steps = np.arange(-3, 4)
     far = np.maximum(np.abs(steps)[:, None], np.abs(steps)) > 1
