@@ -250,13 +250,14 @@ def test_bands_give_the_pixels_of_the_whole(tmp_path, monkeypatch, mode, channel
 
 
 PEAK = """
-import resource, sys
-from jaxgan.data import fitting, images
+import pathlib, resource, sys
+from jaxgan.data import resizing
+from jaxgan.data.readers import image_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 target = resizing.Target((64, 64), "crop", 3)
 try:
-    image_file.inspect(images.pathlib.Path(sys.argv[1]))
-    image_file.decode(images.pathlib.Path(sys.argv[1]), target)
+    image_file.inspect(pathlib.Path(sys.argv[1]))
+    image_file.decode(pathlib.Path(sys.argv[1]), target)
 except Exception as error:
     print(image_file.damage(error))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

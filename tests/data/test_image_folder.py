@@ -211,7 +211,7 @@ def test_all_in_grayscale_gives_one_channel(class_folder):
 
 def decoded(path, channels: int = 3) -> np.ndarray:
     """One file, decoded at its own size."""
-    target = image_file.fitting.Target(image_file.inspect(path).size, "crop", channels)
+    target = image_file.resizing.Target(image_file.inspect(path).size, "crop", channels)
     return image_file.decode(path, target)
 
 
@@ -258,7 +258,7 @@ def test_a_large_photograph_is_scaled_like_one_that_is_decoded_in_full(tmp_path)
     scene = np.stack([y * 255 // 600, x * 255 // 800, (x + y) % 256], axis=2).astype(np.uint8)
     Image.fromarray(scene).save(tmp_path / "a.jpg", quality=95)
     Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")
-    target = image_file.fitting.Target((32, 32), "crop", 3)
+    target = image_file.resizing.Target((32, 32), "crop", 3)
     fast, full = (
         image_file.decode(tmp_path / name, target).astype(int) for name in ("a.jpg", "a.png")
     )
