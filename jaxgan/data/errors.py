@@ -1,4 +1,4 @@
-"""The error type of this package: data that cannot be used as requested."""
+"""The one error type of this package: data that cannot be used as requested."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jaxgan import files
 
 
 class DataError(ValueError):
-    """Data cannot be used: one sentence that says what was found and what to do about it.
+    """Error for data that cannot be used; one sentence says what was found and what to do.
 
     Names of files in the sentence are made printable here, so callers need not do it.
     """

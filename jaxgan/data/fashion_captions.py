@@ -47,7 +47,7 @@ GROUND = 25
 """Pixels up to this gray level belong to the black background."""
 
 THRESHOLDS = (125, 175)
-"""A garment is gray from the first mean gray level on, and light from the second."""
+"""Limits of a garment's mean gray level: gray from the first one on, light from the second."""
 
 
 def load(fit: resizing.Fit) -> Splits:
@@ -141,9 +141,8 @@ def asked_by(caption: str) -> tuple[int, int, int]:
             raise ValueError(
                 f"the caption {caption!r} has none of the words {', '.join(words)}; add one of them"
             )
-        found.append(
-            words.index(max(named, key=len))
-        )  # the longest match: "t-shirt" contains "shirt"
+        # The longest match, since "t-shirt" contains "shirt".
+        found.append(words.index(max(named, key=len)))
     thing, shade, shape = found
     return thing, shade, shape
 

@@ -95,7 +95,7 @@ def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
 
 
 def _file(root: pathlib.Path, written: str, known: files.Names, place: str, *, name: str) -> str:
-    """Returns the name of the image in the folder that the metadata name.
+    """Returns the name of the image in the folder that the metadata refer to.
 
     Raises DataError if there is none, or if it lies outside the folder: metadata written by others
     must not read private files.
@@ -116,7 +116,7 @@ def _file(root: pathlib.Path, written: str, known: files.Names, place: str, *, n
     if not files.lies_in(root / file, root):
         raise DataError(
             f"{name}: {place} captions {shown}, a link that leads out of the folder; "
-            "replace the link by the image itself"
+            "replace the link with the image itself"
         )
     return file
 

@@ -139,7 +139,7 @@ def _decode_part(
 def _decode(
     collection: Collection, rows: Sequence[int], target: resizing.Target, *, workers: int | None
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The pixels of these rows, and of each that is damaged what it is."""
+    """Returns the pixels of the images at `rows`, and the damage of each image that fails."""
     pixels = np.empty((len(rows), *target.shape), np.uint8)
 
     def decode(place: int) -> None:

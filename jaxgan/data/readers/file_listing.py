@@ -142,8 +142,7 @@ def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listi
 def _numbered(parts: Sequence[str]) -> bool:
     """Whether an image lies in a folder that only repeats the start of its own number.
 
-    StyleGAN's tool packs datasets in this way (00001/img00001234.png), and FFHQ is distributed so
-    (01000/01234.png).
+    This is the layout of StyleGAN's tool (00001/img00001234.png) and of FFHQ (01000/01234.png).
     """
     found = re.fullmatch(r"(\d{5})/(?:img(\d{8})|(\d{5}))", "/".join(parts).rpartition(".")[0])
     if not found:

@@ -121,7 +121,7 @@ def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Split
     Args:
         place: path of the archive.
         fit: the shape to convert the images to.
-        held: what to hold out (see `load`); a list file has the `names` if the archive has them.
+        held: what to hold out (see `load`); a list file lists the `names` if the archive has them.
 
     Raises:
         DataError: if an image has no caption, the numbers of captions and images differ, or the
@@ -218,7 +218,7 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
             f"use {key}.transpose(0, 2, 3, 1)"
         )
     if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
-        # The advice never is a cast to uint8, which wraps: 256 would become 0.
+        # Never advise a cast to uint8: it wraps, so that 256 would become 0.
         truths = dtype == np.bool_
         floats = f"{key}.astype(np.float32)" if truths else f"{key} / {key}.max()"
         raise DataError(
