@@ -113,7 +113,9 @@ def _json(path: pathlib.Path) -> list[tuple[str, str]] | None:
         return None
     entries = list(entries.items()) if isinstance(entries, dict) else entries
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise _Unread("its 'labels' are not all pairs of a file name and a class")
+        raise _Unread(
+            "its 'labels' are not all pairs of a file name and the number or name of a class"
+        )
     return [(name, str(label)) for name, label in entries]
 
 

@@ -59,7 +59,7 @@ def load(
 
 
 def _own(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.DatasetBuilder:
-    """Returns the builder of a dataset prepared here, from files in `directory` if there are any."""
+    """Returns the builder of a dataset prepared here, from files in `directory` if it has any."""
     wanted = _BUILDERS[place].originals()
     found = directory is not None and any((directory / file).exists() for file in wanted)
     originals, home = (directory, None) if found else (None, directory)
