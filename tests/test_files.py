@@ -66,7 +66,7 @@ def test_a_name_may_hold_what_else_starts_a_comment(tmp_path):
     names = ["#1.png", "a#2.png", "b # 3.png", " c.png", "d.png"]
     content = "#1.png\na#2.png # the second\nb # 3.png\n c.png\n# d.png\n"
     assert listed(tmp_path, names, content.encode()) == names[:4]
-    with pytest.raises(data.DataError, match=r"lists 1 images that are not there.* 'x#4\.png'"):
+    with pytest.raises(data.DataError, match=r"lists 1 images that do not exist.* 'x#4\.png'"):
         listed(tmp_path, names, b"d.png\nx#4.png")
 
 

@@ -1,4 +1,7 @@
-"""Images and points, and batches of them as a pure function of (seed, step); needs no JAX."""
+"""Data sources: images or points, and batches that are a pure function of (seed, step).
+
+Needs no JAX.
+"""
 
 from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset

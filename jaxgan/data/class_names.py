@@ -1,4 +1,4 @@
-"""What a user calls a class: its name, a part of it, or its number."""
+"""Class names and numbers as users write them: a name, a part of a name, or a number."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import jax.core
 import numpy as np
 
 SHOWN = 20
-"""Names at each end of a list that is too long for a message."""
+"""Number of names shown at each end of a list that is too long for a message."""
 
 
 def named(word: str, known: Iterable[str]) -> str:
-    """The known name that the word means: itself, or the only one that it is a part of, whatever
-    the case, and also as a plural.
+    """Returns the known name that a word stands for.
+
+    The word may be the whole name, or a part of only one name. Upper and lower case are equal, and
+    a plural s is ignored.
+
+    Args:
+        word: what the user wrote.
+        known: the names to choose from.
 
     Raises:
-        ValueError: where that is none, or several.
+        ValueError: if the word matches no name, or is a part of several.
     """
     spelt = {name.casefold(): name for name in known}
     for part in (word.casefold(), word.casefold().removesuffix("s")):
@@ -26,27 +32,30 @@ def named(word: str, known: Iterable[str]) -> str:
         holding = [name for key, name in spelt.items() if part in key]
         if len(holding) == 1:
             return holding[0]
-    raise ValueError(f"{word!r} names none, or several, of {listed(list(spelt.values()))}")
+    raise ValueError(
+        f"{word!r} names none, or several, of {listed(list(spelt.values()))}; give one whole name"
+    )
 
 
 def listed(names: Sequence[str]) -> str:
-    """The names for a message; the middle of a long list is left out."""
+    """Returns the names as text for a message, without the middle of a long list."""
     if len(names) > 2 * SHOWN:
         names = [*names[:SHOWN], "...", *names[-SHOWN:]]
     return ", ".join(names) or "nothing"
 
 
 def numbers(value: Any, classes: Sequence[str], *, name: str = "label") -> Any:
-    """The number of each class, int32 [...] in [0, len(classes)), from numbers or names of any one
-    shape. What is only traced is given back as it is: it has no value yet.
+    """Returns class numbers, int32 [...] in [0, len(classes)), from numbers or names of any shape.
+
+    A traced value is returned unchanged: it has no concrete value to check.
 
     Args:
         value: a number or a name, or an array or nested sequence of them.
         classes: the names of the classes, by number.
-        name: what the value is called, for messages.
+        name: what to call the value in messages.
 
     Raises:
-        ValueError: on what is neither, with the list of the classes.
+        ValueError: if the value is neither a number nor a name of a class; it lists the classes.
     """
     if isinstance(value, jax.core.Tracer):
         return value
@@ -62,6 +71,6 @@ def numbers(value: Any, classes: Sequence[str], *, name: str = "label") -> Any:
         if not len(wrong):
             return values.astype(np.int32)
     raise ValueError(
-        f"the {name} {wrong[0]} is no class: expected a number from 0 to {len(classes) - 1} or a "
-        f"name of {listed(classes)}"
+        f"the {name} {wrong[0]} is not a class; expected a number from 0 to {len(classes) - 1} or "
+        f"a name of {listed(classes)}"
     )

@@ -1,10 +1,12 @@
 """Random numbers as a pure function of (seed, stream, counter), in NumPy.
 
-SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-in counter mode: draw `n` of a stream is the mixed n-th point of a Weyl sequence, so any draw is had
-without those before it. Unlike those of `numpy.random`, whose distributions may change, the draws
-here are the same with every release of NumPy: a run resumed after an upgrade sees the data it would
-have seen.
+The generator is SplitMix64 in counter mode: draw n of a stream is the mixed n-th point of a Weyl
+sequence. Any draw is computed without those before it. The distributions of `numpy.random` may
+change between releases. The draws here are the same with every release of NumPy, so a run that is
+resumed after an upgrade sees the same data.
+
+References:
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 def bits(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
-    """Uniform uint64 draws, one per counter (integers of any shape); no two streams agree."""
+    """Returns uniform uint64 draws, one per counter.
+
+    Args:
+        seed: seed of the run.
+        stream: name of the stream; different streams give different draws.
+        counters: integers of any shape.
+    """
     start = np.array(_start(seed, stream), np.uint64)
     mixed = start + (np.asarray(counters).astype(np.uint64) + np.uint64(1)) * _WEYL
     mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
@@ -30,27 +38,46 @@ def bits(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
 
 
 def uniform(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
-    """Uniform float64 draws in [0, 1), one per counter, with 53 random bits."""
+    """Returns uniform float64 draws in [0, 1), one per counter, with 53 random bits.
+
+    Args:
+        seed: seed of the run.
+        stream: name of the stream; different streams give different draws.
+        counters: integers of any shape.
+    """
     return (bits(seed, stream, counters) >> np.uint64(11)) * 2.0**-53
 
 
 def normal(seed: int, stream: str, counters: np.ndarray) -> np.ndarray:
-    """Standard normal float64 draws, one per counter (Box and Muller, 1958)."""
+    """Returns standard normal float64 draws, one per counter (Box and Muller, 1958).
+
+    Args:
+        seed: seed of the run.
+        stream: name of the stream; different streams give different draws.
+        counters: integers of any shape.
+    """
     radius = np.sqrt(-2.0 * np.log1p(-uniform(seed, f"{stream}/radius", counters)))
     return radius * np.cos(2.0 * np.pi * uniform(seed, f"{stream}/angle", counters))
 
 
 def permutation(seed: int, epoch: int, count: int, stream: str = "") -> np.ndarray:
-    """The order [count] in which epoch `epoch` visits `count` examples, read-only; no two streams
-    agree.
+    """Returns the order [count] in which an epoch visits the examples; read-only.
+
+    Args:
+        seed: seed of the run.
+        epoch: number of the epoch, counted from 0.
+        count: number of examples.
+        stream: name of the stream; different streams give different orders.
     """
     return _orders(seed, count, stream)(epoch)
 
 
 @functools.lru_cache(maxsize=256)
 def _orders(seed: int, count: int, stream: str) -> Callable[[int], np.ndarray]:
-    """The orders of the epochs of one stream, which keeps two, as a batch may straddle them: a
-    stream of few examples, with many epochs in a batch, does not push out those of the others.
+    """Returns a function from the epoch to its order, for one stream.
+
+    It caches two epochs, since a batch may span two. Each stream has its own cache: a stream of few
+    examples, with many epochs in a batch, does not evict the orders of the other streams.
     """
 
     @functools.lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""Images as uint8 in memory, and batches of them as a pure function of (seed, step)."""
+"""Images in memory as uint8, and batches of them as a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from jaxgan.data import counter_rng, pixels, resizing
 from jaxgan.data.errors import DataError
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
-"""Which rows of a batch to build: a slice, row indices [R], or None for all of them."""
+"""Which examples of a batch to build: a slice, indices [R], or None for all of them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images uint8 [N, H, W, C], with labels int32 [N] in [0, len(classes)) or None.
+    """Images with optional labels, held in memory.
 
-    name:    what the user asked for, for messages.
-    classes: the name of each label; () where there are no labels.
-    flip:    whether batches mirror images left to right at random.
-    jitter:  pixels by which batches enlarge both sides of an image, to cut its size out at random.
+    Attributes:
+        name: what the user asked for; used in messages.
+        images: uint8 [N, H, W, C].
+        labels: int32 [N] in [0, len(classes)), or None.
+        classes: the name of each label; () if there are no labels.
+        flip: whether batches mirror images left to right at random.
+        jitter: pixels by which batches enlarge both sides of an image before a random crop to its
+            original size; 0 for no crop.
 
-    Raises DataError, with `name`, where the shapes, the types or the labels do not fit together.
+    Raises:
+        DataError: if the shapes, types or labels do not fit together.
     """
 
     name: str
@@ -40,7 +45,7 @@ class Dataset:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
             raise DataError(
                 f"{self.name}: the images are {self.images.dtype} of shape {self.images.shape}; "
-                "expected uint8 of shape [N, H, W, C] with nothing of size 0"
+                "expected uint8 of shape [N, H, W, C] with no dimension of size 0"
             )
         if self.labels is not None:
             checked = check_labels(self.labels, len(self.images), self.classes, name=self.name)
@@ -61,7 +66,7 @@ class Dataset:
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of what else an example holds, by role: nothing."""
+        """The shape of each further input of an example, by its name: here none."""
         return {}
 
     @functools.cached_property
@@ -77,13 +82,20 @@ class Dataset:
     def batch(
         self, *, seed: int, step: int, size: int, rows: Rows = None, stream: str = ""
     ) -> dict[str, np.ndarray]:
-        """The batch of step `step`: 'image' float32 [B, H, W, C] in [-1, 1], and 'label' int32 [B].
+        """Returns the batch of a step, a pure function of the arguments.
 
-        A pure function of its arguments. Row i of step s stands at position p = s * size + i; epoch
-        p // N visits every image once, in an order of its own, so a batch may straddle two epochs
-        and a resumed run goes on in the middle of one. `rows` builds only those rows of the batch
-        (B = R), as one process of several needs; they equal the same rows of the full batch. Every
-        `stream` is an independent order, with mirroring and cuts of its own.
+        The batch holds 'image', float32 [B, H, W, C] in [-1, 1], and 'label', int32 [B], if there
+        are labels. Example i of step s has position p = s * size + i. Epoch p // N visits every
+        image once, in an order of its own. A batch may therefore span two epochs, and a resumed run
+        continues in the middle of one.
+
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size.
+            rows: which examples of the batch to build (B = R), as one process of several needs.
+                They equal the same examples of the full batch. None builds all of them (B = size).
+            stream: name of the stream; each stream has an independent order, mirroring and crops.
         """
         at = positions(step, size, rows)
         index = visited(seed, at, len(self), stream)
@@ -99,25 +111,35 @@ class Dataset:
         return batch
 
     def augmented(self, *, flip: bool, jitter: int) -> Dataset:
-        """The dataset whose batches are mirrored and cut out at random as asked."""
+        """Returns the dataset whose batches are augmented.
+
+        Args:
+            flip: whether to mirror images left to right at random.
+            jitter: pixels by which to enlarge an image before a random crop; 0 for no crop.
+        """
         return dataclasses.replace(self, flip=flip, jitter=jitter)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
-        """The dataset of the images at `indices`, in that order, with the same classes."""
+        """Returns the dataset of the images at `indices`, in that order, with the same classes."""
         chosen = np.asarray(indices)
         labels = None if self.labels is None else self.labels[chosen]
         return dataclasses.replace(self, images=self.images[chosen], labels=labels)
 
     def take(self, count: int) -> Dataset:
-        """The dataset of `count` images spread evenly over this one.
+        """Returns the dataset of `count` images that are spread evenly over this one.
 
-        A set that is sorted by class stays balanced. Raises DataError where there are fewer.
+        A dataset that is sorted by class stays balanced.
+
+        Raises:
+            DataError: if there are fewer than `count` images.
         """
         return self.subset(self.evenly(count))
 
     def evenly(self, count: int) -> np.ndarray:
-        """The rows of `count` images spread evenly over the dataset, int [count]; DataError where
-        there are fewer.
+        """Returns the indices, int [count], of images that are spread evenly over the dataset.
+
+        Raises:
+            DataError: if there are fewer than `count` images.
         """
         if not 1 <= count <= len(self):
             raise DataError(
@@ -127,16 +149,27 @@ class Dataset:
         return np.arange(count) * len(self) // count
 
     def float_images(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """All images, or those at `rows`, as float32 [N, H, W, C] in [-1, 1], in stored order and
-        never mirrored.
+        """Returns images as float32 [N, H, W, C] in [-1, 1], in stored order and never mirrored.
+
+        Args:
+            rows: indices of the images; None for all images.
         """
         return pixels.to_float(self.images if rows is None else self.images[rows])
 
 
 def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
-    """The positions of the rows of batch `step` in the endless stream of examples: [size], or [R].
+    """Returns the positions of the examples of a batch in the endless stream of examples.
 
-    Raises ValueError on a negative step or a size below 1.
+    Args:
+        step: training step, 0 or more.
+        size: batch size.
+        rows: which examples of the batch; None for all of them.
+
+    Returns:
+        int64 [size], or [R] with `rows`.
+
+    Raises:
+        ValueError: if the step is negative or the size is below 1.
     """
     if step < 0 or size < 1:
         raise ValueError(f"step is {step} and size {size}; expected step >= 0 and size >= 1")
@@ -147,7 +180,14 @@ def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
 
 
 def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarray:
-    """The examples [B] in [0, count) that a run with `seed` visits at the positions `at` [B]."""
+    """Returns the indices [B] in [0, count) of the examples that a run visits.
+
+    Args:
+        seed: seed of the run.
+        at: positions [B] in the endless stream of examples (see `positions`).
+        count: number of examples in the dataset.
+        stream: name of the stream; each stream has an independent order.
+    """
     epochs, places = np.divmod(at, count)
     index = np.empty_like(places)
     for epoch in np.unique(epochs):
@@ -157,8 +197,12 @@ def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarr
 
 
 def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
-    """Images uint8 [B, H, W, C] enlarged by `margin` pixels a side, and of each the H x W pixels at
-    the place that its uint64 draw [B] says.
+    """Returns random crops of enlarged images, uint8 [B, H, W, C].
+
+    Args:
+        images: uint8 [B, H, W, C].
+        margin: pixels by which to enlarge height and width before the crop.
+        draws: uint64 [B]; each determines the place of one crop.
     """
     height, width = images.shape[1:3]
     enlarged = resizing.stretched(images, (height + margin, width + margin))
@@ -172,9 +216,16 @@ def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
 def check_labels(
     labels: np.ndarray, count: int, classes: Sequence[str], *, name: str
 ) -> np.ndarray:
-    """The labels as int32 [count].
+    """Returns the labels as int32 [count].
 
-    Raises DataError where they are not `count` integers in [0, len(classes)).
+    Args:
+        labels: the labels, of any type.
+        count: number of images.
+        classes: the names of the classes.
+        name: the name of the data, for messages.
+
+    Raises:
+        DataError: if the labels are not `count` integers in [0, len(classes)).
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
@@ -189,7 +240,7 @@ def check_labels(
     outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(outside):
         raise DataError(
-            f"{name}: {len(outside)} labels lie out of range, the first being {labels[outside[0]]} "
+            f"{name}: {len(outside)} labels are out of range, the first is {labels[outside[0]]} "
             f"for image {outside[0]}; expected 0 to {len(classes) - 1} for {len(classes)} classes"
         )
     return labels.astype(np.int32)

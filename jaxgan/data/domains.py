@@ -1,4 +1,4 @@
-"""Images of two domains, 'a' and 'b': paired, or each drawn by itself."""
+"""Images of two domains, 'a' and 'b': pairs, or unpaired images."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from jaxgan.data.errors import DataError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Domains:
-    """Images of two domains, as many of each as there are, not paired.
+    """Unpaired images of two domains; their numbers may differ.
 
-    Batches hold no labels, whose `classes` are therefore (); the datasets keep theirs.
+    Batches hold no labels, so `classes` is (). The datasets `a` and `b` keep their labels.
+
+    Attributes:
+        a: the images of the first domain.
+        b: the images of the second domain.
     """
 
     a: Dataset
@@ -29,7 +33,7 @@ class Domains:
 
     @property
     def name(self) -> str:
-        """What the user asked for, for messages."""
+        """What the user asked for; used in messages."""
         return self.b.name
 
     @property
@@ -39,12 +43,12 @@ class Domains:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape (H, W, C) of an image of b."""
+        """The shape (H, W, C) of an image of domain b."""
         return self.b.shape
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of what else an example holds, by role: of an image of a."""
+        """The shape of each further input of an example, by its name: an image of domain a."""
         return {"a": self.a.shape}
 
     @functools.cached_property
@@ -54,10 +58,16 @@ class Domains:
         return hashlib.sha256(described.encode()).hexdigest()
 
     def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
-        """The batch of step `step`: 'a' and 'b', float32 [B, H, W, C] in [-1, 1], a pure function
-        of the arguments (see `Dataset.batch`).
+        """Returns the batch of a step, a pure function of the arguments (see `Dataset.batch`).
 
-        Each domain has epochs, an order and random mirroring of its own; of pairs they are one.
+        The batch holds 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. Each domain has its own
+        epochs, order, random mirroring and crops; `Pairs` share them.
+
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size.
+            rows: which examples of the batch to build; None builds all of them.
         """
         return {
             role: domain.batch(seed=seed, step=step, size=size, rows=rows, stream=stream)["image"]
@@ -65,22 +75,28 @@ class Domains:
         }
 
     def augmented(self, *, flip: bool, jitter: int) -> Domains:
-        """The same whose batches are mirrored and cut out at random as asked."""
+        """Returns the same data, whose batches are augmented.
+
+        Args:
+            flip: whether to mirror images left to right at random.
+            jitter: pixels by which to enlarge an image before a random crop; 0 for no crop.
+        """
         return self._of_each(lambda domain: domain.augmented(flip=flip, jitter=jitter))
 
     def take(self, count: int) -> Domains:
-        """The same of `count` images of each domain, spread evenly over it.
+        """Returns `count` images of each domain, spread evenly over it.
 
-        Raises DataError where a domain has fewer.
+        Raises:
+            DataError: if a domain has fewer than `count` images.
         """
         return self._of_each(lambda domain: domain.take(count))
 
     def swapped(self) -> Domains:
-        """The same with the names of the domains exchanged."""
+        """Returns the same data with the two domains exchanged."""
         return dataclasses.replace(self, a=self.b, b=self.a)
 
     def unpaired(self) -> Domains:
-        """The same images, each domain drawn by itself."""
+        """Returns the same images as unpaired domains."""
         return Domains(self.a, self.b)
 
     def _of_each(self, change) -> Domains:
@@ -89,10 +105,16 @@ class Domains:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pairs(Domains):
-    """Pairs of images: row i of `a` belongs to row i of `b`, also in every batch, mirrored and cut
-    out alike.
+    """Pairs of images: image i of `a` belongs to image i of `b`.
 
-    Raises DataError where one domain has more images than the other.
+    The images of a pair stay together in every batch, with the same mirroring and the same crop.
+
+    Attributes:
+        a: the images of the first domain.
+        b: the images of the second domain, as many as in `a`.
+
+    Raises:
+        DataError: if one domain has more images than the other.
     """
 
     _streams = ("", "")
@@ -101,5 +123,5 @@ class Pairs(Domains):
         if len(self.a) != len(self.b):
             raise DataError(
                 f"{self.name}: there are {len(self.a)} images of a and {len(self.b)} of b; "
-                "give one of b for each of a"
+                "pairs need one image of b for each image of a: add or remove images"
             )

@@ -1,4 +1,4 @@
-"""The one error of this package: data that cannot be used as asked."""
+"""The one error type of this package: data that cannot be used as requested."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from jaxgan import files
 
 
 class DataError(ValueError):
-    """Data that cannot be used: one sentence that says what was found and what to do about it.
+    """Error for data that cannot be used; one sentence says what was found and what to do.
 
-    Names of files in it become printable here, so that nobody who raises it need think of them.
+    Names of files in the sentence are made printable here, so callers need not do it.
     """
 
     def __init__(self, sentence: str) -> None:
@@ -16,13 +16,22 @@ class DataError(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """What an exception of another library says, in one short line; else its kind."""
+    """Returns the message of another library's exception in one short line, or else its type."""
     said = str(error).strip().splitlines()
     return said[0][:120].rstrip(".") if said else type(error).__name__
 
 
 def refuse(name: str, why: str, **options: object) -> None:
-    """Raises DataError where an option was given that `name` has no use for, and says why."""
+    """Raises DataError if an option was given that does not apply to the data.
+
+    Args:
+        name: the name of the data, for the message.
+        why: the reason, as a clause that follows the name, such as 'has no labels'.
+        **options: the options by name; None and False count as not given.
+
+    Raises:
+        DataError: for the first option that was given.
+    """
     for option, value in options.items():
         if value is not None and value is not False:
             flag = option.replace("_", "-")

@@ -29,9 +29,13 @@ CLASSES = (
 
 
 def load(fit: resizing.Fit | None = None) -> Splits:
-    """10,000 training images of the original training set and 2,000 held-out ones of its test set.
+    """Returns 10,000 training images and 2,000 held-out images, balanced over the ten classes.
 
-    Grayscale, 28 x 28 x 1 unless `fit` says otherwise, equally many of each of the ten classes.
+    The training images come from the original training set, the held-out ones from its test set.
+    They are grayscale, 28 x 28 x 1.
+
+    Args:
+        fit: the shape to convert the images to; None keeps 28 x 28 x 1.
     """
     packed = importlib.resources.files("jaxgan.data.embedded").joinpath(FILE).read_bytes()
     train_labels, train_images, test_labels, test_images = unpack(packed)
@@ -46,6 +50,10 @@ def _dataset(images: np.ndarray, labels: np.ndarray, fit: resizing.Fit) -> Datas
 
 
 def unpack(packed: bytes) -> list[np.ndarray]:
-    """Training labels [N] and images [N, H, W], then the test set's, from the file's bytes."""
+    """Returns training labels [N] and images [N, H, W], then those of the test set.
+
+    Args:
+        packed: the content of the embedded file.
+    """
     arrays = io.BytesIO(lzma.decompress(packed))
     return [np.load(arrays, allow_pickle=False) for _ in range(4)]

@@ -1,5 +1,6 @@
-"""The embedded garments with captions that say what class, shade and shape they are of, computed
-from the images, with nothing to fetch.
+"""Embedded Fashion-MNIST images with captions that name the class, shade and shape.
+
+The captions are computed from the images, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ THINGS = (
     "bag",
     "boot",
 )
-"""What captions call the classes."""
+"""The words for the classes in captions, by class number."""
 
 SHADES = ("dark", "grey", "light")  # codespell:ignore grey
 SHAPES = ("slim", "wide")
@@ -43,19 +44,22 @@ TEMPLATES = (
 CREDIT = "Images: Fashion-MNIST, (c) 2017 Zalando SE, MIT license."
 
 GROUND = 25
-"""Gray levels up to which a pixel is of the black ground."""
+"""Pixels up to this gray level belong to the black background."""
 
 THRESHOLDS = (125, 175)
-"""Mean gray levels of a garment's pixels from which on it is gray, and light."""
+"""Limits of a garment's mean gray level: gray from the first one on, light from the second."""
 
 
 def load(fit: resizing.Fit) -> Splits:
-    """The garments, each with a caption by every template.
+    """Returns the images, each with one caption per template.
 
-    One composition of words of each class is never trained on: the training images of the other
-    compositions are for training, and held out are all images of these, of which captions that no
-    training image has ask. Each word, and each two of them, are in other captions that are trained
-    on.
+    One combination of words of each class is never trained on. The training data are the training
+    images of the other combinations. The held-out data are all images, of both the training and the
+    test set, of the combinations that are never trained on. Their captions therefore do not occur
+    in training. Each word and each pair of words occurs in other captions that are trained on.
+
+    Args:
+        fit: the shape to convert the images to.
     """
     train, test, _ = fashion.load()
     assert isinstance(train, Dataset) and isinstance(test, Dataset)
@@ -71,15 +75,18 @@ def load(fit: resizing.Fit) -> Splits:
         np.concatenate([w[u] for w, u in zip(words, unseen, strict=True)]),
     )
     note = (
-        f"Held out are {len(held_out)} garments, of one composition of words of each class, and "
-        f"left out {int((~unseen[1]).sum())} test images of the others."
+        f"Held out {len(held_out)} images: one combination of words of each class. Left out "
+        f"{int((~unseen[1]).sum())} test images of the other combinations."
     )
     return Splits(_captioned(for_training, seen, fit), _captioned(held_out, others, fit), (note,))
 
 
 def words_of(garments: Dataset, usual: np.ndarray) -> np.ndarray:
-    """The numbers of the words [N, 3] that garments are described by: of `THINGS`, `SHADES` and
-    `SHAPES`.
+    """Returns the indices of the words [N, 3] that describe images, into THINGS, SHADES and SHAPES.
+
+    Args:
+        garments: the images, with labels.
+        usual: the median cover of each class [10] (see `usual_covers`).
     """
     assert garments.labels is not None
     shapes = (covers(garments.images) >= usual[garments.labels]).astype(int)
@@ -87,8 +94,9 @@ def words_of(garments: Dataset, usual: np.ndarray) -> np.ndarray:
 
 
 def shades(images: np.ndarray) -> np.ndarray:
-    """The number of the shade word [N] of each image uint8 [N, H, W, 1]: by the mean level of the
-    pixels that are not of the ground.
+    """Returns the index of the shade [N] of images uint8 [N, H, W, 1].
+
+    The shade depends on the mean gray level of the pixels that are not background.
     """
     levels = images.reshape(len(images), -1).astype(np.float64)
     shown = levels > GROUND
@@ -97,37 +105,44 @@ def shades(images: np.ndarray) -> np.ndarray:
 
 
 def covers(images: np.ndarray) -> np.ndarray:
-    """The share of the pixels [N] of images uint8 [N, H, W, 1] that are not of the ground."""
+    """Returns the fraction [N] of pixels of images uint8 [N, H, W, 1] that are not background."""
     return np.mean(images.reshape(len(images), -1) > GROUND, axis=1)
 
 
 def usual_covers(garments: Dataset) -> np.ndarray:
-    """The median cover of each class [10], from which on a garment of it is wide."""
+    """Returns the median cover of each class [10]; a garment is wide from this value on."""
     assert garments.labels is not None
     found = covers(garments.images)
     return np.array([np.median(found[garments.labels == label]) for label in range(len(THINGS))])
 
 
 def is_held_out(words: np.ndarray) -> np.ndarray:
-    """True [N] where the composition of words [N, 3] is the one of its class that is held out."""
+    """Returns True [N] for each combination of words [N, 3] that is held out of its class."""
     thing, shade, shape = words.T
     return (shade == (thing + 1) % len(SHADES)) & (shape == thing // len(SHADES) % len(SHAPES))
 
 
 def describe(words: Sequence[int]) -> list[str]:
-    """The captions of a composition of words, by every template."""
+    """Returns the captions of a combination of words [3], one per template."""
     thing, shade, shape = THINGS[words[0]], SHADES[words[1]], SHAPES[words[2]]
     return [pattern.format(thing=thing, shade=shade, shape=shape) for pattern in TEMPLATES]
 
 
 def asked_by(caption: str) -> tuple[int, int, int]:
-    """The numbers of the words that one of these captions asks for; ValueError on another."""
+    """Returns the indices of the words in one of these captions: thing, shade and shape.
+
+    Raises:
+        ValueError: if the caption lacks one of the three words.
+    """
     found = []
     for words in (THINGS, SHADES, SHAPES):
         named = [word for word in words if word in caption]
         if not named:
-            raise ValueError(f"the caption {caption!r} names none of {', '.join(words)}")
-        found.append(words.index(max(named, key=len)))  # a t-shirt is no shirt
+            raise ValueError(
+                f"the caption {caption!r} has none of the words {', '.join(words)}; add one of them"
+            )
+        # The longest match, since "t-shirt" contains "shirt".
+        found.append(words.index(max(named, key=len)))
     thing, shade, shape = found
     return thing, shade, shape
 

@@ -1,5 +1,6 @@
-"""Pairs and domains made from the embedded garments, with nothing to fetch: what models that turn
-images into images learn from by default.
+"""Pairs and domains made from the embedded Fashion-MNIST images.
+
+They are the default data of image-to-image translation. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -15,40 +16,57 @@ SHOES = ("Sandal", "Sneaker", "Ankle boot")
 BAGS = ("Bag",)
 
 LINE = 4
-"""Gray levels by which a pixel must stand out of its surroundings to become a line."""
+"""Gray levels by which a pixel must exceed its surroundings to be part of a line."""
 
 
 def pairs(fit: resizing.Fit) -> Splits:
-    """10,000 pairs of a drawing (a) and the garment it was drawn from (b), and 2,000 held out."""
+    """Returns 10,000 training pairs of a drawing (a) and its garment (b), and 2,000 held-out pairs.
+
+    Args:
+        fit: the shape to convert the images to.
+    """
     train, held_out = (_pairs(part, fit, name="fashion-edges") for part in _garments())
     return Splits(train, held_out)
 
 
 def halves(fit: resizing.Fit) -> Splits:
-    """Drawings (a) of 5,000 garments and photographs (b) of 5,000 others; held out are 2,000 pairs
-    of both, by which translations can be compared with the truth.
+    """Returns drawings (a) of 5,000 garments and photographs (b) of 5,000 other garments.
+
+    The held-out data are 2,000 pairs of both, so that translations can be compared with the truth.
+
+    Args:
+        fit: the shape to convert the images to.
     """
     train, held_out = (_pairs(part, fit, name="fashion-halves") for part in _garments())
     rows = np.arange(len(train))
     drawn, photographed = train.a.subset(rows[::2]), train.b.subset(rows[1::2])
-    note = "The garments of the drawings (a) are others than those of the photographs (b)."
+    note = "The drawings (a) and the photographs (b) show different garments."
     return Splits(Domains(drawn, photographed), held_out, (note,))
 
 
 def shoes_and_bags(fit: resizing.Fit) -> Splits:
-    """3,000 shoes of three kinds (a) and 1,000 bags (b); held out are 600 and 200."""
+    """Returns 3,000 shoes of three kinds (a) and 1,000 bags (b); held out are 600 and 200.
 
+    Args:
+        fit: the shape to convert the images to.
+    """
     fitted = (_fitted(part, fit, name="shoes-bags") for part in _garments())
     train, held_out = (Domains(_of(SHOES, part), _of(BAGS, part)) for part in fitted)
     return Splits(train, held_out)
 
 
 def drawing(images: np.ndarray) -> np.ndarray:
-    """Line drawings, white on black, of gray images: uint8 [N, H, W, 1], 0 or 255.
+    """Returns white line drawings on black from gray images: uint8 [N, H, W, 1], 0 or 255.
 
-    A pixel is on a line where the image, smoothed by the binomial kernel (1 2 1), is more than
-    `LINE` levels brighter than smoothed twice more: a difference of Gaussians (Marr and Hildreth
-    1980) above a threshold. All in whole numbers, so that every machine draws the same.
+    A pixel is on a line if the image, smoothed by the binomial kernel (1 2 1), is more than `LINE`
+    levels brighter than the same image smoothed once more: a thresholded difference of Gaussians.
+    Integer arithmetic gives the same drawing on every machine.
+
+    Args:
+        images: uint8 [N, H, W, 1].
+
+    References:
+        Marr and Hildreth, "Theory of edge detection", 1980.
     """
     once = _smoothed(images.astype(np.int32))
     twice = _smoothed(once)
@@ -57,7 +75,7 @@ def drawing(images: np.ndarray) -> np.ndarray:
 
 
 def _smoothed(images: np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] through (1 2 1) along both sides, 16 times as bright; black around."""
+    """Returns images [N, H, W, C] filtered by (1 2 1) in both axes, 16 times brighter."""
     for axis in (1, 2):
         margins = [(1, 1) if at == axis else (0, 0) for at in range(images.ndim)]
         padded = np.pad(images, margins)
@@ -69,7 +87,7 @@ def _smoothed(images: np.ndarray) -> np.ndarray:
 
 
 def _garments() -> tuple[Dataset, Dataset]:
-    """Those to train on and those held out, as they are."""
+    """Returns the training images and the held-out images, unchanged."""
     train, held_out, _ = fashion.load()
     assert isinstance(train, Dataset) and isinstance(held_out, Dataset)
     return train, held_out
@@ -86,7 +104,7 @@ def _fitted(garments: Dataset, fit: resizing.Fit, *, name: str) -> Dataset:
 
 
 def _of(names: tuple[str, ...], garments: Dataset) -> Dataset:
-    """The garments of the classes of these names."""
+    """Returns the garments of the named classes."""
     assert garments.labels is not None
     wanted = [garments.classes.index(name) for name in names]
     return garments.subset(np.flatnonzero(np.isin(garments.labels, wanted)))

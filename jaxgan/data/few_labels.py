@@ -1,4 +1,4 @@
-"""Data of which only a few labels are seen in training."""
+"""Data with few labels: batches for semi-supervised training."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PartlyLabeled(Dataset):
-    """A dataset whose batches show the labels of `per_class` images of each class, and no others.
+    """A dataset whose batches show the labels of only a few images of each class.
 
-    Raises DataError where there are no labels, or fewer images of a class.
+    Attributes:
+        per_class: number of images of each class whose label is shown, 1 or more.
+
+    The other attributes are those of `Dataset`.
+
+    Raises:
+        DataError: if there are no labels, or a class has fewer than `per_class` images.
     """
 
     per_class: int = 10
@@ -29,11 +35,11 @@ class PartlyLabeled(Dataset):
         super().__post_init__()
         if self.labels is None:
             raise DataError(
-                f"{self.name}: it has no labels, of which some of each class are needed"
+                f"{self.name}: it has no labels; expected labels of every class: give labeled data"
             )
         if self.per_class < 1:
             raise DataError(
-                f"{self.name}: {self.per_class} labels of each class were asked for; "
+                f"{self.name}: {self.per_class} labels of each class were requested; "
                 "expected 1 or more"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
@@ -41,22 +47,30 @@ class PartlyLabeled(Dataset):
         if counts[rarest] < self.per_class:
             raise DataError(
                 f"{self.name}: there are {counts[rarest]} images of {self.classes[rarest]!r}, "
-                f"fewer than the {self.per_class} labels of each class that were asked for"
+                f"fewer than the {self.per_class} labels of each class that were requested; "
+                "request fewer labels or add images"
             )
 
     def batch(
         self, *, seed: int, step: int, size: int, rows: Rows = None, stream: str = ""
     ) -> dict[str, np.ndarray]:
-        """The batch of step `step`, images float32 [B, H, W, C] in [-1, 1], a pure function of the
-        arguments.
+        """Returns the batch of a step, a pure function of the arguments.
 
-        'image' and 'label' (int32 [B]): of the examples with labels (`labeled`), which are visited
-        over and over, once an epoch of their own.
-        'unlabeled', 'reference': images of the whole set, in two orders independent of each other,
-        each of which visits every image once an epoch.
+        Images are float32 [B, H, W, C] in [-1, 1]. The batch holds:
 
-        `rows` builds only those rows of the batch (B = R); they equal the same rows of the full
-        batch. Every `stream` has independent orders, of the same examples with labels.
+        - 'image' and 'label' (int32 [B]): labeled examples (see `labeled`). They are visited once
+          in each epoch of their own.
+        - 'unlabeled' and 'reference': images of the whole dataset, in two independent orders. Each
+          order visits every image once an epoch.
+
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size.
+            rows: which examples of the batch to build (B = R); they equal the same examples of the
+                full batch. None builds all of them (B = size).
+            stream: name of the stream; each stream has independent orders of the same labeled
+                examples.
         """
         at: Any = {"seed": seed, "step": step, "size": size, "rows": rows}
         # Streams and draws keep the spelling of their names, which decide their numbers.
@@ -68,9 +82,9 @@ class PartlyLabeled(Dataset):
         }
 
     def labeled(self, seed: int) -> Dataset:
-        """The examples whose labels a run with this seed sees: `per_class` of each class.
+        """Returns the labeled examples of a run with this seed: `per_class` of each class.
 
-        With more of them, those that were chosen stay.
+        A larger `per_class` keeps the examples that a smaller one chooses.
         """
         return _labeled(self, seed)
 
@@ -87,13 +101,18 @@ def _labeled(dataset: PartlyLabeled, seed: int) -> Dataset:
 
 
 def partly_labeled(source: Source, per_class: int) -> PartlyLabeled:
-    """The data with the labels of `per_class` images of each class alone.
+    """Returns the data with the labels of only a few images of each class.
 
-    Raises DataError where the data have no labels, or fewer images of a class.
+    Args:
+        source: images with labels.
+        per_class: number of images of each class whose label is shown, 1 or more.
+
+    Raises:
+        DataError: if the data have no labels, or a class has fewer than `per_class` images.
     """
     if not isinstance(source, Dataset):
         raise DataError(
-            f"{source.name}: it has no labels; this needs single images of some classes"
+            f"{source.name}: it has no labels; expected single images with class labels"
         )
     return PartlyLabeled(**_fields(source), per_class=per_class)
 

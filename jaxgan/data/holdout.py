@@ -1,4 +1,4 @@
-"""Which examples are held out: a function of each example's name alone, or of a list."""
+"""Selects held-out examples: by each example's name alone, or by a list."""
 
 from __future__ import annotations
 
@@ -17,56 +17,90 @@ from jaxgan.data.errors import DataError
 Holdout: TypeAlias = "float | str | os.PathLike[str] | None"
 
 FRACTION = 0.1
-"""The fraction held out where nothing else is said."""
+"""Default fraction of the data that is held out."""
 
 
 def choose(names: Sequence[str], holdout: Holdout, *, name: str) -> tuple[np.ndarray, str]:
-    """True [N] for the examples held out, by fraction (None: 0.1) or list file, and a note on it.
+    """Returns a mask of the held-out examples and a note that describes the selection.
 
-    Raises DataError, with `name`, where the fraction does not lie between 0 and 1, the list cannot
-    be used, or nothing is left on one side.
+    Args:
+        names: the name of each example [N].
+        holdout: a fraction in (0, 1), a text file with one name a line, or None for 0.1.
+        name: the name of the data, for messages.
+
+    Returns:
+        True [N] for the examples held out, and the note.
+
+    Raises:
+        DataError: if the fraction is not between 0 and 1, the list cannot be used, or nothing is
+            left to train on or to hold out.
     """
     parsed = _parse(holdout, name=name)
     if isinstance(parsed, pathlib.Path):
-        mask, how = by_list(names, parsed, name=name), f"listed in {parsed}"
+        mask, how = by_list(names, parsed, name=name), f"those listed in {parsed}"
     else:
-        mask, how = by_hash(names, parsed), f"the fraction {parsed:g} by a hash of the name"
+        mask, how = by_hash(names, parsed), f"a fraction of {parsed:g}, by a hash of the name"
     require_both(mask, name=name)
-    return mask, f"Held out are {mask.sum()} of {len(names)} images, {how}."
+    return mask, f"Held out {mask.sum()} of {len(names)} images: {how}."
 
 
 def by_hash(names: Sequence[str], fraction: float) -> np.ndarray:
-    """True [N] for about `fraction` of the names; no name's side depends on the other names."""
+    """Returns True [N] for about `fraction` of the names; the choice depends on each name alone.
+
+    Args:
+        names: the name of each example [N].
+        fraction: expected fraction of True, in [0, 1].
+    """
     return np.array([_unit(name) < fraction for name in names], bool)
 
 
 def by_list(names: Sequence[str], path: pathlib.Path, *, name: str) -> np.ndarray:
-    """True [N] for the names in the text file `path`, one a line; # starts a comment, but where a
-    name has one in it.
+    """Returns True [N] for the names that a text file lists, one a line.
 
-    Raises DataError where the file cannot be read, names nothing, or names what there is not.
+    A # starts a comment, unless it is part of a name.
+
+    Args:
+        names: the name of each example [N].
+        path: the text file.
+        name: the name of the data, for messages.
+
+    Raises:
+        DataError: if the file cannot be read, lists nothing, or lists a name that does not exist.
     """
     listed = read_list(path, names, name=name)
     if listed.missing:
         raise DataError(
-            f"{name}: {path} lists {len(listed.missing)} images that are not there, the first "
-            f"being '{files.shortened(listed.missing[0])}'; expected names like "
+            f"{name}: {path} lists {len(listed.missing)} images that do not exist, the first "
+            f"is '{files.shortened(listed.missing[0])}'; expected names like "
             f"'{files.printable(names[0])}': correct the list, or give --holdout {FRACTION}"
         )
     return np.array([entry in listed.found for entry in names], bool)
 
 
 class Listed(NamedTuple):
-    """What a list file names: names that there are, and entries that name nothing."""
+    """The entries of a list file.
+
+    Attributes:
+        found: names of existing examples.
+        missing: entries that match no example.
+    """
 
     found: frozenset[str]
     missing: list[str]
 
 
 def read_list(path: pathlib.Path, names: Sequence[str], *, name: str) -> Listed:
-    """What a list file names among `names`, whichever way it parts folders and stores accents.
+    r"""Returns the entries of a list file, each matched against the existing names.
 
-    Raises DataError where it cannot be read or has no entries.
+    Either / or \ may separate folders, and accents may be stored in either form.
+
+    Args:
+        path: the text file.
+        names: the name of each example [N].
+        name: the name of the data, for messages.
+
+    Raises:
+        DataError: if the file cannot be read or has no entries.
     """
     try:
         lines = files.lines(path)
@@ -88,9 +122,7 @@ def read_list(path: pathlib.Path, names: Sequence[str], *, name: str) -> Listed:
 
 
 def _named(line: str, known: files.Names) -> list[str]:
-    """The names that a line stands for: all of it if there is such a name, else what stands before
-    a comment.
-    """
+    """Returns the names that a line matches, as a whole or else up to a comment."""
     for entry in (line, line.strip(), _without_comment(line), line.partition("#")[0].strip()):
         for written in (entry, str(pathlib.PurePosixPath(entry.replace("\\", "/")))):
             if entry and (found := known.find(written)):
@@ -103,11 +135,19 @@ def _without_comment(line: str) -> str:
 
 
 def require_both(mask: np.ndarray, *, name: str) -> None:
-    """Raises DataError where everything, or nothing, is held out."""
+    """Raises DataError if all examples, or none, are held out.
+
+    Args:
+        mask: True [N] for the examples held out.
+        name: the name of the data, for messages.
+
+    Raises:
+        DataError: if all examples, or none, are held out.
+    """
     if mask.all() or not mask.any():
-        lacking = "to train on" if mask.all() else "held out"
+        lacking = "left to train on" if mask.all() else "held out"
         raise DataError(
-            f"{name}: of {len(mask)} images none is left {lacking}; "
+            f"{name}: of {len(mask)} images none is {lacking}; "
             "give another --holdout (a fraction or a list file) or more images"
         )
 
@@ -127,11 +167,11 @@ def _parse(holdout: Holdout, *, name: str) -> float | pathlib.Path:
 
 
 def _unit(name: str) -> float:
-    # File systems store accents composed or decomposed; a file falls on one side on all of them.
+    # File systems store accents composed or decomposed; the choice must not depend on that.
     normal = files.composed(name)
     try:
         normal = normal.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # halves of characters, which no file's name has but an array's may
+    except UnicodeEncodeError:  # lone surrogates: not in names of files, but possibly in arrays
         normal = normal.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(normal, digest_size=8).digest(), "big") / 2.0**64
 

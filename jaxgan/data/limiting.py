@@ -1,4 +1,4 @@
-"""Fewer training images than there are: to learn from few, or to see what few do to a model."""
+"""Limits the number of training images, to train on a subset."""
 
 from __future__ import annotations
 
@@ -17,20 +17,27 @@ if TYPE_CHECKING:
 
 
 def limited(source: Source, count: int) -> Source:
-    """The data of `count` images, of each domain where there are two, in the order they have.
+    """Returns the data with only `count` training images, in their original order.
 
-    Which ones is decided by chance, the same at every call and for every seed of a run; those among
-    fewer are among more, too, and pairs stay pairs. Raises DataError where there are not as many,
-    or no number of images at all.
+    With two domains, `count` images of each domain are kept. The subset is random, but the same at
+    every call and for every seed of a run. A larger subset contains the smaller ones, and pairs
+    stay together.
+
+    Args:
+        source: the training data.
+        count: number of images to keep, at least 1 and at most as many as there are.
+
+    Raises:
+        DataError: if there are fewer images, or the source is not a finite set of images.
     """
     if isinstance(source, Domains):
         a, b = (limited(domain, count) for domain in (source.a, source.b))
         return dataclasses.replace(source, a=a, b=b)
     if not isinstance(source, Dataset):
-        raise DataError(f"{source.name} has no number of images: leave --limit-images out")
+        raise DataError(f"{source.name} is not a finite set of images: leave --limit-images out")
     if not 1 <= count <= len(source):
         raise DataError(
-            f"{source.name}: the training images are to be limited to {count}; "
-            f"expected 1 to {len(source)}, as many as there are"
+            f"{source.name}: the training images cannot be limited to {count}; "
+            f"expected 1 to {len(source)}, the number of training images"
         )
     return source.subset(np.sort(counter_rng.permutation(0, 0, len(source), "limit")[:count]))

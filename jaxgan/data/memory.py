@@ -1,4 +1,4 @@
-"""How much memory there is for data."""
+"""Memory that is available for data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ _MEMINFO = pathlib.Path("/proc/meminfo")
 
 
 def require(needed: int, *, name: str, what: str) -> None:
-    """Raises DataError where `needed` bytes, for `what` of the data `name`, are not free."""
+    """Raises DataError if there is not enough free memory.
+
+    Args:
+        needed: bytes that are needed.
+        name: the name of the data, for the message.
+        what: what needs the memory, in the plural.
+
+    Raises:
+        DataError: if fewer than `needed` bytes are free.
+    """
     free = available()
     if free is not None and needed > free:
         raise DataError(
@@ -22,7 +31,7 @@ def require(needed: int, *, name: str, what: str) -> None:
 
 
 def available() -> int | None:
-    """The bytes that the machine and the container have free; None where it cannot be told."""
+    """Returns the bytes that are free on the machine and in the container, or None if unknown."""
     limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]
     return max(min(limits), 0) if limits else None
 
@@ -33,14 +42,14 @@ def _of_machine() -> int | None:
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         pass
-    try:  # without /proc (macOS): what is installed, since what is free is not told
+    try:  # without /proc (macOS): installed memory, since free memory is not reported
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
 
 
 def _of_container() -> int | None:
-    """What a cgroup (version 2) leaves; file pages that can be dropped count as free."""
+    """Returns the bytes that a cgroup (version 2) leaves; droppable file pages count as free."""
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = int((_CGROUP / "memory.current").read_text())

@@ -1,6 +1,7 @@
-"""Gaussians in one and two dimensions: data whose density is known, to watch a GAN on a plane.
+"""Mixtures of Gaussians in one and two dimensions: toy data of known density.
 
-The ring and the grid are those of VEEGAN (Srivastava et al., arXiv 1705.07761).
+References:
+    The ring and the grid: VEEGAN (Srivastava et al., arXiv 1705.07761).
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from jaxgan.data.errors import DataError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mixture:
-    """A mixture of K isotropic Gaussians of equal weight: `centers` float64 [K, D], one `std`.
+    """A mixture of K isotropic Gaussians of equal weight.
 
-    Batches hold fresh draws, so there is no epoch and no length; `stream` names the stream of
-    draws, and the held-out data of a mixture is another stream of the same density. Nothing is
-    labeled: `classes` is ().
+    Batches hold fresh draws, so there is no epoch and no length. Nothing is labeled.
 
-    Raises DataError where the centers are not [K, D] or the standard deviation is not positive.
+    Attributes:
+        name: what the user asked for; used in messages.
+        centers: the means, float64 [K, D].
+        std: the standard deviation of every Gaussian, positive.
+        stream: name of the stream of draws. The held-out data of a mixture are another stream of
+            the same density.
+        classes: always (): there are no labels.
+
+    Raises:
+        DataError: if the centers are not [K, D] or the standard deviation is not positive.
     """
 
     name: str
@@ -48,7 +56,7 @@ class Mixture:
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of what else an example holds, by role: nothing."""
+        """The shape of each further input of an example, by its name: here none."""
         return {}
 
     @functools.cached_property
@@ -58,10 +66,14 @@ class Mixture:
         return hashlib.sha256(described.encode()).hexdigest()
 
     def batch(self, *, seed: int, step: int, size: int, rows: Rows = None) -> dict[str, np.ndarray]:
-        """The batch of step `step`: 'image' float32 [B, D], a pure function of the arguments.
+        """Returns the batch of a step, 'image' float32 [B, D], a pure function of the arguments.
 
-        `rows` builds only those rows of the batch (B = R); they equal the same rows of the full
-        batch.
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size.
+            rows: which examples of the batch to build (B = R); they equal the same examples of the
+                full batch. None builds all of them (B = size).
         """
         at = positions(step, size, rows)
         choice = counter_rng.uniform(seed, f"{self.stream}/mode", at)
@@ -73,7 +85,7 @@ class Mixture:
         return {"image": points.astype(np.float32)}
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
-        """The logarithm of the density, float64 [N], at `points` [N, D]; finite everywhere."""
+        """Returns the log-density, float64 [N], at `points` [N, D]; finite everywhere."""
         offsets = np.asarray(points, np.float64)[:, None, :] - self.centers
         exponents = -0.5 * np.square(offsets / self.std).sum(axis=2)
         highest = exponents.max(axis=1)
@@ -83,37 +95,38 @@ class Mixture:
         return highest + total - normalizer
 
     def density(self, points: np.ndarray) -> np.ndarray:
-        """The density, float64 [N], at `points` [N, D]."""
+        """Returns the density, float64 [N], at `points` [N, D]."""
         return np.exp(self.log_density(points))
 
 
 def ring() -> Mixture:
-    """Eight Gaussians of standard deviation 0.01, every 45 degrees on the unit circle."""
-    # Not by np.cos, whose last digit differs between machines, and with it the digest.
+    """Returns eight Gaussians of standard deviation 0.01, every 45 degrees on the unit circle."""
+    # Not by np.cos: its last digit, and so the digest, differs between machines.
     half = np.sqrt(0.5)
     cosines = np.array([1.0, half, 0.0, -half, -1.0, -half, 0.0, half])
     return Mixture("ring", np.stack([cosines, np.roll(cosines, 2)], axis=1), 0.01)
 
 
 def grid() -> Mixture:
-    """Twenty-five Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}^2."""
+    """Returns 25 Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}^2."""
     axis = np.arange(-4.0, 5.0, 2.0)
     return Mixture("grid", np.stack(np.meshgrid(axis, axis), axis=-1).reshape(25, 2), 0.05)
 
 
 def gauss1d() -> Mixture:
-    """The normal distribution N(4, 0.5^2) on the line.
+    """Returns the one-dimensional normal distribution N(4, 0.5^2).
 
-    A fresh generator draws near 0, eight standard deviations away, so the first thing to be seen is
-    its density travelling to the data, and the next whether it keeps the data's width: a generator
-    that collapses does not.
+    An untrained generator draws near 0, eight standard deviations away. Training first moves its
+    density to the data. Then it shows whether the generator keeps the width of the data: one that
+    collapses does not.
     """
     return Mixture("gauss1d", np.array([[4.0]]), 0.5)
 
 
 MIXTURES = {"ring": ring, "grid": grid, "gauss1d": gauss1d}
+"""The mixtures by name."""
 
 
 def held_out(mixture: Mixture) -> Mixture:
-    """The same density with draws of its own, independent of those that are trained on."""
+    """Returns the same density with an independent stream of draws, for evaluation."""
     return dataclasses.replace(mixture, stream="held out")

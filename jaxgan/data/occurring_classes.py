@@ -1,4 +1,4 @@
-"""Classes that training shows: what is never seen cannot be learned."""
+"""Removes classes that have no training images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from jaxgan.data.splits import Splits
 
 
 def occurring(splits: Splits) -> Splits:
-    """The data without the classes that have no training image, the others numbered anew on both
-    sides, and notes on what was left out; as they are where every class has one, or there are none.
+    """Returns the data without the classes that have no training image, and notes on them.
 
-    Raises DataError where no held-out image is of a class that is trained on.
+    The other classes are renumbered in the training and the held-out data. The data are returned
+    unchanged if every class has a training image, or there are no labels.
+
+    Raises:
+        DataError: if no held-out image belongs to a class that has training images.
     """
     train, held_out = splits.train, splits.held_out
     if not isinstance(train, Dataset) or train.labels is None:
@@ -32,18 +35,18 @@ def occurring(splits: Splits) -> Splits:
         known = np.flatnonzero(seen[held_out.labels])
         if not len(known):
             raise DataError(
-                f"{train.name}: no held-out image is of a class that has training images; "
-                "hold out others (--holdout), or add images to train on"
+                f"{train.name}: no held-out image belongs to a class that has training images; "
+                "hold out other images (--holdout) or add training images"
             )
         if len(known) < len(held_out):
             others = len(held_out) - len(known)
-            notes.append(f"Left out {others} held-out images of classes that are not trained on.")
+            notes.append(f"Left out {others} held-out images of classes without training images.")
         held_out = _renumbered(held_out.subset(known), seen)
     return Splits(_renumbered(train, seen), held_out, (*splits.notes, *notes))
 
 
 def _renumbered(dataset: Dataset, seen: np.ndarray) -> Dataset:
-    """The dataset, all of whose labels are seen [K], with the classes that are."""
+    """Returns the dataset with only the classes seen [K], which include all of its labels."""
     assert dataset.labels is not None
     numbers = np.cumsum(seen, dtype=np.int32) - 1
     classes = tuple(np.compress(seen, np.array(dataset.classes, object)).tolist())

@@ -1,4 +1,4 @@
-"""Brings images of any size and channel count to one shape."""
+"""Converts images of any size and channel count to one shape."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ _CONVERTIBLE = {1, 3, 4}
 
 
 class Fit(NamedTuple):
-    """The shape that images are brought to; None leaves the size or the channels as they are.
+    """The requested shape of images, which may leave the size or the channels open.
 
-    policy: 'crop' scales until the image covers the resolution and cuts its center, 'pad' scales
-            until it fits and fills up with black (transparent, in 4 channels), 'stretch' scales
-            each side by itself.
+    Attributes:
+        resolution: (H, W), or None to keep the size of the images.
+        policy: how to reach the resolution. 'crop' scales until the image covers it and cuts out
+            the center. 'pad' scales until the image fits into it and fills the rest with black
+            (transparent, with 4 channels). 'stretch' scales height and width independently.
+        channels: 1, 3 or 4, or None to keep the channels of the images.
     """
 
     resolution: tuple[int, int] | None = None
@@ -36,10 +39,14 @@ class Fit(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The shape that a `Fit` comes to for given images: nothing is left open.
+    """The shape that images are converted to: a `Fit` with nothing left open.
 
-    deepest: the level that becomes the brightest of 8 bits, of images in gray of 16 bits: 12 bits
-             are often kept in 16.
+    Attributes:
+        resolution: (H, W).
+        policy: 'crop', 'pad' or 'stretch' (see `Fit`).
+        channels: number of channels.
+        deepest: the level of 16-bit grayscale images that becomes white (255). It is less than
+            65,535 for images of 12 bits, for example, that are stored in 16.
     """
 
     resolution: tuple[int, int]
@@ -49,14 +56,23 @@ class Target(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
+        """The shape (H, W, C) of an image."""
         return (*self.resolution, self.channels)
 
 
 def make_fit(
     resolution: Resolution | None = None, policy: str = "crop", channels: int | None = None
 ) -> Fit:
-    """A checked `Fit`. Raises DataError on a bad resolution, policy or channel count."""
+    """Returns a `Fit` after checking its values.
+
+    Args:
+        resolution: 64, '64x96' or (64, 96), height first; None keeps the size.
+        policy: 'crop', 'pad' or 'stretch' (see `Fit`).
+        channels: number of channels; None keeps the channels of the images.
+
+    Raises:
+        DataError: if the resolution, the policy or the channel count is invalid.
+    """
     if policy not in POLICIES:
         raise DataError(f"resize is {policy!r}; expected one of {', '.join(POLICIES)}")
     if channels is not None and channels < 1:
@@ -68,7 +84,11 @@ def make_fit(
 
 
 def parse_resolution(resolution: Resolution) -> tuple[int, int]:
-    """(H, W) from 64, '64', '64x96' or (64, 96), height first. Raises DataError on all else."""
+    """Returns (H, W) from 64, '64', '64x96' or (64, 96), height first.
+
+    Raises:
+        DataError: if the resolution is anything else.
+    """
     if isinstance(resolution, str):
         matched = re.fullmatch(r"\s*(\d+)\s*(?:[xX]\s*(\d+)\s*)?", resolution)
         sides = [int(side) for side in matched.groups() if side] if matched else []
@@ -84,12 +104,23 @@ def parse_resolution(resolution: Resolution) -> tuple[int, int]:
 
 
 def resolve(fit: Fit, size: tuple[int, int], channels: int) -> Target:
-    """The target of `fit` for images of this size (H, W) and these channels."""
+    """Returns the target shape for images of a given size.
+
+    Args:
+        fit: the requested shape.
+        size: the size (H, W) of the images; used if `fit` has no resolution.
+        channels: the channels of the images; used if `fit` has none.
+    """
     return Target(fit.resolution or size, fit.policy, fit.channels or channels)
 
 
 def fit_image(image: Image.Image, target: Target) -> Image.Image:
-    """The image, in its own channels, at the target's resolution by its policy (Lanczos)."""
+    """Returns the image at the target's resolution (Lanczos), with its channels unchanged.
+
+    Args:
+        image: an image of any size.
+        target: the shape to reach; its channels are not used.
+    """
     height, width = target.resolution
     if image.size == (width, height):
         return image
@@ -106,15 +137,22 @@ def fit_image(image: Image.Image, target: Target) -> Image.Image:
 
 
 def fit_array(images: np.ndarray, fit: Fit, *, name: str) -> np.ndarray:
-    """Images uint8 [N, H, W, C] in the shape of `fit`.
+    """Returns images, uint8 [N, H, W, C], converted to the shape of `fit`.
 
-    Raises DataError, with `name`, on channels that cannot be had from these.
+    Args:
+        images: uint8 [N, H, W, C].
+        fit: the requested shape.
+        name: the name of the data, for messages.
+
+    Raises:
+        DataError: if the images cannot be converted to the requested channels, or there is not
+            enough memory.
     """
     height, width, channels = images.shape[1:]
     target = resolve(fit, (height, width), channels)
     if target.channels != channels and not {target.channels, channels} <= _CONVERTIBLE:
         raise DataError(
-            f"{name}: the images have {channels} channels and {target.channels} were asked for; "
+            f"{name}: the images have {channels} channels, but {target.channels} were requested; "
             f"leave --channels out, or convert the images to {target.channels} channels first"
         )
     if target.shape != (height, width, channels):
@@ -126,15 +164,24 @@ def fit_array(images: np.ndarray, fit: Fit, *, name: str) -> np.ndarray:
 
 
 def stretched(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images uint8 [N, H, W, C] scaled to `size` (H, W), each side by itself (Lanczos)."""
+    """Returns images scaled to a size, height and width independently (Lanczos).
+
+    Args:
+        images: uint8 [N, H, W, C].
+        size: the new size (H, W).
+    """
     target = Target(size, "stretch", images.shape[-1])
     return np.stack([_fit_one(image, target) for image in images])
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Images uint8 [..., C] as [..., channels], each 1 (gray), 3 (color) or 4 (with opacity).
+    """Returns images, uint8 [..., C], converted to another number of channels.
 
-    What is transparent is placed on white; what gains an opacity is opaque.
+    Transparent pixels are placed on white. A new alpha channel is opaque.
+
+    Args:
+        images: uint8 [..., C], where C is 1 (grayscale), 3 (color) or 4 (with transparency).
+        channels: 1, 3 or 4.
     """
     if images.shape[-1] == channels:
         return images
@@ -142,7 +189,7 @@ def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
         opacity = images[..., 3:] / 255.0
         images = np.rint(images[..., :3] * opacity + 255.0 * (1.0 - opacity)).astype(np.uint8)
     if channels == 1:
-        # as PIL converts
+        # The weights that PIL uses.
         return np.rint(images @ np.array(color.LUMA)).astype(np.uint8)[..., None]
     if images.shape[-1] == 1:
         images = np.repeat(images, 3, axis=-1)
@@ -152,12 +199,12 @@ def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
 
 
 def describe(size: tuple[int, ...]) -> str:
-    """A size for messages: 64x96 is height x width."""
+    """Returns a size as text for messages; 64x96 is height x width."""
     return "x".join(map(str, size))
 
 
 def _fit_one(image: np.ndarray, target: Target) -> np.ndarray:
-    """One image uint8 [H, W, C], of any channel count, at the target's resolution."""
+    """Returns one image uint8 [H, W, C] at the target's resolution, with any number of channels."""
     from PIL import Image
 
     channels = image.shape[2]

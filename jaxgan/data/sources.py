@@ -1,4 +1,4 @@
-"""From what the user names, such as `folder:photos`, to a training and a held-out set."""
+"""Loads training and held-out data from a name such as `folder:photos`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ KINDS = {
     "domains": "images of two domains a and b",
     "captions": "images with captions",
 }
-"""What an example can be, and how messages call it."""
+"""The kinds of examples, with their names in messages."""
 
 DIRECTIONS = ("AtoB", "BtoA")
+"""The directions of a translation between two domains."""
 
 
 class Form(NamedTuple):
-    """A way to name data.
+    """A form in which users name data.
 
-    written: as the user writes it.
-    readers: by kind of example, what reads it: a module of this package, imported where needed (PIL
-             and TensorFlow Datasets take longer to import than all the rest), and its function:
-             `f(place, fit, holdout) -> Splits`, or `f(fit)` where there is no place.
+    Attributes:
+        written: how the user writes it.
+        readers: for each kind of example, the module of this package and the function that read it:
+            `f(place, fit, holdout) -> Splits`, or `f(fit)` if the form has no place. The module is
+            imported when needed: PIL and TensorFlow Datasets take longer to import than all the
+            rest.
     """
 
     written: str
@@ -71,7 +74,7 @@ FORMS = {
     "tfds": Form("tfds:NAME", {"images": "readers.tfds.load"}),
     **{name: Form(name, {"images": f"mixtures.{name}"}) for name in mixtures.MIXTURES},
 }
-"""Every way to name data, by what stands before its colon."""
+"""All forms in which users name data, by the text before the colon."""
 
 
 def load(
@@ -89,30 +92,30 @@ def load(
     labels: int | None = None,
     limit: int | None = None,
 ) -> Splits:
-    """The training and held-out data that `spec` names, and notes on what was done to it.
+    """Returns the training and held-out data that `spec` names, with notes on conversions.
 
-    spec:       such as 'fashion' (embedded), 'folder:PATH' or 'ring': see `FORMS`.
-    kind:       what an example is to be: 'images', 'pairs', 'domains' or 'captions'. Pairs serve as
-                domains, too; then they are drawn by themselves, and what is held out remains
-                paired.
-    resolution: 64, '64x96' or (64, 96), height first; None keeps the size, which must then be one
-                for all.
-    resize:     'crop', 'pad' or 'stretch', see `resizing.Fit`.
-    holdout:    for folders and archives: the fraction to hold out, chosen by a hash of the file's
-                name or the row's number, so that adding data moves nothing from one side to the
-                other; or a text file that lists what to hold out, one name (row number) a line.
-                None takes the set's own split where it has one, such as a `val.txt` in the folder
-                or beside it, and 0.1 otherwise.
-    flip:       mirror training images left to right at random.
-    jitter:     pixels by which training images are enlarged, to cut their size out at random.
-    channels:   1 (grayscale), 3 (color), 4 (with transparency); None takes what the images have.
-    data_dir:   for tfds: where prepared sets are, or a folder that holds the original files.
-    direction:  'BtoA' exchanges the two domains.
-    labels:     of each class, how many training images keep their label; batches then hold these
-                and images without label apart: see `PartlyLabeled`. None: all keep theirs.
-    limit:      how many of the training images to keep, see `limiting.limited`. None: all.
+    Args:
+        spec: the data, such as 'fashion' (embedded), 'folder:PATH' or 'ring'; see `FORMS`.
+        kind: the kind of examples: 'images', 'pairs', 'domains' or 'captions'. Pairs also serve as
+            domains: then the training data are unpaired and the held-out data stay paired.
+        resolution: 64, '64x96' or (64, 96), height first. None keeps the size, which must then be
+            the same for all images.
+        resize: 'crop', 'pad' or 'stretch'; see `resizing.Fit`.
+        holdout: for folders and archives, the fraction to hold out, or a text file that lists what
+            to hold out, one name (row number) a line. The fraction is chosen by a hash of the file
+            name or row number, so that new data do not move others in or out. None uses the split
+            of the data, such as a `val.txt` in or next to the folder, and otherwise 0.1.
+        flip: whether to mirror training images left to right at random.
+        jitter: pixels by which to enlarge training images before a random crop; 0 for no crop.
+        channels: 1 (grayscale), 3 (color) or 4 (with transparency). None keeps those of the images.
+        data_dir: for tfds, the folder of prepared datasets or of the original files.
+        direction: 'AtoB', or 'BtoA' to exchange the two domains. None is 'AtoB'.
+        labels: number of training images of each class that keep their label. Batches then hold
+            labeled and unlabeled images separately; see `PartlyLabeled`. None keeps all labels.
+        limit: number of training images to keep; see `limiting.limited`. None keeps all.
 
-    Raises DataError, one sentence, where there is no such data or it cannot be used.
+    Raises:
+        DataError: if the data do not exist or cannot be used. The message is one sentence.
     """
     fit = resizing.make_fit(resolution, resize, channels)
     if jitter < 0:
@@ -120,9 +123,9 @@ def load(
     read = _reader(spec, kind)
     if spec in mixtures.MIXTURES:
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
-        refuse(spec, "holds out fresh draws of its own", holdout=holdout)
+        refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
-        refuse(spec, "has no number of points", limit_images=limit)
+        refuse(spec, "draws new points at every step", limit_images=limit)
         return Splits(read(), mixtures.held_out(read()))
     splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
     train = splits.train
@@ -145,7 +148,7 @@ def _read(
     holdout: Holdout,
     data_dir: str | os.PathLike[str] | None,
 ) -> Splits:
-    """What the reader gives for the spec; DataError on options that it has no use for."""
+    """Returns what the reader reads; raises DataError for options that do not apply to it."""
     head, _, place = spec.partition(":")
     if head == "tfds":
         return read(place, fit, holdout, data_dir=data_dir)
@@ -157,7 +160,7 @@ def _read(
 
 
 def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:
-    """The data with their domains exchanged where the direction says so."""
+    """Returns the data with their domains exchanged if the direction is 'BtoA'."""
     train, held_out = splits.train, splits.held_out
     if not isinstance(train, Domains) or not isinstance(held_out, Domains):
         refuse(spec, "has no two domains", direction=direction)
@@ -170,8 +173,9 @@ def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:
 
 
 def _reader(spec: str, kind: str) -> Callable:
-    """What reads the data of a spec; DataError where there is no such form or it gives another
-    kind of example.
+    """Returns the function that reads the data of a spec.
+
+    Raises DataError if there is no such form, or it provides another kind of example.
     """
     head, _, place = spec.partition(":")
     form = FORMS.get(head)
@@ -180,7 +184,7 @@ def _reader(spec: str, kind: str) -> Callable:
     if kind not in form.readers:
         given = KINDS[next(iter(form.readers))]
         raise DataError(
-            f"{spec}: this gives {given}, and {KINDS[kind]} are needed; "
+            f"{spec}: this is a source of {given}, but {KINDS[kind]} are needed; "
             f"expected one of {', '.join(_written(kind))}"
         )
     module, _, function = form.readers[kind].rpartition(".")
@@ -188,7 +192,7 @@ def _reader(spec: str, kind: str) -> Callable:
 
 
 def _written(kind: str) -> list[str]:
-    """The forms that give such examples, as they are written."""
+    """Returns the forms that provide this kind of example, as users write them."""
     return [form.written for form in FORMS.values() if kind in form.readers]
 
 
@@ -204,4 +208,4 @@ def _unknown(spec: str, kind: str) -> str:
         return f"the data is {spec!r}; {expected}"
     written = FORMS[close[0]].written
     meant = f"{close[0]}:{place}" if place and ":" in written else written
-    return f"the data is {spec!r}; perhaps {meant} is meant: {expected}"
+    return f"the data is {spec!r}, perhaps {meant} is meant; {expected}"

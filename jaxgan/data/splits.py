@@ -1,4 +1,4 @@
-"""What a source gives: data to train on, data held out, and what the user should know of it."""
+"""The result of loading data: training data, held-out data, and notes for the user."""
 
 from __future__ import annotations
 
@@ -12,37 +12,59 @@ from jaxgan.data.errors import DataError
 
 
 class Source(Protocol):
-    """Examples of any kind, drawn in batches: what a run needs of them, and all it asks.
+    """Examples of any kind that are drawn in batches: everything that a run uses of its data.
 
-    name:    what the user asked for, for messages.
-    shape:   of what is to be drawn: of 'image', or of 'b' where there are two domains.
-    classes: the names of the labels.
-    inputs:  by role, the shapes of what else an example holds.
-    digest:  equal for equal data.
+    Attributes:
+        name: what the user asked for; used in messages.
+        shape: the shape of one example of 'image', or of 'b' if there are two domains.
+        classes: the names of the labels.
+        inputs: the shape of each further input of an example, by its name.
+        digest: a hash in hex, equal for equal data.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the user asked for; used in messages."""
+        ...
+
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example of 'image', or of 'b' if there are two domains."""
+        ...
+
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """The names of the labels; () if there are none."""
+        ...
+
     @property
-    def inputs(self) -> Mapping[str, tuple[int, ...]]: ...
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each further input of an example, by its name."""
+        ...
+
     @functools.cached_property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """A hash in hex, equal for equal data."""
+        ...
 
     def batch(self, *, seed: int, step: int, size: int) -> dict[str, Any]:
-        """The batch of a step by role, each [size, ...]: a pure function of the arguments."""
+        """Returns the batch of a step by name, a pure function of the arguments.
+
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size; every array is [size, ...].
+        """
         ...
 
 
 class Splits(NamedTuple):
     """The data of a run.
 
-    train:    what is trained on.
-    held_out: never trained on, for evaluation; disjoint from `train`.
-    notes:    sentences to show the user: what was converted, left out or chosen for them.
+    Attributes:
+        train: the training data.
+        held_out: data for evaluation, disjoint from `train` and never trained on.
+        notes: sentences to show the user: what was converted, left out or chosen.
     """
 
     train: Source
@@ -51,15 +73,23 @@ class Splits(NamedTuple):
 
 
 def joined(kind: type[Domains], a: Splits, b: Splits) -> Splits:
-    """The data of two domains, or pairs of them, from the data of each.
+    """Returns the data of two domains, or of pairs, from the data of each domain.
 
-    A note on one domain says so. Raises DataError where the kind's images do not fit together.
+    A note that holds for only one domain names it.
+
+    Args:
+        kind: `Domains` or `Pairs`.
+        a: the data of the first domain.
+        b: the data of the second domain.
+
+    Raises:
+        DataError: if `kind` is `Pairs` and one domain has more images than the other.
     """
     parts = ((a.train, b.train), (a.held_out, b.held_out))
     datasets = [[part for part in pair if isinstance(part, Dataset)] for pair in parts]
     of_one = set(a.notes) ^ set(b.notes)
     notes = [
-        f"Of {domain}: {note}" if note in of_one else note
+        f"Domain {domain}: {note}" if note in of_one else note
         for domain, splits in (("a", a), ("b", b))
         for note in splits.notes
     ]
@@ -68,8 +98,15 @@ def joined(kind: type[Domains], a: Splits, b: Splits) -> Splits:
 
 
 def require_batch(source: Source, size: int, *, batch_size: int | None = None) -> None:
-    """Raises DataError where there are fewer images, of any domain, than the `size` that a step
-    takes; `batch_size` is the `--batch-size` at which it takes so many (default: `size` itself).
+    """Raises DataError if a domain has fewer images than one training step needs.
+
+    Args:
+        source: the training data.
+        size: number of images that a step needs.
+        batch_size: the `--batch-size` at which a step needs that many; None is `size`.
+
+    Raises:
+        DataError: if there are fewer than `size` images.
     """
     batch_size = batch_size or size
     wanted = f"one batch of {size}"

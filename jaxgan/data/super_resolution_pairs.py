@@ -1,4 +1,4 @@
-"""Pairs made of single images: 'b', and 'a', the same reduced, from which it is to be found."""
+"""Super-resolution pairs: 'b' is the image, 'a' its downscaled version."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from jaxgan.kernels import bicubic
 
 
 def pairs(images: object, factor: int) -> Pairs:
-    """The images, and the same `factor` times smaller by `bicubic.smaller`, as files of them are.
+    """Returns pairs of images (b) and their versions downscaled by `bicubic.smaller` (a).
 
-    Sides that the factor does not divide are cut at the bottom and on the right first. Raises
-    DataError where the data are no single images, or no larger than the factor.
+    Images whose height or width is not a multiple of the factor are first cut at the bottom and
+    right.
+
+    Args:
+        images: the dataset of single images.
+        factor: the downscaling factor, 2 or more.
+
+    Raises:
+        DataError: if the data are not single images, or are smaller than the factor.
     """
     if not isinstance(images, Dataset):
-        raise DataError("the data are no single images; only those can be reduced")
+        raise DataError("the data are not single images; expected single images to downscale")
     height, width, _ = images.shape
     if factor < 2 or min(height, width) < factor:
         raise DataError(
-            f"{images.name}: images of {height}x{width} pixels cannot be made {factor} times "
-            "smaller; give a factor of 2 or more, and images that are larger than it"
+            f"{images.name}: images of {height}x{width} pixels cannot be downscaled {factor} "
+            "times; give a factor of 2 or more, and images that are larger than it"
         )
     rows, columns = height // factor * factor, width // factor * factor
     cut = dataclasses.replace(images, images=images.images[:, :rows, :columns])

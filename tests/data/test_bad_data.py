@@ -177,7 +177,7 @@ CASES = {
     ),
     "a list of names that are not there": Case(
         lambda root: with_list(root, "03.png\n77.png\nx.png\n"),
-        ("held.list lists 2 images that are not there", "'77.png'", "names like '00.png'"),
+        ("held.list lists 2 images that do not exist", "'77.png'", "names like '00.png'"),
     ),
     "an empty list": Case(
         lambda root: with_list(root, "# nothing\n\n"), ("held.list is empty", "one name a line")
@@ -195,7 +195,7 @@ CASES = {
     ),
     "nothing held out": Case(
         lambda root: (write(root, numbered(3)), {"holdout": 1e-9}),
-        ("of 3 images none is left held out", "another --holdout"),
+        ("of 3 images none is held out", "another --holdout"),
     ),
     "a fraction of one": Case(
         lambda root: (write(root, numbered(3)), {"holdout": 1.0}), ("holdout is 1.0", "between 0")
@@ -209,7 +209,7 @@ CASES = {
         ("11 of 20 images cannot be read", "00.png (empty file), 01.png (not an image)", "6 more"),
     ),
     "all that is held out damaged": Case(
-        nothing_readable_to_hold_out, ("no image that can be read is left", "03.png (not an image)")
+        nothing_readable_to_hold_out, ("no readable image is left", "03.png (not an image)")
     ),
     "a decompression bomb": Case(bomb, ("00.png (more than 67 million pixels)", "replace")),
     "a channel count that files do not have": Case(
@@ -230,27 +230,27 @@ CASES = {
     "no such archive": Case(lambda root: f"npz:{root}/none.npz", ("not there", "check the path")),
     "a folder for an archive": Case(lambda root: f"npz:{root}", ("is a folder: write folder:",)),
     "no archive at all": Case(
-        lambda root: f"npz:{some_file(root, 'a.npz')}", ("not a whole .npz archive", "np.savez(")
+        lambda root: f"npz:{some_file(root, 'a.npz')}", ("not a complete .npz archive", "np.savez(")
     ),
     "an empty archive": Case(
-        lambda root: f"npz:{some_file(root, 'a.npz', b'')}", ("not a whole .npz archive",)
+        lambda root: f"npz:{some_file(root, 'a.npz', b'')}", ("not a complete .npz archive",)
     ),
     "a truncated archive": Case(
-        lambda root: cut_archive(root, 0.5), ("not a whole .npz archive", "write it again")
+        lambda root: cut_archive(root, 0.5), ("not a complete .npz archive", "save it again")
     ),
     "a changed byte in an archive": Case(
-        flipped_archive, ("'images' is damaged (Bad CRC-32", "write the archive again")
+        flipped_archive, ("'images' is damaged (Bad CRC-32", "save the archive again")
     ),
     "no images in an archive": Case(
         lambda root: archive(root, x_train=images(), y_train=np.arange(20)),
-        ("no 'images', it holds x_train, y_train", "rename"),
+        ("no array 'images' but has x_train, y_train", "rename"),
     ),
     "an encrypted archive": Case(encrypted_archive, ("is encrypted", "without a password")),
     "an array twice": Case(
         lambda root: members(
             root, [("images.npy", npy((9, 6, 8))), ("images.npy", npy((9, 6, 8)))]
         ),
-        ("holds 'images' more than once", "write it again"),
+        ("holds 'images' more than once", "save it again"),
     ),
     "an array twice, once without its suffix": Case(
         lambda root: members(root, [("images.npy", npy((9, 6, 8))), ("images", b"")]),
@@ -258,7 +258,7 @@ CASES = {
     ),
     "a huge claimed shape": Case(
         lambda root: members(root, [("images.npy", npy((2**40, 2**40, 2**40, 3), held=100))]),
-        ("'images' is damaged (shape (1099511627776, ", "bytes and it holds 100)"),
+        ("'images' is damaged (shape (1099511627776, ", "bytes but it holds 100)"),
     ),
     "a huge claimed number of labels": Case(
         lambda root: members(
@@ -276,7 +276,7 @@ CASES = {
         unknown_compression, ("'images' is damaged (That compression method is not supported",)
     ),
     "a name of thousands of letters": Case(
-        lambda root: members(root, [("x" * 5000, b"")]), ("no 'images', it holds xxx", "rename")
+        lambda root: members(root, [("x" * 5000, b"")]), ("no array 'images' but has xxx", "rename")
     ),
     "pickled objects as images": Case(
         lambda root: archive(root, images=np.array([images(1), None], object)),
@@ -296,15 +296,15 @@ CASES = {
     ),
     "integers of another width": Case(
         lambda root: archive(root, images=images(dtype=np.int64)),
-        ("is int64", "images / images.max() gives (images / 255 where"),
+        ("is int64", "use images / images.max() (or images / 255 if"),
     ),
     "integers that a cast would wrap": Case(
         lambda root: archive(root, images=images(dtype=np.uint16)),
-        ("is uint16", "as images / images.max() gives"),
+        ("is uint16", "use images / images.max() (or"),
     ),
     "truth values for images": Case(
         lambda root: archive(root, images=images(dtype=np.bool_)),
-        ("is bool", "as images.astype(np.float32) gives"),
+        ("is bool", "use images.astype(np.float32)"),
     ),
     "NaN": Case(
         lambda root: archive(root, images=holed(np.nan)),
@@ -313,11 +313,11 @@ CASES = {
     "infinity": Case(lambda root: archive(root, images=holed(-np.inf)), ("the first in image 7",)),
     "floats in no known range": Case(
         lambda root: archive(root, images=255 * images(dtype=np.float32)),
-        ("floats lie in [0, 255]", "expected [0, 1] or [-1, 1]", "or save uint8"),
+        ("floats in 'images' lie in [0, 255]", "expected [0, 1] or [-1, 1]", "or save uint8"),
     ),
     "channels that cannot be had": Case(
         lambda root: (archive(root, images=images(channels=2)), {"channels": 3}),
-        ("have 2 channels and 3 were asked for", "leave --channels out"),
+        ("have 2 channels, but 3 were requested", "leave --channels out"),
     ),
     "too few labels": Case(
         lambda root: archive(root, images=images(), labels=np.arange(19)),
@@ -333,15 +333,15 @@ CASES = {
     ),
     "a label below zero": Case(
         lambda root: archive(root, images=images(), labels=np.arange(20) - 1),
-        ("1 labels lie out of range, the first being -1 for image 0", "expected 0 to 18"),
+        ("1 labels are out of range, the first is -1 for image 0", "expected 0 to 18"),
     ),
     "a label without a class": Case(
         lambda root: archive(root, images=images(), labels=np.arange(20), classes=["a", "b"]),
-        ("18 labels lie out of range, the first being 2 for image 2", "expected 0 to 1 for 2 cl"),
+        ("18 labels are out of range, the first is 2 for image 2", "expected 0 to 1 for 2 cl"),
     ),
     "labels beyond all reason": Case(
         lambda root: archive(root, images=images(), labels=np.full(20, 10**12)),
-        ("20 labels lie out of range", "1000000000000 for image 0"),
+        ("20 labels are out of range", "1000000000000 for image 0"),
     ),
     "names without labels": Case(
         lambda root: archive(root, images=images(), classes=["a"]), ("'classes' but no 'labels'",)

@@ -62,8 +62,8 @@ def test_long_captions_are_cut_and_that_is_noted():
     plain = data.Dataset("plain", numbered().images[:2])
     found, notes = captions.captioned(plain, [["ab " * 100], ["\u732b", "c"]])
     assert found.inputs == {"caption": (captions.LONGEST,)}
-    assert notes[0] == "1 of 3 captions are cut to 200 characters."
-    assert notes[1].startswith("1 of 3 captions have characters outside of the alphabet")
+    assert notes[0] == "1 of 3 captions were cut to 200 characters."
+    assert notes[1].startswith("1 of 3 captions have characters outside the alphabet")
     with pytest.raises(data.DataError, match="caption 1 is empty; say what"):
         captions.encode(["a", " \n"])
 
@@ -107,7 +107,7 @@ def test_a_mismatched_caption_is_none_of_the_image_however_many_images_share_it(
     first = shown(batch["image"]) == 0
     wrong = np.array(read(batch["mismatched"]))
     assert set(wrong[~first]) == {"the first"} and wrong[first][0] in ("another", "one more")
-    with pytest.raises(data.DataError, match="image 0 has every caption that there is"):
+    with pytest.raises(data.DataError, match="image 0 has every caption in the data"):
         numbered(lambda number: ["one"])
 
 
@@ -162,7 +162,7 @@ def test_a_folder_gives_each_image_all_its_captions_and_holds_out_by_the_files_n
         for row in range(len(part))
     ]
     assert ["picture 3", "a picture", "number three"] in every
-    assert "Left out 1 images without caption: 29.png." in splits.notes
+    assert "Left out 1 images without a caption: 29.png." in splits.notes
     held = {splits.held_out.captions_of(row)[0] for row in range(len(splits.held_out))}
     again = folder(tmp_path, lines[::-1])
     splits = data.load(again, kind="captions", holdout=0.3)
@@ -276,11 +276,11 @@ REFUSED = {
     "an empty file": (lambda root: folder(root, []), ("metadata.jsonl is empty",)),
     "no JSON": (
         lambda root: folder(root, [line(0), "cat.jpg,a cat"]),
-        ("line 2 of metadata.jsonl is no JSON object",),
+        ("line 2 of metadata.jsonl is not a JSON object",),
     ),
     "another column": (
         lambda root: folder(root, [{"file_name": "00.png", "caption": "x"}]),
-        ("line 1 of metadata.jsonl has no 'text', it holds file_name, caption", "rename"),
+        ("line 1 of metadata.jsonl has no 'text' but has file_name, caption", "rename"),
     ),
     "an empty caption": (
         lambda root: folder(root, [line(0), line(1, ["fine", " "])]),
@@ -305,11 +305,11 @@ REFUSED = {
     ),
     "JSON nested beyond reason": (
         lambda root: folder(root, [line(0), "[" * 100_000]),
-        ("line 2 of metadata.jsonl is no JSON object",),
+        ("line 2 of metadata.jsonl is not a JSON object",),
     ),
     "another key": (
         lambda root: archive(root, words=WORDS),
-        ("neither 'captions' nor 'embeddings', it holds images, words", "rename the array"),
+        ("neither 'captions' nor 'embeddings' but has images, words", "rename the array"),
     ),
     "no images": (
         lambda root: archive(root, images=np.zeros(0), captions=WORDS),
@@ -333,11 +333,14 @@ REFUSED = {
     ),
     "one caption for all": (
         lambda root: archive(root, captions=WORDS),
-        ("has every caption that there is", "caption the images by what tells them apart"),
+        ("has every caption in the data", "write captions that distinguish the images"),
     ),
     "images alone": (
         lambda root: "fashion",
-        ("this gives single images, and images with captions are needed", "fashion-captions"),
+        (
+            "this is a source of single images, but images with captions are needed",
+            "fashion-captions",
+        ),
     ),
     "a path without its kind": (lambda root: str(root), ("write captioned:",)),
 }
@@ -400,5 +403,5 @@ def test_shades_are_mean_levels_of_what_is_not_ground():
 def test_the_class_that_a_caption_names_is_the_longest_of_its_words():
     assert fashion_captions.asked_by("a light slim t-shirt") == (0, 2, 0)
     assert fashion_captions.asked_by("this shirt is dark and wide") == (6, 0, 1)
-    with pytest.raises(ValueError, match="'a red bird' names none of t-shirt, "):
+    with pytest.raises(ValueError, match="'a red bird' has none of the words t-shirt, "):
         fashion_captions.asked_by("a red bird")

@@ -82,7 +82,7 @@ def test_the_data_of_a_run_keep_their_held_out_set_and_all_its_labels():
     ("source", "per_class", "message"),
     [
         (data.Dataset("plain", numbered().images), 2, "plain: it has no labels"),
-        (numbered(), 0, "0 labels of each class were asked for; expected 1 or more"),
+        (numbered(), 0, "0 labels of each class were requested; expected 1 or more"),
         (numbered(), 21, "there are 20 images of 'a', fewer than the 21 labels"),
     ],
 )

@@ -127,8 +127,7 @@ def test_a_profile_that_cannot_be_used_is_told_and_the_pixels_stay(class_folder,
     Image.open(path).save(path, icc_profile=profile)
     splits = data.load(f"folder:{class_folder}")
     assert (
-        "1 of 20 images are with a color profile that cannot be used: their numbers are taken as "
-        "they are."
+        "1 of 20 images have a color profile that cannot be used: their values are kept unchanged."
     ) in splits.notes
     assert np.array_equal(decoded(path), picture(0))
 
@@ -137,7 +136,7 @@ def test_converted_colors_are_told_with_their_count(class_folder):
     for number in range(3):
         path = class_folder / "cat" / f"{number:02}.png"
         Image.open(path).save(path, icc_profile=adobe_rgb())
-    said = "3 of 20 images are in the colors of a profile of their own: converted to sRGB."
+    said = "3 of 20 images have a color profile other than sRGB: converted to sRGB."
     assert said in data.load(f"folder:{class_folder}").notes
 
 
@@ -160,7 +159,7 @@ def test_a_set_of_fewer_bits_in_16_is_as_bright_as_one_of_8(make_image, bits, le
     assert splits.train.images[0].ravel().tolist() == [0, 128, 255]
     top = 2**bits - 1
     assert (
-        f"20 of 20 images are of 16 bits a channel, of which they use {bits}: level {top} becomes "
+        f"20 of 20 images have 16 bits per channel but use {bits} of them: level {top} becomes "
         "white."
     ) in splits.notes
     assert not any("rounded to 8" in note for note in splits.notes)
@@ -171,12 +170,12 @@ def test_the_brightest_image_decides_the_range_of_all(make_image):
     make_image("deep/20.png", np.array([[0, 32896, 65535]], np.uint16))
     splits = data.load(spec)
     assert splits.train.images[0].ravel().tolist() == [0, 8, 16]
-    assert "21 of 21 images are of 16 bits a channel: rounded to 8." in splits.notes
+    assert "21 of 21 images have 16 bits per channel: rounded to 8." in splits.notes
 
 
 def test_a_set_of_16_bits_that_just_needs_them_is_not_called_dark(make_image):
     notes = data.load(deep_folder(make_image, (0, 1, 32768))).notes
-    assert "20 of 20 images are of 16 bits a channel: rounded to 8." in notes
+    assert "20 of 20 images have 16 bits per channel: rounded to 8." in notes
 
 
 def deep_color(path, level: int) -> None:
@@ -198,7 +197,7 @@ def deep_color(path, level: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "words"), [(4095, "reach level 15 of 255 alone: beware"), (60_000, "rounded to 8")]
+    ("level", "words"), [(4095, "reach only level 15 of 255; warning:"), (60_000, "rounded to 8")]
 )
 def test_colors_of_few_bits_in_16_are_told_to_be_dark(tmp_path, level, words):
     for number in range(20):
@@ -251,13 +250,14 @@ def test_bands_give_the_pixels_of_the_whole(tmp_path, monkeypatch, mode, channel
 
 
 PEAK = """
-import resource, sys
-from jaxgan.data import fitting, images
+import pathlib, resource, sys
+from jaxgan.data import resizing
+from jaxgan.data.readers import image_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 target = resizing.Target((64, 64), "crop", 3)
 try:
-    image_file.inspect(images.pathlib.Path(sys.argv[1]))
-    image_file.decode(images.pathlib.Path(sys.argv[1]), target)
+    image_file.inspect(pathlib.Path(sys.argv[1]))
+    image_file.decode(pathlib.Path(sys.argv[1]), target)
 except Exception as error:
     print(image_file.damage(error))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

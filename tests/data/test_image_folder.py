@@ -29,7 +29,7 @@ def test_sub_folders_are_classes_and_every_image_lands_on_one_side(class_folder)
     assert train.shape == (6, 8, 3) and train.images.dtype == np.uint8
     assert len(train) + len(held_out) == len(everything(splits)) == 20
     assert np.bincount(np.concatenate([train.labels, held_out.labels])).tolist() == [10, 10]
-    assert len(notes) == 1 and f"Held out are {len(held_out)} of 20 images" in notes[0]
+    assert len(notes) == 1 and f"Held out {len(held_out)} of 20 images" in notes[0]
 
 
 def test_the_pixels_and_labels_are_those_of_the_files(class_folder):
@@ -107,11 +107,13 @@ def test_what_runs_wrote_is_no_data(class_folder):
     after = load(class_folder)
     assert after.train.digest == before.train.digest
     assert after.notes[0] == (
-        "Passed over 3 directories of runs, whose pictures are no data: cat/two, runs/one, three."
+        "Skipped 3 run directories, whose pictures are not used as data: cat/two, runs/one, three."
     )
-    with pytest.raises(data.DataError, match="it is the directory of a run, whose pictures are no"):
+    with pytest.raises(data.DataError, match="it is a run directory, whose pictures are not"):
         load(class_folder / "runs" / "one")
-    with pytest.raises(data.DataError, match=r"only what runs wrote \(one\), which is no data"):
+    with pytest.raises(
+        data.DataError, match=r"only run directories, whose pictures are not .*: one"
+    ):
         load(class_folder / "runs")
 
 
@@ -164,13 +166,13 @@ def noted(splits: data.Splits, words: str) -> bool:
 @pytest.mark.parametrize(
     ("mode", "options", "words"),
     [
-        ("L", {}, "1 of 21 images are in grayscale: converted to color."),
-        ("1", {}, "1 of 21 images are in grayscale: converted to color."),
-        ("P", {}, "1 of 21 images are with a palette: its colors were looked up."),
-        ("RGBA", {}, "1 of 21 images are with transparency (RGBA): placed on white"),
-        ("LA", {}, "1 of 21 images are with transparency (RGBA): placed on white"),
+        ("L", {}, "1 of 21 images are grayscale: converted to color."),
+        ("1", {}, "1 of 21 images are grayscale: converted to color."),
+        ("P", {}, "1 of 21 images have a palette: converted to its colors."),
+        ("RGBA", {}, "1 of 21 images have transparency (RGBA): placed on white"),
+        ("LA", {}, "1 of 21 images have transparency (RGBA): placed on white"),
         ("RGB", {"channels": 1}, "21 of 21 images are in color: converted to grayscale."),
-        ("RGBA", {"channels": 4}, "20 of 21 images are without transparency: made opaque."),
+        ("RGBA", {"channels": 4}, "20 of 21 images have no transparency: made opaque."),
         ("RGB", {"resolution": (6, 9)}, "21 of 21 images are smaller than 6x9: enlarged."),
     ],
 )
@@ -192,9 +194,9 @@ def test_cmyk_sixteen_bits_animations_and_turned_photographs_are_told(class_fold
     splits = load(class_folder)
     for words in (
         "1 of 24 images are in CMYK: converted to RGB.",
-        "1 of 24 images are of 16 bits a channel: rounded to 8.",
-        "1 of 24 images are animated: the first frame is taken.",
-        "1 of 24 images are turned upright, as their EXIF orientation says.",
+        "1 of 24 images have 16 bits per channel: rounded to 8.",
+        "1 of 24 images are animated: only the first frame is used.",
+        "1 of 24 images were turned upright according to their EXIF orientation.",
     ):
         assert noted(splits, words)
 
@@ -209,7 +211,7 @@ def test_all_in_grayscale_gives_one_channel(class_folder):
 
 def decoded(path, channels: int = 3) -> np.ndarray:
     """One file, decoded at its own size."""
-    target = image_file.fitting.Target(image_file.inspect(path).size, "crop", channels)
+    target = image_file.resizing.Target(image_file.inspect(path).size, "crop", channels)
     return image_file.decode(path, target)
 
 
@@ -256,7 +258,7 @@ def test_a_large_photograph_is_scaled_like_one_that_is_decoded_in_full(tmp_path)
     scene = np.stack([y * 255 // 600, x * 255 // 800, (x + y) % 256], axis=2).astype(np.uint8)
     Image.fromarray(scene).save(tmp_path / "a.jpg", quality=95)
     Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")
-    target = image_file.fitting.Target((32, 32), "crop", 3)
+    target = image_file.resizing.Target((32, 32), "crop", 3)
     fast, full = (
         image_file.decode(tmp_path / name, target).astype(int) for name in ("a.jpg", "a.png")
     )
@@ -306,13 +308,13 @@ def test_a_list_of_held_out_images_is_used_and_told(class_folder, tmp_path, plac
         np.asarray(Image.open(name)).tobytes() for name in wanted
     ]
     assert splits.held_out.labels.tolist() == [0, 1]
-    assert splits.notes == (f"Held out are 2 of 20 images, listed in {path}.",)
+    assert splits.notes == (f"Held out 2 of 20 images: those listed in {path}.",)
 
 
 @pytest.mark.parametrize(
     ("contents", "why"),
     [
-        (b"other/1.png\n", "it names no image of this folder"),
+        (b"other/1.png\n", "it lists no image of this folder"),
         (b"", "it cannot be read as a list of names, or is empty"),
         (b"\x80", "it cannot be read as a list of names, or is empty"),
     ],
@@ -329,7 +331,7 @@ def test_a_list_beside_the_folder_that_speaks_of_others_is_not_used_and_that_is_
 
 def test_a_given_fraction_beats_a_list_in_the_folder(class_folder):
     (class_folder / "val.txt").write_text("cat/03.png\n")
-    assert noted(load(class_folder, holdout="0.4"), "the fraction 0.4 by a hash of the name")
+    assert noted(load(class_folder, holdout="0.4"), "a fraction of 0.4, by a hash of the name")
 
 
 def test_train_and_test_folders_are_the_split(class_folder):
@@ -342,7 +344,7 @@ def test_train_and_test_folders_are_the_split(class_folder):
     splits = load(class_folder)
     assert splits.train.classes == ("cat", "dog")
     assert splits.held_out.labels.tolist() == [1] and len(splits.train) == 19
-    assert noted(splits, "Held out are the 1 images that lie outside the train folder.")
+    assert noted(splits, "Held out 1 images: those outside the train folder.")
     with pytest.raises(data.DataError, match="leave --holdout out"):
         load(class_folder, holdout=0.2)
 
@@ -367,5 +369,5 @@ def test_the_flowers_load_in_color_with_their_list_held_out(shared_data):
         expected = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS))
     assert np.array_equal(splits.held_out.images[0], expected)
     assert splits.notes == (
-        f"Held out are 736 of 3670 images, listed in {folder.parent / 'val.txt'}.",
+        f"Held out 736 of 3670 images: those listed in {folder.parent / 'val.txt'}.",
     )

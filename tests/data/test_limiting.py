@@ -52,12 +52,12 @@ def test_pairs_stay_pairs_and_domains_are_limited_each():
 
 @pytest.mark.parametrize("count", [0, 101])
 def test_as_many_as_there_are_not_are_refused(count):
-    with pytest.raises(data.DataError, match=f"limited to {count}; expected 1 to 100, as many"):
+    with pytest.raises(data.DataError, match=f"limited to {count}; expected 1 to 100, the number"):
         limiting.limited(numbered(100), count)
 
 
 def test_what_has_no_number_of_images_is_not_limited():
-    with pytest.raises(data.DataError, match="ring has no number of points: leave --limit-images"):
+    with pytest.raises(data.DataError, match="ring draws new points at every step: leave --limit"):
         data.load("ring", limit=10)
-    with pytest.raises(data.DataError, match="ring has no number of images"):
+    with pytest.raises(data.DataError, match="ring is not a finite set of images"):
         limiting.limited(data.load("ring").train, 10)

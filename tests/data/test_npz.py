@@ -30,7 +30,7 @@ def test_images_labels_and_names_are_those_of_the_archive(make_archive):
     }
     assert found == stored and len(train) + len(held_out) == 60
     assert notes == (
-        f"Held out are {len(held_out)} of 60 images, the fraction 0.1 by a hash of the name.",
+        f"Held out {len(held_out)} of 60 images: a fraction of 0.1, by a hash of the name.",
     )
 
 
@@ -74,7 +74,7 @@ def test_floats_in_a_known_range_are_stored_as_the_levels_they_stand_for(
     splits = load(make_archive(images=floats), holdout=0.5)
     whole = load(make_archive(images=IMAGES), holdout=0.5)
     assert np.array_equal(splits.train.images, whole.train.images)
-    assert f"taken as {words} and rounded to 256 levels" in splits.notes[0]
+    assert f"read as {words} and rounded to 256 levels" in splits.notes[0]
 
 
 @pytest.mark.parametrize("low", [0.0, -1.0])

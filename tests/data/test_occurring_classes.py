@@ -50,7 +50,7 @@ def test_classes_that_are_not_trained_on_leave_no_gap_and_are_told():
     assert notes == (
         "before",
         "Left out 3 classes without a training image: a, c, e.",
-        "Left out 3 held-out images of classes that are not trained on.",
+        "Left out 3 held-out images of classes without training images.",
     )
     whole = splits._replace(train=labeled([0, 1], ("a", "b")))
     assert occurring_classes.occurring(whole) is whole
@@ -58,7 +58,7 @@ def test_classes_that_are_not_trained_on_leave_no_gap_and_are_told():
 
 def test_nothing_held_out_of_a_class_that_is_trained_on_is_refused():
     splits = data.Splits(labeled([0], ("a", "b")), labeled([1], ("a", "b")))
-    with pytest.raises(data.DataError, match="no held-out image is of a class that has training"):
+    with pytest.raises(data.DataError, match="no held-out image belongs to a class that has"):
         occurring_classes.occurring(splits)
 
 
@@ -78,7 +78,7 @@ def test_a_class_of_the_test_folder_alone_and_one_that_is_held_out_whole(make_im
     splits = load(tmp_path / "set")
     assert splits.train.classes == ("cat", "dog") and set(splits.held_out.labels) == {0}
     (tmp_path / "list").write_text("".join(f"cat/{number}.png\n" for number in (1, 3, 5, 7, 9, 11)))
-    with pytest.raises(data.DataError, match="no held-out image is of a class"):
+    with pytest.raises(data.DataError, match="no held-out image belongs to a class"):
         load(tmp_path / "set" / "train", holdout=tmp_path / "list")
     with (tmp_path / "list").open("a") as file:
         file.write("dog/0.png\n")
@@ -114,7 +114,7 @@ def names(folder) -> list[str]:
 def test_folders_that_number_the_parts_of_a_set_are_no_classes(packed):
     splits = load(packed)
     assert splits.train.classes == () and sum(map(len, splits[:2])) == 40
-    assert "The folders 00000 to 00001 number the parts of one set" in splits.notes[0]
+    assert "The folders 00000 to 00001 only divide one dataset" in splits.notes[0]
     (packed / "00001").rename(packed / "00007")
     assert load(packed).train.classes == ("00000", "00007")
 
@@ -133,7 +133,7 @@ def test_labels_of_stylegan_are_read(packed, kind):
     splits = load(packed, holdout=0.2)
     assert splits.train.classes == tuple(map(str, range(12)))
     assert by_picture(splits) == expected(40, lambda number: str(number % 12))
-    assert "Took 12 classes of 40 images from dataset.json." in splits.notes
+    assert "Read 12 classes of 40 images from dataset.json." in splits.notes
     (packed / "dataset.json").write_text('{"labels": null}')
     assert load(packed).train.classes == ()
 
@@ -169,13 +169,17 @@ def test_images_without_a_label_are_left_out_and_told(class_folder):
 @pytest.mark.parametrize(
     ("file", "content", "why"),
     [
-        ("dataset.json", "{", "it is damaged, or no UTF-8 text"),
-        ("dataset.json", "[" * 100_000, "it is damaged, or no UTF-8 text"),
+        ("dataset.json", "{", "it is damaged or is not UTF-8 text"),
+        ("dataset.json", "[" * 100_000, "it is damaged or is not UTF-8 text"),
         ("dataset.json", '{"name": "pets"}', "it has no 'labels'"),
-        ("dataset.json", '{"labels": [["cat/00.png", [0, 1]]]}', "are not all a name and the"),
+        (
+            "dataset.json",
+            '{"labels": [["cat/00.png", [0, 1]]]}',
+            "are not all pairs of a file name",
+        ),
         ("labels.csv", "cat/00.png,1,2\n", "expected two columns, a name and a class"),
         ("labels.csv", "1.png,1\n", "it names no image of this folder"),
-        ("labels.csv", "cat/00.png,\n", "it has lines without a class"),
+        ("labels.csv", "cat/00.png,\n", "some of its lines have no class"),
         ("labels.csv", "\n", "it is empty"),
     ],
 )

@@ -112,7 +112,7 @@ def test_unpaired_folders_may_differ_in_number_and_their_test_folders_are_held_o
     found = [splits.train.a, splits.train.b, splits.held_out.a, splits.held_out.b]
     assert [len(part) for part in found] == [9, 5, 3, 2]
     assert type(splits.held_out) is data.Domains
-    assert "Of a: Held out are the 3 images in testA." in splits.notes
+    assert "Domain a: Held out 3 images: those in testA." in splits.notes
 
 
 def test_without_test_folders_each_domain_is_split_by_the_names_in_it(tmp_path):
@@ -167,7 +167,7 @@ def test_what_lies_beside_the_sides_is_named(two_folders):
     (two_folders / "depth").mkdir()
     (two_folders / "README").write_text("free")
     notes = data.load(f"paired:{two_folders}", kind="pairs").notes
-    assert "Did not read README, depth, of neither domain." in notes
+    assert "Did not read README, depth: in neither domain." in notes
 
 
 def test_what_is_held_out_may_be_called_val(tmp_path):
@@ -184,7 +184,7 @@ def test_what_is_held_out_may_be_called_val(tmp_path):
     splits = data.load(f"unpaired:{tmp_path}", kind="domains")
     found = [splits.train.a, splits.train.b, splits.held_out.a, splits.held_out.b]
     assert [len(part) for part in found] == [5, 4, 4, 3]
-    assert "Of a: Held out are the 4 images in testA and valA." in splits.notes
+    assert "Domain a: Held out 4 images: those in testA and valA." in splits.notes
 
 
 # --- refused --------------------------------------------------------------------------------------
@@ -238,16 +238,19 @@ def file_for_folder(root):
 REFUSED = {
     "a partner is missing": (
         missing_partner,
-        ("a/0.png has no partner in b, nor have 1 others", "add b/0.png or leave it out"),
+        ("a/0.png has no partner in b, and neither have 1 others", "add b/0.png or remove"),
     ),
-    "two files of one name": (two_suffixes, ("a has 1.bmp and 1.png", "suffix alone: keep one")),
+    "two files of one name": (
+        two_suffixes,
+        ("a has 1.bmp and 1.png", "only in their suffix: keep one"),
+    ),
     "sizes differ within a pair": (
         other_sizes,
-        ("a/07.png is 6x8 and b/07.png is 12x16", "bring the images of a pair to one size"),
+        ("a/07.png is 6x8 and b/07.png is 12x16", "resize the images of a pair to one size"),
     ),
     "a width that has no half": (
         odd_width,
-        ("04.png is 9 pixels wide", "side by side", "cut it to an even width"),
+        ("04.png is 9 pixels wide", "side by side", "expected an even width"),
     ),
     "one of the two folders": (
         lambda root: folders(root, "a", "c", kind="pairs"),
@@ -259,7 +262,7 @@ REFUSED = {
     ),
     "two folders that may be sides": (
         lambda root: folders(root, "photos", "sketches", kind="pairs"),
-        ("it holds the folders photos, sketches, which may be two sides", "also train_A and"),
+        ("it holds the folders photos, sketches, which may be the two domains", "also train_A and"),
     ),
     "two folders of one side": (
         lambda root: folders(root, "a", "b", "input", kind="pairs"),
@@ -279,17 +282,17 @@ REFUSED = {
     ),
     "a domain without images": (
         empty_domain,
-        (", trainB: there are no images in it, no files", "expected PNG"),
+        (", trainB: there are no images in it (no files)", "expected PNG"),
     ),
     "no such folder": (lambda root: (f"unpaired:{root}/none", "domains"), ("not there: check",)),
     "a file for a folder": (file_for_folder, ("x.png is a file, not a folder",)),
     "an archive without pairs": (
         lambda root: (archive(root, images=numbered(9), a=numbered(9)), "pairs"),
-        ("the archive has no 'b', it holds a, images", "rename the array"),
+        ("the archive has no array 'b' but has a, images", "rename the array"),
     ),
     "an archive of other counts": (
         lambda root: (archive(root, a=numbered(9), b=numbered(8)), "pairs"),
-        ("'a' holds 9 images of 2x3 and 'b' holds 8 images of 2x3", "as many of both"),
+        ("'a' holds 9 images of 2x3 and 'b' holds 8 images of 2x3", "equally many of both"),
     ),
     "an archive of other sizes": (
         lambda root: (
@@ -300,15 +303,21 @@ REFUSED = {
     ),
     "single images for pairs": (
         lambda root: (f"folder:{root}", "pairs"),
-        ("this gives single images, and pairs of images a and b are needed", "paired:PATH"),
+        (
+            "this is a source of single images, but pairs of images a and b are needed",
+            "paired:PATH",
+        ),
     ),
     "pairs for single images": (
         lambda root: (f"paired:{root}", "images"),
-        ("this gives pairs of images a and b, and single images are needed", "folder:PATH"),
+        (
+            "this is a source of pairs of images a and b, but single images are needed",
+            "folder:PATH",
+        ),
     ),
     "domains for pairs": (
         lambda root: ("fashion-halves", "pairs"),
-        ("this gives images of two domains a and b, and pairs", "fashion-edges"),
+        ("this is a source of images of two domains a and b, but pairs", "fashion-edges"),
     ),
     "a path without its kind": (
         lambda root: (str(root), "domains"),
@@ -335,7 +344,7 @@ def test_sizes_of_one_shape_are_brought_to_a_resolution_and_others_are_not(tmp_p
     splits = data.load(spec, kind=kind, resolution="6x8")
     assert splits.train.shape == (6, 8, 3)
     spec, kind = other_sizes(tmp_path / "other", size=(12, 12))
-    with pytest.raises(data.DataError, match="bring the images of a pair to one size"):
+    with pytest.raises(data.DataError, match="resize the images of a pair to one size"):
         data.load(spec, kind=kind, resolution="6x8")
 
 

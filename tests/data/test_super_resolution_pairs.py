@@ -27,7 +27,7 @@ def test_each_image_is_reduced_and_sides_that_do_not_divide_are_cut(size, cut):
 
 @pytest.mark.parametrize("factor", [1, 13])
 def test_what_cannot_be_reduced_is_refused(factor):
-    with pytest.raises(data.DataError, match=rf"photos: .* cannot be made {factor} times smaller"):
+    with pytest.raises(data.DataError, match=rf"photos: .* cannot be downscaled {factor} times"):
         super_resolution_pairs.pairs(photos(12, 16), factor)
-    with pytest.raises(data.DataError, match="no single images; only those can be reduced"):
+    with pytest.raises(data.DataError, match="not single images; expected single images"):
         super_resolution_pairs.pairs(data.load("ring").train, 2)

@@ -124,7 +124,7 @@ def test_mnist_is_prepared_from_its_original_files_without_tensorflow(originals,
         pairs = zip(side.images, side.labels, strict=True)
         assert stored == {image.tobytes(): label for image, label in pairs}
         assert side.shape == (28, 28, 1) and side.classes == tuple("0123456789")
-    assert notes == ("Held out are the 10 images of its test split.",)
+    assert notes == ("Held out 10 images: its test split.",)
     assert "tensorflow" not in sys.modules
     assert not any(path.is_dir() for path in originals.iterdir())
     assert list(prepared.glob("mnist/3.0.1/*.array_record*"))
@@ -154,7 +154,7 @@ def test_a_set_that_was_prepared_elsewhere_is_read(tmp_path):
         rows = np.rint(side.images[:, 3, 3, 0] / 8.0).astype(int)
         assert np.abs(side.images[:, 3, 3, 0] - 8.0 * rows).max() <= 3
         assert np.array_equal(side.labels, rows % 2)
-    assert "the fraction 0.2 by a hash of the name" in splits.notes[-1]
+    assert "a fraction of 0.2, by a hash of the name" in splits.notes[-1]
 
 
 def test_one_that_was_prepared_in_a_format_of_tensorflow_is_refused(originals, prepared):
@@ -183,10 +183,15 @@ def test_a_missing_file_is_named(originals):
 @pytest.mark.parametrize(
     ("builder", "spec", "options", "says"),
     [
-        (None, "tfds:mnist", {}, "cannot be fetched or written (<urlopen error no network>); put"),
+        (
+            None,
+            "tfds:mnist",
+            {},
+            "cannot be downloaded or written (<urlopen error no network>); put",
+        ),
         (None, "tfds:cifar10", {}, "run `pip install tensorflow` and `tfds build cifar10"),
-        (None, "tfds:cifr10", {}, "no set of this name; did you mean tfds:cifar10"),
-        (None, "tfds:qqqqqqqqqq", {}, "no set of this name; check the name"),
+        (None, "tfds:cifr10", {}, "no such dataset; did you mean tfds:cifar10"),
+        (None, "tfds:qqqqqqqqqq", {}, "no such dataset; check the name"),
         (None, "tfds:no name!", {}, "its builder cannot be made (Parsing builder name string"),
         (ToyPhotos, "tfds:toy_photos", {}, "the images differ in size, height x width: train/"),
         (ToyPhotos, "tfds:toy_photos", {"holdout": 2}, "holdout is 2; expected a fraction"),
@@ -227,7 +232,7 @@ def test_a_set_with_a_test_split_takes_no_other(originals):
 )
 def test_an_idx_file_that_is_none_is_refused(tmp_path, contents):
     (tmp_path / "a.gz").write_bytes(contents)
-    with pytest.raises(data.DataError, match=r"a.gz: .*; fetch the file again"):
+    with pytest.raises(data.DataError, match=r"a.gz: .*; download the file again"):
         idx.read(tmp_path / "a.gz")
 
 

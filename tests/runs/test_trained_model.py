@@ -97,7 +97,8 @@ def test_a_label_is_a_class_of_the_data_by_number_or_by_name(model):
     known = "T-shirt/top, Shirt, Ankle boot"
     for wrong, said in ((7, "7"), (-1, "-1"), (0.5, "0.5"), (1.0, "1.0"), ([0, 3, 4], "3")):
         with pytest.raises(
-            ValueError, match=f"the label {said} is no class: .* from 0 to 2 or a name of {known}"
+            ValueError,
+            match=f"the label {said} is not a class; .* from 0 to 2 or a name of {known}",
         ):
             told.sample(0, 3, label=wrong)
     for wrong in ("sandal", "T", ["boot", "sandal", "boot"]):
@@ -113,7 +114,7 @@ def test_a_code_that_is_one_of_some_classes_is_no_other(model):
     told = dataclasses.replace(model, gan=gan)
     np.testing.assert_array_equal(told.sample(0, 2, c1=[9, 0])[:, 0], [9, 0])
     for wrong in (10, -1, 0.5):
-        with pytest.raises(ValueError, match=f"the c1 {wrong} is no class: .* from 0 to 9 or"):
+        with pytest.raises(ValueError, match=f"the c1 {wrong} is not a class; .* from 0 to 9 or"):
             told.sample(0, 2, c1=wrong)
 
 

@@ -1,1 +1,1 @@
-"""Data that travels inside the package."""
+"""Data that are part of the package."""

@@ -3,7 +3,7 @@
     python -m jaxgan.data.embedded.make_excerpt FOLDER
 
 FOLDER holds the four files `*-ubyte.gz` of https://github.com/zalandoresearch/fashion-mnist. The
-excerpt is the first 1,000 training images and the first 200 test images of each class, in their
+excerpt has the first 1,000 training images and the first 200 test images of each class, in their
 original order.
 """
 
@@ -20,19 +20,28 @@ from jaxgan.data import fashion
 from jaxgan.data.readers import idx
 
 PER_CLASS = {"train": 1000, "test": 200}
-# Predictive row filters (up, left, average, median edge), which help photographs, made it larger.
+# Predictive row filters (up, left, average, median edge) help for photographs but made it larger.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
 
 
 def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
-    """The indices, ascending, of the first `count` examples of each class."""
+    """Returns the indices, ascending, of the first `count` examples of each class.
+
+    Args:
+        labels: the label of each example [N].
+        count: number of examples of each class.
+    """
     return np.sort(
         np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
     )
 
 
 def excerpt(folder: pathlib.Path) -> bytes:
-    """The excerpt as `fashion.unpack` reads it: four .npy arrays in one .xz stream."""
+    """Returns the excerpt as `fashion.unpack` reads it: four .npy arrays in one .xz stream.
+
+    Args:
+        folder: the folder of the original files.
+    """
     arrays = io.BytesIO()
     for split, count in PER_CLASS.items():
         images, labels = (idx.read(folder / name) for name in idx.FILES[split])
@@ -43,6 +52,11 @@ def excerpt(folder: pathlib.Path) -> bytes:
 
 
 def main(folder: str) -> None:
+    """Writes the excerpt into the package and prints its size.
+
+    Args:
+        folder: path of the folder of the original files.
+    """
     target = pathlib.Path(__file__).with_name(fashion.FILE)
     target.write_bytes(excerpt(pathlib.Path(folder)))
     print(f"{target}: {target.stat().st_size} bytes")

@@ -1,1 +1,1 @@
-"""Readers of files: one for each kind of source."""
+"""Readers of files, one module for each kind of source."""

@@ -1,7 +1,8 @@
-"""Captioned images in a folder, as many tools write them.
+"""Captioned images in a folder, in the layout that many tools write.
 
-Beside the images, `metadata.jsonl` has a JSON object a line: `file_name`, an image's path relative
-to the folder, and `text`, its caption or a list of them. Several lines may caption one image.
+The folder holds images and `metadata.jsonl`, with one JSON object a line. `file_name` is the path
+of an image relative to the folder, and `text` is its caption or a list of captions. Several lines
+may caption one image.
 """
 
 from __future__ import annotations
@@ -27,18 +28,25 @@ COLUMNS = ("file_name", "text")
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The images in the folder `place` that its metadata caption, decoded to uint8 in the shape of
-    `fit`, with their captions.
+    """Returns the captioned images in a folder, decoded to uint8 in the shape of `fit`.
 
-    Held out are those in a list `val.txt`, those that `held` names, or a fraction by a hash of the
-    file's name. Raises DataError where the metadata or the images cannot be used.
+    Held out are the images that `held` selects. If `held` is None, a list `val.txt` in or next to
+    the folder selects them, and otherwise a fraction of 0.1, by a hash of the file name.
+
+    Args:
+        place: path of the folder.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file, or None (see `holdout.choose`).
+
+    Raises:
+        DataError: if the metadata or the images cannot be used.
     """
     name, root = f"captioned:{place}", pathlib.Path(place).expanduser()
     given = _captions(root, name=name)
     names = sorted(given)
     found = file_listing.Listing(names, None, (), None, _ignored(root, names, name=name))
     mask, said = image_folder.held_out(root, found, held, name=name)
-    # Labels that number the images say which of them could be read.
+    # Labels that number the images show afterwards which of them could be decoded.
     numbers = np.arange(len(names), dtype=np.int32)
     sources = [root / entry for entry in names]
     collection = decoding.Collection(name, names, sources, numbers, tuple(names), mask)
@@ -55,7 +63,7 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 
 
 def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
-    """The captions of each image by its name."""
+    """Returns the captions of each image, by the image's name."""
     given: dict[str, list[str]] = {}
     known = None
     for place, entry in _lines(root, name=name):
@@ -63,9 +71,9 @@ def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
         missing = [column for column in COLUMNS if column not in entry]
         if missing:
             raise DataError(
-                f"{name}: {place} has no {missing[0]!r}, it holds "
+                f"{name}: {place} has no {missing[0]!r} but has "
                 f"{files.shortened(', '.join(entry)) or 'nothing'}; "
-                "expected file_name and text: rename the column"
+                "expected file_name and text: rename the key"
             )
         file = _file(root, str(entry["file_name"]), known, place, name=name)
         texts = entry["text"] if isinstance(entry["text"], list) else [entry["text"]]
@@ -78,7 +86,7 @@ def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
             if not captions.plain(text):
                 raise DataError(
                     f"{name}: {place} gives {file} an empty caption; "
-                    "say what it shows or take the line out"
+                    "say what the image shows or remove the line"
                 )
         given.setdefault(file, []).extend(texts)
     if not given:
@@ -87,63 +95,63 @@ def _captions(root: pathlib.Path, *, name: str) -> dict[str, list[str]]:
 
 
 def _file(root: pathlib.Path, written: str, known: files.Names, place: str, *, name: str) -> str:
-    """The name of the image in the folder that the metadata call so. Raises DataError where there
-    is none, or where it lies elsewhere: metadata of others must not reach for files of one's own.
+    """Returns the name of the image in the folder that the metadata refer to.
+
+    Raises DataError if there is none, or if it lies outside the folder: metadata written by others
+    must not read private files.
     """
     file = posixpath.normpath(written.replace("\\", "/"))
     shown = files.shortened(written)
     if posixpath.isabs(file) or file.split("/")[0] == ".." or re.match("[A-Za-z]:/", file):
         raise DataError(
             f"{name}: {place} captions {shown}, which leads out of the folder; "
-            "give paths relative to the folder, of images in it"
+            "expected the path of an image in the folder, relative to it"
         )
     file = next(iter(known.find(file)), file)
     if not files.is_file(root / file):
         raise DataError(
             f"{name}: {place} captions {shown}, which is not in the folder; "
-            "add the image or take the line out"
+            "add the image or remove the line"
         )
     if not files.lies_in(root / file, root):
         raise DataError(
             f"{name}: {place} captions {shown}, a link that leads out of the folder; "
-            "put the image itself there"
+            "replace the link with the image itself"
         )
     return file
 
 
 def _lines(root: pathlib.Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the metadata, and how messages call its line."""
+    """Yields each object of the metadata, with the description of its line for messages."""
     path = root / FILE
     if not files.is_file(path):
         found = "not a folder" if not files.is_folder(root) else f"a folder without {FILE}"
         raise DataError(
-            f"{name}: {root} is {found}; expected a folder of images and in it {FILE}, "
-            'a line like {"file_name": "cat.jpg", "text": "a cat"} for each'
+            f"{name}: {root} is {found}; expected a folder of images and {FILE}, "
+            'with a line like {"file_name": "cat.jpg", "text": "a cat"} for each image'
         )
     try:
         lines = files.lines(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{name}: {FILE} cannot be read as UTF-8 text; write it again so"
-        ) from error
+        raise DataError(f"{name}: {FILE} cannot be read as UTF-8 text; save it in UTF-8") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-        except (ValueError, RecursionError):  # nested beyond all reason
+        except (ValueError, RecursionError):  # RecursionError: nested too deeply
             entry = None
         if not isinstance(entry, dict):
             raise DataError(
-                f"{name}: line {number} of {FILE} is no JSON object; expected one a line, "
+                f"{name}: line {number} of {FILE} is not a JSON object; expected one a line, "
                 'like {"file_name": "cat.jpg", "text": "a cat"}'
             )
         yield f"line {number} of {FILE}", entry
 
 
 def _ignored(root: pathlib.Path, names: list[str], *, name: str) -> tuple[str, ...]:
-    """A note on the images that have no caption."""
+    """Returns a note on the images without a caption."""
     without = sorted(set(file_listing.images_below(root, name=name).images) - set(names))
     if not without:
         return ()
-    return (f"Left out {len(without)} images without caption: {file_listing.some(without)}.",)
+    return (f"Left out {len(without)} images without a caption: {file_listing.some(without)}.",)

@@ -1,6 +1,4 @@
-"""Pixels in the colors that their profile says (ICC), brought to sRGB: what networks and screens
-take numbers for.
-"""
+"""Converts images with an embedded color profile (ICC) to sRGB, as networks and screens expect."""
 
 from __future__ import annotations
 
@@ -13,12 +11,15 @@ from PIL import Image, ImageCms
 
 _MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 _UNSEEN = 2
-"""Levels by which numbers may differ from those in sRGB and count as the same: writers round."""
+"""A profile that changes no value by more than this many levels counts as sRGB: writers round."""
 
 
 class _Profile(NamedTuple):
-    """A profile as it is used: the mode of pixels that it is for, and what brings them to sRGB;
-    None where they are in it already.
+    """A usable profile.
+
+    Attributes:
+        mode: the mode of the pixels that the profile describes.
+        transform: the transform to sRGB, or None if the profile is sRGB already.
     """
 
     mode: str
@@ -26,8 +27,11 @@ class _Profile(NamedTuple):
 
 
 def trait(image: Image.Image) -> str | None:
-    """'profile' where the image's numbers mean other colors than in sRGB, 'damaged profile' where
-    nobody can tell since its profile cannot be used, None where they are as they seem.
+    """Returns how the image's profile matters, or None if its values are sRGB.
+
+    Returns:
+        'profile' if the values are not sRGB, 'damaged profile' if the profile cannot be used, so
+        that the colors are unknown, and None otherwise.
     """
     profile = _of(image)
     if not _embedded(image):
@@ -38,8 +42,9 @@ def trait(image: Image.Image) -> str | None:
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """The image as 'RGB', or 'RGBA' where it is transparent, in the colors of sRGB; as it is where
-    it has no other profile, or none that can be used.
+    """Returns the image converted to sRGB, as 'RGB', or as 'RGBA' if it has transparency.
+
+    An image without a usable profile, or with sRGB's, is returned unchanged.
     """
     profile = _of(image)
     if profile is None or profile.transform is None:
@@ -58,7 +63,7 @@ def _embedded(image: Image.Image) -> bytes | None:
 
 
 def _of(image: Image.Image) -> _Profile | None:
-    """The image's profile; None where it has none, or one that is not for such pixels."""
+    """Returns the image's profile, or None if it has none or one for other pixels."""
     embedded = _embedded(image)
     profile = None if embedded is None else _read(embedded)
     if profile is None or profile.mode == "RGB":
@@ -69,17 +74,17 @@ def _of(image: Image.Image) -> _Profile | None:
 
 @functools.lru_cache(maxsize=64)
 def _read(embedded: bytes) -> _Profile | None:
-    """The profile; None where it cannot be used."""
+    """Returns the profile, or None if it cannot be used."""
     try:
         profile = ImageCms.getOpenProfile(io.BytesIO(embedded))
-        mode = _MODES[embedded[16:20]]  # the color space, by the format's header
+        mode = _MODES[embedded[16:20]]  # the color space in the header
         transform = ImageCms.buildTransform(
             profile,
             ImageCms.createProfile("sRGB"),
             mode,
             "RGB",
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            # Without the cache, threads may share it.
+            # Threads may share the transform only without its cache.
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION
             | ImageCms.Flags.HIGHRESPRECALC
             | ImageCms.Flags.NOCACHE,
@@ -90,7 +95,7 @@ def _read(embedded: bytes) -> _Profile | None:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether colors all over the cube (grays, for 'L') stay what they are."""
+    """Whether the transform leaves colors all over the cube (grays, for 'L') unchanged."""
     if mode == "CMYK":
         return False
     levels = np.arange(0, 256, 15, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A collection of encoded images, decoded once into a training and a held-out set of one shape."""
+"""Decodes a collection of images once into training and held-out data of one shape."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from jaxgan.data.readers import file_listing, image_file
 from jaxgan.data.splits import Splits
 
 _BLOCK = 64
-_DARK = 127  # a set that does not reach this level uses less than half of them
+_DARK = 127  # data below this level use less than half of the range
 _Result = TypeVar("_Result")
 
 
 class Collection(NamedTuple):
-    """Encoded images: `sources` [N], files or bytes, and the name of each for messages.
+    """Encoded images.
 
-    held_out: True [N] for those to hold out.
+    Attributes:
+        name: the name of the data, for messages.
+        names: the name of each image [N], for messages.
+        sources: the images [N], as files or bytes.
+        labels: the label of each image [N], or None.
+        classes: the name of each label; () if there are no labels.
+        held_out: True [N] for the images to hold out.
     """
 
     name: str
@@ -35,20 +41,33 @@ class Collection(NamedTuple):
 
 
 def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
-    """The collection decoded to one shape; the notes tell what was converted or could not be read.
+    """Returns the decoded collection, with notes on images that were converted or left out.
 
-    Raises DataError where more than half cannot be read, the sizes differ and `fit` names no
-    resolution, the channels asked for are not 1, 3 or 4, or memory does not suffice.
+    Args:
+        collection: the encoded images.
+        fit: the shape to convert them to.
+
+    Raises:
+        DataError: if more than half of the images cannot be read, if the sizes differ and `fit` has
+            no resolution, if the requested channels are not 1, 3 or 4, or if there is not enough
+            memory.
     """
     (splits,) = decode_together([collection], fit)
     return splits
 
 
 def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> list[Splits]:
-    """Collections whose rows belong together, each decoded as by `decode_splits`.
+    """Returns collections whose images belong together, each decoded as by `decode_splits`.
 
-    A row that cannot be read in one is left out of all. Raises DataError, naming them, where the
-    images of a row have not the same proportions or, without a resolution, not the same size.
+    If an image cannot be read in one collection, its partners are left out of the others.
+
+    Args:
+        collections: collections of equal length; image i of one belongs to image i of the others.
+        fit: the shape to convert the images to.
+
+    Raises:
+        DataError: for the reasons of `decode_splits`, or if images that belong together differ in
+            their proportions or, without a resolution, in their size.
     """
     damaged: dict[int, str] = {}
     headers = []
@@ -79,7 +98,7 @@ def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> lis
 def _target(
     collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
 ) -> resizing.Target:
-    """What the collection is decoded to; DataError where its sizes differ or memory is short."""
+    """Returns the shape to decode to; raises DataError if sizes differ or memory is short."""
     size = fit.resolution or _common_size(collection, good)
     target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
     target = target._replace(deepest=deepest(list(good.values())))
@@ -95,7 +114,7 @@ def _decode_part(
     damaged: dict[int, str],
     held_out: bool,
 ) -> list[Dataset]:
-    """The datasets of one side; rows that turn out to be damaged are added to `damaged`."""
+    """Returns the training or the held-out datasets; adds the images that fail to `damaged`."""
     first = collections[0]
     here = np.flatnonzero(first.held_out == held_out).tolist()
     rows = [row for row in here if row not in damaged]
@@ -108,7 +127,7 @@ def _decode_part(
     kept = [place for place, row in enumerate(rows) if row not in damaged]
     if not kept:
         raise DataError(
-            f"{first.name}: no image that can be read is left to train on or to hold out "
+            f"{first.name}: no readable image is left to train on or to hold out "
             f"({_some_damaged(damaged)}); replace the damaged files or change --holdout"
         )
     return [
@@ -120,7 +139,7 @@ def _decode_part(
 def _decode(
     collection: Collection, rows: Sequence[int], target: resizing.Target, *, workers: int | None
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The pixels of these rows, and of each that is damaged what it is."""
+    """Returns the pixels of the images at `rows`, and the damage of each image that fails."""
     pixels = np.empty((len(rows), *target.shape), np.uint8)
 
     def decode(place: int) -> None:
@@ -142,8 +161,9 @@ def _dataset(
 
 
 def _workers(largest: int) -> int:
-    """How many images, of this many pixels at most, may be decoded at once: each in two copies of
-    four channels.
+    """Returns how many images of at most `largest` pixels may be decoded in parallel.
+
+    Each may take two copies of four channels.
     """
     cores, free = os.cpu_count() or 1, memory.available()
     if free is None:
@@ -154,7 +174,7 @@ def _workers(largest: int) -> int:
 def _attempt(
     function: Callable[..., _Result], arguments: Sequence, *, workers: int | None = None
 ) -> list[_Result | Exception]:
-    """What the function gives for each argument, or the exception it raised, in threads."""
+    """Returns each argument's result, or the exception that the function raised; in threads."""
 
     def block(start: int) -> list[_Result | Exception]:
         return [one(argument) for argument in arguments[start : start + _BLOCK]]
@@ -162,9 +182,9 @@ def _attempt(
     def one(argument) -> _Result | Exception:
         try:
             return function(argument)
-        except DataError:  # not damage: the sentence is there already
+        except DataError:  # not damage, and already a sentence for the user
             raise
-        # Damage makes PIL's decoders raise what they stumble on: OSError, SyntaxError, ...
+        # Damaged files make PIL's decoders raise many types: OSError, SyntaxError, ...
         except Exception as error:
             return error
 
@@ -174,7 +194,7 @@ def _attempt(
 
 
 def _failures(results: Sequence, names: Sequence[str]) -> dict[int, str]:
-    """By place, the name of what is damaged and how."""
+    """Returns, for each failed index, the name of the image and the damage."""
     return {
         place: f"{names[place]} ({image_file.damage(result)})"
         for place, result in enumerate(results)
@@ -187,7 +207,7 @@ def _require_rows_alike(
     good: Sequence[dict[int, image_file.Header]],
     fit: resizing.Fit,
 ) -> None:
-    """Raises DataError where images that belong together would not lie on one another."""
+    """Raises DataError if images that belong together would not be aligned."""
     first, *others = collections
     for other, headers in zip(others, good[1:], strict=True):
         for row, header in headers.items():
@@ -199,7 +219,7 @@ def _require_rows_alike(
                 raise DataError(
                     f"{first.name}: {first.names[row]} is {height}x{width} and "
                     f"{other.names[row]} is {other_height}x{other_width}, height x width; "
-                    "bring the images of a pair to one size"
+                    "resize the images of a pair to one size"
                 )
 
 
@@ -230,13 +250,13 @@ def _channels(name: str, good: dict[int, image_file.Header], fit: resizing.Fit) 
     if fit.channels not in (1, 3, 4):
         raise DataError(
             f"{name}: channels is {fit.channels}; "
-            "image files give 1 (grayscale), 3 (color) or 4 (transparent)"
+            "expected 1 (grayscale), 3 (color) or 4 (transparent) for image files"
         )
     return fit.channels
 
 
 def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> tuple[int, int]:
-    """The one size (H, W) of all images. Raises DataError, naming two, where they differ."""
+    """Returns the size (H, W) of all images; raises DataError, naming two, if they differ."""
     (first, header), *others = good.items()
     for row, other in others:
         if other.size != header.size:
@@ -250,8 +270,10 @@ def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> 
 
 
 def deepest(headers: Sequence[image_file.Header]) -> int:
-    """The highest level that images in gray of 16 bits can have: of as few bits, 8 at least, as
-    hold all that there are.
+    """Returns the highest level that the 16-bit grayscale images can have.
+
+    It is that of the fewest bits, 8 or more, that hold every level in the images: 4,095 for 12
+    bits. 65,535 if there are no such images.
     """
     peak = max((header.peak for header in headers if _deep(header)), default=0)
     return 2 ** max(8, peak.bit_length()) - 1 if peak else 65535
@@ -262,10 +284,15 @@ def _deep(header: image_file.Header) -> bool:
 
 
 def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -> list[str]:
-    """A note on each conversion that some images with these headers go through."""
+    """Returns a note for each conversion that some of the images undergo.
+
+    Args:
+        headers: the headers of the images.
+        target: the shape that they are converted to.
+    """
     height, width, channels = target.shape
     bits = target.deepest.bit_length()
-    in_part = bits < 16  # of those that are read in all their bits
+    in_part = bits < 16  # grayscale images that use fewer than 16 bits
 
     def is_cut(has: image_file.Header) -> bool:
         return "16-bit" in has.traits and not (in_part and _deep(has))
@@ -274,34 +301,38 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
     dark = reached < _DARK
     color, transparent = channels > 1, channels == 4
     done = {
-        "in grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
-        "in color: converted to grayscale": lambda has: not color and "grayscale" not in has.traits,
-        "with a palette: its colors were looked up": lambda has: "palette" in has.traits,
-        "in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
-        "of 16 bits a channel: rounded to 8": lambda has: not dark and is_cut(has),
-        f"of 16 bits a channel, of which they use {bits}: level {target.deepest} becomes white": (
+        "are grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
+        "are in color: converted to grayscale": lambda has: (
+            not color and "grayscale" not in has.traits
+        ),
+        "have a palette: converted to its colors": lambda has: "palette" in has.traits,
+        "are in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
+        "have 16 bits per channel: rounded to 8": lambda has: not dark and is_cut(has),
+        f"have 16 bits per channel but use {bits} of them: level {target.deepest} becomes white": (
             lambda has: in_part and _deep(has)
         ),
-        f"of 16 bits a channel and reach level {reached} of 255 alone: beware, that is dark; write "
-        "them again in 8 bits, scaled to all of them": lambda has: dark and is_cut(has),
-        "in the colors of a profile of their own: converted to sRGB": (
+        f"have 16 bits per channel and reach only level {reached} of 255; warning: they are dark, "
+        "so save them again in 8 bits, scaled to the full range": lambda has: dark and is_cut(has),
+        "have a color profile other than sRGB: converted to sRGB": (
             lambda has: "profile" in has.traits
         ),
-        "with a color profile that cannot be used: their numbers are taken as they are": (
+        "have a color profile that cannot be used: their values are kept unchanged": (
             lambda has: "damaged profile" in has.traits
         ),
-        "with transparency (RGBA): placed on white (4 channels keep it)": (
+        "have transparency (RGBA): placed on white (--channels 4 keeps it)": (
             lambda has: not transparent and "transparent" in has.traits
         ),
-        "without transparency: made opaque": (
+        "have no transparency: made opaque": (
             lambda has: transparent and "transparent" not in has.traits
         ),
-        "animated: the first frame is taken": lambda has: "animated" in has.traits,
-        "turned upright, as their EXIF orientation says": lambda has: "turned" in has.traits,
-        f"smaller than {height}x{width}: enlarged": (
+        "are animated: only the first frame is used": lambda has: "animated" in has.traits,
+        "were turned upright according to their EXIF orientation": lambda has: (
+            "turned" in has.traits
+        ),
+        f"are smaller than {height}x{width}: enlarged": (
             lambda has: has.size[0] < height or has.size[1] < width
         ),
     }
     counts = {what: sum(map(test, headers)) for what, test in done.items()}
     total = len(headers)
-    return [f"{count} of {total} images are {what}." for what, count in counts.items() if count]
+    return [f"{count} of {total} images {what}." for what, count in counts.items() if count]

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and what class each is of."""
+"""Finds the images of a folder and the class of each."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ _FORMATS = "PNG, JPEG, WebP, BMP or GIF"
 _TRAIN = {"train", "training"}
 _HELD_OUT = {"test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val"}
 SPLITS = {**dict.fromkeys(_TRAIN, "train"), **_HELD_OUT}
-"""What folders of a part of the data are called, in lower case: of train, test or val."""
+"""The split (train, test or val) that a folder's name stands for, by the name in lower case."""
 
 
 class Listing(NamedTuple):
     """The images of a folder.
 
-    names:    paths relative to the folder, with / between folders, sorted.
-    labels:   the class [N] of each, or None where the folder is flat.
-    classes:  the class folders' names, sorted.
-    held_out: True [N] for those in a test folder, or None where the folder has no split of its own.
-    notes:    what was ignored.
+    Attributes:
+        names: paths relative to the folder, with / between folders, sorted.
+        labels: the class number of each image [N], or None if there are no class folders.
+        classes: the names of the class folders, sorted.
+        held_out: True [N] for the images in a test folder, or None if the folder has no split.
+        notes: sentences for the user on what was ignored.
     """
 
     names: list[str]
@@ -42,9 +43,10 @@ class Listing(NamedTuple):
 class Below(NamedTuple):
     """The files below a folder, as paths relative to it with / between folders.
 
-    images: those that are images by their suffix, sorted.
-    others: all others.
-    runs:   directories of runs, whose files are in neither.
+    Attributes:
+        images: the files with the suffix of an image, sorted.
+        others: all other files.
+        runs: run directories; their files are in neither of the two.
     """
 
     images: list[str]
@@ -53,21 +55,34 @@ class Below(NamedTuple):
 
 
 def find(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Listing:
-    """The images below `root`: flat, or one sub-folder a class, or that in train and test folders.
+    """Returns the images below a folder: flat, or in one sub-folder a class.
 
-    Hidden files, __MACOSX and directories of runs are passed over, and so are the files `apart`.
-    Images may lie deeper in a class folder; folders that merely number the parts of one set are no
-    classes. Raises DataError, with `name`, where there is no folder, no image in it, or images lie
-    beside class folders.
+    Both layouts may also lie in train and test folders. Images may lie deeper in a class folder.
+    Numbered folders that only divide one dataset are not classes. Hidden files, __MACOSX and run
+    directories are skipped.
+
+    Args:
+        root: the folder.
+        name: the name of the data, for messages.
+        apart: other files that the caller reads, so that no note calls them ignored.
+
+    Raises:
+        DataError: if there is no folder, no image in it, or images lie next to class folders.
     """
     below = images_below(root, name=name, apart=apart)
     return _classified(below.images, name=name, notes=_ignored(root, below))
 
 
 def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Below:
-    """The files below `root` (see `find`).
+    """Returns the files below a folder (see `find`).
 
-    Raises DataError where there is no folder or no image in it.
+    Args:
+        root: the folder.
+        name: the name of the data, for messages.
+        apart: other files that the caller reads, so that no note calls them ignored.
+
+    Raises:
+        DataError: if there is no folder or no image in it.
     """
     _require_folder(root, name=name)
     images, others, runs = [], [], []
@@ -82,7 +97,7 @@ def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Pat
                 others.append(path.relative_to(root).as_posix())
     if not images:
         raise DataError(
-            f"{name}: there are no images in it, {_found_instead(others, runs)}; "
+            f"{name}: there are no images in it ({_found_instead(others, runs)}); "
             f"expected {_FORMATS} files in it or in its sub-folders"
         )
     return Below(sorted(images), others, runs)
@@ -90,9 +105,9 @@ def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Pat
 
 def _found_instead(others: list[str], runs: list[str]) -> str:
     if runs == ["."]:
-        return "it is the directory of a run, whose pictures are no data"
+        return "it is a run directory, whose pictures are not used as data"
     if runs:
-        return f"only what runs wrote ({some(runs)}), which is no data"
+        return f"only run directories, whose pictures are not used as data: {some(runs)}"
     if others:
         return f"only {len(others)} other files such as '{files.shortened(others[0])}'"
     return "no files"
@@ -111,11 +126,11 @@ def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listi
         return Listing(names, None, (), held_out, notes)
     if flat:
         raise DataError(
-            f"{name}: {len(flat)} images, the first being '{files.shortened(flat[0])}', lie beside "
+            f"{name}: {len(flat)} images, the first '{files.shortened(flat[0])}', lie next to "
             "class folders; move them into a class folder, or all images into one folder"
         )
     if all(_numbered(part) for part in parts):
-        note = f"The folders {_range(parts)} number the parts of one set: they are no classes."
+        note = f"The folders {_range(parts)} only divide one dataset: they are not classes."
         return Listing(names, None, (), held_out, (*notes, note))
     folders = sorted({part[0] for part in parts})
     index = {folder: number for number, folder in enumerate(folders)}
@@ -125,8 +140,9 @@ def _classified(names: list[str], *, name: str, notes: tuple[str, ...]) -> Listi
 
 
 def _numbered(parts: Sequence[str]) -> bool:
-    """Whether an image lies in a folder that says no more than its own number does: as StyleGAN's
-    tool packs sets (00001/img00001234.png) and FFHQ comes (01000/01234.png).
+    """Whether an image lies in a folder that only repeats the start of its own number.
+
+    This is the layout of StyleGAN's tool (00001/img00001234.png) and of FFHQ (01000/01234.png).
     """
     found = re.fullmatch(r"(\d{5})/(?:img(\d{8})|(\d{5}))", "/".join(parts).rpartition(".")[0])
     if not found:
@@ -145,7 +161,7 @@ def _require_folder(root: pathlib.Path, *, name: str) -> None:
         raise DataError(f"{name}: there is no folder {files.shortened(root)}; check the path")
     if not root.is_dir():
         kind = (
-            "npz:"
+            "npz:PATH"
             if root.suffix == ".npz"
             else "the folder that holds it, unpacked if it is an archive"
         )
@@ -153,11 +169,12 @@ def _require_folder(root: pathlib.Path, *, name: str) -> None:
 
 
 def _folders(root: pathlib.Path, *, name: str) -> Iterator[tuple[pathlib.Path, list[str]]]:
-    """Every folder from `root` on, sorted, with its visible files; follows links, but into each
-    folder once, and goes into no directory of a run.
+    """Yields every folder from `root` on, sorted, with its visible files.
+
+    Follows links, but visits each folder once and does not enter run directories.
     """
     pending, seen = [root], set()
-    while pending:  # no recursion: folders may be nested deeper than Python may call
+    while pending:  # no recursion: folders may be nested deeper than Python's limit
         folder = pending.pop()
         inner, names, identity = _entries(folder, name=name)
         if identity in seen:
@@ -169,7 +186,7 @@ def _folders(root: pathlib.Path, *, name: str) -> Iterator[tuple[pathlib.Path, l
 
 
 def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], object]:
-    """The visible folders and files in a folder, and what tells it from any other."""
+    """Returns the visible folders and files in a folder, and an identity of the folder."""
     inner, names = [], []
     try:
         status = os.stat(folder)
@@ -180,14 +197,14 @@ def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], 
     except OSError as error:
         raise DataError(
             f"{name}: the folder {files.shortened(folder)} cannot be listed ({error.strerror}); "
-            "give yourself the right to read it, and shorter paths to what lies deep"
+            "make it readable, or shorten its path if that is too long"
         ) from error
-    numbered = status.st_ino != 0  # some file systems give none
+    numbered = status.st_ino != 0  # some file systems have no inode numbers
     return inner, names, (status.st_dev, status.st_ino) if numbered else os.path.realpath(folder)
 
 
 def _is_run(folder: pathlib.Path, names: Collection[str]) -> bool:
-    """Whether a folder with these files is the directory of a run, now or before."""
+    """Whether a folder with these files is a run directory, of this version or an older one."""
     if files.RUN_LOCK in names:
         return True
     if "config.json" not in names or not files.is_file(folder / "config.json"):
@@ -211,7 +228,7 @@ def _ignored(root: pathlib.Path, below: Below) -> tuple[str, ...]:
         )
     if below.runs:
         notes.append(
-            f"Passed over {len(below.runs)} directories of runs, whose pictures are no data: "
+            f"Skipped {len(below.runs)} run directories, whose pictures are not used as data: "
             f"{some(below.runs)}."
         )
     used = {pathlib.PurePosixPath(path).parts[0] for path in (*below.images, *below.runs)}
@@ -223,6 +240,11 @@ def _ignored(root: pathlib.Path, below: Below) -> tuple[str, ...]:
 
 
 def some(names: Sequence[str], count: int = 5) -> str:
-    """The first few of the names, and how many more there are."""
+    """Returns the first few names as text, with the number of the others.
+
+    Args:
+        names: the names.
+        count: how many of them to show.
+    """
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(map(files.shortened, names[:count])) + more

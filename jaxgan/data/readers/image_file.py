@@ -1,4 +1,4 @@
-"""One encoded image: what its header says, and its pixels in a given shape."""
+"""Reads one encoded image: its header, and its pixels in a given shape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from jaxgan.data.readers import color_profiles
 
 
 class Half(NamedTuple):
-    """One half of an image that shows two side by side."""
+    """One half of an image that shows a pair side by side.
+
+    Attributes:
+        whole: the file of the whole image.
+        right: whether this is the right half.
+    """
 
     whole: pathlib.Path
     right: bool
@@ -24,10 +29,10 @@ class Half(NamedTuple):
 Source: TypeAlias = "pathlib.Path | bytes | Half"
 
 LARGEST = 2**26
-"""Pixels of an image that are decoded at most: a file of half a megabyte may claim any number."""
+"""Maximum number of pixels of a decoded image: a file of half a megabyte may claim any number."""
 
 _BAND = 2**22
-"""Pixels that are converted at a time: every copy of a whole large image would take its memory."""
+"""Number of pixels converted at a time: a copy of a whole large image would take as much memory."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
@@ -45,11 +50,14 @@ _UPRIGHT = {
 class Header(NamedTuple):
     """What is known of an image before it is decoded.
 
-    size:   (H, W), upright.
-    traits: those of 'grayscale', 'palette', 'transparent', '16-bit', 'deep' (of 16 bits, all of
-            which are read: in color the upper 8 are), 'CMYK', 'animated', 'turned' (by its EXIF
-            orientation), 'profile' (of other colors than sRGB's) and 'damaged profile' that it has.
-    peak:   of 16 bits a channel, the highest level in it, of 65,535; of those that are read.
+    Attributes:
+        size: (H, W), after the EXIF orientation is applied.
+        traits: the properties of the image, a subset of 'grayscale', 'palette', 'transparent',
+            '16-bit', 'deep' (16 bits, all of which are read; of color images only the upper 8 bits
+            are), 'CMYK', 'animated', 'turned' (by its EXIF orientation), 'profile' (a color profile
+            other than sRGB) and 'damaged profile'.
+        peak: the highest level, of 65,535, in an image of 16 bits per channel, as far as its bits
+            are read; 0 for other images.
     """
 
     size: tuple[int, int]
@@ -58,8 +66,11 @@ class Header(NamedTuple):
 
 
 def inspect(source: Source) -> Header:
-    """The header of a PNG, JPEG, WebP, BMP or GIF. Raises what PIL raises where there is none, and
-    DataError where there is no half as it cannot be cut in two.
+    """Returns the header of a PNG, JPEG, WebP, BMP or GIF.
+
+    Raises:
+        Exception: whatever PIL raises if the file is not such an image.
+        DataError: if the source is half of an image of odd width.
     """
     with _opened(source) as image:
         turn = _orientation(image)
@@ -72,7 +83,7 @@ def inspect(source: Source) -> Header:
             or any(";16" in str(tile.args) for tile in image.tile),
             "deep": image.mode.startswith("I"),
             "CMYK": image.mode == "CMYK",
-            # MPO is a JPEG with further ones behind it, such as a camera's preview.
+            # An MPO is a JPEG followed by others, such as a camera's preview.
             "animated": image.format != "MPO" and getattr(image, "is_animated", False),
             "turned": turn != 1,
         }
@@ -85,15 +96,21 @@ def inspect(source: Source) -> Header:
 
 
 def decode(source: Source, target: resizing.Target) -> np.ndarray:
-    """The image, upright, as uint8 [H, W, C] in the shape of `target`; C is 1, 3 or 4.
+    """Returns the image, upright, as uint8 [H, W, C] in the shape of `target`.
 
-    Colors are brought to sRGB, what is transparent is placed on white unless 4 channels keep it, 16
-    bits become 8, and of an animation the first frame is taken. Raises what PIL raises where the
-    image is damaged, or larger than `LARGEST`.
+    Colors are converted to sRGB. Transparent pixels are placed on white, unless the target has 4
+    channels. 16 bits become 8. Only the first frame of an animation is used.
+
+    Args:
+        source: the encoded image.
+        target: the shape to convert it to, with 1, 3 or 4 channels.
+
+    Raises:
+        Exception: whatever PIL raises if the image is damaged, or has more pixels than `LARGEST`.
     """
     with _opened(source) as image:
         turn = _orientation(image)
-        # A JPEG many times too large is decoded at a fraction of its size, twice what is needed.
+        # A JPEG that is far too large is decoded at a fraction of its size, twice the target's.
         side = 2 * max(target.resolution) * (1 + isinstance(source, Half))
         image.draft(None, (side, side))
         _require_bounded(image)
@@ -109,7 +126,7 @@ def decode(source: Source, target: resizing.Target) -> np.ndarray:
 
 
 def damage(error: Exception) -> str:
-    """In a few words, what kept an image from being read."""
+    """Returns in a few words why an image could not be read."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, Image.DecompressionBombError):
@@ -124,14 +141,14 @@ def damage(error: Exception) -> str:
 def _half(width: int, path: pathlib.Path) -> int:
     if width % 2:
         raise DataError(
-            f"{path} is {width} pixels wide, which two images of one size side by side cannot be; "
-            "cut it to an even width"
+            f"{path} is {width} pixels wide; expected an even width, for two images side by side: "
+            "crop it"
         )
     return width // 2
 
 
 def _peak(image: ImageFile.ImageFile) -> int:
-    """The highest level of an image of 16 bits a channel (see `Header`)."""
+    """Returns the highest level of an image of 16 bits per channel (see `Header`)."""
     if image.mode.startswith("I"):
         return int(np.asarray(image).max())
     return int(np.asarray(image.convert("RGB")).max()) * 257
@@ -150,7 +167,7 @@ def _opened(source: Source) -> ImageFile.ImageFile:
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     image = Image.open(file, formats=_FORMATS)
     try:
-        # A progressive JPEG is held whole, however small it is decoded.
+        # PIL holds a progressive JPEG in full size, however small it is decoded.
         if image.format not in ("JPEG", "MPO") or image.info.get("progressive"):
             _require_bounded(image)
     except Image.DecompressionBombError:
@@ -164,18 +181,18 @@ def _transparent(image: Image.Image) -> bool:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    # PIL decodes a whole PNG in search of an EXIF block behind the pixels, which nobody writes.
+    # PIL decodes a whole PNG to find an EXIF block after the pixels, which no tool writes.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # malformed EXIF raises anything, and the image is as good as one without
+    except Exception:  # malformed EXIF raises anything; treat it as absent
         return 1
     return orientation if orientation in _UPRIGHT else 1
 
 
 def _converted(image: Image.Image, mode: str, deepest: int) -> Image.Image:
-    """The pixels in 8 bits as 'L', 'RGB' or 'RGBA', a band of rows after the other."""
+    """Returns the pixels in 8 bits as 'L', 'RGB' or 'RGBA'; converts band by band."""
     step = max(1, _BAND // image.width)
     if step >= image.height:
         return _band(image, mode, deepest)
@@ -188,7 +205,7 @@ def _converted(image: Image.Image, mode: str, deepest: int) -> Image.Image:
 
 
 def _band(image: Image.Image, mode: str, deepest: int) -> Image.Image:
-    """The pixels as `_converted` gives them."""
+    """Converts one band of pixels for `_converted`."""
     if image.mode.startswith("I"):
         levels = np.clip(np.asarray(image, np.float64), 0.0, deepest)
         gray = Image.fromarray(np.rint(levels * 255.0 / deepest).astype(np.uint8))

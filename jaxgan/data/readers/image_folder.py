@@ -1,4 +1,4 @@
-"""Images in a folder: one sub-folder a class, with a file of labels, or flat."""
+"""Images in a folder: flat, with one sub-folder a class, or with a file of labels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from jaxgan.data.readers import decoding, file_listing, label_files
 from jaxgan.data.splits import Splits
 
 LIST = "val.txt"
-"""The list of held-out images that is used if it lies in the folder or beside it."""
+"""The list of held-out images; used if it lies in or next to the folder."""
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The images below the folder `place`, decoded to uint8 in the shape of `fit`, with the labels
-    of `dataset.json` or `labels.csv` if one lies in it.
+    """Returns the images below a folder, decoded to uint8 in the shape of `fit`.
 
-    Held out are: those `held` names; or those in a test folder beside a train folder; or those in a
-    list `val.txt` in or beside the folder; or a tenth. Raises DataError where the folder cannot be
-    used.
+    Labels come from `dataset.json` or `labels.csv` in the folder, if there is one, or else from the
+    class folders. Held out are the images that `held` selects. If `held` is None, they are the
+    images in a test folder next to a train folder, or those in a list `val.txt` in or next to the
+    folder, or a fraction of 0.1.
+
+    Args:
+        place: path of the folder.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file, or None (see `holdout.choose`).
+
+    Raises:
+        DataError: if the folder cannot be used.
     """
     name = f"folder:{place}"
     root = pathlib.Path(place).expanduser()
@@ -38,17 +46,28 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 def held_out(
     root: pathlib.Path, found: file_listing.Listing, held: holdout.Holdout, *, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """True [N] for the images listed in the folder that are held out, as `load` chooses them, and
-    notes on them.
+    """Returns a mask of the held-out images of a folder, chosen as in `load`, and notes on it.
+
+    Args:
+        root: the folder.
+        found: the images in it.
+        held: a fraction to hold out, a list file, or None.
+        name: the name of the data, for messages.
+
+    Returns:
+        True [N] for the images held out, and the notes.
+
+    Raises:
+        DataError: if `held` does not apply or cannot be used, or all images or none are held out.
     """
     if found.held_out is not None:
         refuse(name, "has train and test folders", holdout=held)
         holdout.require_both(found.held_out, name=name)
         count = found.held_out.sum()
-        note = f"Held out are the {count} images that lie outside the train folder."
+        note = f"Held out {count} images: those outside the train folder."
         own = root / LIST
         ignored = (
-            (f"Did not use {own}: the folders say what is held out.",) if own.is_file() else ()
+            (f"Did not use {own}: the folders decide what is held out.",) if own.is_file() else ()
         )
         return found.held_out, (*ignored, note)
     ignored = ()
@@ -61,8 +80,9 @@ def held_out(
 def _own_list(
     root: pathlib.Path, names: list[str], *, name: str
 ) -> tuple[pathlib.Path | None, tuple[str, ...]]:
-    """The list in the folder, or one beside it that speaks of this folder's images; a note where
-    one lies there that does not.
+    """Returns the list in the folder, or one next to it that names images of this folder.
+
+    Also returns a note if a list next to the folder is not used.
     """
     inside, beside = root / LIST, root.resolve().parent / LIST
     if inside.is_file():
@@ -72,7 +92,7 @@ def _own_list(
     try:
         if holdout.read_list(beside, names, name=name).found:
             return beside, ()
-        why = "it names no image of this folder"
-    except DataError:  # whatever lies there may be about anything
+        why = "it lists no image of this folder"
+    except DataError:  # a file there may be about other data
         why = "it cannot be read as a list of names, or is empty"
     return None, (f"Did not use {beside}: {why}.",)

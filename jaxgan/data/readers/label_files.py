@@ -1,6 +1,6 @@
-"""Labels in a file beside the images, as StyleGAN's tool and spreadsheets write them.
+"""Labels in a file next to the images, as StyleGAN's tool and spreadsheets write them.
 
-dataset.json   {"labels": [["00000/img00000000.png", 6], ...]}, or null for none
+dataset.json   {"labels": [["00000/img00000000.png", 6], ...]}, or null if there are no labels
 labels.csv     two columns, a name and a class, or columns called so (`file_name`, `label`, ...)
 
 Names are paths relative to the folder that holds the file.
@@ -23,19 +23,23 @@ _CLASSES = ("label", "class", "class_name", "category", "target")
 
 
 class _Unread(ValueError):
-    """Why a file of labels is not read."""
+    """The reason why a file of labels is not read."""
 
 
 def paths(root: pathlib.Path) -> list[pathlib.Path]:
-    """Where files of labels would lie in a folder."""
+    """Returns the paths at which a folder may have files of labels."""
     return [root / name for name in _READERS]
 
 
 def applied(root: pathlib.Path, found: file_listing.Listing) -> file_listing.Listing:
-    """The images listed in the folder with the labels of the first file that has any, and notes on
-    it; images that it gives no label are left out.
+    """Returns the images of a folder with the labels of a file of labels, and notes on it.
 
-    A file that cannot be read, or that names none of the images, is named in a note.
+    Images without a label are left out. A note names each file that cannot be read, or that names
+    none of the images.
+
+    Args:
+        root: the folder.
+        found: the images in it.
     """
     notes = []
     for path in paths(root):
@@ -44,7 +48,7 @@ def applied(root: pathlib.Path, found: file_listing.Listing) -> file_listing.Lis
         try:
             labels = _of_images(_READERS[path.name](path), found.names)
         except (_Unread, OSError, ValueError, RecursionError, csv.Error) as error:
-            why = str(error) if isinstance(error, _Unread) else "it is damaged, or no UTF-8 text"
+            why = str(error) if isinstance(error, _Unread) else "it is damaged or is not UTF-8 text"
             notes.append(f"Did not read {path.name}: {why}.")
             continue
         found = _labeled(found, labels, path.name)
@@ -54,14 +58,14 @@ def applied(root: pathlib.Path, found: file_listing.Listing) -> file_listing.Lis
 def _labeled(
     found: file_listing.Listing, labels: Mapping[str, str] | None, file: str
 ) -> file_listing.Listing:
-    """The listing with the labels by name; without classes where there are none."""
+    """Returns the listing with labels by image name; None stands for a file without labels."""
     if labels is None:
-        note = f"{file} says that there are no labels: folders are no classes."
+        note = f"{file} states that there are no labels: folders are not used as classes."
         return found._replace(labels=None, classes=(), notes=(*found.notes, note))
     kept = [row for row, name in enumerate(found.names) if name in labels]
     given = [labels[found.names[row]] for row in kept]
     classes = sorted(set(given), key=_order(given))
-    notes = [f"Took {len(classes)} classes of {len(kept)} images from {file}."]
+    notes = [f"Read {len(classes)} classes of {len(kept)} images from {file}."]
     without = sorted(set(found.names) - labels.keys())
     if without:
         notes.append(
@@ -77,7 +81,7 @@ def _labeled(
 
 
 def _order(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
-    """The key that sorts classes: as numbers where all of them are."""
+    """Returns the sort key of classes; it sorts them as numbers if all of them are."""
     numbers = all(label.isdecimal() and label.isascii() for label in labels)
     return lambda label: (int(label) if numbers else 0, label)
 
@@ -85,7 +89,7 @@ def _order(labels: Sequence[str]) -> Callable[[str], tuple[int, str]]:
 def _of_images(
     written: Sequence[tuple[str, str]] | None, names: Sequence[str]
 ) -> dict[str, str] | None:
-    """The label of each image that the file names."""
+    """Returns the label of each image that the file names."""
     if written is None:
         return None
     known = files.Names(names)
@@ -100,7 +104,7 @@ def _of_images(
 
 
 def _json(path: pathlib.Path) -> list[tuple[str, str]] | None:
-    """The names and labels of StyleGAN's file; None where it says that there are none."""
+    """Returns the names and labels of StyleGAN's file, or None if it has no labels."""
     content = json.loads("\n".join(files.lines(path)))
     if not isinstance(content, dict) or "labels" not in content:
         raise _Unread("it has no 'labels'")
@@ -109,7 +113,9 @@ def _json(path: pathlib.Path) -> list[tuple[str, str]] | None:
         return None
     entries = list(entries.items()) if isinstance(entries, dict) else entries
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise _Unread("its 'labels' are not all a name and the number or the name of a class")
+        raise _Unread(
+            "its 'labels' are not all pairs of a file name and the number or name of a class"
+        )
     return [(name, str(label)) for name, label in entries]
 
 
@@ -123,7 +129,7 @@ def _is_entry(entry: object) -> bool:
 
 
 def _csv(path: pathlib.Path) -> list[tuple[str, str]]:
-    """The names and labels of a table: by its header, or of its only two columns."""
+    """Returns the names and labels of a table: by its header, or from its only two columns."""
     lines = [line for line in files.lines(path) if line.strip()]
     if not lines:
         raise _Unread("it is empty")
@@ -139,7 +145,7 @@ def _csv(path: pathlib.Path) -> list[tuple[str, str]]:
             )
         of_name, of_class = 0, 1
     if any(len(row) <= max(of_name, of_class) or not row[of_class] for row in rows):
-        raise _Unread("it has lines without a class")
+        raise _Unread("some of its lines have no class")
     return [(row[of_name], row[of_class]) for row in rows]
 
 

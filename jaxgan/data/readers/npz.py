@@ -1,12 +1,14 @@
-"""Images in a NumPy archive (.npz).
+"""Images in a NumPy archive (.npz), as `np.savez(path, images=..., labels=...)` writes it.
 
-Single images have the key `images` [N, H, W, C] or [N, H, W], uint8 or floats in [0, 1] or [-1, 1];
-beside it `labels` [N], integers counted from 0, which may be left out, as may `classes` [K], the
-labels' names. The images of two domains have the keys `a` and `b`, of the same form; of pairs, row
-i of one belongs to row i of the other. Captioned images have beside `images` the key `captions`,
-strings [N] or [N, K], of which '' is none, or `embeddings`, floats [N, E] or [N, K, E]; `names`,
-strings [N], may say by what images are held out, in the place of their row's number: those of one
-name together. `np.savez(path, images=..., labels=...)` makes an archive.
+Single images: `images` [N, H, W, C] or [N, H, W], uint8, or floats in [0, 1] or [-1, 1]. Optional:
+`labels` [N], integers counted from 0, and `classes` [K], the names of the labels.
+
+Two domains: `a` and `b`, in the format of `images`. In pairs, image i of one belongs to image i of
+the other.
+
+Captioned images: `images`, and either `captions`, strings [N] or [N, K], where '' is no caption, or
+`embeddings`, floats [N, E] or [N, K, E]. Optional: `names`, strings [N], by which images are held
+out, in place of their index; images of one name are held out together.
 """
 
 from __future__ import annotations
@@ -36,19 +38,25 @@ _HEADERS = {
 }
 _ENCRYPTED = 0x1  # the bit of a member's flags
 _PIECE = 2**18
-"""Numbers converted at a time: what that takes beside the images is not counted."""
+"""Number of values converted at a time: the memory for that is not counted."""
 _DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile),
-    # Encrypted members, kinds of compression that are not known, headers nested beyond reason.
+    # Encrypted members, unknown compression methods, headers that are nested too deeply.
     *(RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError, tokenize.TokenError),
 )
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The archive's images as uint8 in the shape of `fit`; a tenth, or what `held` says, held out.
+    """Returns the archive's images as uint8 in the shape of `fit`, with their labels if any.
 
-    A list file names rows by their number, counted from 0. Raises DataError where the archive
-    cannot be used.
+    Args:
+        place: path of the archive.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file with the indices of images, counted from 0, or
+            None for a fraction of 0.1.
+
+    Raises:
+        DataError: if the archive cannot be used.
     """
     name, path, keys = _opened(place)
     raw, notes = _images(path, keys, "images", name=name)
@@ -58,9 +66,16 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 
 
 def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The archive's images `a` and `b` as pairs, which keep together when some are held out.
+    """Returns the archive's images `a` and `b` as pairs, which are held out together.
 
-    Raises DataError where there are more of one than of the other, or where they differ in size.
+    Args:
+        place: path of the archive.
+        fit: the shape to convert the images to.
+        held: what to hold out (see `load`).
+
+    Raises:
+        DataError: if the two arrays differ in the number or the size of their images, or the
+            archive cannot be used.
     """
     name, path, keys = _opened(place)
     (a, notes_a), (b, notes_b) = (_images(path, keys, key, name=name) for key in "ab")
@@ -70,8 +85,8 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
             for key, images in (("a", a), ("b", b))
         )
         raise DataError(
-            f"{name}: {found}; pairs need as many of both, of one height and width: "
-            "leave images out or resize one side"
+            f"{name}: {found}; pairs need equally many of both, of one height and width: "
+            "remove images or resize one of the two"
         )
     return joined(
         Pairs,
@@ -81,7 +96,16 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 
 
 def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The archive's images `a` and `b` as two domains, of any number of images each."""
+    """Returns the archive's images `a` and `b` as two domains of any number of images each.
+
+    Args:
+        place: path of the archive.
+        fit: the shape to convert the images to.
+        held: what to hold out (see `load`).
+
+    Raises:
+        DataError: if the archive cannot be used.
+    """
     name, path, keys = _opened(place)
     splits = []
     for key in "ab":
@@ -92,9 +116,16 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
 
 
 def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The archive's images with their captions or, if it has them, with embeddings of captions.
+    """Returns the archive's images with their captions, or with embeddings if it has them.
 
-    Raises DataError where an image has no caption, or there are others than images.
+    Args:
+        place: path of the archive.
+        fit: the shape to convert the images to.
+        held: what to hold out (see `load`); a list file lists the `names` if the archive has them.
+
+    Raises:
+        DataError: if an image has no caption, the numbers of captions and images differ, or the
+            archive cannot be used.
     """
     name, path, keys = _opened(place)
     raw, notes = _images(path, keys, "images", name=name)
@@ -111,7 +142,7 @@ def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Split
 
 
 def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
-    """The name for messages, the path and the archive's keys."""
+    """Returns the name for messages, the path, and the keys of the archive."""
     name, path = f"npz:{place}", pathlib.Path(place).expanduser()
     return name, path, _keys(path, name=name)
 
@@ -119,7 +150,7 @@ def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
 def _images(
     path: pathlib.Path, keys: list[str], key: str, *, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The images of a key as uint8 [N, H, W, C], and notes on them."""
+    """Returns the images of a key as uint8 [N, H, W, C], and notes on them."""
     _require_images(path, keys, key, name=name)
     raw, notes = _as_uint8(_array(path, key, name=name), key, name=name)
     return raw if raw.ndim == 4 else raw[..., None], notes
@@ -139,7 +170,7 @@ def _divided(
 
 
 def _keys(path: pathlib.Path, *, name: str) -> list[str]:
-    """The names of the arrays. Raises DataError where there is no archive or it is damaged."""
+    """Returns the names of the arrays; raises DataError if there is no archive or it is damaged."""
     if not files.is_file(path):
         folder = files.is_folder(path)
         kind = f"a folder: write folder:{path}" if folder else "not there: check the path"
@@ -149,37 +180,37 @@ def _keys(path: pathlib.Path, *, name: str) -> list[str]:
             members = archive.infolist()
     except _DAMAGE as error:
         raise DataError(
-            f"{name}: {path} is not a whole .npz archive; "
-            "write it again by np.savez(path, images=images)"
+            f"{name}: {path} is not a complete .npz archive; "
+            "save it again with np.savez(path, images=images)"
         ) from error
     keys = [member.filename.removesuffix(".npy") for member in members]
     twice = [key for key, count in collections.Counter(keys).items() if count > 1]
     if twice:
         raise DataError(
-            f"{name}: the archive holds '{files.shortened(twice[0])}' more than once, so that "
-            "nobody can tell which is meant; write it again"
+            f"{name}: the archive holds '{files.shortened(twice[0])}' more than once; "
+            "expected one array of each name: save it again"
         )
     if any(member.flag_bits & _ENCRYPTED for member in members):
-        raise DataError(f"{name}: the archive is encrypted; write it again without a password")
+        raise DataError(f"{name}: the archive is encrypted; save it again without a password")
     return keys
 
 
 def _held(keys: list[str]) -> str:
-    """What the archive holds, in words."""
+    """Returns the names of the arrays as text."""
     return file_listing.some(sorted(keys), 20) or "nothing"
 
 
 def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str) -> None:
-    """Raises DataError, before anything large is read, where there are no usable images `key`."""
+    """Raises DataError, before anything large is read, if `key` holds no usable images."""
     if key not in keys:
         raise DataError(
-            f"{name}: the archive has no '{key}', it holds {_held(keys)}; rename the array"
+            f"{name}: the archive has no array '{key}' but has {_held(keys)}; rename the array"
         )
     shape, dtype = _header(path, key, name=name)
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(
             f"{name}: '{key}' has shape {shape}; "
-            "expected [N, H, W, C] or [N, H, W] with nothing of size 0"
+            "expected [N, H, W, C] or [N, H, W] with no dimension of size 0"
         )
     if len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS:
         raise DataError(
@@ -187,22 +218,22 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
             f"use {key}.transpose(0, 2, 3, 1)"
         )
     if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
-        # Never a cast to uint8, which wraps: 256 would become 0.
+        # Never advise a cast to uint8: it wraps, so that 256 would become 0.
         truths = dtype == np.bool_
         floats = f"{key}.astype(np.float32)" if truths else f"{key} / {key}.max()"
         raise DataError(
             f"{name}: '{key}' is {dtype}; expected uint8 in [0, 255], or floats in [0, 1] or "
-            f"[-1, 1] as {floats} gives"
-            + ("" if truths else f" ({key} / 255 where they are levels of 8 bits)")
+            f"[-1, 1]: use {floats}"
+            + ("" if truths else f" (or {key} / 255 if they are 8-bit levels)")
         )
     what = f"{shape[0]} images of {resizing.describe(shape[1:])} {dtype}"
     memory.require(math.prod(shape) * (dtype.itemsize + 1), name=name, what=what)
 
 
 def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the type of an array, without reading it.
+    """Returns the shape and the type of an array, without reading its values.
 
-    Raises DataError where it is damaged, holds objects, or is not as large as it claims to be.
+    Raises DataError if it is damaged, holds objects, or is not as large as its header claims.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
@@ -210,25 +241,28 @@ def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...]
             held = archive.getinfo(f"{key}.npy").file_size - member.tell()
     except _DAMAGE as error:
         raise DataError(
-            f"{name}: '{key}' is damaged ({reason(error)}); write the archive again"
+            f"{name}: '{key}' is damaged ({reason(error)}); save the archive again"
         ) from error
     if dtype.hasobject:
         raise DataError(
-            f"{name}: '{key}' holds Python objects, which are never loaded since that can run "
-            "code; save a plain array of numbers (for names, of strings)"
+            f"{name}: '{key}' holds Python objects, which are never loaded because that can run "
+            "code; save a plain array of numbers (of strings, for names)"
         )
     claimed = math.prod(shape) * dtype.itemsize
     if any(side < 0 for side in shape) or claimed != held:
         raise DataError(
             f"{name}: '{key}' is damaged (shape {files.shortened(shape)} of "
-            f"{files.shortened(dtype)} is {claimed:,} bytes and it holds {held:,}); "
-            "write the archive again"
+            f"{files.shortened(dtype)} needs {claimed:,} bytes but it holds {held:,}); "
+            "save the archive again"
         )
     return shape, dtype
 
 
 def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
-    """An array of the archive; every one is read here, and only as large as memory allows."""
+    """Returns an array of the archive; raises DataError if memory does not suffice.
+
+    All arrays are read here.
+    """
     shape, dtype = _header(path, key, name=name)
     memory.require(math.prod(shape) * dtype.itemsize, name=name, what=f"the numbers of '{key}'")
     try:
@@ -236,14 +270,14 @@ def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
             return arrays[key]
     except _DAMAGE as error:
         raise DataError(
-            f"{name}: '{key}' is damaged ({reason(error)}); write the archive again"
+            f"{name}: '{key}' is damaged ({reason(error)}); save the archive again"
         ) from error
 
 
 def _labels(
     path: pathlib.Path, keys: list[str], count: int, *, name: str
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The labels and the names of the classes, numbers where the archive has no names."""
+    """Returns the labels and the class names; these are numbers if the archive has no names."""
     if "labels" not in keys:
         if "classes" in keys:
             raise DataError(f"{name}: the archive has 'classes' but no 'labels'; add or remove one")
@@ -257,7 +291,7 @@ def _labels(
 
 
 def _classes(labels: np.ndarray, count: int) -> int:
-    """How many classes labels without names stand for: no more than there are images."""
+    """Returns the number of classes of labels without names: at most the number of images."""
     if not labels.size or not np.issubdtype(labels.dtype, np.integer):
         return 0
     return int(np.clip(labels.max() + 1, 1, count))
@@ -269,16 +303,16 @@ def _class_names(classes: np.ndarray, *, name: str) -> tuple[str, ...]:
             f"{name}: 'classes' is {classes.dtype} of shape {classes.shape}; "
             "expected one string for each class"
         )
-    # Strings of bytes are UTF-8, but for what is none.
+    # Byte strings are read as UTF-8; other bytes stay printable as escapes.
     names = (n.decode("utf-8", "surrogateescape") if isinstance(n, bytes) else n for n in classes)
     return tuple(map(files.printable, names))
 
 
 def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> list[list[str]]:
-    """The captions of each image, of which none is empty."""
+    """Returns the captions of each image, without empty ones."""
     if "captions" not in keys:
         raise DataError(
-            f"{name}: the archive has neither 'captions' nor 'embeddings', it holds "
+            f"{name}: the archive has neither 'captions' nor 'embeddings' but has "
             f"{_held(keys)}; rename the array"
         )
     given = _strings(path, "captions", count, name=name, several=True)
@@ -286,7 +320,7 @@ def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> 
     if not all(read):
         raise DataError(
             f"{name}: the caption of image {read.index([])} is empty; "
-            "say what it shows or leave the image out"
+            "say what the image shows or remove it"
         )
     return read
 
@@ -294,7 +328,7 @@ def _captions(path: pathlib.Path, keys: list[str], count: int, *, name: str) -> 
 def _strings(
     path: pathlib.Path, key: str, count: int, *, name: str, several: bool = False
 ) -> np.ndarray:
-    """The array of strings [count], or [count, K] where several are allowed."""
+    """Returns an array of strings [count], or [count, K] if several are allowed."""
     strings = _array(path, key, name=name)
     if strings.dtype.kind != "U" or strings.ndim not in (1, 1 + several) or len(strings) != count:
         raise DataError(
@@ -305,7 +339,7 @@ def _strings(
 
 
 def _embeddings(path: pathlib.Path, count: int, *, name: str) -> np.ndarray:
-    """The embeddings [count, K, E] in float32."""
+    """Returns the embeddings [count, K, E] in float32."""
     found = _array(path, "embeddings", name=name)
     floats = np.issubdtype(found.dtype, np.floating)
     if not floats or found.ndim not in (2, 3) or len(found) != count or 0 in found.shape:
@@ -319,9 +353,9 @@ def _embeddings(path: pathlib.Path, count: int, *, name: str) -> np.ndarray:
 
 
 def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The images as uint8, and a note on the range that floats were taken to have.
+    """Returns the images as uint8, and a note on the range that floats were assumed to have.
 
-    Raises DataError where they are not finite or lie in neither range.
+    Raises DataError if values are not finite or outside both ranges.
     """
     if images.dtype == np.uint8:
         return images, ()
@@ -329,7 +363,7 @@ def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, t
     low, high = float(images.min()), float(images.max())
     if low < -1.0 or high > 1.0:
         raise DataError(
-            f"{name}: in '{key}' the floats lie in [{low:.4g}, {high:.4g}]; "
+            f"{name}: the floats in '{key}' lie in [{low:.4g}, {high:.4g}]; "
             "expected [0, 1] or [-1, 1]: rescale them, or save uint8 in [0, 255]"
         )
     levels = np.empty(images.shape, np.uint8)
@@ -338,8 +372,8 @@ def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, t
         levels[rows] = pixels.to_uint8(piece if low < 0.0 else 2.0 * piece - 1.0)
     taken = "[-1, 1]" if low < 0.0 else "[0, 1]"
     note = (
-        f"In '{key}' the floats lie in [{low:.4g}, {high:.4g}]: "
-        f"taken as {taken} and rounded to 256 levels."
+        f"The floats in '{key}' lie in [{low:.4g}, {high:.4g}]: "
+        f"read as {taken} and rounded to 256 levels."
     )
     return levels, (note,)
 
@@ -354,11 +388,11 @@ def _require_finite(images: np.ndarray, key: str, *, name: str) -> None:
     if count:
         raise DataError(
             f"{name}: {count} values of '{key}' are NaN or infinite, "
-            f"the first in image {first}; replace them or leave these images out"
+            f"the first in image {first}; replace them or remove these images"
         )
 
 
 def _pieces(images: np.ndarray) -> Iterator[slice]:
-    """The rows of images [N, ...], some at a time."""
+    """Returns slices over images [N, ...], of a few images each."""
     step = max(1, _PIECE // images[0].size)
     return (slice(at, at + step) for at in range(0, len(images), step))

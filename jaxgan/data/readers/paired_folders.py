@@ -1,5 +1,6 @@
-"""Images of two domains in folders: pairs side by side in one image, pairs of files with one name,
-or two folders that have nothing to do with each other.
+"""Images of two domains in folders, as pairs or unpaired.
+
+Pairs are side by side in one image, or two files of one name. Unpaired domains are two folders.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PAIRED = (
     "two folders a and b with equal names (also train_A and train_B, train/A and train/B, input "
     "and target), or images that show a and b side by side"
 )
-_UNPAIRED = "trainA and trainB (or a and b), beside them testA and testB for what is held out"
+_UNPAIRED = "trainA and trainB (or a and b), and testA and testB next to them to hold out"
 _PARTNERS = (("a", "b"), ("input", "target"), ("inputs", "targets"), ("source", "target"))
 _SIDES = {word: side for pair in _PARTNERS for word, side in zip(pair, "ab", strict=True)}
 _ORDER = ("train", "test", "val")
@@ -37,13 +38,20 @@ _NAMED = re.compile(
 
 
 def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The pairs in the folder `place`, decoded to uint8 in the shape of `fit`.
+    """Returns the pairs in a folder, decoded to uint8 in the shape of `fit`.
 
-    With sub-folders a and b (or train_A and train_B, train/A and train/B, input and target), two
-    images of one name, whatever its suffix, are a pair; otherwise an image's left half (a) and
-    right half (b) are. Held out are whole pairs: those of test_A and test_B, or chosen as by
-    `image_folder.load`. Raises DataError, naming it, where an image has no partner, or one of
-    another size.
+    If the folder has sub-folders a and b (or train_A and train_B, train/A and train/B, input and
+    target), two images of one name form a pair, whatever their suffix. Otherwise each image shows a
+    pair side by side: its left half is a and its right half b. Whole pairs are held out: those in
+    test_A and test_B, or those chosen as by `image_folder.load`.
+
+    Args:
+        place: path of the folder.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file, or None (see `holdout.choose`).
+
+    Raises:
+        DataError: if an image has no partner, or one of another size; the error names it.
     """
     name, root = f"paired:{place}", pathlib.Path(place).expanduser()
     found, a, b, said = _two_files(root, name) or _two_halves(root, name)
@@ -56,10 +64,18 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 
 
 def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """The images of the two domains in the folder `place`, decoded to uint8 in the shape of `fit`.
+    """Returns the images of two domains in a folder, decoded to uint8 in the shape of `fit`.
 
-    Held out are those in testA and testB (valA and valB) or, without them, what `held` says of each
-    domain. Raises DataError where a domain has no images.
+    Held out are the images in testA and testB (or valA and valB). Without such folders, `held`
+    applies to each domain.
+
+    Args:
+        place: path of the folder.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file, or None (see `holdout.choose`).
+
+    Raises:
+        DataError: if a domain has no images, or the folder cannot be used.
     """
     name, root = f"unpaired:{place}", pathlib.Path(place).expanduser()
     parts = _parts(root, name=name)
@@ -87,7 +103,7 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
 def _domain_folders(
     root: pathlib.Path, parts: _Parts, domain: str, *, name: str
 ) -> list[pathlib.Path]:
-    """A domain's folder to train on and, if there are any, those of what is held out."""
+    """Returns a domain's training folder and then the folders to hold out, if there are any."""
     if domain not in parts.get("train", {}):
         raise DataError(
             f"{name}: there is no folder train{domain.upper()} in it, but "
@@ -104,20 +120,20 @@ def _domain(
     fit: resizing.Fit,
     held: holdout.Holdout,
 ) -> Splits:
-    """The images of one domain, those of all folders but its first held out if it has others."""
+    """Returns the images of one domain; those of all folders but the first are held out."""
     names = [
         f"{part.relative_to(root).as_posix()}/{entry}"
         for part, its in zip(folders, found, strict=True)
         for entry in its.names
     ]
     if len(folders) == 1:
-        # By the name within the domain: what has one name in both falls on the same side.
+        # By the name within the domain: images of one name in both are held out together.
         mask, note = holdout.choose(found[0].names, held, name=f"{name}, {folders[0].name}")
     else:
         refuse(name, "has test folders", holdout=held)
         mask = np.arange(len(names)) >= len(found[0].names)
         where = " and ".join(part.relative_to(root).as_posix() for part in folders[1:])
-        note = f"Held out are the {mask.sum()} images in {where}."
+        note = f"Held out {mask.sum()} images: those in {where}."
     sources = [root / entry for entry in names]
     collection = decoding.Collection(name, names, sources, None, (), mask)
     splits = decoding.decode_splits(collection, fit)
@@ -126,13 +142,20 @@ def _domain(
 
 
 _Parts = dict[str, dict[str, pathlib.Path]]
-"""The folders by part of the data (train, test, val) and by domain (a, b)."""
+"""The folders by split (train, test, val) and by domain (a, b)."""
 
 _Side = tuple[list[str], Sequence[image_file.Source]]
 
 
 class _Found(NamedTuple):
-    """What is paired: how it is listed for holding out, both sides, and notes on it."""
+    """Paired images.
+
+    Attributes:
+        listed: the pairs as a listing, to choose what is held out.
+        a: the names and the sources of the images of domain a.
+        b: those of domain b, in the same order.
+        notes: sentences for the user.
+    """
 
     listed: file_listing.Listing
     a: _Side
@@ -141,9 +164,9 @@ class _Found(NamedTuple):
 
 
 def _parts(root: pathlib.Path, *, name: str) -> _Parts:
-    """The folders of the domains: a and b, trainA and testA, train_A, train/A, input and target.
+    """Returns the folders by split and domain: a and b, trainA and testA, train_A, train/A, ...
 
-    Raises DataError where two folders would be the same.
+    Raises DataError if two folders stand for the same domain and split.
     """
     parts: _Parts = {}
     for split, side, path in _named(root, name=name):
@@ -151,13 +174,13 @@ def _parts(root: pathlib.Path, *, name: str) -> _Parts:
         if known != path:
             raise DataError(
                 f"{name}: {known.relative_to(root)} and {path.relative_to(root)} would both be "
-                f"domain {side}: keep one, or give them folders of their own"
+                f"domain {side}: keep one, or move them into separate folders"
             )
     return parts
 
 
 def _named(root: pathlib.Path, *, name: str) -> Iterable[tuple[str, str, pathlib.Path]]:
-    """Every folder that is named as a part of a domain: the part, the domain and the folder."""
+    """Yields each folder that is named after a domain: its split, its domain and its path."""
     for path in _folders(root, name=name).values():
         found = _NAMED.fullmatch(path.name)
         if found:
@@ -171,20 +194,20 @@ def _named(root: pathlib.Path, *, name: str) -> Iterable[tuple[str, str, pathlib
 
 
 def _unread(root: pathlib.Path, parts: _Parts, *, used: Iterable[str]) -> tuple[str, ...]:
-    """A note on what lies beside the folders of the domains."""
+    """Returns a note on files and folders next to those of the domains."""
     tops = {path.relative_to(root).parts[0] for of in parts.values() for path in of.values()}
     rest = [path.name for path in sorted(root.iterdir()) if not path.name.startswith(".")]
     rest = [entry for entry in rest if entry not in tops | set(used)]
-    return (f"Did not read {file_listing.some(rest)}, of neither domain.",) if rest else ()
+    return (f"Did not read {file_listing.some(rest)}: in neither domain.",) if rest else ()
 
 
 def _two_files(root: pathlib.Path, name: str) -> _Found | None:
-    """The pairs of files in the folders of two sides; None where there are no such folders."""
+    """Returns the pairs of files in two folders, or None if there are no such folders."""
     inner = _folders(root, name=name)
     if {"traina", "trainb"} <= inner.keys():
         raise DataError(
             f"{name}: it holds trainA and trainB, two domains that are not paired; "
-            f"write unpaired:{root}, or bring pairs as {_PAIRED}"
+            f"write unpaired:{root}, or provide pairs as {_PAIRED}"
         )
     parts = _parts(root, name=name)
     if not parts:
@@ -196,7 +219,7 @@ def _two_files(root: pathlib.Path, name: str) -> _Found | None:
     notes += _unread(root, parts, used=[image_folder.LIST])
     listed = paired[0][1].listed
     if len(paired) > 1 or "train" not in parts:
-        # Names without their part would be those of another image, too.
+        # Without the split, two images could have one name.
         names = [f"{split}/{entry}" for split, found in paired for entry in found.listed.names]
         held = np.concatenate(
             [np.full(len(found.listed.names), split != "train") for split, found in paired]
@@ -208,13 +231,13 @@ def _two_files(root: pathlib.Path, name: str) -> _Found | None:
 
 
 def _together(sides: Iterable[_Side]) -> _Side:
-    """One side of several folders."""
+    """Joins the images of one domain from several folders."""
     names, sources = zip(*sides, strict=True)
     return list(itertools.chain(*names)), list(itertools.chain(*sources))
 
 
 def _two_sides(root: pathlib.Path, of: dict[str, pathlib.Path], *, name: str) -> _Found:
-    """The pairs of files in two folders. Raises DataError where one has no partner."""
+    """Returns the pairs of files in two folders; raises DataError if one has no partner."""
     called = {side: path.relative_to(root).as_posix() for side, path in of.items()}
     if len(of) < 2:
         (have,) = called.values()
@@ -236,7 +259,7 @@ def _two_sides(root: pathlib.Path, of: dict[str, pathlib.Path], *, name: str) ->
 
 
 def _partner(folder: str) -> str:
-    """What the folder of the other side would be called."""
+    """Returns the name that the folder of the other domain would have."""
     word = _LAST.findall(folder)[0]
     first, second = next(pair for pair in _PARTNERS if word.lower() in pair)
     other = second if word.lower() == first else first
@@ -245,23 +268,23 @@ def _partner(folder: str) -> str:
 
 
 def _two_halves(root: pathlib.Path, name: str) -> _Found:
-    """The pairs that images show side by side."""
+    """Returns the pairs that images show side by side."""
     found = file_listing.find(root, name=name, apart=[root / image_folder.LIST])
     if len(found.classes) > 1:
         raise DataError(
-            f"{name}: it holds the folders {file_listing.some(found.classes)}, which may be two "
-            f"sides or hold both in each image; expected {_PAIRED}, all in one folder"
+            f"{name}: it holds the folders {file_listing.some(found.classes)}, which may be the "
+            f"two domains or hold both in each image; expected {_PAIRED}, all in one folder"
         )
     side_a, side_b = (
         (found.names, [image_file.Half(root / entry, right) for entry in found.names])
         for right in (False, True)
     )
-    note = f"Took {len(found.names)} images as pairs side by side: a is the left half, b the right."
+    note = f"Split {len(found.names)} images into pairs: a is the left half, b the right half."
     return _Found(found, side_a, side_b, (note,))
 
 
 def _folders(root: pathlib.Path, *, name: str) -> dict[str, pathlib.Path]:
-    """The folders in `root` by their names in lower case; DataError where it is none."""
+    """Returns the folders in `root` by their lower-case names; DataError if it is not a folder."""
     if not files.is_folder(root):
         found = "a file, not a folder" if files.exists(root) else "not there: check the path"
         raise DataError(f"{name}: {root} is {found}; expected a folder")
@@ -277,14 +300,14 @@ def _some(inner: Mapping[str, pathlib.Path]) -> str:
 
 
 def _by_stem(names: list[str], inner: pathlib.Path, *, name: str) -> dict[str, str]:
-    """The names by what is left of them without their suffix; DataError where two are alike."""
+    """Returns the names by their stem, without suffix; DataError if two have the same stem."""
     stems: dict[str, str] = {}
     for entry in names:
         stem = str(pathlib.PurePosixPath(entry).with_suffix(""))
         if stem in stems:
             raise DataError(
-                f"{name}: {inner.name} has {stems[stem]} and {entry}, which differ in their "
-                "suffix alone: keep one"
+                f"{name}: {inner.name} has {stems[stem]} and {entry}, which differ only in their "
+                "suffix: keep one"
             )
         stems[stem] = entry
     return stems
@@ -296,12 +319,12 @@ def _require_partners(
     *,
     name: str,
 ) -> None:
-    """Raises DataError, naming it, where an image of one folder is not in the other."""
+    """Raises DataError, with the name, if an image of one folder is not in the other."""
     for (here, names), (there, others) in ((first, second), (second, first)):
         alone = [names[stem] for stem in names if stem not in others]
         if alone:
-            more = f", nor have {len(alone) - 1} others" if len(alone) > 1 else ""
+            more = f", and neither have {len(alone) - 1} others" if len(alone) > 1 else ""
             raise DataError(
                 f"{name}: {here}/{alone[0]} has no partner in {there}{more}; "
-                f"add {there}/{alone[0]} or leave it out"
+                f"add {there}/{alone[0]} or remove the image"
             )

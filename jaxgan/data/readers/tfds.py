@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets, read without TensorFlow (from array_record files)."""
+"""Datasets of TensorFlow Datasets, read without TensorFlow (from array_record files)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,21 @@ def load(
     *,
     data_dir: str | os.PathLike[str] | None,
 ) -> Splits:
-    """The images of the set `place` as uint8 in the shape of `fit`.
+    """Returns the images of a dataset as uint8 in the shape of `fit`.
 
-    MNIST and Fashion-MNIST are prepared if they are not yet, from the original files where
-    `data_dir` is their folder, by download otherwise; any other set must have been prepared. Held
-    out is the set's test split, else its validation split, else what `held` says. Raises DataError
-    where the set cannot be had.
+    MNIST and Fashion-MNIST are prepared if necessary, from the original files in `data_dir` or by
+    download. All other datasets must have been prepared. Held out is the test split, or else the
+    validation split, or else what `held` selects.
+
+    Args:
+        place: name of the dataset in TensorFlow Datasets.
+        fit: the shape to convert the images to.
+        held: a fraction to hold out, a list file, or None (see `holdout.choose`).
+        data_dir: folder of the prepared dataset or of the original files; None is the default
+            folder of TensorFlow Datasets.
+
+    Raises:
+        DataError: if the dataset cannot be prepared or read.
     """
     name = f"tfds:{place}"
     directory = None if data_dir is None else pathlib.Path(data_dir).expanduser()
@@ -50,7 +59,7 @@ def load(
 
 
 def _own(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.DatasetBuilder:
-    """The builder of a set that is prepared here, from the files in `directory` if it has them."""
+    """Returns the builder of a dataset prepared here, from files in `directory` if it has any."""
     wanted = _BUILDERS[place].originals()
     found = directory is not None and any((directory / file).exists() for file in wanted)
     originals, home = (directory, None) if found else (None, directory)
@@ -69,23 +78,24 @@ def _own(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.
         builder.download_and_prepare(download_config=config)
     except (OSError, tfds.download.DownloadError) as error:
         raise DataError(
-            f"{name}: it cannot be fetched or written ({reason(error)}); put {', '.join(wanted)} "
-            "into a folder and give that as --data-dir, with TFDS_DATA_DIR naming one to write to"
+            f"{name}: it cannot be downloaded or written ({reason(error)}); put "
+            f"{', '.join(wanted)} into a folder and give it as --data-dir, and set TFDS_DATA_DIR "
+            "to a folder that can be written to"
         ) from error
     return builder
 
 
 def _reach(url: str) -> None:
-    """Raises OSError where the host is out of reach: a download would retry for minutes."""
+    """Raises OSError if the host is out of reach: a download would retry for minutes."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=20):
             pass
     except urllib.error.HTTPError:
-        pass  # an answer, of whatever kind, to a folder's address
+        pass  # any answer shows that the host is up
 
 
 def _verify(folder: pathlib.Path, wanted: dict[str, str], *, name: str) -> None:
-    """Raises DataError, naming the file, where one is missing or is not the published one."""
+    """Raises DataError, with the name, if a file is missing or differs from the published one."""
     for file, sha256 in wanted.items():
         path = folder / file
         if not path.is_file():
@@ -93,30 +103,30 @@ def _verify(folder: pathlib.Path, wanted: dict[str, str], *, name: str) -> None:
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise DataError(
                 f"{name}: {path} has another sha256 than the published file ({sha256}); "
-                "fetch it again"
+                "download it again"
             )
 
 
 def _others(place: str, directory: pathlib.Path | None, *, name: str) -> tfds.core.DatasetBuilder:
-    """The builder of a set that has been prepared."""
+    """Returns the builder of a dataset that has been prepared elsewhere."""
     try:
         builder = tfds.builder(place, data_dir=directory)
     except tfds.core.DatasetNotFoundError as error:
-        # `tfds.list_builders` needs TensorFlow; the error lists the names too.
+        # `tfds.list_builders` needs TensorFlow, but the error lists the names too.
         known = re.findall(r"^\s*- (\w+)$", str(error), re.MULTILINE)
         close = difflib.get_close_matches(place, known, n=1)
         meant = f"did you mean tfds:{close[0]}" if close else "check the name"
-        raise DataError(f"{name}: TensorFlow Datasets has no set of this name; {meant}") from error
-    except Exception as error:  # a set's own code, which raises what it likes
+        raise DataError(f"{name}: TensorFlow Datasets has no such dataset; {meant}") from error
+    except Exception as error:  # code of the dataset, which may raise anything
         raise DataError(
             f"{name}: its builder cannot be made ({reason(error)}); "
-            "check the name, or install what it asks for"
+            "check the name, or install what the error names"
         ) from error
     if not builder.is_prepared():
         raise DataError(
             f"{name}: it is not prepared in {builder.data_path}; preparing it needs TensorFlow: "
             f"run `pip install tensorflow` and `tfds build {place} --file_format=array_record`, "
-            "or give the --data-dir where it is"
+            "or give its folder as --data-dir"
         )
     return builder
 
@@ -142,7 +152,7 @@ def _read(builder: Any, fit: resizing.Fit, held: holdout.Holdout, *, name: str) 
     else:
         refuse(name, f"has a {own} split of its own", holdout=held)
         mask = np.arange(len(rows)) >= len(parts[0])
-        note = f"Held out are the {mask.sum()} images of its {own} split."
+        note = f"Held out {mask.sum()} images: its {own} split."
     collection = decoding.Collection(
         name=name,
         names=names,
@@ -156,14 +166,14 @@ def _read(builder: Any, fit: resizing.Fit, held: holdout.Holdout, *, name: str) 
 
 
 def _keys(features: Any, *, name: str) -> tuple[str, str | None]:
-    """The names of the features that hold the image and, if there is one, its class."""
+    """Returns the names of the features that hold the image and, or else None, its class."""
     if not isinstance(features, tfds.features.FeaturesDict):
         raise DataError(f"{name}: its examples are not records of features; choose a set of images")
     image = _only("image", _of_type(features, tfds.features.Image))
     if image is None or features[image].np_dtype != np.uint8:
         raise DataError(
             f"{name}: its features are {', '.join(features)}; "
-            "expected one 8-bit image, or one that is called image"
+            "expected one 8-bit image, or one feature called image"
         )
     return image, _only("label", _of_type(features, tfds.features.ClassLabel))
 
@@ -173,14 +183,14 @@ def _of_type(features: Any, kind: type) -> list[str]:
 
 
 def _only(preferred: str, keys: list[str]) -> str | None:
-    """The preferred key if it is among them, else the only one, else None."""
+    """Returns the preferred key if it is among them, else the only one, else None."""
     if preferred in keys:
         return preferred
     return keys[0] if len(keys) == 1 else None
 
 
 def _rows(builder: Any, split: str, image: str, *, name: str) -> list[dict[str, Any]]:
-    """The examples of a split, the image of each still encoded."""
+    """Returns the examples of a split, with the images still encoded."""
     try:
         source = builder.as_data_source(split, decoders={image: tfds.decode.SkipDecoding()})
         return list(source.__getitems__(range(len(source))))

@@ -1,8 +1,8 @@
-"""Builders of MNIST and Fashion-MNIST for TensorFlow Datasets that need no TensorFlow.
+"""Builders of MNIST and Fashion-MNIST for TensorFlow Datasets that do not need TensorFlow.
 
-They write what TensorFlow Datasets' own builders write, under the same names and versions, as
-array_record files: `tfds.data_source("mnist")` reads the result, and one that was prepared
-elsewhere as array_record files is read here.
+They write the same data, names and versions as the builders of TensorFlow Datasets, as array_record
+files. `tfds.data_source("mnist")` reads the result. Datasets that were prepared elsewhere as
+array_record files are read here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from jaxgan.data.readers import idx
 
 
 class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of labeled 28 x 28 grayscale images in four idx files; a subclass says which."""
+    """Builder of labeled 28 x 28 grayscale images from four idx files; a subclass names them.
+
+    Attributes:
+        url: address of the folder of the files.
+        description: one sentence on the dataset.
+        sha256: the sha256 of each file, in the order of `idx.FILES`.
+        class_names: the name of each class.
+    """
 
     VERSION = tfds.core.Version("3.0.1")
     url: str
@@ -31,7 +38,7 @@ class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @classmethod
     def originals(cls) -> dict[str, str]:
-        """The sha256 of each original file, by the file's name."""
+        """Returns the sha256 of each original file, by the name of the file."""
         return dict(zip(itertools.chain(*idx.FILES.values()), cls.sha256, strict=True))
 
     def _info(self) -> tfds.core.DatasetInfo:
