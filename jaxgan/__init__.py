@@ -15,6 +15,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from jaxgan import _lazy
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -26,30 +28,19 @@ if TYPE_CHECKING:
         models,
         nn,
         optimizers,
+        parallel,
         penalties,
+        plotting,
         random,
+        runs,
         state,
         steps,
+        tools,
         types,
     )
     from jaxgan.runs.trained_model import TrainedModel
 
 __version__ = "0.1.0"
-
-_MODULES = (
-    "data",
-    "games",
-    "losses",
-    "metrics",
-    "models",
-    "nn",
-    "optimizers",
-    "penalties",
-    "random",
-    "state",
-    "steps",
-    "types",
-)
 
 __all__ = [
     "data",
@@ -60,10 +51,14 @@ __all__ = [
     "models",
     "nn",
     "optimizers",
+    "parallel",
     "penalties",
+    "plotting",
     "random",
+    "runs",
     "state",
     "steps",
+    "tools",
     "types",
 ]
 
@@ -96,9 +91,7 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"jaxgan.{name}")
-    raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
+    return _lazy.submodule(__name__, __all__, name)
 
 
 def __dir__() -> list[str]:

@@ -1,3 +1,26 @@
-"""Code that replaces XLA's own on a CPU, where XLA is slow. Nothing else imports jax.extend or
-jax.interpreters.
+"""Code that replaces XLA's own on a CPU, where XLA is slow.
+
+`convolution` has convolutions that are fast in every derivative, `threefry` JAX's random bits
+without their loop, `bicubic` the resizing of MATLAB's `imresize` in NumPy. Nothing else imports
+`jax.extend` or `jax.interpreters`. May use the ground files of jaxgan (types, state, random,
+collectives, parallel, losses, penalties, optimizers, files).
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _lazy
+
+if TYPE_CHECKING:
+    from jaxgan.kernels import bicubic, convolution, threefry
+
+__all__ = [
+    "bicubic",
+    "convolution",
+    "threefry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return _lazy.submodule(__name__, __all__, name)

@@ -1,12 +1,29 @@
-"""What can be wrong with a game between a generator and a discriminator, told from what a run left.
+"""What can be wrong with a game between a generator and a discriminator.
 
-columns:  signals of the log's columns: gradients, verdicts, swings.
-samples:  signals of samples beside real examples: collapse, lost modes.
-texture:  signals of what is finer than a thumbnail: a checkerboard, noise, blur.
-logits:   signals of what the discriminator says of images it has, and has not, trained on.
-remedies: what the literature recommends, in the terms of this library's flags; each is a `remedy`.
-local:    what the eigenvalues of the game's Jacobian say of its steps.
-reading:  what a run directory holds of all this.
-
-A signal is a pure function of arrays to a finding, or to None where nothing is wrong.
+A signal is a pure function of arrays to a finding, or None if nothing is wrong. `checks` computes
+the signals of a run: of its log, its samples, their texture, its discriminator and the Jacobian of
+its game. `remedies` has what the literature recommends, in the terms of this library's flags; a
+`remedy` of its own can be declared by an experiment. `run_reader` reads what a run directory holds
+of all this. May use all other rooms.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _lazy
+
+if TYPE_CHECKING:
+    from jaxgan.tools.diagnosis import checks, finding, remedies, remedy, run_reader
+
+__all__ = [
+    "checks",
+    "finding",
+    "remedies",
+    "remedy",
+    "run_reader",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return _lazy.submodule(__name__, __all__, name)
