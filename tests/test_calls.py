@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgan import parallel
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.runs import training_loop
 
 STEPS = 10
@@ -92,8 +92,8 @@ def test_several_steps_a_call_have_the_losses_of_one(name, precision):
 @every_precision
 def test_a_member_of_a_population_has_the_losses_of_its_single_run(name, precision):
     with jax.enable_x64(precision == "float64"):
-        gan = population.of(model(name))
-        state = jax.jit(gan.init)(population.keys(SEEDS))
+        gan = ensemble.of(model(name))
+        state = jax.jit(gan.init)(ensemble.keys(SEEDS))
         together = losses_of(gan, state, name=name, seeds=SEEDS, per_call=5, precision=precision)
         everyone = [single(name, seed, precision) for seed in SEEDS]
     for index, alone in enumerate(everyone):

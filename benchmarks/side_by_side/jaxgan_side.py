@@ -4,7 +4,7 @@
     python -m benchmarks.side_by_side.jaxgan_side run CASE STEPS SEED [SEED ...]
     python -m benchmarks.side_by_side.jaxgan_side record CASE FILE
 
-Several seeds train together, as a population in one program.
+Several seeds train together, as a ensemble in one program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks import cases
 from benchmarks.side_by_side import evidence, protocol
 from jaxgan import parallel, random
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.kernels import threefry
 from jaxgan.runs import environment, training_loop
 from jaxgan.types import GAN
@@ -45,7 +45,7 @@ class Started(NamedTuple):
 
 
 def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
-    """Starts to train the case, as a population where there are several seeds.
+    """Starts to train the case, as a ensemble where there are several seeds.
 
     Not in its seconds: imports, the start of JAX's devices, and the batch on its way to them.
     """
@@ -55,7 +55,7 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
         environment.use_cores(len(seeds))
     mesh = parallel.data_mesh()
     if len(seeds) > 1:
-        mesh = population.mesh_for(len(seeds), mesh)
+        mesh = ensemble.mesh_for(len(seeds), mesh)
     batch = _on_devices(case, len(seeds), mesh)
     begun = time.perf_counter()
     gan, state = _fresh(case, seeds, mesh)
@@ -81,8 +81,8 @@ def _fresh(case: cases.Case, seeds: Sequence[int], mesh: jax.sharding.Mesh) -> t
     gan = case.build_gan()
     if len(seeds) == 1:
         return gan, parallel.place_state(jax.jit(gan.init)(jax.random.key(seeds[0])), mesh)
-    gan = population.spread(population.of(gan), mesh)
-    return gan, population.place(jax.jit(gan.init)(population.keys(seeds)), mesh)
+    gan = ensemble.spread(ensemble.of(gan), mesh)
+    return gan, ensemble.place(jax.jit(gan.init)(ensemble.keys(seeds)), mesh)
 
 
 def _on_devices(case: cases.Case, seeds: int, mesh: jax.sharding.Mesh) -> Any:

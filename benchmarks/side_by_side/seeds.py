@@ -64,7 +64,7 @@ def measure(
 def require_equal_members(alone: protocol.Side, together: protocol.Side) -> None:
     """Raises Mismatch where the first member's losses are not those of the single run."""
     losses = alone.hello["losses"], together.hello["losses"]
-    sentence = evidence.differing(*losses, ("a single run", "the population"))
+    sentence = evidence.differing(*losses, ("a single run", "the ensemble"))
     if sentence is not None:
         raise measuring.Mismatch(sentence)
 

@@ -74,10 +74,10 @@ def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
         if not recorded.get("categories"):
             raise RunError(f"{path} is no run of an InfoGAN with a categorical code")
         first, count = recorded["seed"], recorded["seeds"]
-        every = range(first, first + count) if config.member is None else [config.member]
+        every = range(first, first + count) if config.model_seed is None else [config.model_seed]
         for seed in every:
             name = f"{path}" if count == 1 else f"{path} seed {seed}"
-            yield name, path, dataclasses.replace(config, member=seed).load_from(path)
+            yield name, path, dataclasses.replace(config, model_seed=seed).load_from(path)
 
 
 def labeled(run: pathlib.Path, config: Any) -> Any:

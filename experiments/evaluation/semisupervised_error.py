@@ -24,7 +24,7 @@ from .. import semisupervised
 class Config(command.OfRun):
     """What to score."""
 
-    member: Annotated[int | None, tyro.conf.arg(aliases=("--seed",))] = dataclasses.field(
+    model_seed: Annotated[int | None, tyro.conf.arg(aliases=("--seed",))] = dataclasses.field(
         default=None, kw_only=True
     )
     """The seed of the model, where the run holds several."""

@@ -164,7 +164,7 @@ def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
     real = mixture.batch(seed=1, step=0, size=settings["samples"])["image"]
     around = np.linspace(3.0, 5.0, 201, dtype=np.float32)[:, None]
     numbers: dict[str, list[float]] = {}
-    for seed in config.member_seeds:
+    for seed in config.model_seeds:
         trained = jaxgan.load(path, seed=seed)
         fake = np.asarray(trained.sample(1, settings["samples"]))
         judge = trained.state["discriminator"]

@@ -26,7 +26,7 @@ def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Tra
     fewest = {"sample_every": 0, "keep": 1, "cache": False, "workdir": str(folder / "run")}
     config = module.Config(**{**fewest, **{name: _tuples(flag) for name, flag in flags.items()}})
     path = command_line.train(module, config)
-    return [jaxgan.load(path, seed=seed) for seed in config.member_seeds]
+    return [jaxgan.load(path, seed=seed) for seed in config.model_seeds]
 
 
 def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> TrainedModel:

@@ -29,7 +29,7 @@ THINGS = (
 )
 """What captions call the classes."""
 
-SHADES = ("dark", "gray", "light")
+SHADES = ("dark", "grey", "light")  # codespell:ignore grey
 SHAPES = ("slim", "wide")
 
 TEMPLATES = (

@@ -59,8 +59,10 @@ class PartlyLabeled(Dataset):
         batch. Every `stream` has independent orders, of the same examples with labels.
         """
         at: Any = {"seed": seed, "step": step, "size": size, "rows": rows}
+        # Streams and draws keep the spelling of their names, which decide their numbers.
+        labeled = f"{stream}labelled "  # codespell:ignore labelled
         return {
-            **self.labeled(seed).batch(**at, stream=f"{stream}labeled "),
+            **self.labeled(seed).batch(**at, stream=labeled),
             "unlabeled": super().batch(**at, stream=stream)["image"],
             "reference": super().batch(**at, stream=f"{stream}reference ")["image"],
         }
@@ -76,7 +78,7 @@ class PartlyLabeled(Dataset):
 @functools.lru_cache(maxsize=16)
 def _labeled(dataset: PartlyLabeled, seed: int) -> Dataset:
     assert dataset.labels is not None
-    draws = counter_rng.bits(seed, "labeled", np.arange(len(dataset)))
+    draws = counter_rng.bits(seed, "labelled", np.arange(len(dataset)))  # codespell:ignore labelled
     by_class = (np.flatnonzero(dataset.labels == label) for label in range(len(dataset.classes)))
     chosen = np.concatenate(
         [rows[np.argsort(draws[rows], kind="stable")[: dataset.per_class]] for rows in by_class]

@@ -1,4 +1,4 @@
-"""Parts of a GAN next to its networks, and the builders that turn them into a model.
+"""The parts of a GAN other than its networks, and the builders that assemble them into a model.
 
 `two_player`, `bidirectional` and `domain_translation` build the common games from networks and a
 loss; `builder` builds any other. `objectives` has the players' losses, `regularizers` terms to add
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         bidirectional,
         builder,
         domain_translation,
+        ensemble,
         image_text_embedding,
         input_transforms,
         latent_interpolation,
         mutual_information,
         objectives,
-        population,
         regularizers,
         replay_pool,
         stability,
@@ -37,12 +37,12 @@ __all__ = [
     "bidirectional",
     "builder",
     "domain_translation",
+    "ensemble",
     "image_text_embedding",
     "input_transforms",
     "latent_interpolation",
     "mutual_information",
     "objectives",
-    "population",
     "regularizers",
     "replay_pool",
     "stability",

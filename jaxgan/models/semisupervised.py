@@ -35,6 +35,10 @@ from jaxgan.types import GAN, Array, Batch, Metrics, Objective, Step, TrainStep
 ADVERSARIAL = losses.non_saturating()
 """On log Z, the discriminator's part of the K + 1 classes' cross-entropy."""
 
+# The names of draws decide their bits: another spelling would draw other noise.
+LABELED = "labelled"  # codespell:ignore labelled
+UNLABELED = "unlabelled"
+
 
 # --- the networks ---------------------------------------------------------------------------------
 
@@ -189,8 +193,8 @@ def discriminator_objective(draw: Forward, *, unlabeled: float = 1.0) -> Objecti
             noise = random.fold(keys, kind)
             return state["discriminator"](images, keys=noise, train=True).logits
 
-        labeled = logits(batch["image"], "labeled")
-        real_logits = realness(logits(batch["unlabeled"], "unlabeled"))
+        labeled = logits(batch["image"], LABELED)
+        real_logits = realness(logits(batch["unlabeled"], UNLABELED))
         fake_logits = realness(logits(fake, "fake"))
         of_labels = label_loss(labeled, batch["label"])
         of_kinds = ADVERSARIAL.discriminator(real_logits, fake_logits) / 2
@@ -228,7 +232,7 @@ def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objec
 
 def label_objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
     """The classifier's from the labeled images alone, which the GAN's is measured against."""
-    noise = random.fold(keys, "labeled")
+    noise = random.fold(keys, LABELED)
     logits = state["discriminator"](batch["image"], keys=noise, train=True).logits
     right = jnp.argmax(logits, axis=1) == batch["label"]
     return jnp.mean(label_loss(logits, batch["label"])), Out({"accuracy": Mean.of(right)})

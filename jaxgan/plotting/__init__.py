@@ -1,4 +1,4 @@
-"""Pictures: grids of images, densities on the plane, pages of captions.
+"""Figures of generated samples: image grids, densities of toy data, pages of captions.
 
 `image_grids` writes the pictures of a run, `caption_pages` those of captions, `plane_points` points
 without Matplotlib, `toy_densities` the density and the discriminator with it (extra `plots`). May

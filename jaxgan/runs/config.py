@@ -213,7 +213,7 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
         return self.batch_size
 
     @property
-    def member_seeds(self) -> tuple[int, ...]:
+    def model_seeds(self) -> tuple[int, ...]:
         """The seeds of the models that train together."""
         return tuple(range(self.seed, self.seed + self.seeds))
 

@@ -72,6 +72,8 @@ def use_cores(most: int) -> None:
 
     Does nothing where the user has set the number of devices, or JAX has counted them already.
     """
+    if most == 1:
+        return
     set_by_user = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if set_by_user or jax.config.jax_num_cpu_devices >= 0:  # pyright: ignore[reportAttributeAccessIssue]
         return

@@ -17,9 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
-
-from jaxgan.games import population, stages
+from jaxgan.games import stages
 from jaxgan.metrics import evaluation, statistics_cache
 from jaxgan.runs import best_checkpoints, interrupts, setup, trained_model
 from jaxgan.runs.config import RunConfig
@@ -86,7 +84,7 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
     note = (
         f"every {config.evaluate_every} steps {config.evaluate_samples} samples are measured "
         f"against {len(real)} images of {real.name} (train); the best state is that of the "
-        f"{aim.best} {'mean ' if config.seeds > 1 else ''}{_plain(aim.number)}"
+        f"{aim.best} {'' if setup.seeds_of(config).single else 'mean '}{_plain(aim.number)}"
     )
     named = {"metric": names[0], "number": PREFIX + aim.number, "best": aim.best}
     return Watch(scores, config, named, note)
@@ -179,25 +177,21 @@ def _models(
     """The models that train together, each as `jaxgan.load` gives it back: it samples by its
     averaged players.
     """
-    states = [state]
-    if config.seeds > 1:
-        # On the host: a member may lie on another device than the one that draws.
-        together = jax.device_get(state)
-        states = [population.member(together, index) for index in range(config.seeds)]
     return [
-        trained_model.TrainedModel(task.member, each, config, task.spec, step) for each in states
+        trained_model.TrainedModel(task.single, each, config, task.spec, step)
+        for each in setup.seeds_of(config).states(state)
     ]
 
 
 def _row(watch: Watch, found: Sequence[evaluation.Scores], *, step: int) -> Row:
     """The scores of each seed's model as a row, in the types that JSON gives back."""
-    seeds = watch.config.member_seeds
+    seeds = setup.seeds_of(watch.config)
     numbers = {
         PREFIX + name: [scores.numbers[name] for scores in found] for name in found[0].numbers
     }
     row: Row = {"step": step, **{name: statistics.fmean(of) for name, of in numbers.items()}}
-    if len(seeds) > 1:
-        row["members"] = {"seed": list(seeds), **numbers}
+    if not seeds.single:
+        row["members"] = {"seed": list(seeds.numbers), **numbers}
     row[MEASURED] = {
         "aim": watch.aim,
         "settings": {"split": "train", **found[0].settings},

@@ -43,8 +43,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     setup.check_numbers(config)
     environment.keep_freed_memory()
     threefry.install()
-    if config.seeds > 1:
-        environment.use_cores(config.seeds)
+    environment.use_cores(config.seeds)
     path = pathlib.Path(config.workdir or run_directory.default_path(experiment.title))
     with run_directory.claim(path) as directory, interrupts.requests(_FIRST_WORD) as request:
         try:
@@ -210,7 +209,7 @@ def _outputs(
         recorder = metric_log.Recorder(
             every=config.log_every,
             rows_per_step=config.rows_per_step * config.seeds,
-            seeds=config.member_seeds if config.seeds > 1 else (),
+            seeds=setup.seeds_of(config).logged,
             sinks=[*log, shown.show],
             notes=found.notes.get("log", {}) if found else {},
             ahead=metric_log.calls_ahead(),
@@ -387,14 +386,14 @@ def _drawer(
     say: Callable[[str], None],
 ) -> Callable[[int, Any], None]:
     """What writes the picture of a state: the experiment's own, or the one for such data; of a
-    population one for each member, together.
+    ensemble one for each member, together.
     """
     if experiment.picture is not None:
-        picture = experiment.picture(task.member, task.splits)
+        picture = experiment.picture(task.single, task.splits)
     else:
-        rows = image_grids.ROWS if config.seeds == 1 else 1
+        rows = image_grids.ROWS if setup.seeds_of(config).single else 1
         picture = image_grids.picture_of(
-            task.member,
+            task.single,
             task.splits,
             seed=config.seed,
             rows=rows,
@@ -403,8 +402,7 @@ def _drawer(
         )
     if picture is None:
         return lambda step, state: None
-    if config.seeds > 1:
-        picture = image_grids.of_members(picture, config.member_seeds)
+    picture = setup.seeds_of(config).picture(picture)
 
     def draw(step: int, state: Any) -> None:
         content = image_grids.png(picture(state))

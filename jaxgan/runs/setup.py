@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel
-from jaxgan.games import population, stages
+from jaxgan.games import stages
 from jaxgan.runs import checkpoint, environment, ranges, run_directory, training_loop
 from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
+from jaxgan.runs.seeds import Seeds
 from jaxgan.types import GAN, Batch
 
 
@@ -28,7 +28,7 @@ class Task(NamedTuple):
     """What is trained: data, model and its state on the devices of the mesh; notes for the user.
 
     `config` is the one that was asked for, with what the run to start from decides. `gan` is what
-    trains, a population where there are several seeds, and `member` one model; both, the state and
+    trains, all models where there are several seeds, and `single` one model; both, the state and
     the batches are those of the stage `plan[index]`.
     """
 
@@ -37,7 +37,7 @@ class Task(NamedTuple):
     spec: DataSpec
     plan: tuple[stages.Stage, ...]
     index: int
-    member: GAN
+    single: GAN
     gan: GAN
     mesh: Mesh
     state: Any
@@ -68,11 +68,7 @@ def check_numbers(config: RunConfig) -> None:
     _require_whole_calls(
         config, "evaluate_every", why=", within which there is no state to measure"
     )
-    if config.seeds > 1 and config.parallel != "jit":
-        raise RunError(
-            f"--parallel {config.parallel} splits the rows of a batch over the devices, where "
-            f"--seeds {config.seeds} splits the models; use --parallel jit"
-        )
+    seeds_of(config).require_mode(config.parallel)
 
 
 def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None:
@@ -151,9 +147,7 @@ def task(
     Raises RunError where the data cannot be had, or are not those that the record `before` of the
     run has, or where a size does not fit the model or the devices.
     """
-    mesh = parallel.data_mesh()
-    if config.seeds > 1:
-        mesh = population.mesh_for(config.seeds, mesh)
+    mesh = seeds_of(config).mesh(parallel.data_mesh())
     try:
         splits = load_data(config)
         spec = DataSpec.of(splits.train)
@@ -161,21 +155,21 @@ def task(
         source = None
         if found is None and config.init_from is not None:
             path = pathlib.Path(config.init_from)
-            source = source_of(path, seeds=config.seeds, report=report)
+            source = source_of(path, seeds=seeds_of(config), report=report)
         stage_of_source = source and stage_of(experiment, config, spec, source, mesh)
         if stage_of_source and config.first_stage is None:
             config = dataclasses.replace(config, first_stage=stage_of_source)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
-        member, gan = _models(config, plan[index], mesh)
-        key = _key(config, index)
+        single, gan = _models(config, plan[index], mesh)
+        key = seeds_of(config).keys(index)
         notes = list(splits.notes)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
             fresh = jax.jit(gan.init)(key)  # eagerly it takes seconds
             begin = functools.partial(experiment.begin, train=splits.train)
-            state = _for_each(config, begin)(fresh)
+            state = seeds_of(config).for_each(begin)(fresh)
             if source is not None:
                 why = differences(experiment, config, spec, source)
                 first = config.skipped_stages + 1
@@ -186,11 +180,11 @@ def task(
                     state = plan[0].enter(state, source.saved.arrays, source.saved.step)
                     note += f"; it was saved in stage {first}, in which this run begins"
                 notes.append(note)
-        state = _place(config, state, mesh)
+        state = seeds_of(config).place(state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
-    return Task(config, splits, spec, plan, index, member, gan, mesh, state, batches, tuple(notes))
+    return Task(config, splits, spec, plan, index, single, gan, mesh, state, batches, tuple(notes))
 
 
 def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
@@ -201,38 +195,19 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
     index = before.index + 1
     stage, mesh = before.plan[index], before.mesh
     try:
-        member, gan = _models(config, stage, mesh)
-        fresh = jax.jit(gan.init)(_key(config, index))
-        state = _place(config, _for_each(config, stage.grow)(reached, fresh), mesh)
+        single, gan = _models(config, stage, mesh)
+        fresh = jax.jit(gan.init)(seeds_of(config).keys(index))
+        state = seeds_of(config).place(seeds_of(config).for_each(stage.grow)(reached, fresh), mesh)
         batches = _batches(config, before.splits, stage, mesh)
     except ValueError as error:
         raise RunStopped(str(error)) from error
-    return before._replace(index=index, member=member, gan=gan, state=state, batches=batches)
+    return before._replace(index=index, single=single, gan=gan, state=state, batches=batches)
 
 
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
-    """The stage's model, and what trains: the model itself, or a population of it."""
-    member = stage.build(axis_name=parallel.axis_for(config.parallel))
-    if config.seeds == 1:
-        return member, member
-    return member, population.spread(population.of(member), mesh)
-
-
-def _key(config: RunConfig, index: int) -> jax.Array:
-    """What a stage's fresh state is drawn from: the seed's key, or one [S] for each seed."""
-    keys = population.keys(config.member_seeds)
-    if index > 0:
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, index))(keys)
-    return keys if config.seeds > 1 else keys[0]
-
-
-def _for_each(config: RunConfig, change: Callable[..., Any]) -> Callable[..., Any]:
-    """What changes the states of one model, for the run's model or each of its several."""
-    return change if config.seeds == 1 else population.for_each(change)
-
-
-def _place(config: RunConfig, state: Any, mesh: Mesh) -> Any:
-    return (parallel.place_state if config.seeds == 1 else population.place)(state, mesh)
+    """The stage's model, and what trains: the model itself, or an ensemble of it."""
+    single = stage.build(axis_name=parallel.axis_for(config.parallel))
+    return single, seeds_of(config).together(single, mesh)
 
 
 def _batches(
@@ -240,11 +215,16 @@ def _batches(
 ) -> Callable[[int], Batch]:
     return training_loop.batches_of(
         splits.train,
-        seeds=config.member_seeds,
-        rows=stage.rows,
+        seeds=seeds_of(config),
+        size=stage.rows,
         per_call=config.steps_per_call,
         mesh=mesh,
     )
+
+
+def seeds_of(config: RunConfig) -> Seeds:
+    """Returns the models that the run trains together."""
+    return Seeds(config.model_seeds)
 
 
 def load_data(config: RunConfig) -> data.Splits:
@@ -263,7 +243,7 @@ def load_data(config: RunConfig) -> data.Splits:
     return splits
 
 
-def source_of(path: pathlib.Path, *, seeds: int, report: Callable[[str], None]) -> Source:
+def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:
     """The run in `path` to start so many models from, every one from the weights of a single one,
     or each from its own of as many.
 
@@ -275,7 +255,7 @@ def source_of(path: pathlib.Path, *, seeds: int, report: Callable[[str], None]) 
     saved = checkpoint.latest(path / "checkpoints", report=report)
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")
-    saved = _of_as_many(saved, record["config"].get("seeds", 1), seeds, path)
+    saved = seeds.adopt(saved, record["config"].get("seeds", 1), path)
     return Source(path, record, _averaging_all(saved))
 
 
@@ -291,7 +271,7 @@ def stage_of(
 
     def taken(index: int) -> int:
         _, gan = _models(config, plan[index], mesh)
-        fresh = jax.eval_shape(gan.init, _key(config, 0))
+        fresh = jax.eval_shape(gan.init, seeds_of(config).keys())
         return len(checkpoint.fitting(_weights(fresh), source.saved)[0])
 
     return 1 + max(range(len(plan)), key=taken)
@@ -383,21 +363,6 @@ def _named(names: Sequence[str], *, most: int = 6) -> str:
     """The names, or the first of them and how many more there are."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([*names[:most], *more])
-
-
-def _of_as_many(
-    saved: checkpoint.Saved, held: int, wanted: int, path: pathlib.Path
-) -> checkpoint.Saved:
-    """The checkpoint of `held` models as one of `wanted`; RunError where that is another number."""
-    if held == wanted:
-        return saved
-    if held > 1:
-        raise RunError(
-            f"--init-from {path}: the run holds {held} models; start from it with --seeds {held}, "
-            "or from a run of one"
-        )
-    arrays = {name: np.broadcast_to(a, (wanted, *a.shape)) for name, a in saved.arrays.items()}
-    return saved._replace(arrays=arrays)
 
 
 def record(

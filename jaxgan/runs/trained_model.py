@@ -16,10 +16,11 @@ import numpy as np
 
 from jaxgan import data, random
 from jaxgan.data import class_names
-from jaxgan.games import population, stages
+from jaxgan.games import stages
 from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
+from jaxgan.runs.seeds import Seeds
 from jaxgan.types import GAN, Array
 
 _BATCH = 64
@@ -113,12 +114,13 @@ def load(
     record = run_directory.required_record(path)
     made_by = experiments.recorded(record["experiment"], given=experiment)
     config = made_by.config_from(record["config"], source=path)
-    seed = _chosen(path, config.member_seeds, seed, flag=seed_flag)
+    seeds = Seeds(config.model_seeds)
+    seed = seeds.choose(seed, path=path, flag=seed_flag)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
     plan = made_by.plan(config, spec)
     gan = plan[stages.made_at(plan, saved.step)].build()
-    state = _restored(gan, saved, config.member_seeds, seed)
+    state = seeds.restore(gan, saved, seed)
     config = dataclasses.replace(config, seed=seed, seeds=1)
     return TrainedModel(gan, state, config, spec, saved.step)
 
@@ -149,18 +151,6 @@ def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
         f"{problem}; where the data have moved, --data of evaluate, of diagnose and of the run "
         "itself says where they are now"
     ) from problem
-
-
-def _chosen(path: pathlib.Path, seeds: tuple[int, ...], seed: int | None, *, flag: str) -> int:
-    """The seed of the model to load. Raises RunError where there is none such or no choice."""
-    if seed is None and len(seeds) == 1:
-        return seeds[0]
-    have = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds))}"
-    if seed is None:
-        raise RunError(f"{path} holds {len(seeds)} models, of {have}: say which, {flag}{seeds[0]}")
-    if seed not in seeds:
-        raise RunError(f"{path} holds no model of seed {seed}; it has {have}")
-    return seed
 
 
 def batch_size(classes: int) -> int:
@@ -228,13 +218,3 @@ def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
             f"{path} has no checkpoint {which!r}; there are 'latest' and the steps {steps}"
         )
     return checkpoint.read(folder, int(which))
-
-
-def _restored(gan: GAN, saved: checkpoint.Saved, seeds: tuple[int, ...], seed: int) -> Any:
-    """The state of the model of a seed."""
-    if len(seeds) == 1:
-        template = jax.eval_shape(gan.init, jax.random.key(seed))
-        return jax.device_put(checkpoint.to_tree(template, saved))
-    template = jax.eval_shape(population.of(gan).init, population.keys(seeds))
-    everyone = checkpoint.to_tree(template, saved)
-    return jax.device_put(population.member(everyone, seeds.index(seed)))

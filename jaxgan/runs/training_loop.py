@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan import parallel, steps
+from jaxgan.runs.seeds import Seeds, stacked
 from jaxgan.types import Batch, TrainStep
 
 
@@ -80,7 +81,7 @@ def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
 
 
 def batches_of(
-    dataset: Any, *, seeds: Sequence[int], rows: int, per_call: int, mesh: Mesh
+    dataset: Any, *, seeds: Seeds, size: int, per_call: int, mesh: Mesh
 ) -> Callable[[int], Batch]:
     """The batches, on the devices, of the call that begins at a step: a pure function of it.
 
@@ -88,24 +89,15 @@ def batches_of(
     devices instead of the rows; those of several steps are stacked [K, ...]. Raises ValueError
     where the devices do not divide the rows of a single seed.
     """
-    if len(seeds) == 1 and rows % mesh.size:
-        raise ValueError(
-            f"a step takes {rows} rows, which cannot be split over {mesh.size} devices; "
-            f"use a --batch-size that {mesh.size} divides"
-        )
+    seeds.require_divided(size, mesh)
 
     def one(step: int) -> Mapping[str, np.ndarray]:
-        parts = [dataset.batch(seed=seed, step=step, size=rows) for seed in seeds]
-        return parts[0] if len(seeds) == 1 else _stack(parts)
+        return seeds.batch(dataset, step=step, size=size)
 
-    def stacked(step: int) -> Batch:
-        steps = [one(step + offset) for offset in range(per_call)]
-        return parallel.shard(_stack(steps), mesh, axis=1)
+    def several(step: int) -> Batch:
+        batches = [one(step + offset) for offset in range(per_call)]
+        return parallel.shard(stacked(batches), mesh, axis=1)
 
     if per_call == 1:
         return lambda step: parallel.shard(one(step), mesh)
-    return stacked
-
-
-def _stack(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    return several

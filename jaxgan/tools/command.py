@@ -30,7 +30,7 @@ class Choice:
 
     checkpoint: str = "latest"
     """latest, best (by what the run measured while it trained) or a number of steps."""
-    member: int | None = None
+    model_seed: int | None = None
     """The seed of the model, where the run holds several."""
     experiment: pathlib.Path | None = None
     """The file of your own experiment that made the run; its code is run."""
@@ -44,9 +44,9 @@ class Choice:
         return trained_model.load(
             run,
             checkpoint=self.checkpoint,
-            seed=self.member,
+            seed=self.model_seed,
             experiment=self.experiment,
-            seed_flag="--member ",
+            seed_flag="--model-seed ",
         )
 
 

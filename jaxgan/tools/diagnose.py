@@ -78,8 +78,8 @@ def diagnose(config: Config) -> dict[str, Any]:
     if config.data is not None:
         moved = dataclasses.replace(record.config, data=config.data)
         record = dataclasses.replace(record, config=moved)
-    member = _member(record, config.member)
-    columns = run_reader.columns(record.path, member=member)
+    model_seed = _chosen_seed(record, config.model_seed)
+    columns = run_reader.columns(record.path, model_seed=model_seed)
     found = finding.merged(
         [
             checks.of_log(record, columns),
@@ -87,7 +87,7 @@ def diagnose(config: Config) -> dict[str, Any]:
                 record,
                 columns,
                 which=config.checkpoint,
-                member=member,
+                model_seed=model_seed,
                 count=config.samples,
                 batches=config.batches,
                 jacobian=config.jacobian,
@@ -137,14 +137,16 @@ def _written(value: float | list[float]) -> str:
     return f"{value:.3g}"
 
 
-def _member(record: Record, asked: int | None) -> int | None:
+def _chosen_seed(record: Record, asked: int | None) -> int | None:
     """The seed whose columns to read, None of a single model; RunError where one must be chosen."""
-    seeds = record.config.member_seeds
+    seeds = record.config.model_seeds
     if len(seeds) == 1 and asked in (None, *seeds):
         return None
     if asked not in seeds:
         have = ", ".join(map(str, seeds))
-        raise RunError(f"{record.path} holds models of the seeds {have}: say which with --member")
+        raise RunError(
+            f"{record.path} holds models of the seeds {have}: say which with --model-seed"
+        )
     return asked
 
 

@@ -109,11 +109,11 @@ def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _require_few(members: zipfile.ZipFile, name: str) -> None:
     """ValueError where an array's header claims more numbers than there are samples."""
-    with members.open(name) as member:
-        version = np.lib.format.read_magic(member)
+    with members.open(name) as file:
+        version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
             raise ValueError(f"{name} has an unknown format")
-        shape, _, _ = _HEADERS[version](member)
+        shape, _, _ = _HEADERS[version](file)
     if math.prod(shape) > MOST:
         raise ValueError(f"{name} has shape {shape}; expected at most {MOST} numbers")
 

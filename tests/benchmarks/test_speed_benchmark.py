@@ -142,7 +142,7 @@ def test_members_of_a_population_are_those_of_single_runs(monkeypatch):
     assert {len(values) for values in sides[0].hello["losses"].values()} == {2}
     seeds.require_equal_members(*sides)
     other = protocol.Side({"losses": jaxgan_side.start(case, (4,)).losses}, lambda steps: {})
-    with pytest.raises(measuring.Mismatch, match=r"in a single run and .* in the population"):
+    with pytest.raises(measuring.Mismatch, match=r"in a single run and .* in the ensemble"):
         seeds.require_equal_members(other, sides[1])
 
 

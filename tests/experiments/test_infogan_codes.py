@@ -46,7 +46,7 @@ def test_data_that_have_changed_are_refused(runs, tmp_path, capsys):
 
 def test_one_model_of_several_can_be_asked_for(runs):
     every = infogan_codes.report(infogan_codes.Config(runs, samples=60)).splitlines()
-    second = infogan_codes.report(infogan_codes.Config(runs, samples=60, member=1)).splitlines()
+    second = infogan_codes.report(infogan_codes.Config(runs, samples=60, model_seed=1)).splitlines()
     assert second[1:3] == every[3:5]
     assert len(second) == 5
     with pytest.raises(RunError, match=r"has no checkpoint 7"):

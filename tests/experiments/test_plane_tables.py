@@ -13,7 +13,7 @@ import pytest
 from experiments import cures, pacgan
 from experiments.tables import dirac, plane
 from jaxgan import random
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.runs.config import DataSpec
 
 
@@ -103,9 +103,9 @@ def test_pacgans_networks_have_the_papers_sizes_and_only_the_first_layer_grows_w
 
 def test_a_member_of_a_population_begins_with_the_orthogonal_weights_of_its_seed():
     gan = cures.build(cures.Config(latent_size=8), DataSpec((2,)))
-    together = jax.jit(population.of(gan).init)(population.keys([3, 4]))
+    together = jax.jit(ensemble.of(gan).init)(ensemble.keys([3, 4]))
     alone = gan.init(jax.random.key(4))
-    second = population.member(together, 1)
+    second = ensemble.select(together, 1)
     for player in ("generator", "discriminator"):
         jax.tree.map(np.testing.assert_array_equal, second[player].params, alone[player].params)
     kernel = np.asarray(alone["generator"].params["Dense_1"]["kernel"])

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from experiments import progressive as experiment
 from jaxgan import losses, penalties, random
@@ -16,6 +15,7 @@ from jaxgan.nn import resampling
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from tests import toy_runs
+from tests.building import built
 
 SHAPE = (16, 16, 1)
 ROWS, FADE = 4, 16

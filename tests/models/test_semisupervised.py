@@ -12,19 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 import jaxgan
 from experiments import semisupervised as experiment
 from experiments.evaluation import semisupervised_error
 from jaxgan import parallel, random
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.models import semisupervised
 from jaxgan.nn import weight_norm
 from jaxgan.runs import checkpoint, command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from tests import toy_runs
+from tests.building import built
 
 SHAPE, CLASSES, ROWS = (4, 4, 1), 3, 8
 
@@ -298,11 +298,11 @@ def test_a_run_begins_fitted_to_500_training_images_or_all_of_fewer(count, used,
 def test_each_of_several_models_is_fitted_as_a_single_one():
     gan = game(fitted=True)
     images = np.random.default_rng(5).uniform(-1, 1, (20, *SHAPE)).astype(np.float32)
-    several = population.of(gan).init(population.keys((0, 1)))
-    fitted = population.for_each(lambda state: semisupervised.fit(state, images))(several)
+    several = ensemble.of(gan).init(ensemble.keys((0, 1)))
+    fitted = ensemble.for_each(lambda state: semisupervised.fit(state, images))(several)
     for index in range(2):
         single = semisupervised.fit(gan.init(jax.random.key(index)), images)
-        found = statistics(population.member(fitted, index))
+        found = statistics(ensemble.select(fitted, index))
         for one, other in zip(*map(jax.tree.leaves, (found, statistics(single))), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import data, random
 from jaxgan.kernels import bicubic
 from jaxgan.models import srgan
 from jaxgan.nn import resampling, super_resolution
 from jaxgan.state import Player
+from tests.building import built
 
 SHAPE, SMALL = (16, 16, 1), (8, 8, 1)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from jaxgan import data
 from jaxgan.data import mixtures
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.plotting import image_grids, toy_densities
 from tests import toy_model
 
@@ -80,14 +80,14 @@ def test_panels_hold_every_picture_under_its_name(size, columns):
 
 
 def test_the_picture_of_a_population_draws_its_members():
-    many = population.of(toy_model.build(shape=(2,), width=8))
-    state = jax.jit(many.init)(population.keys([0, 1]))
+    many = ensemble.of(toy_model.build(shape=(2,), width=8))
+    state = jax.jit(many.init)(ensemble.keys([0, 1]))
 
     def picture(state):
         kernel = np.asarray(state["generator"].params["Dense_0"]["kernel"])
         return Image.new("L", (40, 40), int(1000 * abs(kernel[0, 0])) % 256)
 
-    sheet = np.asarray(image_grids.of_members(picture, [0, 1])(state))
+    sheet = np.asarray(image_grids.of_seeds(picture, [0, 1])(state))
     kernels = state["generator"].params["Dense_0"]["kernel"]
     shades = [int(1000 * abs(float(kernels[index, 0, 0]))) % 256 for index in range(2)]
     assert [sheet[30, 20, 0], sheet[30, 70, 0]] == shades

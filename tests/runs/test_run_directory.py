@@ -303,7 +303,7 @@ def test_overwrite_leaves_the_users_own_files_in_every_folder_and_says_so(
 
 
 def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
-    from tests import test_logging
+    from tests.runs import test_metric_log
 
     toy_runs.train(tmp_path, data=data, steps=16)
     shutil.rmtree(tmp_path / "checkpoints")  # as killed before its first
@@ -311,7 +311,7 @@ def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
     (file,) = tmp_path.glob("events.out.tfevents.*")
     file.write_bytes(file.read_bytes()[:-400])  # as written out too late
     toy_runs.train(tmp_path, data=data)
-    shown = [(step, name) for step, name, _ in test_logging.scalars(tmp_path)]
+    shown = [(step, name) for step, name, _ in test_metric_log.scalars(tmp_path)]
     rows = metric_log.rows(tmp_path / "metrics.jsonl")
     assert shown == [(row["step"], name) for row in rows for name in row if name != "step"]
 

@@ -152,7 +152,7 @@ def test_of_several_models_one_must_be_named_in_the_words_of_the_caller(tmp_path
     several = toy_runs.recorded(tmp_path / "run", seed=3, seeds=2)
     with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, seed=3$"):
         jaxgan.load(several)
-    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, --member 3$"):
+    with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, --model-seed 3$"):
         command.OfRun(several).load()
     with pytest.raises(RunError, match="no model of seed 5; it has the seeds 3, 4"):
         command.OfRun(several, member=5).load()

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from laws import at_double_precision
 from toy_players import keys_of, record, scale, state_of, weight
 
@@ -18,6 +17,7 @@ from jaxgan.games import objectives, two_player
 from jaxgan.models import dcgan, vanilla
 from jaxgan.state import Mean, Out
 from jaxgan.steps import shared_forward
+from tests.building import built
 
 ROWS = 6
 

@@ -48,7 +48,7 @@ def test_the_help_says_how_to_name_one_model_of_a_run(name, capsys):
     with pytest.raises(SystemExit):
         importlib.import_module(name).main(["--help"])
     said = capsys.readouterr().out
-    assert "--checkpoint" in said and "--member" in said
+    assert "--checkpoint" in said and "--model-seed" in said
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_a_run_of_several_models_is_answered_by_the_flag_that_names_one(name, se
     main = importlib.import_module(name).main
     assert main([str(several)]) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert "say which" in said and "--member" in said and "seed=" not in said
-    assert main([str(several), "--member", "7"]) == 2
+    assert "say which" in said and "--model-seed" in said and "seed=" not in said
+    assert main([str(several), "--model-seed", "7"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert "seeds 0, 1" in said
 

@@ -171,7 +171,7 @@ def test_a_member_of_several_seeds_is_measured_by_its_own(tmp_path, data, capsys
     found = {}
     for seed in (0, 1):
         _, out, _ = printed(
-            capsys, workdir, "--member", seed, "--samples", "30", "--metrics", "kid", "--json"
+            capsys, workdir, "--model-seed", seed, "--samples", "30", "--metrics", "kid", "--json"
         )
         found[seed] = json.loads(out)
         assert found[seed]["model's seed"] == seed

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-from building import built
 from PIL import Image
 
 import jaxgan
@@ -23,6 +22,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import caption_to_image, tiling, translate
 from tests import toy_runs, toy_translation
+from tests.building import built
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +173,10 @@ def test_the_command_line_says_one_sentence_and_knows_both_ways(runs, inputs, tm
 def test_the_model_is_that_of_the_checkpoint_and_the_member_asked_for(runs, inputs, tmp_path):
     path, pixels = inputs("x.png")
     several = runs("several", seed=3, seeds=2)
-    outputs, _ = translated(several, tmp_path / "out", path, member=4, checkpoint="1")
+    outputs, _ = translated(several, tmp_path / "out", path, model_seed=4, checkpoint="1")
     np.testing.assert_array_equal(outputs["x.png"], 255 - pixels)
     for options, sentence in (
-        ({}, "say which, --member 3"),
+        ({}, "say which, --model-seed 3"),
         ({"member": 5}, "holds no model of seed 5"),
         ({"member": 4, "checkpoint": "9"}, "has no checkpoint 9"),
     ):

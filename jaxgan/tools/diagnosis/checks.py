@@ -39,7 +39,7 @@ class Question(NamedTuple):
 
     record: Record
     trained: TrainedModel
-    member: int | None
+    model_seed: int | None
     splits: data.Splits
 
     @property
@@ -50,7 +50,7 @@ class Question(NamedTuple):
 
     def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
         """The first checkpoint from which on `holds`, which is true of this one."""
-        return run_reader.first_step(self.record, self.trained, self.member, holds)
+        return run_reader.first_step(self.record, self.trained, self.model_seed, holds)
 
 
 # --- the log --------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def of_checkpoint(
     columns: Columns,
     *,
     which: str | int,
-    member: int | None,
+    model_seed: int | None,
     count: int,
     batches: int,
     jacobian: bool,
@@ -136,12 +136,12 @@ def of_checkpoint(
     subject = "what was learned"
     if not record.saved:
         return Part(unexamined={subject: "there is no checkpoint"})
-    trained = run_reader.load(record, which, member)
+    trained = run_reader.load(record, which, model_seed)
     if trained.step < LEAST_STEPS:
         why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
         return Part(unexamined={subject: why}, early=(why,))
     try:
-        question = Question(record, trained, member, run_reader.splits(record))
+        question = Question(record, trained, model_seed, run_reader.splits(record))
     except RunError as error:
         return Part(unexamined={subject: str(error)})
     parts = [Part(early=too_early(question)), of_samples(question, columns, count=count)]

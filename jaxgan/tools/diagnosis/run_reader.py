@@ -76,14 +76,14 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
 # --- the log --------------------------------------------------------------------------------------
 
 
-def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Series]:
+def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, Series]:
     """The columns of the log, by name; of several models those of the seed `member`.
 
     A row has only what its steps reported. What a crash left of a last line is not read.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in metric_log.rows(run_directory.RunDirectory(path).metrics):
-        for name, value in _of_member(row, member).items():
+        for name, value in _of_seed(row, model_seed).items():
             found.setdefault(name, []).append((row["step"], float(value)))
     return {
         name: Series(np.array([step for step, _ in pairs]), np.array([value for _, value in pairs]))
@@ -91,12 +91,12 @@ def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Serie
     }
 
 
-def _of_member(row: Mapping[str, Any], member: int | None) -> dict[str, float]:
+def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]:
     """The metrics of a row, or those of one of its members."""
-    if member is not None and "members" in row:
+    if model_seed is not None and "members" in row:
         seeds = row["members"]["seed"]
         values = {k: v for k, v in row["members"].items() if k != "seed"}
-        return {name: of_seeds[seeds.index(member)] for name, of_seeds in values.items()}
+        return {name: of_seeds[seeds.index(model_seed)] for name, of_seeds in values.items()}
     left_out = (*metric_log.NO_NUMBERS, *metric_log.TIMES)
     return {name: value for name, value in row.items() if name not in left_out}
 
@@ -192,10 +192,10 @@ def last_step(columns: Mapping[str, Series]) -> int:
 # --- the checkpoints ------------------------------------------------------------------------------
 
 
-def load(found: Record, which: str | int, member: int | None) -> TrainedModel:
+def load(found: Record, which: str | int, model_seed: int | None) -> TrainedModel:
     """The model of a checkpoint; RunError where there is none such."""
     return trained_model.load(
-        found.path, checkpoint=which, seed=member, experiment=found.experiment.module
+        found.path, checkpoint=which, seed=model_seed, experiment=found.experiment.module
     )
 
 
@@ -208,7 +208,9 @@ def without_shared_noise(found: Record, step: int) -> GAN:
     return plan[stages.made_at(plan, step)].build()
 
 
-def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterator[TrainedModel]:
+def backwards(
+    found: Record, latest: TrainedModel, model_seed: int | None
+) -> Iterator[TrainedModel]:
     """The models of earlier checkpoints of the same stage, the latest first, each by the functions
     of the one given: nothing compiles again.
     """
@@ -217,7 +219,7 @@ def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterat
         if stages.made_at(found.plan, step) != stage:
             return
         try:
-            earlier = load(found, step, member)
+            earlier = load(found, step, model_seed)
         except RunError:  # damaged
             return
         leaves = jax.tree.leaves(earlier.state)
@@ -226,11 +228,14 @@ def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterat
 
 
 def first_step(
-    found: Record, latest: TrainedModel, member: int | None, holds: Callable[[TrainedModel], bool]
+    found: Record,
+    latest: TrainedModel,
+    model_seed: int | None,
+    holds: Callable[[TrainedModel], bool],
 ) -> int:
     """The first checkpoint from which on `holds`, which is true of the latest one."""
     since = latest.step
-    for earlier in backwards(found, latest, member):
+    for earlier in backwards(found, latest, model_seed):
         if not holds(earlier):
             break
         since = earlier.step

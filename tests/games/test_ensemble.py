@@ -15,7 +15,7 @@ import pytest
 
 import jaxgan
 from jaxgan import parallel, random, steps
-from jaxgan.games import population
+from jaxgan.games import ensemble
 from jaxgan.runs import experiments, metric_log, setup
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import evaluate
@@ -67,9 +67,9 @@ def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it(
         )
 
     rates, data = (1e-3, 1e-1), batches(4, [0])
-    many = population.of(built(rates[0]))
-    state = many.init(population.keys([7] * 2))
-    state = population.with_hyperparameters(state, "generator", learning_rate=jnp.array(rates))
+    many = ensemble.of(built(rates[0]))
+    state = many.init(ensemble.keys([7] * 2))
+    state = ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.array(rates))
     shared = jax.tree.map(lambda leaf: jnp.repeat(leaf, 2, axis=1), data)
     _, metrics = jax.jit(steps.repeat(many.step))(state, shared)
     first = jax.tree.map(lambda leaf: leaf[:, 0], data)
@@ -81,17 +81,17 @@ def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it(
 
 
 def test_hyperparameters_are_one_for_each_member_and_carried_by_the_optimizer():
-    state = population.of(vanilla()).init(population.keys(SEEDS))
-    with pytest.raises(ValueError, match=r"shape \(2,\) for a population of 3"):
-        population.with_hyperparameters(state, "generator", learning_rate=jnp.ones(2))
+    state = ensemble.of(vanilla()).init(ensemble.keys(SEEDS))
+    with pytest.raises(ValueError, match=r"shape \(2,\) for an ensemble of 3"):
+        ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(2))
     with pytest.raises(KeyError, match="learning_rate"):
-        population.with_hyperparameters(state, "generator", learning_rate=jnp.ones(3))
+        ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(3))
 
 
 def test_what_happens_now_and_then_stays_a_branch():
     gan = vanilla(schedule=lambda critic, generator: steps.chain(critic, steps.every(3, generator)))
-    many = population.of(gan)
-    state = many.init(population.keys(SEEDS))
+    many = ensemble.of(gan)
+    state = many.init(ensemble.keys(SEEDS))
     data = jax.tree.map(lambda leaf: leaf[0], batches(1, SEEDS))
     equations = jax.make_jaxpr(many.step)(state, data).eqns
     assert any(equation.primitive.name == "cond" for equation in equations)
@@ -101,19 +101,19 @@ def test_what_happens_now_and_then_stays_a_branch():
 
 
 def test_a_member_samples_what_its_population_samples():
-    many = population.of(vanilla())
-    state = many.init(population.keys(SEEDS))
+    many = ensemble.of(vanilla())
+    state = many.init(ensemble.keys(SEEDS))
     keys = random.row_keys(jax.random.key(0), 5)
     samples = many.sample(state, keys)
     assert samples.shape == (3, 5, 2)
     for index in range(3):
-        one = vanilla().sample(population.member(state, index), keys)
+        one = vanilla().sample(ensemble.select(state, index), keys)
         np.testing.assert_allclose(samples[index], one, atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "devices"), [(8, 8), (6, 6), (4, 4), (12, 6), (11, 1), (1, 1)])
 def test_as_many_devices_share_the_members_as_divide_them(size, devices):
-    mesh = population.mesh_for(size, parallel.data_mesh())
+    mesh = ensemble.mesh_for(size, parallel.data_mesh())
     assert mesh.size == devices
 
 
@@ -123,14 +123,14 @@ def test_as_many_devices_share_the_members_as_divide_them(size, devices):
 def test_devices_that_share_the_members_change_no_number_and_exchange_none(name):
     case = laws.BY_NAME[name]
     with jax.enable_x64(True):
-        many = population.of(case.build())
-        state = laws.at_double_precision(jax.jit(many.init)(population.keys(range(4))))
+        many = ensemble.of(case.build())
+        state = laws.at_double_precision(jax.jit(many.init)(ensemble.keys(range(4))))
         data = [laws.batch_of(case, seed=seed, dtype=np.float64) for seed in range(4)]
         data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
         _, expected = jax.jit(many.step)(state, data)
-        mesh = population.mesh_for(4, parallel.data_mesh(jax.devices()[:2]))
-        step = jax.jit(population.spread(many, mesh).step)
-        placed, split = population.place(state, mesh), parallel.shard(data, mesh)
+        mesh = ensemble.mesh_for(4, parallel.data_mesh(jax.devices()[:2]))
+        step = jax.jit(ensemble.spread(many, mesh).step)
+        placed, split = ensemble.place(state, mesh), parallel.shard(data, mesh)
         program = step.lower(placed, split).compile().as_text()
         _, metrics = step(placed, split)
     assert mesh.size == 2
@@ -190,7 +190,10 @@ def test_a_population_is_loaded_by_seed_and_a_single_run_may_be(together, alone)
     ("fields", "said"),
     [
         ({"seeds": 0}, "--seeds is 0; expected 1 or more"),
-        ({"seeds": 2, "parallel": "pmap"}, "--parallel pmap splits the rows .* use --parallel jit"),
+        (
+            {"seeds": 2, "parallel": "pmap"},
+            "--parallel pmap splits the examples .* use --parallel jit",
+        ),
     ],
 )
 def test_populations_that_cannot_be_are_refused(fields, said, tmp_path):
@@ -237,7 +240,7 @@ def test_a_cpu_is_as_many_devices_as_can_be_used_unless_the_user_says(flags, dev
         "import os\n"
         "os.environ['XLA_FLAGS'] = '--xla' + %r + '=3' if %r else ''\n"
         "os.sched_getaffinity = lambda process: range(4)\n"
-        "from jaxgan import environment\n"
+        "from jaxgan.runs import environment\n"
         "environment.use_cores(2)\n"
         "import jax\n"
         "assert jax.device_count() == %d, jax.devices()\n"

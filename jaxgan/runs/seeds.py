@@ -1,0 +1,161 @@
+"""The models that a run trains together, one for each seed: one model is the case of one seed.
+
+Everything that differs between one model and several is asked here: mesh, keys, batches, placement,
+and which of the models to give back.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgan import parallel
+from jaxgan.games import ensemble
+from jaxgan.plotting import image_grids
+from jaxgan.runs import checkpoint
+from jaxgan.runs.errors import RunError
+from jaxgan.types import GAN
+
+
+class Seeds(NamedTuple):
+    """The seeds of the models that train together.
+
+    Attributes:
+        numbers: The seeds, at least one. With one, the state is that of the model itself; with
+            several, every leaf but the step counter has a first axis [S].
+    """
+
+    numbers: tuple[int, ...]
+
+    @property
+    def single(self) -> bool:
+        """Returns whether there is one model."""
+        return len(self.numbers) == 1
+
+    @property
+    def logged(self) -> tuple[int, ...]:
+        """Returns the seeds that the log tells apart: none of a single model."""
+        return () if self.single else self.numbers
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def mesh(self, mesh: Mesh) -> Mesh:
+        """Returns the devices to train on: several models need as many as split them evenly."""
+        return mesh if self.single else ensemble.mesh_for(len(self.numbers), mesh)
+
+    def together(self, gan: GAN, mesh: Mesh) -> GAN:
+        """Returns the model as it trains: itself, or all models at once, split over the devices."""
+        return gan if self.single else ensemble.spread(ensemble.of(gan), mesh)
+
+    def keys(self, stage: int = 0) -> jax.Array:
+        """Returns the key that a stage's fresh state is drawn from, or one [S] for each model."""
+        keys = ensemble.keys(self.numbers)
+        if stage > 0:
+            keys = jax.vmap(lambda key: jax.random.fold_in(key, stage))(keys)
+        return keys[0] if self.single else keys
+
+    def for_each(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns `change`, a function of one model's states, for the states of all models."""
+        return change if self.single else ensemble.for_each(change)
+
+    def place(self, state: Any, mesh: Mesh) -> Any:
+        """Returns the state on the devices: replicated, or the models split over them."""
+        return (parallel.place_state if self.single else ensemble.place)(state, mesh)
+
+    def batch(self, dataset: Any, *, step: int, size: int) -> Mapping[str, np.ndarray]:
+        """Returns the batch [B, ...] of a step, or [S, B, ...], each model's own."""
+        parts = [dataset.batch(seed=seed, step=step, size=size) for seed in self.numbers]
+        return parts[0] if self.single else stacked(parts)
+
+    def require_divided(self, size: int, mesh: Mesh) -> None:
+        """Checks that the devices divide the examples of a step.
+
+        Raises:
+            ValueError: If one model's batch cannot be split evenly.
+        """
+        if self.single and size % mesh.size:
+            raise ValueError(
+                f"a step takes {size} examples, which cannot be split over {mesh.size} devices; "
+                f"use a --batch-size that {mesh.size} divides"
+            )
+
+    def require_mode(self, mode: str) -> None:
+        """Checks that several models can train in this mode.
+
+        Raises:
+            RunError: If the mode splits batches where the devices are to split the models.
+        """
+        if not self.single and mode != "jit":
+            raise RunError(
+                f"--parallel {mode} splits the examples of a batch over the devices, where "
+                f"--seeds {len(self.numbers)} splits the models; use --parallel jit"
+            )
+
+    def picture(self, draw: image_grids.Picture) -> image_grids.Picture:
+        """Returns what draws the picture of one model, or one for each model, together."""
+        return draw if self.single else image_grids.of_seeds(draw, self.numbers)
+
+    # --- looking at a model -----------------------------------------------------------------------
+
+    def states(self, state: Any) -> list[Any]:
+        """Returns the state of each model; of several on the host, as they lie on other devices."""
+        if self.single:
+            return [state]
+        together = jax.device_get(state)
+        return [ensemble.select(together, index) for index in range(len(self.numbers))]
+
+    def choose(self, seed: int | None, *, path: pathlib.Path, flag: str) -> int:
+        """Returns the seed of the model to load.
+
+        Args:
+            seed: The seed asked for, or None if none was named.
+            path: The run directory, for messages.
+            flag: What the user writes before a seed, for messages.
+
+        Raises:
+            RunError: If there is no such seed, or several to choose from.
+        """
+        numbers = ", ".join(map(str, self.numbers))
+        have = f"seed {numbers}" if self.single else f"the seeds {numbers}"
+        if seed is None and not self.single:
+            raise RunError(
+                f"{path} holds {len(self.numbers)} models, of {have}: say which, "
+                f"{flag}{self.numbers[0]}"
+            )
+        if seed is not None and seed not in self.numbers:
+            raise RunError(f"{path} holds no model of seed {seed}; it has {have}")
+        return self.numbers[0] if seed is None else seed
+
+    def restore(self, gan: GAN, saved: checkpoint.Saved, seed: int) -> Any:
+        """Returns the state of the model of a seed, from a checkpoint of all."""
+        together = gan if self.single else ensemble.of(gan)
+        everyone = checkpoint.to_tree(jax.eval_shape(together.init, self.keys()), saved)
+        chosen = everyone if self.single else ensemble.select(everyone, self.numbers.index(seed))
+        return jax.device_put(chosen)
+
+    def adopt(self, saved: checkpoint.Saved, held: int, path: pathlib.Path) -> checkpoint.Saved:
+        """Returns the checkpoint of `held` models as one of as many as there are here.
+
+        Raises:
+            RunError: If it holds several, but another number.
+        """
+        wanted = len(self.numbers)
+        if held == wanted:
+            return saved
+        if held > 1:
+            raise RunError(
+                f"--init-from {path}: the run holds {held} models; start from it with "
+                f"--seeds {held}, or from a run of one"
+            )
+        arrays = {name: np.broadcast_to(a, (wanted, *a.shape)) for name, a in saved.arrays.items()}
+        return saved._replace(arrays=arrays)
+
+
+def stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Returns batches [K] times [...] as one [K, ...], by name."""
+    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
