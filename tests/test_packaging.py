@@ -27,7 +27,7 @@ def shipped_files() -> list[pathlib.Path]:
 
 
 def in_wheel(path: pathlib.Path) -> str:
-    """Where the wheel has the file: the experiments lie in jaxgan, next to no package of a user's."""
+    """Where the wheel has the file: experiments lie in jaxgan, as a user may have their own."""
     name = path.as_posix()
     return f"jaxgan/{name}" if path.parts[0] == "experiments" else name
 
