@@ -1,9 +1,9 @@
-"""Code that replaces XLA's own on a CPU, where XLA is slow.
+"""Replacements for XLA's own code on CPUs, where it is slow: convolutions and random bits.
 
 `convolution` has convolutions that are fast in every derivative, `threefry` JAX's random bits
-without their loop, `bicubic` the resizing of MATLAB's `imresize` in NumPy. Nothing else imports
-`jax.extend` or `jax.interpreters`. May use the ground files of jaxgan (types, state, random,
-collectives, parallel, losses, penalties, optimizers, files).
+without their loop, `bicubic` MATLAB's `imresize` in NumPy. No other package of the library imports
+jax.extend or jax.interpreters. May use the ground files (types, state, random, collectives,
+parallel, losses, penalties, optimizers, files).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GANs of the literature, one file a family: its networks, and `build(...)`, which returns a `GAN`.
+"""The models: one module per GAN, each with its networks and a `build` that returns a `GAN`.
 
 Each module's docstring names the paper and what differs from it. May use the ground files, kernels,
 steps, nn and games.

@@ -1,7 +1,7 @@
-"""Layers and networks that several models share, as Flax linen modules.
+"""Layers that several models share, and the functions of their convolutions.
 
-The layers that most networks need are here by name (`Conv`, `ConvTranspose`, `SpectralNorm`, ...);
-the others lie in one module each: `minibatch`, `packing`, `normalization`, `resampling`, ... May
+The layers that most networks need are here by name (`Conv`, `ConvTranspose`, `SpectralNorm`, ...).
+The others lie in one module each: `minibatch`, `packing`, `normalization`, `resampling`, ... May
 use the ground files, kernels and steps.
 """
 

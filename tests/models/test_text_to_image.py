@@ -283,8 +283,8 @@ def test_variety_is_asked_of_two_images_of_one_caption():
 def test_what_cannot_be_built_or_drawn_is_refused():
     for changes, sentence in (
         ({"shape": (30, 30, 1)}, "cannot make images of 30x30"),
-        ({"mismatched": 1.5}, "the share of mismatched pairs is 1.5; expected 0 to 1"),
-        ({"between": -0.1}, "the share between captions is -0.1"),
+        ({"mismatched": 1.5}, "the fraction of mismatched pairs is 1.5; expected 0 to 1"),
+        ({"between": -0.1}, "the fraction between captions is -0.1"),
         ({"loss": losses.relativistic_paired()}, "the loss is relativistic"),
         ({"prior": "cauchy"}, "the prior is 'cauchy'"),
     ):

@@ -66,7 +66,7 @@ def test_a_run_whose_checkpoints_are_gone_says_so_and_keeps_its_log(finished, co
 
 def test_a_log_that_is_no_file_is_refused_in_a_sentence(tmp_path):
     os.mkfifo(tmp_path / "metrics.jsonl")
-    with pytest.raises(RunError, match=r"metrics.jsonl cannot be read: it is no regular file"):
+    with pytest.raises(RunError, match=r"metrics.jsonl cannot be read: it is not a regular file"):
         metric_log.rows(tmp_path / "metrics.jsonl")
 
 
@@ -272,7 +272,7 @@ def test_pictures_of_latents_go_through_no_link_in_the_run_directory(copy, tmp_p
 
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         files.read(tmp_path / "pipe")
     with pytest.raises(OSError):
         files.append(tmp_path / "pipe", "more")
