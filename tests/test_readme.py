@@ -66,6 +66,7 @@ def programs(name: str) -> list[str]:
 # --- every command is understood ------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=str)
 def test_a_command_is_understood_by_its_program(command, place, only_parsed, monkeypatch, capsys):
     monkeypatch.chdir(place)
