@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,30 +27,19 @@ if TYPE_CHECKING:
         models,
         nn,
         optimizers,
+        parallel,
         penalties,
+        plotting,
         random,
+        runs,
         state,
         steps,
+        tools,
         types,
     )
     from jaxgan.runs.trained_model import TrainedModel
 
 __version__ = "0.1.0"
-
-_MODULES = (
-    "data",
-    "games",
-    "losses",
-    "metrics",
-    "models",
-    "nn",
-    "optimizers",
-    "penalties",
-    "random",
-    "state",
-    "steps",
-    "types",
-)
 
 __all__ = [
     "data",
@@ -60,10 +50,14 @@ __all__ = [
     "models",
     "nn",
     "optimizers",
+    "parallel",
     "penalties",
+    "plotting",
     "random",
+    "runs",
     "state",
     "steps",
+    "tools",
     "types",
 ]
 
@@ -96,10 +90,15 @@ def load(
     return trained_model.load(run, checkpoint=checkpoint, seed=seed, experiment=experiment)
 
 
+def _submodule(package: str, names: Collection[str], name: str) -> ModuleType:
+    """Imports a public submodule when it is first used; for the `__getattr__` of every package."""
+    if name not in names:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    return importlib.import_module(f"{package}.{name}")
+
+
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"jaxgan.{name}")
-    raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
+    return _submodule(__name__, __all__, name)
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,17 @@
 """Data sources: images or points, and batches that are a pure function of (seed, step).
 
 Needs no JAX.
+
+`load` turns a name such as `folder:photos` into a training and a held-out set. `mixtures` has the
+points on the plane, `fashion` and `fashion_captions` the embedded garments, `readers` what reads
+files. May use the ground files and kernels.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _submodule
 from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
@@ -14,6 +23,20 @@ from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
 from jaxgan.data.splits import Source, Splits, require_batch
 
+if TYPE_CHECKING:
+    from jaxgan.data import (
+        captions,
+        fashion,
+        fashion_captions,
+        fashion_domains,
+        few_labels,
+        limiting,
+        mixtures,
+        readers,
+        resizing,
+        super_resolution_pairs,
+    )
+
 __all__ = [
     "Captioned",
     "DataError",
@@ -24,10 +47,24 @@ __all__ = [
     "PartlyLabeled",
     "Source",
     "Splits",
+    "captions",
     "convert_channels",
+    "fashion",
+    "fashion_captions",
+    "fashion_domains",
+    "few_labels",
+    "limiting",
     "load",
+    "mixtures",
     "parse_resolution",
+    "readers",
     "require_batch",
+    "resizing",
+    "super_resolution_pairs",
     "to_float",
     "to_uint8",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return _submodule(__name__, __all__, name)

@@ -1,4 +1,26 @@
 """Replacements for XLA's own code on CPUs, where it is slow: convolutions and random bits.
 
-No other package of the library imports jax.extend or jax.interpreters.
+`convolution` has convolutions that are fast in every derivative, `threefry` JAX's random bits
+without their loop, `bicubic` MATLAB's `imresize` in NumPy. No other package of the library imports
+jax.extend or jax.interpreters. May use the ground files (types, state, random, collectives,
+parallel, losses, penalties, optimizers, files).
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _submodule
+
+if TYPE_CHECKING:
+    from jaxgan.kernels import bicubic, convolution, threefry
+
+__all__ = [
+    "bicubic",
+    "convolution",
+    "threefry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return _submodule(__name__, __all__, name)

@@ -1,8 +1,38 @@
-"""Layers that several models share, and the functions of their convolutions."""
+"""Layers that several models share, and the functions of their convolutions.
 
+The layers that most networks need are here by name (`Conv`, `ConvTranspose`, `SpectralNorm`, ...).
+The others lie in one module each: `minibatch`, `packing`, `normalization`, `resampling`, ... May
+use the ground files, kernels and steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _submodule
 from jaxgan.kernels.convolution import conv, conv_transpose
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
 from jaxgan.nn.spectral_norm import SpectralNorm
+
+if TYPE_CHECKING:
+    from jaxgan.nn import (
+        efficientnet,
+        equalized,
+        layers,
+        minibatch,
+        normalization,
+        packing,
+        patch_discriminator,
+        pretrained_weights,
+        resampling,
+        scattering,
+        spectral_norm,
+        super_resolution,
+        text_encoder,
+        vgg,
+        virtual_batch_norm,
+        weight_norm,
+    )
 
 __all__ = [
     "Conv",
@@ -13,4 +43,24 @@ __all__ = [
     "SpectralNorm",
     "conv",
     "conv_transpose",
+    "efficientnet",
+    "equalized",
+    "layers",
+    "minibatch",
+    "normalization",
+    "packing",
+    "patch_discriminator",
+    "pretrained_weights",
+    "resampling",
+    "scattering",
+    "spectral_norm",
+    "super_resolution",
+    "text_encoder",
+    "vgg",
+    "virtual_batch_norm",
+    "weight_norm",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return _submodule(__name__, __all__, name)

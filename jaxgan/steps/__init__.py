@@ -3,7 +3,8 @@
 A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes a step from an objective.
 `chain`, `then`, `alternate`, `simultaneous`, `rotate`, `succession`, `every` and `extragradient`
 compose steps. `unrolled` and `consensus` transform objectives. `make_train_step` adds the step
-counter and the PRNG keys. Nothing here depends on the model that is trained.
+counter and the PRNG keys. Nothing here depends on the model that is trained. May use the
+ground files and kernels.
 
 Example:
     The Dirac-GAN (Mescheder et al. 2018): the data are at 0, the generator is a point, and the
@@ -34,11 +35,19 @@ Example:
     ['critic/gradient_norm', 'critic/loss', 'generator/gradient_norm', 'generator/loss']
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _submodule
 from jaxgan.steps.combinators import alternate, chain, every, rotate, simultaneous, succession, then
 from jaxgan.steps.common import split_rows
 from jaxgan.steps.gradient_update import update
 from jaxgan.steps.lookahead import consensus, extragradient, unrolled
 from jaxgan.steps.train_step import make_train_step, project, repeat, track_ema
+
+if TYPE_CHECKING:
+    from jaxgan.steps import shared_forward
 
 __all__ = [
     "alternate",
@@ -50,6 +59,7 @@ __all__ = [
     "project",
     "repeat",
     "rotate",
+    "shared_forward",
     "simultaneous",
     "split_rows",
     "succession",
@@ -58,3 +68,7 @@ __all__ = [
     "unrolled",
     "update",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return _submodule(__name__, __all__, name)

@@ -1,1 +1,41 @@
-"""Commands on a finished run: evaluate, diagnose, latents, translate."""
+"""Commands that look at a finished run: evaluate, diagnose, latents, translate.
+
+Each command is a module with a `Config` and a `main`. `command` is the command line that they
+share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
+themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgan import _submodule
+
+if TYPE_CHECKING:
+    from jaxgan.tools import (
+        command,
+        diagnose,
+        diagnosis,
+        evaluate,
+        latent_concepts,
+        latent_space,
+        latents,
+        tiling,
+        translate,
+    )
+
+__all__ = [
+    "command",
+    "diagnose",
+    "diagnosis",
+    "evaluate",
+    "latent_concepts",
+    "latent_space",
+    "latents",
+    "tiling",
+    "translate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return _submodule(__name__, __all__, name)

@@ -1,3 +1,5 @@
+"""The one value, `Training`, that says how the players of any game are trained."""
+
 from __future__ import annotations
 
 import importlib
