@@ -16,7 +16,9 @@ from jaxgan.runs import (
     best_checkpoints,
     checkpoint,
     environment,
+    estimate,
     evaluation_in_training,
+    flags,
     interrupts,
     metric_log,
     profiling,
@@ -25,12 +27,13 @@ from jaxgan.runs import (
     setup,
     training_loop,
 )
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import MAY_CHANGE, RunConfig
 from jaxgan.runs.errors import Interrupted, NotFinite, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.types import TrainStep
 
 NOTHING_TO_SAVE = "interrupted before the first step: nothing to save"
+_EARLY = (50, 100, 200)  # steps of the first pictures, where the others are further apart
 _FIRST_WORD = "the run saves and ends as soon as it can"
 
 
@@ -80,7 +83,11 @@ def _run(
             notes = []
             if config.cache:
                 notes += environment.use_compilation_cache()
-            task = setup.task(experiment, config, found=found, before=before, report=progress.tell)
+            first = "compiling the initialization" if found is None else "reading the checkpoint"
+            with progress.timed(f"loading the data and {first}", progress.tell):
+                task = setup.task(
+                    experiment, config, found=found, before=before, report=progress.tell
+                )
             config = task.config
             watch = evaluation_in_training.of(config, task, report=progress.tell)
             record = setup.record(experiment, config, task, before=before)
@@ -236,7 +243,8 @@ def _train(
             recorder.write_rest()
         checkpoints.save(step, state, {"log": recorder.notes})
 
-    def resting(step: int, state: Any) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def resting(step: int, state: Any) -> Iterator[None]:
         """A block that leaves the state alone, and may take or compile for minutes."""
 
         def leave() -> str:
@@ -247,7 +255,8 @@ def _train(
             progress.note(words, directory.log)
             return words
 
-        return request.at_rest(leave)
+        with shown.paused(), request.at_rest(leave):
+            yield
 
     def measure(step: int, state: Any) -> None:
         if not watch:
@@ -268,11 +277,17 @@ def _train(
             with resting(step, state):
                 drawing(step, state)
 
-        if begin == 0:
-            draw(0, task.state)
+        pictures = training_loop.Event(config.sample_every, draw, _early(config))
+        continued = found is not None and found.step == begin
+        if continued and _lacks_picture(config, pictures, directory, begin, span):
+            draw(begin, task.state)
         if span:
-            with resting(begin, before):
-                training_loop.compile_ahead(step, task.state, task.batches(begin))
+            with progress.timed(_compilation(task, first=begin == 0), shown.say):
+                if begin == 0:
+                    draw(0, task.state)
+                with resting(begin, before):
+                    training_loop.compile_ahead(step, task.state, task.batches(begin))
+        shown.estimate(_estimator(config, task, span, continued=found is not None))
         with _traced(config, step, directory, shown.say) as call:
             return training_loop.fit(
                 call,
@@ -281,7 +296,7 @@ def _train(
                 span=span,
                 recorder=recorder,
                 events=(
-                    training_loop.Event(config.sample_every, draw),
+                    pictures,
                     training_loop.Event(config.evaluate_every, measure),
                     training_loop.Event(config.checkpoint_every, save),
                 ),
@@ -290,15 +305,16 @@ def _train(
 
     try:
         reached, state = _step(found), task.state
+        _write_real_images(config, task, directory)
         late = evaluation_in_training.is_owed(config, task.plan, reached, ranking)
         if late:
             measure(reached, state)
         if not (late and request()):
             reached, state = play(reached, state)
         while reached < config.steps and not request():
+            shown.say(f"stage {task.index + 2} of {len(task.plan)} from step {reached}")
             with resting(reached, state):
                 task = setup.next_stage(config, task, state)
-            shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
             reached, state = play(reached, state)
         save(reached, state)
         checkpoints.wait()
@@ -367,6 +383,39 @@ def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
     )
 
 
+def _compilation(task: setup.Task, *, first: bool) -> str:
+    """The words for what happens before the steps of the task."""
+    what = "compiling the sampler and the train step" if first else "compiling the train step"
+    return what if len(task.plan) == 1 else f"{what} of {_stage(task)}"
+
+
+def _stage(task: setup.Task) -> str:
+    return f"stage {task.index + 1} of {len(task.plan)}"
+
+
+def _estimator(
+    config: RunConfig, task: setup.Task, span: range, *, continued: bool
+) -> Callable[[float], str]:
+    """The sentence on how long the steps of the span take, given the seconds of one."""
+    stage = task.plan[task.index]
+    names = set(flags.offered(type(config)))
+    if continued:
+        names &= MAY_CHANGE
+    kind = "steps" if len(task.plan) == 1 else f"steps of {_stage(task)}"
+    kind = f"more {kind}" if span.start > stage.start else kind
+    steps, examples = span.stop - span.start, stage.rows * config.seeds
+
+    def words(seconds: float) -> str:
+        said = estimate.sentence(seconds, steps=steps, examples=examples, kind=kind)
+        if config.evaluate_every:
+            said += ", without the evaluations"
+        long = seconds * steps > estimate.LONG
+        advice = long and estimate.shorter(config, names, shape=task.spec.shape)
+        return f"{said}; {advice}" if advice else said
+
+    return words
+
+
 def _traced(
     config: RunConfig,
     step: TrainStep,
@@ -375,6 +424,44 @@ def _traced(
 ) -> contextlib.AbstractContextManager[TrainStep]:
     calls = -(-config.profile // config.steps_per_call)
     return profiling.traced(step, calls=calls, path=directory.profile, say=say)
+
+
+def _early(config: RunConfig) -> tuple[int, ...]:
+    """The steps of the first pictures, none if there are to be none but at the end."""
+    return tuple(step for step in _EARLY if step < config.sample_every)
+
+
+def _lacks_picture(
+    config: RunConfig,
+    pictures: training_loop.Event,
+    directory: run_directory.RunDirectory,
+    step: int,
+    span: range,
+) -> bool:
+    """Whether a run that was stopped at the step, while it drew, owes the picture of it."""
+    due = pictures.due(step - config.steps_per_call, step, span.stop)
+    return due and not _picture(directory, step).exists()
+
+
+def _picture(directory: run_directory.RunDirectory, step: int) -> pathlib.Path:
+    return directory.samples / f"{step:06d}.png"
+
+
+def _write_real_images(
+    config: RunConfig, task: setup.Task, directory: run_directory.RunDirectory
+) -> None:
+    """Writes the sheet of training images, once, to compare the pictures with."""
+    path = directory.samples / "real.png"
+    if path.exists():
+        return
+    sheet = image_grids.of_real(task.splits.train, seed=config.seed, rows=_rows(config))
+    if sheet is not None:
+        files.write_whole(path, image_grids.png(sheet))
+
+
+def _rows(config: RunConfig) -> int:
+    """Rows of a picture: fewer of each model if there are several."""
+    return image_grids.ROWS if setup.seeds_of(config).single else 1
 
 
 def _drawer(
@@ -391,12 +478,11 @@ def _drawer(
     if experiment.picture is not None:
         picture = experiment.picture(task.single, task.splits)
     else:
-        rows = image_grids.ROWS if setup.seeds_of(config).single else 1
         picture = image_grids.picture_of(
             task.single,
             task.splits,
             seed=config.seed,
-            rows=rows,
+            rows=_rows(config),
             batch_size=config.batch_size,
             say=say,
         )
@@ -406,7 +492,7 @@ def _drawer(
 
     def draw(step: int, state: Any) -> None:
         content = image_grids.png(picture(state))
-        files.write_whole(directory.samples / f"{step:06d}.png", content)
+        files.write_whole(_picture(directory, step), content)
 
     return draw
 

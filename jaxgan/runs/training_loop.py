@@ -22,15 +22,29 @@ class Recorder(Protocol):
 
 
 class Event(NamedTuple):
-    """What to do, `act(step, state)`, every so many steps (period 0: never) and at the end."""
+    """Something to do every so many steps, at some steps of its own, and at the end.
+
+    Attributes:
+        period: Steps from one time to the next; 0: never in between.
+        act: `act(step, state)`, what to do.
+        at: Further steps to do it at.
+    """
 
     period: int
     act: Callable[[int, Any], None]
+    at: tuple[int, ...] = ()
 
     def due(self, before: int, reached: int, last: int) -> bool:
-        """Whether a multiple of the period lies in (before, reached], or the end is reached."""
+        """Returns whether a call does it: one of its steps or the end is in (before, reached].
+
+        Args:
+            before: The step the call began at.
+            reached: The step it ended at.
+            last: The last step of the stage or run.
+        """
         crossed = self.period > 0 and reached // self.period > before // self.period
-        return crossed or reached >= last
+        early = any(before < step <= reached for step in self.at)
+        return crossed or early or reached >= last
 
 
 def fit(
