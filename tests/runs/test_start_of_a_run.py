@@ -115,7 +115,7 @@ def test_each_stage_says_what_compiles_and_how_long_it_takes(data, tmp_path, at_
     config = staged_experiment.Config(workdir=str(tmp_path), data=data, cache=False)
     command_line.train(staged_experiment, config)
     log = (tmp_path / "log.txt").read_text()
-    found = re.findall(r"^(compiling.*|about.*?(?= \()|stage.*)", log, re.MULTILINE)
+    found = re.findall(r"^(compiling.*\.\.\.|about.*?(?= \()|stage.*)", log, re.MULTILINE)
     assert [re.sub(r"about \d+ seconds?", "about T", line) for line in found] == [
         "compiling the sampler and the train step of stage 1 of 3 ...",
         "about T for 8 steps of stage 1 of 3",
