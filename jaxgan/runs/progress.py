@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere, a log file."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, and a log file."""
 
 from __future__ import annotations
 
@@ -37,11 +37,19 @@ the images it is of, and what the number is."""
 _QUICK = 3.0  # seconds that need no mention
 
 FAILED = "error: "
-"""What a line of the log begins with that says why a run ended."""
+"""Prefix of the line of the log that says why a run ended."""
 
 
 class Progress:
-    """Shows a run of `total` steps of `rows_per_step` images, `start` of which are done."""
+    """Shows the progress of a run.
+
+    Args:
+        title: The name of the run.
+        start: Steps that are done already.
+        total: Steps in all.
+        rows_per_step: Images that a step takes, of all models.
+        log: The log file.
+    """
 
     def __init__(
         self, *, title: str, start: int, total: int, rows_per_step: int, log: pathlib.Path
@@ -93,7 +101,7 @@ class Progress:
                 self._speed.leave_out(time.monotonic() - began)
 
     def show(self, row: dict[str, Any]) -> None:
-        """Shows a row of metrics, before the first of its kind what its numbers are."""
+        """Shows a row of metrics; before the first row, the legend of its numbers."""
         words = legend(row)
         if words and words not in self._explained:
             self._explained.add(words)
@@ -110,13 +118,14 @@ class Progress:
         tell(f"step {row['step']}/{self._total}, {speed}, {signals(row)}")
 
     def close(self) -> None:
+        """Removes the bar."""
         with self._showing() as bar:
             if bar is not None:
                 bar.close()
 
     @contextlib.contextmanager
     def _showing(self) -> Iterator[Any]:
-        """The bar, or None; there is none any more where its terminal has gone inside the block."""
+        """Yields the bar, or None; drops the bar if its terminal has gone inside the block."""
         try:
             yield self._bar
         except OSError:
@@ -125,7 +134,7 @@ class Progress:
 
 
 def tell(text: str) -> None:
-    """Prints a line where somebody still reads: a closed pipe or terminal is no reason to stop."""
+    """Prints a line; a closed pipe or terminal is no reason to stop."""
     try:
         print(text, flush=True)
     except OSError:
@@ -133,7 +142,7 @@ def tell(text: str) -> None:
 
 
 def let_go(stream: Any) -> None:
-    """Leads the stream nowhere: what is still in it, or comes, would fail again."""
+    """Redirects the stream to nowhere, as its buffer and further lines would fail again."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -143,8 +152,15 @@ def let_go(stream: Any) -> None:
 def counted(
     items: Iterable[Item], total: int, what: str, *, size: Callable[[Item], int] = len
 ) -> Iterator[Item]:
-    """The items, while stderr shows how much of `total` has been done of `what`, each item counting
-    by its size: a bar on a terminal, elsewhere a line at first and at every tenth.
+    """Yields the items and shows on stderr how much is done.
+
+    A terminal shows a bar, any other output a first line and one for every tenth.
+
+    Args:
+        items: What to yield.
+        total: The sum of the sizes of all items.
+        what: The name of the work.
+        size: The size of an item.
     """
     if sys.stderr.isatty():
         with tqdm.tqdm(desc=what, total=total, dynamic_ncols=True) as bar:
@@ -163,7 +179,12 @@ def counted(
 
 @contextlib.contextmanager
 def timed(text: str, report: Callable[[str], None]) -> Iterator[None]:
-    """Reports what the block does, and afterwards how long it took if that was a while."""
+    """Reports what the block does, and afterwards how long it took if that was 3 s or more.
+
+    Args:
+        text: What the block does, as 'compiling the train step'.
+        report: Takes a line.
+    """
     report(f"{text} ...")
     began = time.monotonic()
     yield
@@ -179,12 +200,12 @@ def say(text: str, log: pathlib.Path) -> None:
 
 
 def note(text: str, log: pathlib.Path) -> None:
-    """Appends a line to the log alone."""
+    """Appends a line to the log only."""
     files.append(log, text + "\n")
 
 
 def signals(row: dict[str, Any]) -> str:
-    """Returns what the health of a game is read from, as 'accuracy 0.93/0.88, real sign 0.86, ...'.
+    """Returns the main metrics of a game, as 'accuracy 0.93/0.88, real sign 0.86, ...'.
 
     The values of one label stand next to each other, in the order that `legend` explains.
     """
@@ -228,7 +249,7 @@ def _player(name: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as 1:02:03."""
+    """Returns hours, minutes and seconds as 1:02:03."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}"

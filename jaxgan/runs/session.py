@@ -1,4 +1,4 @@
-"""One run, from its configuration to its last checkpoint: the parts put together."""
+"""One run, from its configuration to its last checkpoint."""
 
 from __future__ import annotations
 
@@ -38,10 +38,16 @@ _FIRST_WORD = "the run saves and ends as soon as it can"
 
 
 def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
-    """Starts the run, or continues the one in its directory, to the last step; returns its path.
+    """Trains to the last step and returns the run directory; a run in it is continued.
 
-    Raises RunError where it cannot start, RunStopped where it cannot go on, Interrupted where it
-    was told to stop.
+    Args:
+        experiment: What to train.
+        config: The settings.
+
+    Raises:
+        RunError: If the run cannot start.
+        RunStopped: If it cannot go on.
+        Interrupted: If it was asked to stop.
     """
     setup.check_numbers(config)
     environment.keep_freed_memory()
@@ -65,7 +71,7 @@ def _run(
     directory: run_directory.RunDirectory,
     request: interrupts.Request,
 ) -> None:
-    """The run in its directory; a request to stop before the first step drops it."""
+    """Runs in the directory; a request to stop before the preparation is done drops the run."""
     path = directory.path
     with contextlib.ExitStack() as stack:
         with request.droppable(NOTHING_TO_SAVE):
@@ -123,7 +129,7 @@ def _disk_errors_said(path: pathlib.Path) -> Iterator[None]:
 
 
 def _left(others: list[str]) -> list[str]:
-    """The sentence on what --overwrite has not deleted, where there is any."""
+    """A sentence on what --overwrite has not deleted, if there is any."""
     if not others:
         return []
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -133,8 +139,9 @@ def _left(others: list[str]) -> list[str]:
 def _begin(
     directory: run_directory.RunDirectory, found: checkpoint.Saved | None
 ) -> tuple[list[metric_log.Row], list[str]]:
-    """Brings the directory back to the checkpoint found, or to the beginning; the rows left of the
-    log, and sentences on what was not as a run leaves it.
+    """Brings the directory back to the checkpoint found, or to the beginning.
+
+    Returns the remaining rows of the log, and sentences on what was damaged or missing.
     """
     begun = f"continuing {directory.path} at step {found.step}" if found else None
     progress.say(begun or f"training in {directory.path}", directory.log)
@@ -142,13 +149,14 @@ def _begin(
     directory.samples.mkdir(exist_ok=True)
     notes = _set_log_aside(directory, whole=found is None)
     if odd:
-        notes.append(f"beware: no checkpoint, and moved to {directory.damaged}: {', '.join(odd)}")
+        notes.append(f"warning: no checkpoint, and moved to {directory.damaged}: {', '.join(odd)}")
     return metric_log.cut(directory.metrics, after=_logged(found), measured=_step(found)), notes
 
 
 def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> list[str]:
-    """Moves the lines of the log that are no rows out of it, or the whole log, whose run begins
-    again; the sentence that says so, where there is anything to move.
+    """Moves damaged lines out of the log, or the whole log if its run begins again.
+
+    Returns a sentence that says so, if there was anything to move.
     """
     rows, damaged = metric_log.read(directory.metrics)
     if whole and (rows or damaged):
@@ -156,14 +164,14 @@ def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> lis
         directory.metrics.rename(aside)
         reached = f", which reaches step {rows[-1]['step']}," if rows else ""
         return [
-            f"beware: {directory.checkpoints} holds no checkpoint to continue from, so the run "
+            f"warning: {directory.checkpoints} holds no checkpoint to continue from, so the run "
             f"begins again at step 0; its log{reached} is kept as {aside}"
         ]
     if damaged:
         aside = directory.aside("metrics", ".jsonl")
         files.write_whole(aside, b"".join(line + b"\n" for line in damaged))
         return [
-            f"beware: {len(damaged)} damaged lines of {directory.metrics} are kept as {aside}; "
+            f"warning: {len(damaged)} damaged lines of {directory.metrics} are kept as {aside}; "
             "the others stay in the log"
         ]
     return []
@@ -174,8 +182,15 @@ def _logged(found: checkpoint.Saved | None) -> int:
 
 
 class Outputs(NamedTuple):
-    """What a run writes to: what the user sees, its checkpoints, its log, and the standing of the
-    states that were measured.
+    """What a run writes to.
+
+    Attributes:
+        directory: The run directory.
+        shown: What the user sees.
+        checkpoints: The saved states.
+        recorder: The metrics of train steps, on their way to the log.
+        ranking: The evaluated states, from the best on.
+        log: What takes the rows of the log.
     """
 
     directory: run_directory.RunDirectory
@@ -195,7 +210,7 @@ def _outputs(
     title: str,
     found: checkpoint.Saved | None,
 ) -> Iterator[Outputs]:
-    """What the run writes to, open until the block ends; `rows` are those of its log before."""
+    """Opens what the run writes to until the block ends; `rows` are those already in its log."""
     with contextlib.ExitStack() as stack:
         shown = progress.Progress(
             title=title,
@@ -235,7 +250,7 @@ def _train(
     watch: evaluation_in_training.Watch | None,
     request: interrupts.Request,
 ) -> None:
-    """Trains from the state of the task to the last step, or until told to stop."""
+    """Trains from the state of the task to the last step, or until asked to stop."""
     directory, shown, checkpoints, recorder, ranking, _ = outputs
 
     def save(step: int, state: Any) -> None:
@@ -245,7 +260,7 @@ def _train(
 
     @contextlib.contextmanager
     def resting(step: int, state: Any) -> Iterator[None]:
-        """A block that leaves the state alone, and may take or compile for minutes."""
+        """Marks a block that leaves the state alone and may take, or compile for, minutes."""
 
         def leave() -> str:
             if step > 0:
@@ -267,8 +282,9 @@ def _train(
             save(step, state)
 
     def play(begin: int, before: Any) -> tuple[int, Any]:
-        """The step reached and the state at the end of the task's stage, or of the run; `before` is
-        the state at its beginning as a checkpoint holds it, which is that of the stage before.
+        """Trains the stage of the task; returns the step reached and its state.
+
+        `before` is the state at its beginning as a checkpoint holds it: that of the stage before.
         """
         drawing = _drawer(experiment, config, task, directory=directory, say=shown.say)
         step, span = _compiled(config, task), _span(config, task, begin)
@@ -334,9 +350,7 @@ def _is_among_best(
     step: int,
     request: interrupts.Request,
 ) -> bool:
-    """Whether the task's state is among the best so far, once it has been measured, which is logged
-    and said.
-    """
+    """Evaluates and logs the state; returns whether it is among the best so far."""
     with outputs.recorder.paused():
         row = evaluation_in_training.measured(
             watch, task, state, step=step, request=request, say=outputs.shown.say
@@ -349,12 +363,12 @@ def _is_among_best(
     among = outputs.ranking.add(row)
     outputs.shown.say(evaluation_in_training.sentence(row, outputs.ranking.best()[0]))
     for warning in new:
-        outputs.shown.say(f"beware: {warning}")
+        outputs.shown.say(f"warning: {warning}")
     return among
 
 
 def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
-    """What ends the run, once what it has saved is on the disk; the log says it too."""
+    """Waits for saved checkpoints and logs the failure; returns the exception to raise."""
     outputs.checkpoints.wait()
     last = outputs.checkpoints.last_whole()
     if last is None:
@@ -472,8 +486,9 @@ def _drawer(
     directory: run_directory.RunDirectory,
     say: Callable[[str], None],
 ) -> Callable[[int, Any], None]:
-    """What writes the picture of a state: the experiment's own, or the one for such data; of a
-    ensemble one for each member, together.
+    """Returns what writes the picture of a state: the experiment's own, or the one for its data.
+
+    An ensemble has one picture of all its models.
     """
     if experiment.picture is not None:
         picture = experiment.picture(task.single, task.splits)

@@ -211,6 +211,7 @@ def sheet_of(images, columns):
 
 def test_real_images_are_the_first_that_the_run_trains_on(finished, data):
     train = data_module.load(data).train
+    assert isinstance(train, data_module.Dataset)
     expected = train.batch(seed=0, step=0, size=len(train))["image"]
     assert np.array_equal(train.batch(seed=0, step=0, size=8)["image"], expected[:8])
     with Image.open(finished / "samples" / "real.png") as sheet:
