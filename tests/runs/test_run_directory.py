@@ -57,7 +57,8 @@ def test_a_run_whose_checkpoints_are_gone_says_so_and_keeps_its_log(finished, co
     toy_runs.train(copy, data=data)
     said = (
         f"warning: {copy}/checkpoints holds no checkpoint to continue from, so the run begins "
-        f"again at step 0; its log, which reaches step 24, is kept as {copy}/damaged/metrics-0.jsonl\n"
+        f"again at step 0; its log, which reaches step 24, is kept as "
+        f"{copy}/damaged/metrics-0.jsonl\n"
     )
     assert said in capsys.readouterr().out
     assert (copy / "damaged" / "metrics-0.jsonl").read_text() == before
