@@ -6,7 +6,7 @@
     images = model.sample(jax.random.key(0), 64)
 
 `jaxgan.steps`, `jaxgan.losses`, `jaxgan.penalties` and the other names of `__all__` are imported
-when they are first used: importing jaxgan alone imports no JAX.
+on first use. Importing jaxgan alone does not import JAX.
 """
 
 from __future__ import annotations
@@ -75,18 +75,19 @@ def load(
     seed: int | None = None,
     experiment: ModuleType | str | os.PathLike[str] | None = None,
 ) -> TrainedModel:
-    """Returns the trained model in a run directory; needs no data.
+    """Returns the trained model in a run directory; the data are not needed.
 
     Args:
         run: The run directory.
-        checkpoint: 'latest', 'best' (by the metric that the run was evaluated by) or a number of
+        checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
-        seed: Which model of a run of several seeds.
-        experiment: The module or file of your own experiment that made the run. Its code is run,
-            which a run directory alone never causes; shipped experiments need no naming.
+        seed: Seed of the model in a run of several seeds.
+        experiment: Module or file of your own experiment that made the run; not needed for the
+            experiments of this package. Warning: its code is executed. A run directory alone never
+            causes that.
 
     Returns:
-        The model; `load(run).sample(key, n)` draws from it.
+        The model; `load(run).sample(key, n)` samples n images.
 
     Raises:
         RunError: If there is no such run, checkpoint or seed.

@@ -1,4 +1,7 @@
-"""Reductions over the devices that share a batch: the identity where `axis_name` is None."""
+"""Reductions over the devices that share a batch.
+
+If `axis_name` is None, the batch has one shard and nothing is exchanged between devices.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,25 @@ from jax import Array, lax
 
 
 def varying_axes(x: Any) -> frozenset[str]:
-    """The mesh axes over whose shards `x` differs, as shard_map's types say; none outside of it."""
+    """Returns the mesh axes over whose shards `x` differs, by shard_map's types.
+
+    Outside of shard_map there are none.
+    """
     aval: Any = jax.typeof(x)
-    # jax renamed the attribute between 0.10 and its predecessors; there is no public accessor.
+    # JAX renamed the attribute in 0.10, and there is no public accessor.
     return aval.manual_axis_type.varying if hasattr(aval, "manual_axis_type") else aval.vma
 
 
 def vary(tree: Any, axis_name: str | None) -> Any:
-    """The tree, each leaf marked as differing between the shards of the axis (once; leaves so
-    marked stay).
+    """Returns the tree with each leaf marked as differing between the shards of the axis.
 
-    Under shard_map, the gradient of a loss by replicated params arrives already summed over the
-    shards; by params marked so, it arrives local, as under pmap, and one explicit mean reduces it.
+    Leaves that are already marked stay as they are. Under shard_map, the gradient of a loss by
+    replicated params arrives summed over the shards. By params marked with `vary` it arrives local,
+    as under pmap, and one explicit mean reduces it.
+
+    Args:
+        tree: Tree of arrays.
+        axis_name: Name of the mesh axis, or None for no change.
     """
     if axis_name is None:
         return tree
@@ -36,8 +46,13 @@ def vary(tree: Any, axis_name: str | None) -> Any:
 
 
 def all_mean(tree: Any, axis_name: str | None) -> Any:
-    """The mean of the tree over the axis; the tree itself without one. Non-float leaves are taken
-    from any shard (max).
+    """Returns the mean of the tree over the axis.
+
+    Leaves that are not floats are taken from any shard (by a maximum).
+
+    Args:
+        tree: Tree of arrays.
+        axis_name: Name of the mesh axis, or None for no change.
     """
     if axis_name is None:
         return tree
@@ -51,23 +66,36 @@ def all_mean(tree: Any, axis_name: str | None) -> Any:
 
 
 def all_sum(tree: Any, axis_name: str | None) -> Any:
-    """The sum of the tree over the axis; the tree itself without one."""
+    """Returns the sum of the tree over the axis.
+
+    Args:
+        tree: Tree of arrays.
+        axis_name: Name of the mesh axis, or None for no change.
+    """
     return tree if axis_name is None else lax.psum(vary(tree, axis_name), axis_name)
 
 
 def batch_mean(x: Array, axis_name: str | None = None) -> Array:
-    """The mean of `x` [B, ...] over the examples of the whole batch, [...], wherever its shards
-    lie.
+    """Returns the mean of `x` over the examples of the whole batch, [...], on all its shards.
+
+    Args:
+        x: Values [B, ...] of this shard's examples.
+        axis_name: Name of the mesh axis, or None if this is the whole batch.
     """
     return all_mean(jnp.mean(x, axis=0), axis_name)
 
 
 def axis_size(axis_name: str | None) -> int:
-    """How many shards the axis has; 1 without one."""
+    """Returns the number of shards of the axis; 1 if `axis_name` is None."""
     return 1 if axis_name is None else lax.axis_size(axis_name)
 
 
 def global_rows(count: int, axis_name: str | None) -> Array:
-    """Rows [count] (int32) of the whole batch that this shard of `count` examples holds."""
+    """Returns the indices, in the whole batch, of this shard's examples: int32 [count].
+
+    Args:
+        count: Number of examples of this shard.
+        axis_name: Name of the mesh axis, or None if this is the whole batch.
+    """
     rows = jnp.arange(count, dtype=jnp.int32)
     return rows if axis_name is None else rows + count * lax.axis_index(axis_name).astype(jnp.int32)

@@ -1,4 +1,4 @@
-"""What the brightness of a color is made of."""
+"""Weights of the color channels in brightness."""
 
 from __future__ import annotations
 

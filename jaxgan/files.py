@@ -1,8 +1,8 @@
-"""Files: written whole or not at all, read within bounds, named and written by any system.
+"""Safe file access: atomic writes, bounded reads, and names that every system can print.
 
-No write follows a link, and no read waits for a pipe: somebody else may have laid the files.
+No write follows a link, and no read waits for a pipe, because the files may come from others.
 
-Imports nothing of this package, so that everything may use it.
+This module imports nothing from this package, so that every module may use it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from collections.abc import Iterable
 import platformdirs
 
 MOST_BYTES = 2**31
-"""Of a file that is read whole."""
+"""Largest size of a file that is read into memory as a whole."""
 
 RUN_LOCK = ".jaxgan.lock"
-"""The name of the lock in a run directory."""
+"""Name of the lock file in a run directory."""
 
 _PARTIAL = re.compile(r"\.jaxgan\.[0-9a-f]{16}\.partial")
 
-# What a system lacks of these it cannot be asked for.
+# Some of these flags do not exist on every system.
 _CAREFULLY = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
@@ -36,25 +36,31 @@ _CAREFULLY = (
 )
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO)
-_LONGEST = 300  # letters of a reason
+_LONGEST = 300  # characters of a reason
 
-_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, separators of lines
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line separators
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def printable(name: object) -> str:
-    """The name (or a sentence with names in it) in characters that can be printed and encoded.
+    r"""Returns the name, or a sentence with names in it, in printable characters.
 
-    What stands for a byte that is no UTF-8 becomes `\\xff`; so do control characters, which could
-    end the line, color the terminal or turn the direction of reading. All else stays as it is.
+    The result can be printed and encoded everywhere. A byte that is not valid UTF-8 becomes an
+    escape like `\xff`. So does a control character, which could end the line, color the terminal or
+    reverse the reading direction. Everything else is unchanged.
     """
     text = str(name)
     return text if text.isprintable() else "".join(map(_seen, text))
 
 
 def shortened(name: object, longest: int = 100) -> str:
-    """The printable name, of which a long one keeps its beginning and its end."""
+    """Returns the printable name; a long one keeps only its beginning and its end.
+
+    Args:
+        name: The name.
+        longest: Largest number of characters.
+    """
     text = printable(name)
     if len(text) <= longest:
         return text
@@ -63,7 +69,7 @@ def shortened(name: object, longest: int = 100) -> str:
 
 
 def is_file(path: pathlib.Path) -> bool:
-    """Whether there is such a file; a name that no file can have names none."""
+    """Returns whether the file exists; False for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -71,7 +77,7 @@ def is_file(path: pathlib.Path) -> bool:
 
 
 def is_folder(path: pathlib.Path) -> bool:
-    """Whether there is such a folder; a name that no folder can have names none."""
+    """Returns whether the folder exists; False for a name that no folder can have."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -79,7 +85,7 @@ def is_folder(path: pathlib.Path) -> bool:
 
 
 def exists(path: pathlib.Path) -> bool:
-    """Whether there is anything of this name; a name that nothing can have names nothing."""
+    """Returns whether the path exists; False for a name that nothing can have."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -87,26 +93,35 @@ def exists(path: pathlib.Path) -> bool:
 
 
 def lies_in(path: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Whether what the path leads to, over every link, lies in the folder."""
+    """Returns whether the path, with all links followed, is in the folder.
+
+    Args:
+        path: The path.
+        folder: The folder.
+    """
     real = os.path.realpath(folder)
     return os.path.commonpath([real, os.path.realpath(path)]) == real
 
 
 def lines(path: pathlib.Path) -> list[str]:
-    """The lines of a text file, whatever system wrote it: UTF-8 with a mark of the byte order or
-    without one, or UTF-16 with one; a line ends by LF, CRLF or CR, and by nothing else.
+    """Returns the lines of a text file from any operating system.
 
-    Raises OSError where it cannot be read, and UnicodeDecodeError where it is no such text.
+    The encoding is UTF-8, with or without a byte order mark, or UTF-16 with one. Lines end with LF,
+    CRLF or CR, and with nothing else.
+
+    Raises:
+        OSError: If the file cannot be read.
+        UnicodeDecodeError: If it is not such a text.
     """
     content = path.read_bytes()
     text = content.decode("utf-16" if content.startswith(_WIDE) else "utf-8")
     ended = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    # Files that were put one behind another have a mark at the beginning of each.
+    # Concatenated files have a byte order mark at the beginning of each.
     return [line.removeprefix("\ufeff") for line in ended]
 
 
 class Names:
-    """Names that others are looked up among, however either writes its accents."""
+    """A set of names that finds a name in either Unicode form of its accents."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = set(names)
@@ -115,14 +130,12 @@ class Names:
             self._alike.setdefault(composed(name), []).append(name)
 
     def find(self, name: str) -> list[str]:
-        """The name itself or, where there is none such, those that differ in how their accents are
-        stored.
-        """
+        """Returns [name] if it is in the set, else the names that differ in the form of accents."""
         return [name] if name in self._names else self._alike.get(composed(name), [])
 
 
 def composed(name: str) -> str:
-    """The name with its accents in one character each (NFC): file systems store them either way."""
+    """Returns the name with composed accents (NFC). File systems store either form."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -140,9 +153,15 @@ def is_run_record(content: object) -> bool:
 
 
 def read(path: pathlib.Path, *, most: int = MOST_BYTES) -> bytes:
-    """The content of a regular file of at most `most` bytes; links to one are followed.
+    """Returns the content of a regular file; links to one are followed.
 
-    Raises OSError where it cannot be had, or the path leads to anything else: a pipe has no end.
+    Args:
+        path: The file.
+        most: Largest size in bytes.
+
+    Raises:
+        OSError: If the file cannot be read, is larger, or is not a regular file (a pipe has no
+            end).
     """
     flags = os.O_RDONLY | _CAREFULLY & ~getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(path, flags), "rb") as file:
@@ -154,28 +173,41 @@ def read(path: pathlib.Path, *, most: int = MOST_BYTES) -> bytes:
 
 
 def append(path: pathlib.Path, content: str | bytes) -> None:
-    """Appends to the regular file, made if need be, with one write; UTF-8.
+    """Appends to a regular file with one write, and creates the file if it does not exist.
 
-    Raises OSError where it cannot, or the path is a link.
+    Args:
+        path: The file.
+        content: Bytes, or text, which is encoded as UTF-8.
+
+    Raises:
+        OSError: If the write fails, or the path is a link.
     """
     _write(path, content, os.O_APPEND | os.O_CREAT)
 
 
 def write_whole(path: pathlib.Path, content: str | bytes) -> None:
-    """Writes the file so that a reader, or a crash, never meets half of it; a link is replaced and
-    its target left alone. Raises OSError where it cannot.
+    """Writes the file atomically: neither a reader nor a crash ever sees half of it.
+
+    A link is replaced, and its target left unchanged.
+
+    Args:
+        path: The file.
+        content: Bytes, or text, which is encoded as UTF-8.
+
+    Raises:
+        OSError: If the write fails.
     """
     partial = path.with_name(f".jaxgan.{secrets.token_hex(8)}.partial")
     try:
         _write(partial, content, os.O_EXCL | os.O_CREAT, to_disk=True)
         os.replace(partial, path)
-    except BaseException:  # a full disk, or Ctrl-C: half of a file is of no use
+    except BaseException:  # also Ctrl-C: an incomplete file must not stay
         partial.unlink(missing_ok=True)
         raise
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file of this name is what a killed `write_whole` left."""
+    """Returns whether a file of this name was left behind by a `write_whole` that was killed."""
     return _PARTIAL.fullmatch(name) is not None
 
 
@@ -192,18 +224,23 @@ def _write(path: pathlib.Path, content: str | bytes, flags: int, *, to_disk: boo
 
 def _require_regular(found: os.stat_result, path: pathlib.Path) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def cache_folder(kind: str) -> pathlib.Path:
-    """Where the user keeps what can be made again: KIND in the folder that the system has for
-    jaxgan's caches, which is $XDG_CACHE_HOME/jaxgan or ~/.cache/jaxgan on Linux.
+    """Returns the user's folder for files that can be recreated.
+
+    It is `kind` in the system's cache folder for jaxgan, which is $XDG_CACHE_HOME/jaxgan or
+    ~/.cache/jaxgan on Linux.
     """
     return platformdirs.user_cache_path("jaxgan", appauthor=False) / kind
 
 
 def reason(error: BaseException) -> str:
-    """Why an operation failed, in one line: what the system said, where a library has quoted it."""
+    """Returns why an operation failed, in one line.
+
+    It is the operating system's message, even if a library has quoted it.
+    """
     if isinstance(error, OSError) and error.strerror:
         return "it is a link" if error.errno == errno.ELOOP else error.strerror.lower()
     if isinstance(error, KeyError) and error.args:

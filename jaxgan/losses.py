@@ -1,9 +1,19 @@
-"""Adversarial losses on logits: pairs of small, unreduced formulas, each with its paper.
+"""Adversarial losses on logits: pairs of small, unreduced formulas with their papers.
 
-Both members of a pair are written to be *minimized* and return one value for each logit: [B], or
-[B, H, W, 1] for a discriminator of patches. Reduce them with a mean. A higher logit always means
-"more real". Logits of fewer than 32 bits are taken to float32 first. Nothing is clipped: a value
-beyond float32 is infinite, never NaN.
+Both losses of a pair are *minimized* and return one value per logit: [B], or [B, H, W, 1] for a
+PatchGAN discriminator. Reduce them with a mean. A higher logit always means "more real". Logits of
+fewer than 32 bits are converted to float32 first. Nothing is clipped: a value beyond the range of
+float32 is infinite, never NaN.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from jaxgan import losses
+    >>> loss = losses.non_saturating()
+    >>> real_logits, fake_logits = jnp.array([2.0, 0.0]), jnp.array([0.0, -2.0])
+    >>> round(float(jnp.mean(loss.discriminator(real_logits, fake_logits))), 3)
+    0.82
+    >>> round(float(jnp.mean(loss.generator(fake_logits))), 3)
+    1.41
 """
 
 from __future__ import annotations
@@ -28,16 +38,18 @@ Entry = TypeVar("Entry")
 
 
 class AdversarialLoss(NamedTuple):
-    """What the two players minimize.
+    """The losses of the two players, both minimized.
 
-    discriminator: `(real_logits, fake_logits) -> loss`, all of one shape.
-    generator:     `(fake_logits, real_logits=None) -> loss`, of the logits' shape.
-    relativistic:  the generator's loss needs real logits, and raises ValueError without them.
-    boundary:      an optimal discriminator's logit exceeds it exactly where real examples are the
-                   likelier ones: "judged real" is `logit > boundary`. None where a logit alone has
-                   no such meaning.
-    estimates:     by name, what the logits estimate beside the loss, to be reported:
-                   `(real_logits, fake_logits) -> values`, whose mean is the estimate.
+    Attributes:
+        discriminator: `(real_logits, fake_logits) -> loss`, all of one shape.
+        generator: `(fake_logits, real_logits=None) -> loss`, of the logits' shape.
+        relativistic: Whether the generator's loss needs real logits. If so, it raises ValueError
+            without them.
+        boundary: Logit above which an optimal discriminator classifies an example as real
+            (`logit > boundary`): there, real examples are more likely than generated ones. None if
+            a single logit has no such meaning.
+        estimates: Quantities that the logits estimate, to be reported next to the loss, by name:
+            `(real_logits, fake_logits) -> values`, whose mean is the estimate.
     """
 
     discriminator: Callable[[Array, Array], Array]
@@ -51,20 +63,53 @@ class AdversarialLoss(NamedTuple):
 
 
 def minimax(*, real_label: float = 1.0) -> AdversarialLoss:
-    """The zero-sum game (Goodfellow et al. 2014, eq. 1): the generator minimizes log(1 - D(fake)).
+    """Zero-sum game; the generator minimizes log(1 - D(fake)).
 
-    It saturates: the generator's gradient, -sigmoid(logit), vanishes where fakes are recognized.
-    For `real_label` see `non_saturating`.
+    It saturates: the generator's gradient, -sigmoid(logit), vanishes if the discriminator
+    recognizes the fakes.
+
+    Args:
+        real_label: Target for real examples, in (0, 1]. See `non_saturating`.
+
+    Raises:
+        ValueError: Unless 0 < real_label <= 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> values = losses.minimax().generator(jnp.array([-2.0, 0.0, 2.0]))
+        >>> [round(value, 3) for value in values.tolist()]
+        [-0.127, -0.693, -2.127]
+
+    References:
+        Goodfellow et al. 2014, Generative Adversarial Nets, eq. 1.
     """
     return _cross_entropy(lambda fake: -jax.nn.softplus(fake), real_label)
 
 
 def non_saturating(*, real_label: float = 1.0) -> AdversarialLoss:
-    """Cross-entropy; the generator maximizes log D(fake) (Goodfellow et al. 2014, section 3).
+    """Cross-entropy; the generator maximizes log D(fake).
 
-    `real_label` below 1 is one-sided label smoothing (Salimans et al. 2016, section 3.4; often
-    0.9): the optimal discriminator becomes real_label p / (p + q), and `boundary` follows.
-    Raises ValueError unless 0 < real_label <= 1.
+    Args:
+        real_label: Target for real examples, in (0, 1]. Below 1 (often 0.9) it is one-sided label
+            smoothing: the optimal discriminator becomes real_label p / (p + q), and `boundary`
+            moves accordingly.
+
+    Raises:
+        ValueError: Unless 0 < real_label <= 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> loss = losses.non_saturating()
+        >>> [round(value, 3) for value in loss.generator(jnp.array([-2.0, 0.0, 2.0])).tolist()]
+        [2.127, 0.693, 0.127]
+        >>> round(losses.non_saturating(real_label=0.9).boundary, 3)
+        -0.201
+
+    References:
+        Goodfellow et al. 2014, Generative Adversarial Nets, section 3.
+        Salimans et al. 2016, Improved Techniques for Training GANs, section 3.4 (label smoothing).
     """
     return _cross_entropy(lambda fake: jax.nn.softplus(-fake), real_label)
 
@@ -87,11 +132,30 @@ def _cross_entropy(generator: Formula, real_label: float) -> AdversarialLoss:
 def least_squares(
     *, fake: float = 0.0, real: float = 1.0, target: float = 1.0, factor: float = 0.5
 ) -> AdversarialLoss:
-    """LSGAN with its factors 1/2 and labels a=fake, b=real, c=target (Mao et al. 2017, eq. 2).
+    """LSGAN: squared distances of the logits to labels.
 
-    The labels (-1, 1, 0) make it minimize Pearson's chi-squared divergence between 2q and p + q.
-    Where another loss is added, the factor counts: CycleGAN's code has 1 where Mao has 1/2.
-    Raises ValueError unless fake < real.
+    The paper's labels are a = `fake`, b = `real` and c = `target`. With (-1, 1, 0) the generator
+    minimizes Pearson's chi-squared divergence between 2q and p + q.
+
+    Args:
+        fake: Discriminator's label of generated examples.
+        real: Discriminator's label of real examples.
+        target: Generator's label of generated examples.
+        factor: Factor of all terms. It matters if another loss is added: it is 1/2 in the paper and
+            1 in CycleGAN's code.
+
+    Raises:
+        ValueError: Unless fake < real.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> loss = losses.least_squares()
+        >>> print(loss.generator(jnp.array([1.0, 0.0])), loss.boundary)
+        [0.  0.5] 0.5
+
+    References:
+        Mao et al. 2017, Least Squares Generative Adversarial Networks, eq. 2.
     """
     if not fake < real:
         raise ValueError(f"the labels are fake={fake}, real={real}; expected fake < real")
@@ -104,17 +168,39 @@ def least_squares(
 
 
 def wasserstein() -> AdversarialLoss:
-    """Minus the critic's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2, 3).
+    """The negative of the critic's estimate of the Wasserstein distance.
 
-    The critic's slope must be bounded: `penalties.gradient_penalty` or `penalties.clip_weights`.
-    Of a slope of at most K, the estimate is K times the distance or less.
+    The critic's slope must be bounded by `penalties.gradient_penalty` or `penalties.clip_weights`.
+    If the slope is at most K, the estimate is at most K times the distance. The estimate is
+    reported as 'wasserstein'.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> loss, real, fake = losses.wasserstein(), jnp.array([3.0]), jnp.array([1.0])
+        >>> print(loss.discriminator(real, fake), loss.estimates["wasserstein"](real, fake))
+        [-2.] [2.]
+
+    References:
+        Arjovsky et al. 2017, Wasserstein GAN, eq. 2 and 3.
     """
     critic = _separable(real=jnp.negative, fake=jnp.positive, generator=jnp.negative, boundary=None)
     return critic._replace(estimates={"wasserstein": jnp.subtract})
 
 
 def hinge() -> AdversarialLoss:
-    """The hinge loss (Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17)."""
+    """The hinge loss.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> print(losses.hinge().discriminator(jnp.array([0.5, 2.0]), jnp.array([-2.0, 0.0])))
+        [0.5 1. ]
+
+    References:
+        Lim and Ye 2017, Geometric GAN.
+        Miyato et al. 2018, Spectral Normalization for GANs, eq. 16 and 17.
+    """
     return _separable(
         real=lambda logits: jax.nn.relu(1 - logits),
         fake=lambda logits: jax.nn.relu(1 + logits),
@@ -131,28 +217,53 @@ def _separable(
         return real(real_logits) + fake(fake_logits)
 
     def generator_loss(fake_logits: Array, real_logits: Array | None = None) -> Array:
-        del real_logits  # taken so that every loss can be called alike
+        del real_logits  # accepted so that all losses have the same signature
         return generator(_at_least_float32(fake_logits))
 
     return AdversarialLoss(discriminator_loss, generator_loss, False, boundary)
 
 
-# --- relativistic losses: how much more real than the other kind ------------------------------
+# --- relativistic losses: how much more real one logit is than another ------------------------
 
 
 def relativistic_paired() -> AdversarialLoss:
-    """RpGAN (Jolicoeur-Martineau 2019, RSGAN; Huang et al. 2024): real row i against fake row i.
+    """RpGAN (RSGAN): the real logit of row i against the fake logit of row i.
 
-    Only differences of logits matter, so one logit says nothing: there is no boundary.
+    Only differences of logits matter, so a single logit has no meaning and there is no boundary.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> real, fake = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+        >>> values = losses.relativistic_paired().discriminator(real, fake)
+        >>> [round(value, 3) for value in values.tolist()]
+        [0.127, 2.127]
+
+    References:
+        Jolicoeur-Martineau 2019, The relativistic discriminator (RSGAN).
+        Huang et al. 2024, The GAN is dead; long live the GAN! (R3GAN).
     """
     return _relativistic(lambda more_real, less_real: jax.nn.softplus(less_real - more_real))
 
 
 def relativistic_average(*, axis_name: str | None = None) -> AdversarialLoss:
-    """RaGAN (Jolicoeur-Martineau 2019, RaSGAN): each logit against the mean of the other kind.
+    """RaGAN (RaSGAN): each logit against the mean logit of the other kind.
 
-    The mean is over all logits of the whole batch, patches included. It couples the examples:
-    under shard_map and pmap the name of the batch's axis is needed.
+    The mean is over all logits of the whole batch, including patches. It couples the examples.
+
+    Args:
+        axis_name: Name of the batch's mesh axis, needed under shard_map and pmap.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> real, fake = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+        >>> values = losses.relativistic_average().generator(fake, real)
+        >>> [round(value, 3) for value in values.tolist()]
+        [2.627, 0.627]
+
+    References:
+        Jolicoeur-Martineau 2019, The relativistic discriminator (RaSGAN).
     """
 
     def mean(logits: Array) -> Array:
@@ -168,7 +279,7 @@ def relativistic_average(*, axis_name: str | None = None) -> AdversarialLoss:
 
 
 def _relativistic(loss: Callable[[Array, Array], Array]) -> AdversarialLoss:
-    """The pair whose generator plays the discriminator's game with the roles exchanged."""
+    """Returns the pair whose generator minimizes the discriminator's loss with roles exchanged."""
 
     def discriminator_loss(real_logits: Array, fake_logits: Array) -> Array:
         return loss(*_pair(real_logits, fake_logits))
@@ -189,15 +300,20 @@ def _relativistic(loss: Callable[[Array, Array], Array]) -> AdversarialLoss:
 
 
 class Divergence(NamedTuple):
-    """An f-divergence D(p||q) = E_q f(p/q) in variational form (Nowozin et al. 2016, tables 1, 2).
+    """An f-divergence D(p||q) = E_q f(p/q) in variational form.
 
-    generator:  the convex f of u > 0.
-    optimal:    the maximizer T* = f'(r) of E_p T - E_q f*(T), as a function of the ratio r = p/q.
-    activation: g_f, from a logit v to T in the domain of the conjugate f*; increasing.
-    conjugate:  f*(g_f(v)), simplified so that it neither overflows early nor cancels.
-    boundary:   the logit v at which g_f(v) = f'(1).
+    As in the paper, 'jensen_shannon' is twice the usual divergence, and 'gan' is that minus log 4.
 
-    As there, 'jensen_shannon' is twice the usual divergence, and 'gan' that minus log 4.
+    Attributes:
+        generator: The convex function f of u > 0.
+        optimal: The maximizer T* = f'(r) of E_p T - E_q f*(T), as a function of the ratio r = p/q.
+        activation: The increasing output activation g_f, from a logit v to T in the domain of the
+            conjugate f*.
+        conjugate: f*(g_f(v)), simplified so that it neither overflows early nor cancels.
+        boundary: The logit v with g_f(v) = f'(1).
+
+    References:
+        Nowozin et al. 2016, f-GAN, tables 1 and 2.
     """
 
     generator: Formula
@@ -207,8 +323,8 @@ class Divergence(NamedTuple):
     boundary: float = 0.0
 
 
-# `exp(v) - 1` and not `expm1(v)`: jax takes the derivative of expm1 from its rounded value, so that
-# in float32 it would vanish below v = -17.
+# `exp(v) - 1` instead of `expm1(v)`: JAX computes the derivative of expm1 from its rounded value,
+# which would vanish in float32 below v = -17.
 DIVERGENCES: Mapping[str, Divergence] = {
     "kl": Divergence(
         generator=lambda u: xlogy(u, u),
@@ -257,10 +373,25 @@ DIVERGENCES: Mapping[str, Divergence] = {
 
 
 def f_gan(divergence: str) -> AdversarialLoss:
-    """f-GAN (Nowozin et al. 2016, eq. 6): both players on E_p g_f(v) - E_q f*(g_f(v)), zero-sum.
+    """f-GAN: a zero-sum game on E_p g_f(v) - E_q f*(g_f(v)).
 
-    `divergence` is a name of `DIVERGENCES`. The least discriminator loss is minus D(p||q).
-    Raises ValueError on another name.
+    The minimum of the discriminator's loss is -D(p||q).
+
+    Args:
+        divergence: Name of an entry of `DIVERGENCES`.
+
+    Raises:
+        ValueError: If there is no divergence of this name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> loss = losses.f_gan("pearson")
+        >>> print(loss.discriminator(jnp.array([2.0]), jnp.array([-2.0])))
+        [-3.]
+
+    References:
+        Nowozin et al. 2016, f-GAN, eq. 6.
     """
     entry = _look_up(divergence, DIVERGENCES, "f-divergence")
     return _separable(
@@ -287,9 +418,24 @@ LOSSES: Mapping[str, Callable[..., AdversarialLoss]] = {
 
 
 def by_name(name: str, **options: Any) -> AdversarialLoss:
-    """The loss called `name` in `LOSSES`, built with its constructor's options.
+    """Returns the loss called `name` in `LOSSES`.
 
-    Raises ValueError on another name, listing all and suggesting the closest.
+    Args:
+        name: One of the keys of `LOSSES`.
+        **options: Arguments of the loss's constructor.
+
+    Raises:
+        ValueError: If there is no such loss. The message lists all names and suggests the closest.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses
+        >>> loss = losses.by_name("least_squares", factor=1.0)
+        >>> print(loss.generator(jnp.array([1.0, 0.0])))
+        [0. 1.]
+        >>> losses.by_name("hinj")
+        Traceback (most recent call last):
+        ValueError: no adversarial loss is called 'hinj'; did you mean 'hinge'? The names are ...
     """
     return _look_up(name, LOSSES, "adversarial loss")(**options)
 
@@ -297,11 +443,33 @@ def by_name(name: str, **options: Any) -> AdversarialLoss:
 def flip_labels(
     real_logits: Array, fake_logits: Array, keys: Keys, *, probability: float
 ) -> tuple[Array, Array]:
-    """The logits with each example's real and fake exchanged at the given probability (keys [B]).
+    """Returns the logits with real and fake exchanged at random (noisy labels).
 
-    For the discriminator alone: give the result to `loss.discriminator`. An example's patches flip
-    together. Raises ValueError unless 0 <= probability <= 1, the shapes agree, and there is a key
-    for each row of the logits (of packs there are fewer rows than examples).
+    Use it for the discriminator only: pass the result to `loss.discriminator`. All patches of an
+    example are exchanged together.
+
+    Args:
+        real_logits: Logits of real examples, [B] or [B, H, W, 1].
+        fake_logits: Logits of generated examples, of the same shape.
+        keys: Keys [B], one per row of the logits. A discriminator of packs has fewer rows of logits
+            than examples.
+        probability: Probability of an exchange, in [0, 1].
+
+    Returns:
+        The new real logits and the new fake logits.
+
+    Raises:
+        ValueError: If the probability is outside [0, 1], the shapes differ, or the number of keys
+            is not the number of rows.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import losses, random
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> real, fake = jnp.array([2.0, 3.0]), jnp.array([-2.0, -3.0])
+        >>> print(*losses.flip_labels(real, fake, keys, probability=1.0))
+        [-2. -3.] [2. 3.]
     """
     if not 0 <= probability <= 1:
         raise ValueError(f"the probability of a flip is {probability}; expected one in [0, 1]")
@@ -309,7 +477,7 @@ def flip_labels(
     if real_logits.shape[0] != len(keys):
         raise ValueError(
             f"there are {len(keys)} keys for {real_logits.shape[0]} rows of logits; expected one "
-            "for each: where the discriminator judges packs, give the keys of their first rows"
+            "for each; for a discriminator of packs, give the keys of the packs' first examples"
         )
     flips = random.bernoulli(random.fold(keys, "flip_labels"), (), probability=probability)
     flips = flips.reshape(-1, *[1] * (real_logits.ndim - 1))
@@ -320,7 +488,7 @@ def flip_labels(
 
 
 def _pair(real_logits: Array, fake_logits: Array) -> tuple[Array, Array]:
-    # [B] against [B, 1] would broadcast to [B, B] without a word.
+    # [B] and [B, 1] would silently broadcast to [B, B].
     real_logits, fake_logits = _at_least_float32(real_logits), _at_least_float32(fake_logits)
     if real_logits.shape != fake_logits.shape:
         raise ValueError(

@@ -1,9 +1,9 @@
-"""Gradient transformations for games, to be chained with any optimizer of optax.
+"""Optimizers, gradient transformations and learning rate schedules for GANs, on top of optax.
 
-What they remember lives in the optimizer's state, and is saved and resumed with it. They see
-gradients that are already reduced over slices and devices. Two step sizes, b(n) for the
-discriminator and a(n) for the generator (TTUR, Heusel et al. 2017, eq. 1), need nothing: each
-player has an optimizer of its own.
+Their memory lives in the optimizer's state, and is saved and restored with it. They receive
+gradients that are already reduced over slices and devices. Two learning rates, b(n) for the
+discriminator and a(n) for the generator (TTUR, Heusel et al. 2017, eq. 1), need no code: each
+player has its own optimizer.
 """
 
 from __future__ import annotations
@@ -18,20 +18,36 @@ from jaxgan.types import Array, PyTree
 
 
 class Optimistic(NamedTuple):
-    """The update of the step before, zero at first."""
+    """State of `optimistic`.
+
+    Attributes:
+        last: The previous update; its initial value is zero.
+    """
 
     last: PyTree
 
 
 def optimistic() -> optax.GradientTransformation:
-    """Twice the update less the one before (Daskalakis et al. 2018, eq. 6 and algorithm 1).
+    """Returns twice the update minus the previous update (optimistic gradient descent).
 
-    Chain it after an optimizer, `optax.chain(optax.adam(1e-4, b1=0.5), optimistic())` being the
-    paper's Optimistic Adam: the coming gradient is foretold to be the last one.
+    It predicts that the next gradient equals the last one. Chain it after an optimizer: the paper's
+    Optimistic Adam is `optax.chain(optax.adam(1e-4, b1=0.5), optimistic())`.
 
-    It is `optax.scale_by_optimistic_gradient()` from the second step on. That one takes the first
-    update as its own predecessor and so leaves it as it is; the paper's algorithm starts from a
-    predecessor of zero and doubles it.
+    It differs from `optax.scale_by_optimistic_gradient()` in the first step only. optax takes the
+    first update as its own predecessor and so leaves it unchanged. The paper's algorithm starts
+    from a previous update of zero and doubles the first one.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import optimizers
+        >>> optimizer = optax.chain(optax.sgd(1.0), optimizers.optimistic())
+        >>> update, state = optimizer.update(jnp.array(1.0), optimizer.init(jnp.array(0.0)))
+        >>> print(update, optimizer.update(jnp.array(3.0), state)[0])
+        -2.0 -5.0
+
+    References:
+        Daskalakis et al. 2018, Training GANs with Optimism, eq. 6 and algorithm 1.
     """
 
     def init(params: PyTree) -> Optimistic:
@@ -46,18 +62,40 @@ def optimistic() -> optax.GradientTransformation:
 
 
 class History(NamedTuple):
-    """How many params have been seen, and their mean."""
+    """State of `historical_averaging`.
+
+    Attributes:
+        count: Number of params seen.
+        mean: Mean of the params seen.
+    """
 
     count: Array
     mean: PyTree
 
 
 def historical_averaging(weight: float) -> optax.GradientTransformation:
-    """Adds the gradient of weight * |params - mean of all params so far|^2 (Salimans et al. 2016,
-    section 3.3), the mean taken as constant and holding the present params.
+    """Adds the gradient of weight * |params - mean of all params so far|^2.
 
-    Chain it before the optimizer: `optax.chain(historical_averaging(1e-2), optax.adam(2e-4))`.
-    Raises ValueError where the weight is negative, and where it is called without params.
+    The mean includes the present params and is treated as a constant. Chain it before the
+    optimizer: `optax.chain(historical_averaging(1e-2), optax.adam(2e-4))`.
+
+    Args:
+        weight: Weight of the penalty, 0 or more.
+
+    Raises:
+        ValueError: If the weight is negative, or if `update` is called without params.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import optimizers
+        >>> averaging = optimizers.historical_averaging(0.5)
+        >>> gradient, state = jnp.array(0.0), averaging.init(jnp.array(0.0))
+        >>> _, state = averaging.update(gradient, state, jnp.array(0.0))
+        >>> print(averaging.update(gradient, state, jnp.array(4.0))[0])  # the mean is 2
+        2.0
+
+    References:
+        Salimans et al. 2016, Improved Techniques for Training GANs, section 3.3.
     """
     if weight < 0:
         raise ValueError(f"the weight of the historical average is {weight}; expected 0 or more")
@@ -67,7 +105,7 @@ def historical_averaging(weight: float) -> optax.GradientTransformation:
 
     def update(updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, History]:
         if params is None:
-            raise ValueError("historical averaging compares params; call update with them")
+            raise ValueError("historical averaging needs the params; call update with them")
         count = state.count + 1
         mean = jax.tree.map(lambda old, new: old + (new - old) / count, state.mean, params)
         pulled = jax.tree.map(
@@ -82,15 +120,29 @@ def historical_averaging(weight: float) -> optax.GradientTransformation:
 
 
 def constant_then_linear(value: float, *, constant: int, decay: int) -> optax.Schedule:
-    """`value` for `constant` steps, then linearly to 0 over `decay` steps, and 0 from there on.
+    """Returns a schedule: `value` for `constant` steps, then linear decay to 0 over `decay` steps.
 
-    Zhu et al. 2017 train 100 epochs each way. The steps are those of the optimizer that uses it.
-    Raises ValueError where a number of steps is negative or both are zero.
+    It stays at 0 after that. Zhu et al. 2017 (CycleGAN) train 100 epochs each way.
+
+    Args:
+        value: Initial learning rate.
+        constant: Number of updates at the initial learning rate.
+        decay: Number of updates of the decay. The updates are those of the optimizer that uses the
+            schedule.
+
+    Raises:
+        ValueError: If a number of steps is negative or both are zero.
+
+    Example:
+        >>> from jaxgan import optimizers
+        >>> schedule = optimizers.constant_then_linear(1.0, constant=2, decay=4)
+        >>> [float(schedule(step)) for step in range(8)]
+        [1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
     if min(constant, decay) < 0 or constant + decay == 0:
         raise ValueError(
-            f"the rate is constant for {constant} steps and decays over {decay}; "
-            "expected no negative number, and not 0 steps in all"
+            f"the learning rate is constant for {constant} steps and decays over {decay}; "
+            "expected no negative number, and at least 1 step in total"
         )
     if decay == 0:
         return optax.constant_schedule(value)
@@ -98,10 +150,24 @@ def constant_then_linear(value: float, *, constant: int, decay: int) -> optax.Sc
 
 
 def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSchedule:
-    """`value`, which falls linearly from the `share` of so many steps on, to 0 at their end.
+    """Returns a learning rate that decays linearly to 0 after a fraction of the steps.
 
-    A plain number where the share is 1: a schedule would add its counter to the optimizer's state.
-    Raises ValueError where the share is outside [0, 1].
+    Args:
+        value: Initial learning rate.
+        share: Fraction of the steps at the initial learning rate, in [0, 1]. If it is 1, the result
+            is a plain number, because a schedule would add a counter to the optimizer's state.
+        steps: Total number of updates; the decay ends there.
+
+    Raises:
+        ValueError: If the fraction is outside [0, 1].
+
+    Example:
+        >>> from jaxgan import optimizers
+        >>> schedule = optimizers.linear_from(1.0, 0.5, steps=4)
+        >>> [float(schedule(step)) for step in range(5)]
+        [1.0, 1.0, 1.0, 0.5, 0.0]
+        >>> optimizers.linear_from(2e-4, 1.0, steps=4)
+        0.0002
     """
     if share == 1.0:
         return value
@@ -112,13 +178,31 @@ def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSche
 def falling_from(
     value: float, share: float, *, steps: int, to: float = 0.0
 ) -> optax.ScalarOrSchedule:
-    """`value`, which falls from the `share` of so many steps on, to `to` times itself at their end:
-    linearly where that is 0 (`linear_from`), else exponentially. It stays there.
+    """Returns a learning rate that decays to `to * value` after a fraction of the steps.
 
-    Raises ValueError where the share is outside [0, 1], or `to` outside [0, 1].
+    The decay is linear if `to` is 0 (`linear_from`), and exponential otherwise. The learning rate
+    stays constant after that.
+
+    Args:
+        value: Initial learning rate.
+        share: Fraction of the steps at the initial learning rate, in [0, 1]. If it is 1, the result
+            is a plain number.
+        steps: Total number of updates; the decay ends there.
+        to: Final learning rate, relative to `value`, in [0, 1].
+
+    Raises:
+        ValueError: If the fraction or `to` is outside [0, 1].
+
+    Example:
+        >>> from jaxgan import optimizers
+        >>> schedule = optimizers.falling_from(1.0, 0.5, steps=4, to=0.25)
+        >>> [round(float(schedule(step)), 3) for step in range(6)]
+        [1.0, 1.0, 1.0, 0.5, 0.25, 0.25]
     """
     if not 0 <= to <= 1:
-        raise ValueError(f"the rate falls to {to} times itself; expected a number from 0 to 1")
+        raise ValueError(
+            f"the learning rate decays to {to} times its value; expected a number from 0 to 1"
+        )
     linear = linear_from(value, share, steps=steps)
     if to == 0 or share == 1.0:
         return linear
@@ -135,24 +219,45 @@ def adam(
     eps: float = 1e-8,
     eps_root: float = 0.0,
 ) -> optax.GradientTransformation:
-    """Adam as GANs use it: momentum 0.5 (Radford et al. 2016).
+    """Adam with the default momentum of GANs, 0.5 (Radford et al. 2016).
 
     Args:
         learning_rate: A number, or a schedule over the optimizer's own updates.
-        beta1: Decay of the mean gradient.
-        beta2: Decay of the mean squared gradient.
+        beta1: Decay rate of the mean gradient.
+        beta2: Decay rate of the mean squared gradient.
         eps: Added to the root of the mean square.
-        eps_root: Added to the mean square under the root, which makes the update smooth where a
-            gradient is zero. A derivative of the update (unrolling) needs it.
+        eps_root: Added to the mean square under the root, which makes the update smooth at a zero
+            gradient. Derivatives of the update (unrolling) need it.
 
-    Returns:
-        The gradient transformation.
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import optimizers
+        >>> optimizer = optimizers.adam(0.1)
+        >>> params = jnp.array([1.0, -1.0])
+        >>> updates, _ = optimizer.update(jnp.array([3.0, -2.0]), optimizer.init(params), params)
+        >>> [round(update, 3) for update in updates.tolist()]
+        [-0.1, 0.1]
     """
     return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=eps, eps_root=eps_root)
 
 
 def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTransformation:
-    """RMSProp with the constants of the code of Arjovsky et al. 2017, who found that momentum makes
-    a clipped critic unstable: decay 0.99, epsilon 1e-8 beside the root.
+    """RMSProp with the constants of the WGAN code: decay 0.99, epsilon 1e-8 next to the root.
+
+    Arjovsky et al. 2017 found that momentum makes a critic with clipped weights unstable.
+
+    Args:
+        learning_rate: A number, or a schedule over the optimizer's own updates.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import optimizers
+        >>> optimizer, params = optimizers.rmsprop(0.01), jnp.array([1.0, -1.0])
+        >>> updates, _ = optimizer.update(jnp.array([3.0, -2.0]), optimizer.init(params), params)
+        >>> [round(update, 3) for update in updates.tolist()]
+        [-0.1, 0.1]
+
+    References:
+        Arjovsky et al. 2017, Wasserstein GAN, algorithm 1.
     """
     return optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False)

@@ -1,8 +1,8 @@
-"""Devices: the only file that knows how many there are.
+"""Data parallelism: train steps compiled for one device or many.
 
-A train step is one pure function. `compile_step` runs it under `jit` (the batch sharded by its
-sharding alone), under `shard_map`, or under `pmap`; inside the last two, what couples examples is
-reduced by the helpers here, which are the identity where `axis_name` is None.
+A train step is one pure function. `compile_step` runs it under `jit` (parallel by the sharding of
+the batch alone), under `shard_map`, or under `pmap`. Inside the last two, computations that couple
+examples are reduced by `jaxgan.collectives`, which exchanges nothing if `axis_name` is None.
 """
 
 from __future__ import annotations
@@ -21,55 +21,84 @@ MODES = ("jit", "shard_map", "pmap")
 
 
 def axis_for(mode: str) -> str | None:
-    """The axis name to build a model with, so that its step runs under `mode`.
+    """Returns the axis name with which to build a model whose step runs under `mode`.
 
-    Raises ValueError on an unknown mode.
+    Args:
+        mode: 'jit', 'shard_map' or 'pmap'.
+
+    Raises:
+        ValueError: If the mode is unknown.
+
+    Example:
+        >>> from jaxgan import parallel
+        >>> parallel.axis_for("jit"), parallel.axis_for("shard_map")
+        (None, 'data')
     """
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; expected one of {', '.join(MODES)}")
     return None if mode == "jit" else AXIS
 
 
-# --- inside a step --------------------------------------------------------------------------------
-
-
-# --- around a step --------------------------------------------------------------------------------
-
-
 def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """A mesh of one axis over the devices (all by default), along which batches are split."""
+    """Returns a mesh with one axis, 'data', along which batches are split.
+
+    Args:
+        devices: The devices; by default all.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import parallel
+        >>> parallel.data_mesh(jax.devices()[:1]).shape["data"]
+        1
+    """
     return Mesh(np.asarray(jax.devices() if devices is None else list(devices)), (AXIS,))
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The tree with a whole copy on each device of the mesh."""
+    """Returns the tree with a whole copy on each device of the mesh.
+
+    Args:
+        tree: Tree of arrays.
+        mesh: Mesh of `data_mesh`.
+    """
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
-    """The tree with its leaves' axis of examples split over the mesh.
+    """Returns the tree with its examples split over the mesh.
 
-    Raises ValueError where a leaf has a number of rows that the devices do not divide.
+    Args:
+        tree: Tree of arrays.
+        mesh: Mesh of `data_mesh`.
+        axis: Axis of the examples in every leaf.
+
+    Raises:
+        ValueError: If the number of devices does not divide a leaf's number of examples.
     """
     for leaf in jax.tree.leaves(tree):
         if leaf.shape[axis] % mesh.size:
             raise ValueError(
-                f"a batch of {leaf.shape[axis]} rows cannot be split over {mesh.size} devices; "
+                f"a batch of {leaf.shape[axis]} examples cannot be split over {mesh.size} devices; "
                 f"use a batch size that {mesh.size} divides"
             )
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS)))
 
 
 def place_state(state: Any, mesh: Mesh) -> Any:
-    """The state on the mesh: its buffers split like a batch, all else replicated.
+    """Returns the state on the mesh: its buffers split like a batch, everything else replicated.
 
-    Raises ValueError where the devices do not divide the places of a buffer.
+    Args:
+        state: A `GANState`.
+        mesh: Mesh of `data_mesh`.
+
+    Raises:
+        ValueError: If the number of devices does not divide the number of places of a buffer.
     """
     for leaf in jax.tree.leaves(state.buffers):
         if leaf.shape[0] % mesh.size:
             raise ValueError(
                 f"a buffer of {leaf.shape[0]} places cannot be split over {mesh.size} devices; "
-                f"use a size (of a replay pool, say) that {mesh.size} divides"
+                f"use a size (such as that of a replay pool) that {mesh.size} divides"
             )
     placed = replicate(state.replace(buffers={}), mesh)
     return placed.replace(buffers=shard(state.buffers, mesh))
@@ -78,10 +107,30 @@ def place_state(state: Any, mesh: Mesh) -> Any:
 def compile_step(
     step: TrainStep, *, mode: str = "jit", mesh: Mesh | None = None, donate: bool = True
 ) -> TrainStep:
-    """The train step, compiled for the mesh (all devices by default); its state is donated.
+    """Returns the train step compiled for the mesh.
 
-    `step` must come from a model built with `axis_name=axis_for(mode)`. Raises ValueError on an
-    unknown mode, and, when first called, where shards would not be reduced.
+    Args:
+        step: Train step of a model that was built with `axis_name=axis_for(mode)`.
+        mode: 'jit', 'shard_map' or 'pmap'.
+        mesh: Mesh of `data_mesh`; by default one of all devices.
+        donate: Whether to donate the state, whose memory is then reused. Warning: a donated state
+            cannot be used again.
+
+    Raises:
+        ValueError: If the mode is unknown, or, in the first call, if the step would not reduce its
+            shards.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import parallel, steps
+        >>> from jaxgan.state import Mean, create
+        >>> def body(state, batch, keys):
+        ...     return state, {"brightness": Mean.of(batch["image"])}
+        >>> run = parallel.compile_step(steps.make_train_step(body))
+        >>> state, metrics = run(create(jax.random.key(0), {}), {"image": jnp.ones((2, 3))})
+        >>> print(state.step, metrics["brightness"].value)
+        1 1.0
     """
     mesh = mesh or data_mesh()
     axis_for(mode)
@@ -95,7 +144,7 @@ def compile_step(
 
 
 def _shard_mapped(step: TrainStep, mesh: Mesh) -> TrainStep:
-    """The step under shard_map: the batch and the buffers split over the mesh, all else whole."""
+    """Returns the step under shard_map: batch and buffers split, everything else replicated."""
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
 
     def mapped(state: Any, batch: Any) -> Any:
@@ -108,7 +157,7 @@ def _shard_mapped(step: TrainStep, mesh: Mesh) -> TrainStep:
             if "out_specs" not in str(error):
                 raise
             raise ValueError(
-                "the step would train each shard apart: build the model and its steps with "
+                "the step would train each shard separately: build the model and its steps with "
                 "axis_name=parallel.axis_for(mode), so that gradients are reduced"
             ) from error
 
@@ -118,8 +167,10 @@ def _shard_mapped(step: TrainStep, mesh: Mesh) -> TrainStep:
 def _pmapped(
     step: TrainStep, mesh: Mesh, donated: tuple[int, ...], *, check: TrainStep
 ) -> TrainStep:
-    """The step under pmap: state in and out without a device axis, the batch and the buffers split
-    over the devices. pmap does not notice shards that differ, so `check` is traced once before.
+    """Returns the step under pmap, with a state that has no device axis.
+
+    The batch and the buffers are split over the devices. pmap does not notice shards that differ,
+    so `check` is traced once before the first call.
     """
     devices = list(mesh.devices.flat)
     checked = False
@@ -155,5 +206,5 @@ def _pmapped(
         state, buffers, metrics = run(*given(state, batch))
         return state.replace(buffers=jax.tree.map(join, buffers)), metrics
 
-    call.lower = lambda state, batch: run.lower(*given(state, batch))  # as a jitted step has it
+    call.lower = lambda state, batch: run.lower(*given(state, batch))  # like a jitted function
     return call

@@ -1,4 +1,4 @@
-"""What is carried from step to step (`GANState`), and what is only reported (`Mean`, `Out`)."""
+"""The training state (`GANState`, `Player`) and the values that a step reports (`Mean`, `Out`)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from jax import Array
 class Player(train_state.TrainState):
     """A network and its optimizer.
 
-    `variables` holds the non-trained collections by name (batch statistics, spectral-norm vectors).
+    Extends flax's `TrainState` (`apply_fn`, `params`, `tx`, `opt_state`, `step`).
+
+    Attributes:
+        variables: Non-trained collections by name (batch statistics, spectral-norm vectors).
     """
 
     variables: Any = struct.field(default_factory=dict)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The network's output; its collections are read and their updates dropped."""
+        """Returns the network's output; updates of its collections are discarded."""
         return self.mutate(*args, **kwargs)[0]
 
     def mutate(self, *args: Any, **kwargs: Any) -> tuple[Any, Player]:
-        """The network's output, and the player with its collections updated."""
+        """Returns the network's output and the player with its updated collections.
+
+        Args:
+            *args: Positional arguments of the module's `__call__`.
+            **kwargs: Keyword arguments of the module's `__call__`.
+        """
         output, updated = self.apply_fn(
             {"params": self.params, **self.variables}, *args, mutable=list(self.variables), **kwargs
         )
@@ -35,15 +43,18 @@ class Player(train_state.TrainState):
 
 
 class GANState(struct.PyTreeNode):
-    """The whole state of a run: restoring it restores the run.
+    """The complete state of a run: restoring it resumes the run.
 
-    step:    int32 [], train steps done.
-    rng:     base key; folded with `step`, never advanced.
-    players: networks with their optimizers, by role ('generator', 'discriminator', 'encoder', ...).
-    ema:     averaged params and collections by player, e.g. {'generator': {'params': ...,
-             'batch_stats': ...}}.
-    extra:   small replicated values some steps carry (an augmentation strength, a fade-in counter).
-    buffers: values sharded like the batch (replay pools).
+    Attributes:
+        step: Number of train steps done, int32 [].
+        rng: Base PRNG key. It is folded with `step` and never advanced.
+        players: Networks with their optimizers by role ('generator', 'discriminator', 'encoder',
+            ...).
+        ema: Averaged params and collections by player, e.g. {'generator': {'params': ...,
+            'batch_stats': ...}}.
+        extra: Small replicated values that some steps carry (augmentation strength, fade-in
+            counter).
+        buffers: Values that are sharded like the batch (replay pools).
     """
 
     step: Array
@@ -54,16 +65,17 @@ class GANState(struct.PyTreeNode):
     buffers: dict[str, Any]
 
     def __getitem__(self, name: str) -> Player:
+        """Returns the player of this name."""
         return self.players[name]
 
     def with_params(self, params: Mapping[str, Any]) -> GANState:
-        """The state in which the named players have these params."""
+        """Returns the state with the params of the named players replaced."""
         return self.replace(
             players={**self.players, **{n: self[n].replace(params=p) for n, p in params.items()}}
         )
 
     def with_variables(self, variables: Mapping[str, Any]) -> GANState:
-        """The state in which the named players have these collections."""
+        """Returns the state with the collections of the named players replaced."""
         return self.replace(
             players={
                 **self.players,
@@ -72,8 +84,9 @@ class GANState(struct.PyTreeNode):
         )
 
     def averaged(self) -> GANState:
-        """The state in which every player that has an average plays with it; use it to sample and
-        to evaluate.
+        """Returns the state in which each player with an average uses it.
+
+        Use it for sampling and evaluation.
         """
         params = {name: average["params"] for name, average in self.ema.items()}
         variables = {
@@ -84,8 +97,14 @@ class GANState(struct.PyTreeNode):
 
 
 class Mean(NamedTuple):
-    """A mean as a monoid: means add over slices, steps, devices and hosts; the zero means 'nothing
-    seen'.
+    """A mean as a sum and a count, so that means can be added.
+
+    Means add over slices, steps, devices and hosts. The zero (total 0, count 0) stands for "no
+    values".
+
+    Attributes:
+        total: Sum of the values, [].
+        count: Number of the values, [].
     """
 
     total: Array
@@ -93,23 +112,45 @@ class Mean(NamedTuple):
 
     @classmethod
     def of(cls, values: Array) -> Mean:
-        """The mean of all entries of `values`, taken in float32 at least."""
+        """Returns the mean of all entries of `values`, computed in float32 or wider.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> from jaxgan.state import Mean, add_metrics
+            >>> first, second = Mean.of(jnp.array([1.0, 2.0, 3.0])), Mean.of(jnp.array([6.0]))
+            >>> print(first.value)
+            2.0
+            >>> print(add_metrics({"loss": first}, {"loss": second})["loss"].value)
+            3.0
+        """
         values = jnp.asarray(values)
         wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
         return cls(total=jnp.sum(wide), count=jnp.asarray(values.size, wide.dtype))
 
     @property
     def value(self) -> Array:
-        """The mean; NaN where nothing was seen."""
+        """The mean, or NaN if there are no values."""
         return self.total / self.count
 
 
 class Out(NamedTuple):
-    """What an objective returns beside its loss.
+    """The values that an objective returns next to its loss.
 
-    metrics: means to report, by name. players: players whose collections changed in the pass
-    (`Player.mutate`); only collections are taken from them. extra, buffers: entries of the state to
-    replace.
+    Attributes:
+        metrics: Means to report, by name.
+        players: Players whose collections changed in the forward pass (`Player.mutate`). Only their
+            collections are used.
+        extra: Entries of `GANState.extra` to replace.
+        buffers: Entries of `GANState.buffers` to replace.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.state import Mean, Out
+        >>> out = Out(metrics={"accuracy": Mean.of(jnp.array([True, True, False, True]))})
+        >>> print(out.metrics["accuracy"].value)
+        0.75
+        >>> out.players, out.extra, out.buffers
+        ({}, {}, {})
     """
 
     metrics: dict[str, Mean] = {}  # noqa: RUF012 - never mutated
@@ -119,7 +160,12 @@ class Out(NamedTuple):
 
 
 def add_metrics(left: dict[str, Mean], right: dict[str, Mean]) -> dict[str, Mean]:
-    """The sum of two reports of the same metrics, as monoids."""
+    """Returns the sum of two reports of the same metrics (totals and counts add).
+
+    Args:
+        left: Means by name.
+        right: Means with the same names.
+    """
     return jax.tree.map(jnp.add, left, right)
 
 
@@ -130,17 +176,35 @@ def init_player(
     *inputs: Any,
     **options: Any,
 ) -> Player:
-    """A player from a module, initialized by example inputs (batch size 1 is enough).
+    """Returns a player: a module initialized by example inputs, with its optimizer.
 
-    Call it inside `jax.jit`: op by op, the initialization of a small network takes seconds.
+    Call it inside `jax.jit`. Executed op by op, the initialization of a small network takes
+    seconds.
+
+    Args:
+        key: PRNG key of the initialization.
+        module: The flax network.
+        optimizer: The optax optimizer.
+        *inputs: Example inputs of the module; batch size 1 is enough.
+        **options: Keyword arguments of the module's `__call__`.
+
+    Example:
+        >>> import flax.linen as linen
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import optimizers, state
+        >>> inputs = jnp.ones((1, 2))
+        >>> player = state.init_player(jax.random.key(0), linen.Dense(3), optimizers.adam(), inputs)
+        >>> player.params["kernel"].shape, player(jnp.ones((5, 2))).shape
+        ((2, 3), (5, 3))
     """
     collections: Any = module.init(key, *inputs, **options)
     params = collections.pop("params", {})
     player = Player.create(
         apply_fn=module.apply, params=params, tx=optimizer, variables=collections
     )
-    # TrainState counts from a Python int, whose type differs from the array it becomes: the step
-    # would compile twice.
+    # TrainState starts counting from a Python int. Its weak type differs from that of the array it
+    # becomes, so the train step would compile twice.
     return player.replace(step=jnp.zeros((), jnp.int32))
 
 
@@ -152,9 +216,30 @@ def create(
     extra: Mapping[str, Any] | None = None,
     buffers: Mapping[str, Any] | None = None,
 ) -> GANState:
-    """The state before the first step; `ema` names the players that `steps.track_ema` averages.
+    """Returns the state before the first train step.
 
-    The averages start as copies: a donated state must not hold one array twice.
+    The averages start as copies, because a donated state must not hold one array twice.
+
+    Args:
+        key: Base PRNG key of the run.
+        players: Players by role.
+        ema: Names of the players that `steps.track_ema` averages.
+        extra: Initial value of `GANState.extra`; {} by default.
+        buffers: Initial value of `GANState.buffers`; {} by default.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import state
+        >>> player = state.Player.create(
+        ...     apply_fn=lambda variables, x: variables["params"]["scale"] * x,
+        ...     params={"scale": jnp.float32(2.0)},
+        ...     tx=optax.sgd(0.1),
+        ... )
+        >>> start = state.create(jax.random.key(0), {"generator": player}, ema=["generator"])
+        >>> int(start.step), list(start.players), start.ema["generator"]["params"].keys()
+        (0, ['generator'], dict_keys(['scale']))
     """
     averages = {
         name: jax.tree.map(jnp.copy, {"params": players[name].params, **players[name].variables})
@@ -171,5 +256,5 @@ def create(
 
 
 def _typed(leaf: Any) -> Array:
-    """The leaf as an array; a Python number's type yields to others and compiles a step twice."""
+    """Returns the leaf as an array; a Python number's weak type would compile a step twice."""
     return jnp.asarray(leaf, jnp.result_type(leaf))

@@ -1,4 +1,4 @@
-"""The vocabulary of the library: what a batch, an objective, a step and a GAN are."""
+"""The types of the library: batches, objectives, steps and the `GAN` itself."""
 
 from __future__ import annotations
 
@@ -15,36 +15,40 @@ Array: TypeAlias = jax.Array
 PyTree: TypeAlias = Any
 
 Batch: TypeAlias = Mapping[str, Array]
-"""Examples by role, each [B, ...]: 'image' (float32 [B, H, W, C] in [-1, 1], or points [B, D]),
-'label' (int32 [B]), ...
+"""Examples by role, each [B, ...].
+
+Roles are 'image' (float32 [B, H, W, C] in [-1, 1], or points [B, D]), 'label' (int32 [B]), ...
 """
 
 Metrics: TypeAlias = "dict[str, Mean]"
+"""Means to report, by name."""
 
 Objective: TypeAlias = "Callable[[GANState, Batch, Keys], tuple[Array, Out]]"
-"""What a group of players wants: the scalar loss to minimize, and what comes beside it."""
+"""A group of players' objective: the scalar loss to minimize, and other outputs (`state.Out`)."""
 
 Step: TypeAlias = "Callable[[GANState, Batch, Keys], tuple[GANState, Metrics]]"
-"""A move of some players; steps compose (`jaxgan.steps`)."""
+"""An update of some players; `jaxgan.steps` composes steps."""
 
 TrainStep: TypeAlias = "Callable[[GANState, Batch], tuple[GANState, Metrics]]"
-"""A step closed over the counter and the randomness: what is compiled and run."""
+"""A step with its own step counter and PRNG keys: the function that is compiled and run."""
 
 
 class GAN(NamedTuple):
     """A model as three pure functions.
 
-    init:   `init(key) -> GANState`.
-    step:   `step(state, batch) -> (state, metrics)`, one train step.
-    sample: `sample(state, keys, **conditions) -> images`, one image per key, float32 [B, H, W, C]
-            in [-1, 1]; a condition left out (a label, a code) takes a stated default.
-    conditions: the names of the conditions that `sample` takes.
-    defaults: pairs of a condition's name and `count -> values [count]`: the default of each of so
-            many samples, by its index. Who draws many in batches gives each batch its part of them,
-            as `sample` begins again at index 0 every time. What has no such default, as it is drawn
-            by the keys, is not in here.
-    categories: pairs of a condition's name and of how many classes it is one, where that is not the
-            label, which is a class of the data.
+    Attributes:
+        init: `init(key) -> GANState`, the state before the first train step.
+        step: `step(state, batch) -> (state, metrics)`, one train step.
+        sample: `sample(state, keys, **conditions) -> images`, one image per key, float32
+            [B, H, W, C] in [-1, 1]. A condition that is not given (a label, a code) takes its
+            default.
+        conditions: Names of the conditions that `sample` accepts.
+        defaults: Pairs of a condition's name and a function `count -> values [count]`, the default
+            of each of `count` samples by its index. `sample` starts at index 0 in every call, so
+            code that samples in batches must pass each batch its slice of the defaults. A condition
+            whose default is drawn from the keys has no entry.
+        categories: Pairs of a condition's name and its number of classes, for categorical
+            conditions other than the label (the label's classes are those of the data).
     """
 
     init: Callable[[Array], GANState]

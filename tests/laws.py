@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from building import built
 
 from jaxgan import losses, penalties, steps
 from jaxgan.games import (
@@ -36,6 +35,7 @@ from jaxgan.models import (
 )
 from jaxgan.nn import text_encoder
 from jaxgan.types import GAN
+from tests.building import built
 
 BATCH = 16
 

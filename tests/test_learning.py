@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import data, losses, penalties, random, steps
 from jaxgan.games import two_player
 from jaxgan.models import vanilla
+from tests.building import built
 
 PER_CALL = 250
 

@@ -52,7 +52,7 @@ def test_a_batch_is_split_by_rows_and_keeps_its_values():
 
 @pytest.mark.parametrize("devices", [3, 5])
 def test_rows_that_the_devices_do_not_divide_are_refused(devices):
-    expected = f"8 rows cannot be split over {devices} devices; use a batch size that {devices}"
+    expected = f"8 examples cannot be split over {devices} devices; use a batch size that {devices}"
     with pytest.raises(ValueError, match=expected):
         parallel.shard({"x": numbers()}, mesh_of(devices))
 
@@ -220,5 +220,5 @@ def test_a_model_built_without_the_axis_is_refused(mode):
     mesh, state = mesh_of(2), state_of({"a": scale(2.0)}, extra={"mean": 0.0})
     step = steps.make_train_step(push(None))
     compiled = parallel.compile_step(step, mode=mode, mesh=mesh)
-    with pytest.raises(ValueError, match="would train each shard apart: build the model"):
+    with pytest.raises(ValueError, match="would train each shard separately: build the model"):
         compiled(parallel.place_state(state, mesh), parallel.shard({"x": numbers(4)}, mesh))

@@ -9,11 +9,11 @@ from functools import partial
 import flax.linen as linen
 import jax.numpy as jnp
 import optax
-from building import built
 
 from jaxgan import losses, random, steps
 from jaxgan.games import two_player
 from jaxgan.types import GAN
+from tests.building import built
 
 
 class Generator(linen.Module):

@@ -1,4 +1,4 @@
-"""What tables of GANs on the plane share: their columns, and how a ensemble is measured."""
+"""What tables of GANs on the plane share: their columns, and how an ensemble is measured."""
 
 from __future__ import annotations
 

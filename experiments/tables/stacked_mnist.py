@@ -169,7 +169,7 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
     import numpy as np
 
     digits.load(settings)
-    # First: a ensemble settles on how many devices a CPU is.
+    # First: an ensemble settles on how many devices a CPU is.
     models = runs.trained("stacked", {**settings["gan"], **digits.flags(settings)}, folder)
     variables = classifier(settings["classifier"], folder)
     drawn = (np.asarray(model.sample(1, settings["samples"])) for model in models)

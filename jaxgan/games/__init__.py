@@ -1,3 +1,4 @@
-"""Parts of a GAN next to its networks: objectives, regularizers, augmentation, and the builders
-that turn them into a model.
+"""The parts of a GAN other than its networks.
+
+Objectives, regularizers, augmentation, and the builders that assemble them into a model.
 """

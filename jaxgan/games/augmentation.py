@@ -1,8 +1,13 @@
-"""Differentiable augmentation of images, and the strength at which it keeps a discriminator honest.
+"""Differentiable augmentation: DiffAugment and ADA (adaptive discriminator augmentation).
 
-A transformation maps images [B, H, W, C] in [-1, 1] to images of the same shape by each example's
-own key, and what it brings in from outside the picture is 0. `sequence` makes a view of some
-(`jaxgan.games.input_transforms.through`), and `sometimes` applies one to a share of the images.
+A transformation maps images [B, H, W, C] in [-1, 1] to images of the same shape, with each
+example's own key. Pixels that enter from outside the image are 0. `sequence` composes
+transformations, and `sometimes` applies one with a given probability. `diff_augment` and `adaptive`
+make views, which `jaxgan.games.input_transforms.through` puts in front of the discriminator.
+
+References:
+    Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training" (DiffAugment).
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (ADA).
 """
 
 from __future__ import annotations
@@ -21,14 +26,16 @@ from jaxgan.state import GANState, Mean
 from jaxgan.types import Array, Batch, Metrics, Step
 
 Transformation = Callable[[Array, Keys], Array]
+"""`transformation(images, keys) -> images`, both [B, H, W, C]."""
 
 ENTRY = "augmentation"
+"""Key of ADA's entry in `state.extra`."""
 
-# --- colors --------------------------------------------------------------------------------------
+# --- colors ---------------------------------------------------------------------------------------
 
 
 def _sparing_transparency(change: Callable[..., Array]) -> Callable[..., Array]:
-    """The change of the first three channels where there are four, and of all of them elsewhere."""
+    """Wraps a color transformation so that it leaves an alpha channel (the fourth) unchanged."""
 
     @functools.wraps(change)
     def run(images: Array, keys: Keys, **options: Any) -> Array:
@@ -42,34 +49,63 @@ def _sparing_transparency(change: Callable[..., Array]) -> Callable[..., Array]:
 
 @_sparing_transparency
 def brightness(images: Array, keys: Keys, *, most: float = 0.5) -> Array:
-    """The images, each made brighter by one number in [-most, most)."""
+    """Adds one uniform number from [-most, most) to each image.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        most: Largest change of brightness.
+    """
     return images + _uniform(keys, "brightness", -most, most)
 
 
 @_sparing_transparency
 def saturation(images: Array, keys: Keys, *, most: float = 1.0) -> Array:
-    """The images, each pixel's distance from its gray scaled by one in [1 - most, 1 + most)."""
+    """Scales each image's distance from its gray version by a number from [1 - most, 1 + most).
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        most: Largest deviation of the factor from 1.
+    """
     gray = jnp.mean(images, axis=3, keepdims=True)
     return gray + (images - gray) * _uniform(keys, "saturation", 1 - most, 1 + most)
 
 
 @_sparing_transparency
 def contrast(images: Array, keys: Keys, *, most: float = 0.5) -> Array:
-    """The images, each one's distance from its mean scaled by a number in [1 - most, 1 + most)."""
+    """Scales each image's distance from its mean by a number from [1 - most, 1 + most).
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        most: Largest deviation of the factor from 1.
+    """
     mean = jnp.mean(images, axis=(1, 2, 3), keepdims=True)
     return mean + (images - mean) * _uniform(keys, "contrast", 1 - most, 1 + most)
 
 
 def color(images: Array, keys: Keys) -> Array:
-    """Brightness, saturation and contrast, as DiffAugment's policy of that name."""
+    """Changes brightness, saturation and contrast: the 'color' policy of DiffAugment.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+    """
     return contrast(saturation(brightness(images, keys), keys), keys)
 
 
-# --- places ---------------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------
 
 
 def translation(images: Array, keys: Keys, *, most: float = 1 / 8) -> Array:
-    """The images, moved by whole pixels, at most the given share of height and of width."""
+    """Translates each image by whole pixels.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        most: Largest translation, as a fraction of the height and of the width.
+    """
     weights = []
     for axis in (1, 2):
         limit = int(images.shape[axis] * most + 0.5)
@@ -80,20 +116,37 @@ def translation(images: Array, keys: Keys, *, most: float = 1 / 8) -> Array:
 
 
 def mirroring(images: Array, keys: Keys) -> Array:
-    """The images, each one mirrored left to right with probability 1/2."""
+    """Flips each image left to right with probability 1/2.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+    """
     flip = random.bernoulli(random.fold(keys, "mirroring"), (1, 1, 1), probability=0.5)
     return jnp.where(flip, images[:, :, ::-1], images)
 
 
 def scaling(images: Array, keys: Keys, *, deviation: float = 0.2) -> Array:
-    """The images, each scaled about its center by 2^N(0, deviation^2), as in ADA."""
+    """Scales each image about its center by 2^N(0, deviation^2), the isotropic scaling of ADA.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        deviation: Standard deviation of the base-2 logarithm of the scale.
+    """
     factors = 2 ** (deviation * random.normal(random.fold(keys, "scaling"), ()))
     return resampled(images, _lines(images, 1, scale=factors), _lines(images, 2, scale=factors))
 
 
 def cutout(images: Array, keys: Keys, *, share: float = 1 / 2) -> Array:
-    """The images, in each of which a rectangle of the given share of height and width is 0; its
-    center may be any pixel, so part of it may lie outside.
+    """Sets a random rectangle of each image to 0.
+
+    The center of the rectangle may be any pixel, so a part of it may lie outside the image.
+
+    Args:
+        images: Images [B, H, W, C] in [-1, 1].
+        keys: Per-example keys [B].
+        share: Size of the rectangle, as a fraction of the height and of the width.
     """
     inside = []
     for axis, size in enumerate(images.shape[1:3]):
@@ -108,10 +161,17 @@ def cutout(images: Array, keys: Keys, *, share: float = 1 / 2) -> Array:
 
 
 def resampled(images: Array, vertical: Array, horizontal: Array) -> Array:
-    """Images [B, H, W, C] by each one's own weights [B, H, H] of lines and [B, W, W] of columns.
+    """Resamples each image with its own weight matrices for lines and columns.
 
-    Products of matrices, whose gradients are fast everywhere; a gather's are not. In full
-    precision: TF32, the default of recent GPUs, changes pixels that are only moved.
+    Uses matrix products, whose gradients are fast on every device; those of a gather are not. The
+    products are computed in full precision: TF32, the default of recent GPUs, would change pixels
+    that are only moved.
+
+    Args:
+        images: Images [B, H, W, C].
+        vertical: Weights [B, H, H]: output line i is the sum over j of `vertical[b, i, j]` times
+            line j.
+        horizontal: Weights [B, W, W] of the columns, in the same way.
     """
     product = functools.partial(jnp.einsum, precision=lax.Precision.HIGHEST)
     lines = product("bij,bjwc->biwc", vertical.astype(images.dtype), images)
@@ -121,8 +181,9 @@ def resampled(images: Array, vertical: Array, horizontal: Array) -> Array:
 def _lines(
     images: Array, axis: int, *, scale: Array | float = 1.0, shift: Array | float = 0.0
 ) -> Array:
-    """Weights [B, N, N] of linear interpolation along the axis: the image about its center is made
-    `scale` [B] times larger, then moved by `shift` [B] pixels.
+    """Returns weights [B, N, N] of linear interpolation along the axis.
+
+    The image is made `scale` [B] times larger about its center, then moved by `shift` [B] pixels.
     """
     size, rows = images.shape[axis], images.shape[0]
     center = (size - 1) / 2
@@ -139,22 +200,27 @@ def _uniform(keys: Keys, name: str, low: float, high: float) -> Array:
 # --- pipelines ------------------------------------------------------------------------------------
 
 POLICIES = {"color": color, "translation": translation, "cutout": cutout}
+"""The transformations of DiffAugment by the name of their policy."""
 
 ADAPTIVE = (mirroring, translation, scaling, brightness, contrast, saturation)
-"""What is adapted, in the order of the 'bgc' of Karras et al. 2020 (appendix B: pixels, geometry,
-colors), but not all of it and not as there.
+"""Transformations of ADA: most of the "bgc" pipeline (pixel blitting, geometry, color), in order.
 
-Missing are rotations (by 90 degrees and by any angle), anisotropic scale, translation by parts of a
-pixel, luma flip and hue rotation. Mirroring and isotropic scale have the paper's distributions and
-translation by whole pixels its range, but what comes in from outside is 0, where the paper reflects
-the image, and scale interpolates linearly, where it filters. Brightness, contrast and saturation
-are DiffAugment's uniform draws, where the paper's are normal and log-normal, and contrast is about
-each image's own mean, where the paper's is about 0.
+Differences from Karras et al. 2020, appendix B:
+
+- Missing: rotations (by 90 degrees and by any angle), anisotropic scaling, translation by fractions
+  of a pixel, luma flip and hue rotation.
+- Flips and isotropic scaling have the paper's distributions. Translation by whole pixels has the
+  paper's range.
+- Pixels from outside the image are 0; the paper reflects the image.
+- Scaling interpolates linearly; the paper applies a low-pass filter.
+- Brightness, contrast and saturation are drawn from DiffAugment's uniform distributions; the
+  paper's are normal and log-normal.
+- Contrast is changed about each image's mean; the paper changes it about 0.
 """
 
 
 def sequence(transformations: Sequence[Transformation]) -> Transformation:
-    """The transformations one after another, each with draws of its own."""
+    """Composes transformations, each with independent random numbers."""
 
     def run(images: Array, keys: Keys) -> Array:
         for index, transformation in enumerate(transformations):
@@ -165,8 +231,11 @@ def sequence(transformations: Sequence[Transformation]) -> Transformation:
 
 
 def sometimes(transformation: Transformation, probability: Array | float) -> Transformation:
-    """The transformation of each image with the given probability, and the image as it is
-    otherwise.
+    """Returns a transformation that is applied to each image with the given probability.
+
+    Args:
+        transformation: The transformation; images that it is not applied to stay as they are.
+        probability: Probability from 0 to 1, a number or an array [].
     """
 
     def run(images: Array, keys: Keys) -> Array:
@@ -178,9 +247,17 @@ def sometimes(transformation: Transformation, probability: Array | float) -> Tra
 
 
 def diff_augment(policy: Sequence[str] = tuple(POLICIES)) -> View:
-    """DiffAugment (Zhao et al. 2020, section 3): every image, always, by the named policies.
+    """Returns the view of DiffAugment: every policy is applied to every image.
 
-    Raises ValueError on a name that is none of 'color', 'translation' and 'cutout'.
+    Args:
+        policy: Names of policies, in order: any of 'color', 'translation' and 'cutout'. All three
+            by default.
+
+    Raises:
+        ValueError: If a name is not one of these.
+
+    References:
+        Zhao et al. 2020, section 3.
     """
     unknown = [name for name in policy if name not in POLICIES]
     if unknown:
@@ -189,17 +266,28 @@ def diff_augment(policy: Sequence[str] = tuple(POLICIES)) -> View:
     return lambda state, images, keys: transform(images, keys)
 
 
-# --- adaptive strength ----------------------------------------------------------------------------
+# --- adaptive probability -------------------------------------------------------------------------
 
 
 def initial(probability: float = 0.0) -> dict[str, Any]:
-    """What `adapt` carries in the state's `extra`, before the first step."""
+    """Returns the initial entry of `state.extra` that `adapt` updates.
+
+    Args:
+        probability: Initial augmentation probability p, from 0 to 1.
+    """
     return {ENTRY: {"probability": probability, "signs": 0.0, "count": 0.0, "images": 0.0}}
 
 
 def adaptive(transformations: Sequence[Transformation] = ADAPTIVE) -> View:
-    """Each transformation of each image with the probability that `adapt` has found (Karras et al.
-    2020, section 3.1).
+    """Returns the view of ADA: each transformation is applied to each image with probability p.
+
+    `adapt` adjusts p, which is read from `state.extra`.
+
+    Args:
+        transformations: The transformations, in order.
+
+    References:
+        Karras et al. 2020, section 3.1.
     """
 
     def view(state: GANState, images: Array, keys: Keys) -> Array:
@@ -218,21 +306,34 @@ def adapt(
     period: int = 4,
     axis_name: str | None = None,
 ) -> Step:
-    """The step, after which the probability follows how much the discriminator overfits (Karras et
-    al. 2020, section 3.2).
+    """Returns the step followed by ADA's update of the augmentation probability p.
 
-    r = mean(sign(D(real))), of augmented real images, is the metric `signal` of the step. Every
-    `period` train steps the probability moves up where r is above the target and down where it is
-    below, at a speed that takes `images` images from 0 to 1, and stays in [0, 1]. It is reported as
-    'augmentation/probability', and lives in the state's `extra` (`initial`): it is saved and
-    resumed with all the rest. Raises ValueError on a target that r cannot pass on both sides, on
-    numbers that are not positive, and, when traced, where the step does not report the signal.
+    The overfitting heuristic is r_t = mean(sign(D(real))) on augmented real images. Every `period`
+    train steps, p is increased if r_t is above the target and decreased if it is below. p is
+    clipped to [0, 1]. It is reported as 'augmentation/probability'. It is kept in `state.extra`
+    (`initial`), so checkpoints save and restore it.
+
+    Args:
+        step: The step of a round. It must report the metric `signal`.
+        signal: Name of the metric that holds the signs of the discriminator's logits of real
+            images.
+        target: Target of r_t, from -1 to 1.
+        images: Number of images in which p can move from 0 to 1.
+        period: Train steps between two updates of p.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
+
+    Raises:
+        ValueError: If the target is not in [-1, 1], or `images` or `period` is not positive. Also
+            when the step is traced, if it does not report the signal.
+
+    References:
+        Karras et al. 2020, section 3.2.
     """
     if not -1 <= target <= 1:
-        raise ValueError(f"the target of the mean sign is {target}; expected -1 to 1")
+        raise ValueError(f"the target of the mean sign is {target}; expected a number from -1 to 1")
     if images <= 0 or period < 1:
         raise ValueError(
-            f"the probability is to move every {period} steps, from 0 to 1 in {images} images; "
+            f"the period is {period} and the number of images is {images}; "
             "expected positive numbers"
         )
 
@@ -240,8 +341,8 @@ def adapt(
         state, metrics = step(state, batch, keys)
         if signal not in metrics:
             raise ValueError(
-                f"the step reports no {signal!r}, by which augmentation is adapted; "
-                "take a loss whose logits have a boundary, such as non_saturating or hinge"
+                f"the step reports no {signal!r}, which adaptive augmentation needs; "
+                "use a loss with a decision boundary, such as non_saturating or hinge"
             )
         rows = len(keys) * collectives.axis_size(axis_name)
         old = state.extra[ENTRY]
@@ -263,9 +364,13 @@ def adapt(
 
 
 def adapting(schedule: Callable[..., Step], **options: Any) -> Callable[..., Step]:
-    """The schedule of a game whose rounds `adapt` follows; `options` are those of `adapt`.
+    """Returns a schedule whose rounds are followed by ADA's update (`adapt`).
 
-    A round of several discriminator steps moves the probability once, by the signs of all of them.
+    A round of several discriminator steps updates p once, with the signs of all these steps.
+
+    Args:
+        schedule: The schedule, as in `Training.schedule`.
+        **options: Options of `adapt`.
     """
 
     def round_of_play(discriminator: Step, generator: Step, **shared: Any) -> Step:

@@ -1,8 +1,10 @@
-"""The game of a generator, an encoder and a discriminator of pairs, whatever their networks.
+"""BiGAN and ALI: a generator, an encoder and a discriminator of pairs, for any networks.
 
-The discriminator is shown real images with their encodings, (x, E(x)), and generated images with
-their latents, (G(z), z). Where it can tell neither kind from the other, E inverts G (Donahue et al.
-2017, theorem 2), although nothing ever compares x with G(E(x)).
+The discriminator receives real images with their encodings, (x, E(x)), and generated images with
+their latents, (G(z), z). At the optimum E inverts G, although x and G(E(x)) are never compared.
+
+References:
+    Donahue et al. 2017, "Adversarial Feature Learning" (BiGAN), theorem 2.
 """
 
 from __future__ import annotations
@@ -25,14 +27,18 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective
 
 PLAYERS = ("generator", "encoder")
-"""Who moves together, against the discriminator."""
+"""The players that are updated together, against the discriminator."""
 
 Relabel = Callable[[Array, Array, Keys], tuple[Array, Array]]
+"""`relabel(real_logits, fake_logits, keys) -> (real_logits, fake_logits)`: label flipping."""
 
 
 class Encoding(NamedTuple):
-    """What an encoder makes of images: their latents [B, Z], and the features [B, F] that it draws
-    them from.
+    """Output of an encoder.
+
+    Attributes:
+        latents: Latents [B, Z] of the images.
+        features: Features [B, F] from which the latents are computed or sampled.
     """
 
     latents: Array
@@ -40,8 +46,12 @@ class Encoding(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What a pass of both players makes: the encodings E(x) [B, Z] of the batch's images, and the
-    images G(z) [B, H, W, C] of latents z [B, Z].
+    """Output of a forward pass of generator and encoder.
+
+    Attributes:
+        encodings: Encodings E(x) [B, Z] of the batch's images.
+        images: Generated images G(z) [B, H, W, C].
+        latents: Latents z [B, Z] of the generated images.
     """
 
     encodings: Array
@@ -50,8 +60,12 @@ class Made(NamedTuple):
 
 
 def passes(latents: objectives.Draw) -> Forward:
-    """The pass of generator and encoder in training mode, on fresh latents and the batch's
-    images.
+    """Returns the forward pass of generator and encoder in training mode.
+
+    It generates from new latents and encodes the batch's images.
+
+    Args:
+        latents: Samples the latents from per-example keys.
     """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Made, dict[str, Player]]:
@@ -71,10 +85,19 @@ def passes(latents: objectives.Draw) -> Forward:
 def discriminator_objective(
     loss: AdversarialLoss, draw: Forward, *, relabel: Relabel | None = None
 ) -> Objective:
-    """The discriminator's: (x, E(x)) is real and (G(z), z) is fake (Donahue et al. 2017, eq. 3),
-    each its own batch to batch statistics.
+    """Returns the discriminator's objective: (x, E(x)) is real and (G(z), z) is fake.
 
-    For `relabel` and for what is reported see `objectives.discriminator_objective`.
+    Real and fake pairs are separate batches for batch normalization. Reported metrics: those of
+    `objectives.verdicts`.
+
+    Args:
+        loss: The adversarial loss.
+        draw: Forward pass of generator and encoder (`passes`).
+        relabel: May swap logits before the loss is computed (see
+            `objectives.discriminator_objective`). None: no change.
+
+    References:
+        Donahue et al. 2017, equation 3.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -93,13 +116,21 @@ def discriminator_objective(
 
 
 def inverse_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
-    """The generator's and the encoder's: the discriminator's loss with its labels exchanged, on
-    both kinds of pairs (the inverse objective of Donahue et al. 2017, section 3.4).
+    """Returns the objective of generator and encoder: the discriminator's loss with swapped labels.
 
-    Of the cross-entropy this is softplus(D(x, E(x))) + softplus(-D(G(z), z)), as in the code of
-    both papers: where the discriminator is right, both terms have a slope, which the zero-sum game
-    would not leave them. The loss's own part for a generator is not used. Reported: the mean square
-    of the encodings, which is 1 (normal prior) or 1/3 (uniform) where they match the latents.
+    For cross-entropy this is softplus(D(x, E(x))) + softplus(-D(G(z), z)), as in the code of both
+    papers (BiGAN and ALI). When the discriminator is right, both terms still have a gradient; those
+    of the zero-sum game vanish. `loss.generator` is not used.
+
+    Reported metric: the mean square of the encodings, 'encoding_square'. It is 1 (normal prior) or
+    1/3 (uniform prior) if their distribution matches that of the latents.
+
+    Args:
+        loss: The adversarial loss, whose discriminator loss is used.
+        draw: Forward pass of generator and encoder (`passes`).
+
+    References:
+        Donahue et al. 2017, section 3.4 (the inverse objective).
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -115,12 +146,13 @@ def inverse_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
     return objective
 
 
-# --- the game -------------------------------------------------------------------------------------
+# --- the model ------------------------------------------------------------------------------------
 
 
 simultaneously = functools.partial(builder.simultaneously, generators=PLAYERS)
-"""The authors' order, of BiGAN and of ALI: all three networks move from the same state, on the same
-draw.
+"""The authors' schedule (BiGAN and ALI): all three players are updated from the same state.
+
+They are trained on the same latents.
 """
 
 
@@ -134,19 +166,25 @@ def build(
     training: Training,
     relabel: Relabel | None = None,
 ) -> GAN:
-    """The game on images of `shape` ([H, W, C], or [D] for points).
+    """Returns the bidirectional `GAN`.
 
-    networks: 'generator', latents to images; 'encoder', images to an `Encoding`; 'discriminator',
-              images and latents to logits [B].
-    training: the side 'generator' is that of `PLAYERS`, both of which are averaged; by default a
-              round is `simultaneously`, with shared noise: G(z) and E(x) are computed once for both
-              sides. Through a view, the discriminator sees the image of a pair; the encoder sees it
-              as it is.
-    relabel:  as in `two_player.build`.
+    `sample(state, keys)` generates images from new latents. `sample(state, keys, image=images)`
+    reconstructs images as G(E(x)); a stochastic encoder draws with these keys. Both run in
+    inference mode.
 
-    `sample(state, keys)` gives images of fresh latents and `sample(state, keys, image=images)`
-    gives G(E(x)) of the images, both in inference mode; what the encoder draws, it draws by the
-    keys.
+    Args:
+        networks: The modules 'generator' (latents to images), 'encoder' (images to an `Encoding`)
+            and 'discriminator' (images and latents to logits [B]).
+        shape: Shape of the images, (H, W, C), or (D,) for points.
+        latent_size: Size Z of a latent.
+        latents: Samples the latents from per-example keys.
+        loss: The adversarial loss.
+        training: Training options. The group 'generator' is `PLAYERS`, both of which are averaged
+            (EMA). By default a round is `simultaneously` with shared noise: G(z) and E(x) are
+            computed once for both groups. A view (augmentation) changes the image that the
+            discriminator receives; the encoder receives the original image.
+        relabel: May swap the discriminator's logits of real and fake pairs before the loss is
+            computed (see `objectives.discriminator_objective`).
     """
     training = training.otherwise(schedule=simultaneously, shared_noise=True)
     draw = passes(latents)
@@ -177,7 +215,7 @@ def build(
 
 
 def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
-    """`sample(state, keys, image=...)`; ValueError on another condition."""
+    """Returns `sample(state, keys, image=...)`, which raises ValueError on another condition."""
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, ["image"])
@@ -190,7 +228,10 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
 
 
 def encode(state: GANState, images: Array) -> Encoding:
-    """The encoding of images [B, H, W, C] in inference mode, in which nothing is drawn; give it
-    `state.averaged()` where averages are kept.
+    """Returns the encoding of images in inference mode, without random draws.
+
+    Args:
+        state: The state whose encoder is used. Pass `state.averaged()` if averages are kept.
+        images: Images [B, H, W, C] in [-1, 1].
     """
     return state["encoder"](images)

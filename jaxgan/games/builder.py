@@ -1,7 +1,7 @@
-"""A model of any players: the sides that they move on, their round, and their first state.
+"""Builds a `GAN` from players: player groups, their round of updates, and the initial state.
 
-`two_player` makes the game of one generator and one discriminator of it; games with other players,
-or whose batches hold more than images, begin here.
+`two_player` uses it for one generator and one discriminator. Models with other players, or with
+batches that hold more than images, use it directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from jaxgan.types import GAN, Array, Objective, Step, TrainStep
 
 
 class Network(NamedTuple):
-    """A player to be: its module, its optimizer, and the shapes of an example of each input."""
+    """A player before initialization.
+
+    Attributes:
+        module: The network.
+        optimizer: The player's optimizer.
+        inputs: Shape of one example of each input, without the batch axis.
+    """
 
     module: linen.Module
     optimizer: optax.GradientTransformation
@@ -31,7 +37,13 @@ class Network(NamedTuple):
 
 
 class Side(NamedTuple):
-    """Players that move together, on one objective; `role` names their metrics."""
+    """A player group: players that are updated together on one objective.
+
+    Attributes:
+        role: Prefix of the group's metrics, such as 'discriminator'.
+        players: Names of the players.
+        objective: Their common objective.
+    """
 
     role: str
     players: tuple[str, ...]
@@ -41,11 +53,16 @@ class Side(NamedTuple):
 def round_of_play(
     discriminators: Side, generators: Side, training: Training, *, draw: Forward
 ) -> Step:
-    """The round that the schedule makes of the two sides' updates, on their objectives as
-    `training.refine` leaves them.
+    """Returns one round of updates of both player groups, combined by the schedule.
 
-    `draw` is the forward pass of the generators that a round with shared noise computes once, for
-    both sides.
+    The objectives are first transformed by `training.refine`.
+
+    Args:
+        discriminators: The discriminators' group.
+        generators: The generators' group.
+        training: Training options.
+        draw: The generators' forward pass. A round with shared noise computes it once for both
+            groups.
     """
 
     def lift(side: Side, objective: Objective) -> Step:
@@ -72,16 +89,17 @@ def simultaneously(
     generators: Names = "generator",
     **options: Any,
 ) -> Step:
-    """Moves both sides from the same state, on the same draw: the schedule of GAN 2014, ALI, BiGAN
-    and CycleGAN.
+    """Updates both player groups from the same state, on the same latents.
+
+    This is the schedule of GAN 2014, ALI, BiGAN and CycleGAN.
 
     Args:
         discriminator: The discriminators' step.
         generator: The generators' step.
-        discriminators: Names of the players that the first step moves.
-        generators: Names of the players that the second step moves. A model with other players than
-            one generator and one discriminator has this schedule with its own names.
-        **options: Of `steps.simultaneous`.
+        discriminators: Names of the players that the discriminators' step updates.
+        generators: Names of the players that the generators' step updates. Models with other
+            players bind their names with `functools.partial`.
+        **options: Options of `steps.simultaneous`.
 
     Returns:
         The step of the round.
@@ -90,8 +108,12 @@ def simultaneously(
 
 
 def train_step(body: Step, averaged: Sequence[str], training: Training) -> TrainStep:
-    """The body as a train step, after which the averages of the `averaged` players follow them,
-    if any are kept.
+    """Returns the train step of a round, with the update of the moving averages if any are kept.
+
+    Args:
+        body: The step of a round.
+        averaged: Names of the players that are averaged.
+        training: Training options.
     """
     if training.ema_half_life is not None:
         average = steps.track_ema(
@@ -102,7 +124,12 @@ def train_step(body: Step, averaged: Sequence[str], training: Training) -> Train
 
 
 def first_state(averaged: Sequence[str], training: Training) -> Callable[..., state.GANState]:
-    """`state.create` with the averages and the `extra` that the training keeps."""
+    """Returns `state.create` with the averages and the `extra` of the training options.
+
+    Args:
+        averaged: Names of the players that are averaged.
+        training: Training options.
+    """
     kept = () if training.ema_half_life is None else averaged
     return functools.partial(state.create, ema=kept, extra=training.extra)
 
@@ -117,9 +144,16 @@ def assemble(
     averaged: Sequence[str] = ("generator",),
     buffers: Callable[[], Mapping[str, Any]] = dict,
 ) -> GAN:
-    """The model of these players whose train step is that of the body (`train_step`).
+    """Returns the `GAN` with these players.
 
-    `buffers()` is the initial value of `state.buffers`: what pools carry in it.
+    Args:
+        networks: The players by name.
+        body: The step of a round (`round_of_play`).
+        sample: `sample(state, keys, **conditions) -> images`.
+        training: Training options.
+        conditions: Names of the conditions that `sample` takes.
+        averaged: Names of the players that are averaged (EMA).
+        buffers: `buffers()` returns the initial value of `state.buffers`, such as replay pools.
     """
     step = train_step(body, averaged, training)
     init = _initializer(networks, first_state(averaged, training), buffers)

@@ -1,8 +1,7 @@
-"""What models that turn images into images share: the players between two domains, and the images
-that `sample` is given.
+"""Parts shared by image-to-image translation models: players, losses, conditions and sampling.
 
-Batches hold images by domain: 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. A model that translates
-both ways has the players of `GENERATORS` and `DISCRIMINATORS`.
+Batches hold the images of two domains as 'a' and 'b', float32 [B, H, W, C] in [-1, 1]. A model that
+translates in both directions has the players `GENERATORS` and `DISCRIMINATORS`.
 """
 
 from __future__ import annotations
@@ -26,20 +25,31 @@ from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
 Shape = tuple[int, int, int]
+"""Shape (H, W, C) of a domain's images."""
 
 GENERATORS = ("generator_ab", "generator_ba")
 DISCRIMINATORS = ("discriminator_a", "discriminator_b")
 
 
 def halved(loss: AdversarialLoss) -> AdversarialLoss:
-    """The loss with the discriminator's part halved, which slows it down against the generator
-    (Isola et al. 2017, section 3.3).
+    """Returns the loss with the discriminator's loss divided by 2.
+
+    This slows down the discriminator relative to the generator.
+
+    References:
+        Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
+        section 3.3.
     """
     return loss._replace(discriminator=lambda real, fake: loss.discriminator(real, fake) / 2)
 
 
 def require_one_size(shape_a: Shape, shape_b: Shape) -> None:
-    """ValueError where images of the two domains differ in height or width."""
+    """Raises ValueError if images of the two domains differ in height or width.
+
+    Args:
+        shape_a: Shape of the images of domain 'a'.
+        shape_b: Shape of the images of domain 'b'.
+    """
     if shape_a[:2] != shape_b[:2]:
         sizes = " and ".join(f"{height}x{width}" for height, width, _ in (shape_a, shape_b))
         raise ValueError(
@@ -49,10 +59,16 @@ def require_one_size(shape_a: Shape, shape_b: Shape) -> None:
 
 
 def source(conditions: Mapping[str, Any], shapes: Mapping[str, Shape], count: int) -> Any:
-    """The domain that is to be translated, and its `count` images.
+    """Returns the source domain of a translation and its images.
 
-    `shapes` has the domains that the model translates from. Without a condition it is the first of
-    them, and its images are gray (all 0). Raises ValueError on another condition, or on several.
+    Args:
+        conditions: The conditions given to `sample`: images [B, H, W, C] by domain. If there are
+            none, the source is the first domain in `shapes`, and its images are gray (all 0).
+        shapes: Shapes of the domains that the model translates from.
+        count: Number of gray images.
+
+    Raises:
+        ValueError: If a condition is not one of these domains, or if there are several.
     """
     objectives.require_known(conditions, shapes)
     if len(conditions) > 1:
@@ -76,12 +92,22 @@ def translated(
     key: Array,
     batch_size: int,
 ) -> np.ndarray:
-    """What the model makes of images [N, H, W, C] of the domain `source`: float32 [N, H', W', C'].
+    """Translates images of one domain with the model: float32 [N, H', W', C'].
 
-    `state` is the one whose players translate, such as `state.averaged()`. The noise of image i
-    depends on the key and on i alone. Images go through in batches of `batch_size`, the last of
-    which takes in images before it; fewer are one batch. The size matters where batch statistics
-    do: give that of training. Raises ValueError where there are no images.
+    The images are translated in batches. The last batch is filled up with images of the batch
+    before it. If there are fewer images than `batch_size`, they are one batch.
+
+    Args:
+        gan: The model.
+        state: The state whose players translate, such as `state.averaged()`.
+        images: Images [N, H, W, C] in [-1, 1] of the source domain.
+        source: The source domain.
+        key: Random key. The noise of image i depends only on the key and i.
+        batch_size: Images per batch. If the model uses batch statistics in inference, results
+            depend on it: use the batch size of training.
+
+    Raises:
+        ValueError: If there are no images.
     """
     if len(images) == 0:
         raise ValueError("there are no images to translate")
@@ -98,8 +124,20 @@ def one_by_one(
     key: Array,
     batch_size: int,
 ) -> Iterator[np.ndarray]:
-    """What `translated` gives, image by image, of images [H, W, C] that come one after another; at
-    most two batches of them are held.
+    """Yields the translations of a stream of images; a lazy version of `translated`.
+
+    At most two batches are held in memory.
+
+    Args:
+        gan: The model.
+        state: The state whose players translate, such as `state.averaged()`.
+        images: Images [H, W, C] in [-1, 1] of the source domain.
+        source: The source domain.
+        key: Random key. The noise of image i depends only on the key and i.
+        batch_size: Images per batch, as in `translated`.
+
+    Yields:
+        Translated images, float32 [H', W', C'], in order.
     """
     coming, before, done = iter(images), [], 0
     while coming_now := list(itertools.islice(coming, batch_size)):
@@ -124,13 +162,15 @@ def _translate(
     return sample(state, random.row_keys(key, len(images), start=start), **{source: images})
 
 
-# --- both ways ------------------------------------------------------------------------------------
+# --- translation in both directions ---------------------------------------------------------------
 
 simultaneously = functools.partial(
     builder.simultaneously, discriminators=DISCRIMINATORS, generators=GENERATORS
 )
-"""The order of CycleGAN's authors: the generators move first, but the discriminators then judge the
-fakes made before that move, so both sides move from the same state.
+"""The schedule of CycleGAN's authors: all players are updated from the same state.
+
+The authors update the generators first. The discriminators are then trained on the fakes generated
+before that update, so the result is a simultaneous update.
 """
 
 
@@ -140,8 +180,16 @@ def both_ways(
     discriminator: linen.Module,
     optimizers: Mapping[str, optax.GradientTransformation],
 ) -> dict[str, Network]:
-    """The four players between domains 'a' and 'b': `generator(channels of its target)` each way,
-    and a discriminator for each domain.
+    """Returns the four networks of translation between domains 'a' and 'b' in both directions.
+
+    Args:
+        shapes: Shapes of the images of 'a' and 'b'.
+        generator: `generator(channels) -> module`, with the channels of the target domain.
+        discriminator: The discriminator's module, used for each domain with its own parameters.
+        optimizers: The optimizers 'generator' and 'discriminator'.
+
+    Returns:
+        A `Network` for each player in `GENERATORS` and `DISCRIMINATORS`.
     """
     (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
     return {
@@ -153,8 +201,10 @@ def both_ways(
 
 
 def both_ways_sample(shapes: Mapping[str, Shape]) -> Callable[..., Array]:
-    """`sample(state, keys, a=images)` gives images of b, `sample(state, keys, b=images)` images of
-    a.
+    """Returns the `sample` function of a model that translates in both directions.
+
+    `sample(state, keys, a=images)` returns images of b. `sample(state, keys, b=images)` returns
+    images of a.
     """
     to = dict(zip("ab", GENERATORS, strict=True))
 

@@ -1,18 +1,19 @@
-"""Several runs of one model in one program: a ensemble of seeds, or of hyper-parameters.
+"""Ensembles: several runs of one model in one program, with different seeds or hyperparameters.
 
-A member is the run that its key and its batches alone would be; members share nothing but the step
-counter. A ensemble's state is that of the model with a new first axis [S] on every leaf but
-`step`, so what saves, loops over and records one model does the same for many:
+Each model of the ensemble is trained as in a single run with the same key and batches. The models
+share only the step counter. The state of an ensemble is the state of a model with a new first axis
+[S] on every leaf except `step`. Code that saves, trains or records one model therefore also works
+for an ensemble:
 
-    ensemble = ensemble.of(gan)
-    state = ensemble.init(ensemble.keys([0, 1, 2]))
-    state, metrics = jax.jit(ensemble.step)(state, batch)      # batch [S, B, ...], metrics [S]
+    gans = ensemble.of(gan)
+    state = gans.init(ensemble.keys([0, 1, 2]))
+    state, metrics = jax.jit(gans.step)(state, batch)      # batch [S, B, ...], metrics [S]
     single = ensemble.select(state, 1)
 
-What differs between members is whatever their states hold. Four learning rates from one seed, with
-a generator whose optimizer is `optax.inject_hyperparams(optax.adam)(1e-3)`:
+Models may differ in anything that their states hold. For example, four learning rates with the same
+seed, with a generator whose optimizer is `optax.inject_hyperparams(optax.adam)(1e-3)`:
 
-    state = ensemble.init(ensemble.keys([0] * 4))
+    state = gans.init(ensemble.keys([0] * 4))
     rates = jnp.array([1e-4, 3e-4, 1e-3, 3e-3])
     state = ensemble.with_hyperparameters(state, "generator", learning_rate=rates)
 """
@@ -34,21 +35,24 @@ from jaxgan.types import GAN, Array
 
 
 def _laid_out(step: Any, rest: Any) -> GANState:
-    """What holds of `step` and what of every other entry of a state, as a prefix of its tree."""
+    """Returns a prefix of a state's tree: one value for `step`, another for all other entries."""
     return GANState(step=step, rng=rest, players=rest, ema=rest, extra=rest, buffers=rest)
 
 
-# The counter is one for all: a condition on it (lazy regularization) stays a branch under vmap,
-# where a condition on a number of each member would compute both sides.
+# The step is shared: a condition on it (lazy regularization) stays a branch under vmap. With one
+# step for each model, vmap would compute both branches.
 _AXES = _laid_out(None, 0)
 
 
 def of(gan: GAN) -> GAN:
-    """The model as a ensemble of itself, under `vmap`.
+    """Returns the ensemble of a model, as a `GAN` that runs all its models under `vmap`.
 
-    init:   `init(keys [S]) -> state`, each member as initialized by its own key.
-    step:   `step(state, batch) -> (state, metrics)`: batch entries [S, B, ...], metrics [S].
-    sample: `sample(state, keys, **conditions) -> [S, B, ...]`, all members by the same keys.
+    The functions of the ensemble:
+
+    - `init(keys [S]) -> state` initializes each model with its own key.
+    - `step(state, batch) -> (state, metrics)` takes batch entries [S, B, ...] and returns metrics
+      [S].
+    - `sample(state, keys, **conditions) -> [S, B, ...]` samples from all models with the same keys.
     """
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
@@ -65,8 +69,13 @@ def of(gan: GAN) -> GAN:
 
 
 def for_each(change: Callable[..., GANState]) -> Callable[..., GANState]:
-    """What makes of the states of one model another of its states, for each member of as many
-    populations.
+    """Applies a function of states to each model of one or several ensembles.
+
+    Args:
+        change: Function of one or several states of a model that returns a state.
+
+    Returns:
+        The same function of the states of ensembles of equal size.
     """
 
     def changed(*states: GANState) -> GANState:
@@ -76,28 +85,41 @@ def for_each(change: Callable[..., GANState]) -> Callable[..., GANState]:
 
 
 def keys(seeds: Iterable[int]) -> Array:
-    """The base keys [S] of the single runs with these seeds."""
+    """Returns the base keys [S] of the single runs with these seeds."""
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
 def select(state: GANState, index: int) -> GANState:
-    """The state of one member, as its single run has it."""
+    """Returns the state of one model of the ensemble, as in a single run.
+
+    Args:
+        state: The ensemble's state.
+        index: Index of the model, from 0.
+    """
     step = state.step
     return jax.tree.map(lambda leaf: leaf[index], state.replace(step=None)).replace(step=step)
 
 
 def with_hyperparameters(state: GANState, player: str, **values: Array) -> GANState:
-    """The ensemble in which the player's optimizer has these hyper-parameters, [S] each, by name.
+    """Returns the ensemble's state with these hyperparameters in the optimizer of one player.
 
-    The optimizer must carry them in its state (`optax.inject_hyperparams`). Raises KeyError where
-    it does not, and ValueError where there are not as many values as members.
+    The optimizer's state must hold them (`optax.inject_hyperparams`).
+
+    Args:
+        state: The ensemble's state.
+        player: Name of the player.
+        **values: Hyperparameters by name, [S] each, one value for each model.
+
+    Raises:
+        KeyError: If the optimizer's state does not hold a hyperparameter.
+        ValueError: If the number of values is not the size of the ensemble.
     """
     size = state.rng.shape[0]
     for name, given in values.items():
         if jnp.shape(given) != (size,):
             raise ValueError(
-                f"{name} has shape {jnp.shape(given)} for a ensemble of {size}; "
-                f"expected one value for each member, ({size},)"
+                f"{name} has shape {jnp.shape(given)} for an ensemble of {size}; "
+                f"expected one value for each model, ({size},)"
             )
     old = state[player]
     new = old.replace(opt_state=optax.tree.set(old.opt_state, **values))
@@ -108,20 +130,30 @@ def with_hyperparameters(state: GANState, player: str, **values: Array) -> GANSt
 
 
 def mesh_for(size: int, mesh: Mesh) -> Mesh:
-    """A mesh of as many devices of `mesh` as split `size` members evenly."""
+    """Returns a mesh of as many devices as possible that split the ensemble evenly.
+
+    Args:
+        size: Number of models in the ensemble.
+        mesh: The mesh of all available devices.
+    """
     devices = list(mesh.devices.flat)
     count = max(n for n in range(1, len(devices) + 1) if size % n == 0)
     return parallel.data_mesh(devices[:count])
 
 
 def spread(gan: GAN, mesh: Mesh) -> GAN:
-    """The ensemble with its members split over the mesh, whose devices then share nothing.
+    """Returns the ensemble with its models split over the devices of a mesh.
 
-    Its state is to be placed by `place`, and its batches split along the axis of members.
+    The devices do not communicate. Place the state with `place`, and split batches along their
+    first axis [S].
+
+    Args:
+        gan: The ensemble (`of`).
+        mesh: The mesh (`mesh_for`).
     """
     whole, split = PartitionSpec(), PartitionSpec(parallel.AXIS)
     specs = _laid_out(whole, split)
-    # Unchecked: inside a step, what a branch or a loop starts from is not marked as varying.
+    # Without check_vma: initial values of branches and loops in a step are not marked as varying.
     step = jax.shard_map(
         gan.step, mesh=mesh, in_specs=(specs, split), out_specs=(specs, split), check_vma=False
     )
@@ -129,6 +161,11 @@ def spread(gan: GAN, mesh: Mesh) -> GAN:
 
 
 def place(state: GANState, mesh: Mesh) -> GANState:
-    """The ensemble's state on the mesh, its members split over the devices."""
+    """Places the ensemble's state on a mesh, with its models split over the devices.
+
+    Args:
+        state: The ensemble's state.
+        mesh: The mesh.
+    """
     members = parallel.shard(state.replace(step=None), mesh)
     return members.replace(step=parallel.replicate(state.step, mesh))

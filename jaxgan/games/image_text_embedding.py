@@ -1,9 +1,14 @@
-"""Two networks that give an image and its captions embeddings near each other: a structured joint
-embedding (Reed et al. 2016, Learning deep representations of fine-grained visual descriptions).
+"""Structured joint embedding of images and captions: two encoders, trained with a symmetric hinge.
 
-It teaches the network that reads the captions what of them is to be seen; and it judges how well
-images and captions match. Its loss compares all images of a batch with all captions: under
-shard_map and pmap, and in accumulated gradients, with those of the shard or the slice.
+Matching images and captions get similar embeddings. This pretrains the text encoder to represent
+the visible content of captions. The scores also measure how well generated images match their
+captions.
+
+Warning: the loss compares all images of a batch with all captions. Under shard_map and pmap it
+compares only those of the same shard, and with gradient accumulation only those of the same slice.
+
+References:
+    Reed et al. 2016, "Learning Deep Representations of Fine-grained Visual Descriptions".
 """
 
 from __future__ import annotations
@@ -24,15 +29,23 @@ from jaxgan.state import GANState, Mean, Out
 from jaxgan.types import GAN, Array, Batch, Objective
 
 PLAYERS = ("encoder", "image_encoder")
-"""Who reads captions, and who sees images."""
+"""The text encoder and the image encoder."""
 
 SMALLEST = 7
-"""Pixels of the shorter side, at most, at which an image is no more halved."""
+"""Downsampling of an image ends when its shorter side has at most this many pixels."""
 
 
 class ImageEncoder(linen.Module):
-    """Images [B, H, W, C] to embeddings [B, size]: stride-2 convolutions, each but the last with
-    twice the channels of the one before, and the mean over what is left of the image.
+    """Maps images [B, H, W, C] to embeddings [B, size].
+
+    The network has stride-2 convolutions, one stride-1 convolution, global average pooling and a
+    dense layer. All convolutions have batch normalization and ReLU. Each stride-2 convolution has
+    twice the channels of the one before.
+
+    Attributes:
+        size: Size of an embedding.
+        width: Channels of the first convolution.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
 
     size: int = 128
@@ -41,6 +54,13 @@ class ImageEncoder(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Encodes images.
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; the encoder is deterministic.
+            train: Whether batch statistics are used instead of running averages.
+        """
         x, index = images, 0
         while index == 0 or min(x.shape[1:3]) > SMALLEST:
             x = nn.Conv(self.width << index, (4, 4), strides=(2, 2), use_bias=False)(x)
@@ -53,24 +73,39 @@ class ImageEncoder(linen.Module):
 
 
 def unit(embeddings: Array) -> Array:
-    """The embeddings [B, E] with a mean square of 1 each, so that their scale says nothing."""
+    """Normalizes embeddings [B, E] to a mean square of 1 each, which removes their scale."""
     squares = jnp.mean(jnp.square(embeddings), axis=-1, keepdims=True)
     return embeddings * jax.lax.rsqrt(squares + 1e-6)
 
 
 def compatibility(images: Array, texts: Array) -> Array:
-    """How well each image [N, E] and each text [M, E] match, [N, M]: the root of E times the cosine
-    of their embeddings.
+    """Computes the compatibility of each image with each text, [N, M].
+
+    It is sqrt(E) times the cosine similarity of the embeddings.
+
+    Args:
+        images: Embeddings [N, E] of images.
+        texts: Embeddings [M, E] of texts.
     """
     return unit(images) @ unit(texts).T / jnp.sqrt(images.shape[1])
 
 
 def structured_loss(scores: Array, alike: Array, *, margin: float = 1.0) -> Array:
-    """By how much each image's text, and each text's image, [N], is not better than the wrong ones
-    by the margin: the symmetric hinge of Reed et al. 2016, equation 3 to 5, the mean over these.
+    """Computes the symmetric hinge loss of the structured joint embedding, [N].
 
-    scores: [N, N], row i of the image i, whose text is in column i.
-    alike:  [N, N], where a text is no wrong one of an image.
+    An image should be more compatible with its own text than with any other text, by a margin, and
+    a text with its own image. The loss is the mean hinge of each image over the other texts plus
+    that of each text over the other images.
+
+    Args:
+        scores: Compatibilities [N, N] of image i (row) and text j (column). Text i belongs to image
+            i.
+        alike: Booleans [N, N]: whether text j also describes image i, so that it is not a negative.
+            True on the diagonal.
+        margin: The margin of the hinge.
+
+    References:
+        Reed et al. 2016, equations 3 to 5.
     """
     right = jnp.diagonal(scores)
     wrong = 1.0 - alike.astype(scores.dtype)
@@ -81,9 +116,15 @@ def structured_loss(scores: Array, alike: Array, *, margin: float = 1.0) -> Arra
 
 
 def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
-    """Both encoders': the structured loss of the batch's images and captions.
+    """Objective of both encoders: the structured loss of the batch's images and captions.
 
-    Reported: the share of images that match their caption better than any wrong one.
+    Reported metric: the fraction of images that are more compatible with their own caption than
+    with any other, 'matched'.
+
+    Args:
+        state: The state with the players 'encoder' and 'image_encoder'.
+        batch: A batch with 'image' and 'caption'.
+        keys: Per-example keys [B].
     """
     texts, encoder = state["encoder"].mutate(batch["caption"], keys=keys, train=True)
     noise = random.fold(keys, "image encoder")
@@ -106,11 +147,16 @@ def build(
     shape: tuple[int, int, int],
     training: Training,
 ) -> GAN:
-    """The players 'encoder' and 'image_encoder', which learn to match batches' 'image' and
-    'caption'; nothing is drawn: `sample` raises ValueError.
+    """Returns the model that trains a text and an image encoder to match images and captions.
 
-    training: an optimizer for each of the two players. They have one objective, and so no schedule,
-              no shared noise and nothing to refine.
+    Its `sample` raises ValueError, because the model does not generate images.
+
+    Args:
+        encoder: The text encoder's module: captions [B, L] to embeddings.
+        image_encoder: The image encoder's module: images to embeddings.
+        shape: Shape (H, W, C) of the images.
+        training: Training options with the optimizers 'encoder' and 'image_encoder'. Both players
+            have one common objective, so the schedule, shared noise and `refine` are not used.
     """
     learn: Objective = objective
     body = steps.update(
@@ -126,13 +172,17 @@ def build(
     }
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        raise ValueError("the captions' encoder is all that is trained yet; nothing can be drawn")
+        raise ValueError("this model trains only the encoders; it generates no images")
 
     return builder.assemble(networks, body, sample, training, conditions=(), averaged=PLAYERS)
 
 
 def scores(state: GANState, images: Array, captions: Array) -> Array:
-    """How well each image [N, H, W, C] and each caption [M, L] match, [N, M], by the encoders as
-    they are.
+    """Computes the compatibility [N, M] of images and captions with the encoders in inference mode.
+
+    Args:
+        state: The state with the players 'encoder' and 'image_encoder'.
+        images: Images [N, H, W, C] in [-1, 1].
+        captions: Captions [M, L].
     """
     return compatibility(state["image_encoder"](images), state["encoder"](captions))

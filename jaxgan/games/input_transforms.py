@@ -1,9 +1,11 @@
-"""What a discriminator is shown in the place of its images, real and generated ones alike.
+"""Transformations of the discriminator's input images, real and generated, such as augmentation.
 
-A view maps `(state, images, keys)` to images of the same shape; `through` makes an objective look
-through it. Both players' objectives must look through the same view: else the generator learns the
-view. The gradient reaches the generator through the view, and a penalty takes the discriminator's
-slope by the image before it, as StyleGAN2-ADA's code does.
+A view maps `(state, images, keys)` to images of the same shape. `through` applies it inside an
+objective.
+
+Warning: both players' objectives must use the same view. Otherwise the generator learns to
+reproduce the view. The gradient of the generator passes through the view. A gradient penalty is
+computed with respect to the images before the view, as in the code of StyleGAN2-ADA.
 """
 
 from __future__ import annotations
@@ -18,15 +20,23 @@ from jaxgan.steps.common import Names, as_names
 from jaxgan.types import Array, Batch, Objective
 
 View = Callable[[GANState, Array, Keys], Array]
-"""Images [B, ...] as they are shown, by the state (its counter, say) and each example's own key."""
+"""`view(state, images, keys) -> images`, both [B, ...].
+
+It may depend on the state (such as its step) and on each example's own key.
+"""
 
 
 def through(objective: Objective, view: View, *, names: Names = "discriminator") -> Objective:
-    """The objective in which the named players see their first input through the view.
+    """Returns the objective in which the named players receive their first input through the view.
 
-    The view draws by the keys that the player is called with, independently of them and of its own
-    noise: real and generated images are transformed independently. Without keys, the player sees
-    the images as they are.
+    The view's random numbers come from the keys that the player is called with. They are
+    independent of the player's own noise. Real and generated images are transformed independently.
+    If a player is called without keys, the view is not applied.
+
+    Args:
+        objective: The objective.
+        view: The view.
+        names: Names of the players.
     """
     looking = as_names(names)
 
@@ -50,9 +60,7 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
 
 
 def for_both(view: View) -> Callable[[Objective, Objective], tuple[Objective, Objective]]:
-    """What makes both objectives of a game look through the view: the `refine` of a model's
-    `build`.
-    """
+    """Returns a `refine` for `Training` that applies the view in both objectives."""
 
     def refine(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
         return through(discriminator, view), through(generator, view)
@@ -61,11 +69,14 @@ def for_both(view: View) -> Callable[[Objective, Objective], tuple[Objective, Ob
 
 
 def instance_noise(std: Callable[[Array], Any]) -> View:
-    """Images with N(0, std^2) noise on every entry (Arjovsky and Bottou 2017, section 3; Sonderby
-    et al. 2017, section 3.1).
+    """Returns a view that adds N(0, std^2) noise to every entry of the images.
 
-    `std(step)` is the deviation at a train step, usually falling to zero:
-    `optax.linear_schedule(0.1, 0.0, 10_000)`.
+    Args:
+        std: `std(step)` is the standard deviation at a train step. It usually decreases to zero, as
+            in `optax.linear_schedule(0.1, 0.0, 10_000)`.
+
+    References:
+        Arjovsky and Bottou 2017, section 3. Sonderby et al. 2017, section 3.1.
     """
 
     def view(state: GANState, images: Array, keys: Keys) -> Array:

@@ -1,7 +1,12 @@
-"""Codes: entries of a latent that its images are to tell (Chen et al. 2016).
+"""InfoGAN's latent codes and the variational lower bound on their mutual information.
 
-A network q that reads them off an image bounds the mutual information of the codes and the images
-from below by its log-likelihood; whoever raises that bound makes the images tell the codes.
+The generator's input is noise z and codes c. A network Q predicts the codes from the generated
+image. The mean of log Q(c | x), plus the entropy H(c), is a lower bound on the mutual information
+I(c; G(z, c)). Maximizing this bound makes the codes recoverable from the images.
+
+References:
+    Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information Maximizing
+    Generative Adversarial Nets".
 """
 
 from __future__ import annotations
@@ -20,11 +25,14 @@ from jaxgan.types import Array
 
 
 class Codes(NamedTuple):
-    """The codes' prior: one uniform class of `categories[i]` for each categorical code, then
-    `continuous` codes from U(-1, 1).
+    """The latent codes and their prior: categorical codes first, then continuous ones.
 
-    They are called c1, c2, ... in this order. Values of codes are a dict by name: int32 [B] of a
-    categorical code, float32 [B] of a continuous one.
+    The codes are named c1, c2, ... in this order. Code values are a dict by name: int32 [B] for a
+    categorical code, float32 [B] for a continuous code.
+
+    Attributes:
+        categories: Number of classes of each categorical code. Its prior is uniform over them.
+        continuous: Number of continuous codes. Their prior is U(-1, 1).
     """
 
     categories: tuple[int, ...] = (10,)
@@ -32,26 +40,38 @@ class Codes(NamedTuple):
 
     @property
     def categorical_names(self) -> tuple[str, ...]:
+        """Names of the categorical codes."""
         return tuple(f"c{index + 1}" for index in range(len(self.categories)))
 
     @property
     def continuous_names(self) -> tuple[str, ...]:
+        """Names of the continuous codes."""
         first = len(self.categories) + 1
         return tuple(f"c{index}" for index in range(first, first + self.continuous))
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of all codes, categorical ones first."""
         return self.categorical_names + self.continuous_names
 
     @property
     def size(self) -> int:
-        """Entries of a latent that hold the codes."""
+        """Number of latent entries that hold the codes, with categorical codes one-hot."""
         return sum(self.categories) + self.continuous
 
 
 def drawn(codes: Codes, keys: Keys) -> dict[str, Array]:
-    """Values of the codes from their prior: a function of the keys, so that whoever has the keys of
-    an image has its codes.
+    """Samples the codes from their prior.
+
+    The values are a function of the keys: the same keys give the codes that an image was generated
+    from.
+
+    Args:
+        codes: The codes and their prior.
+        keys: Per-example keys [B].
+
+    Returns:
+        Values [B] of each code by name.
     """
     values = {
         name: random.labels(random.fold(keys, name), classes)
@@ -63,7 +83,16 @@ def drawn(codes: Codes, keys: Keys) -> dict[str, Array]:
 
 
 def joined(codes: Codes, noise: Array, values: Mapping[str, Array]) -> Array:
-    """Latents [B, Z]: the noise, then the codes, categorical ones one-hot."""
+    """Concatenates noise and codes into the generator's latents [B, Z].
+
+    Args:
+        codes: The codes.
+        noise: Incompressible noise [B, N].
+        values: Values [B] of each code by name.
+
+    Returns:
+        Latents [B, N + codes.size]: the noise, the categorical codes one-hot, the continuous codes.
+    """
     parts = [noise]
     for name, classes in zip(codes.categorical_names, codes.categories, strict=True):
         parts.append(jax.nn.one_hot(values[name], classes, dtype=noise.dtype))
@@ -73,8 +102,12 @@ def joined(codes: Codes, noise: Array, values: Mapping[str, Array]) -> Array:
 
 
 class Posterior(NamedTuple):
-    """What q tells of the codes of B images: logits [B, K] for each categorical code, and means and
-    standard deviations [B, n] of the continuous ones, which it holds to be normal.
+    """The approximate posterior Q(c | x) for B images.
+
+    Attributes:
+        logits: Class logits [B, K], one array for each categorical code.
+        mean: Means [B, n] of the n continuous codes, which Q models as normal.
+        std: Standard deviations [B, n] of the continuous codes.
     """
 
     logits: tuple[Array, ...]
@@ -83,11 +116,19 @@ class Posterior(NamedTuple):
 
 
 def bounds(codes: Codes, posterior: Posterior, values: Mapping[str, Array]) -> dict[str, Array]:
-    """log q(c | x) + H(c) in nats, [B] for each code by name: its mean over a batch is the bound
-    on the mutual information of that code and the images (Chen et al. 2016, eq. 4 and 5).
+    """Computes log Q(c | x) + H(c) in nats, [B] for each code by name.
 
-    It is at most log K for one of K classes. For a continuous code it may be negative: a wide
-    normal density is a loose bound.
+    The mean over a batch is the variational lower bound on the mutual information of that code and
+    the images. It is at most log K for a categorical code of K classes. It may be negative for a
+    continuous code, because a wide normal density is a loose bound.
+
+    Args:
+        codes: The codes.
+        posterior: Prediction of Q for the generated images.
+        values: Values [B] by name of the codes that the images were generated from.
+
+    References:
+        Chen et al. 2016, equations 4 and 5.
     """
     told = {}
     for name, logits in zip(codes.categorical_names, posterior.logits, strict=True):
@@ -102,11 +143,16 @@ def bounds(codes: Codes, posterior: Posterior, values: Mapping[str, Array]) -> d
 
 
 Information = Callable[[Posterior, Keys], tuple[Array, dict[str, Mean]]]
-"""`information(posterior, keys) -> (value [], metrics)`, which the players raise."""
+"""`information(posterior, keys) -> (value [], metrics)`: the bound that the players maximize."""
 
 
 class Weights(NamedTuple):
-    """How much a nat of information counts, by the kind of code (lambda in eq. 6)."""
+    """Weights of the mutual information terms (lambda in Chen et al. 2016, equation 6).
+
+    Attributes:
+        categorical: Weight of each categorical code's bound.
+        continuous: Weight of each continuous code's bound.
+    """
 
     categorical: float = 1.0
     continuous: float = 1.0
@@ -116,8 +162,14 @@ EQUAL_WEIGHTS = Weights()
 
 
 def weighted(codes: Codes, weights: Weights = EQUAL_WEIGHTS) -> Information:
-    """The bound on the information of the codes that these keys drew, each kind by its weight, and
-    its summands as metrics, in nats.
+    """Returns the mutual information term: the weighted sum of the bounds of all codes.
+
+    The term reads the true codes from the keys (`drawn`), so pass the keys that the images were
+    generated with. It reports each code's bound, unweighted and in nats, as 'information_<name>'.
+
+    Args:
+        codes: The codes.
+        weights: Weights of categorical and continuous codes.
     """
 
     def information(posterior: Posterior, keys: Keys) -> tuple[Array, dict[str, Mean]]:

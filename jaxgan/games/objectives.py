@@ -1,9 +1,8 @@
-"""The two objectives of a game between one generator and one discriminator, whatever the networks
-and the loss.
+"""Objectives of the discriminator and the generator, for any networks and any adversarial loss.
 
-A network is called `network(inputs, *conditions, keys=..., train=...)`: `conditions` are batch
-entries both networks see (labels, say), `keys` drive its noise layers, `train` its batch
-statistics.
+Networks are called as `network(inputs, *conditions, keys=..., train=...)`. `conditions` are batch
+entries that both networks receive, such as labels. `keys` are the random keys of noise layers.
+`train` selects batch statistics instead of running averages.
 """
 
 from __future__ import annotations
@@ -21,27 +20,34 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import Array, Batch, Objective
 
 Draw = Callable[[Keys], Array]
-"""Latents [B, ...] from per-example keys."""
+"""`draw(keys) -> latents [B, ...]`: samples the latents from per-example keys."""
 
 Conditions = Callable[[Batch], tuple[Array, ...]]
-"""What both networks see of the batch beside the image or the latent."""
+"""`conditions(batch) -> arrays`: the batch entries that both networks receive as conditions."""
 
 Penalty = Callable[[Callable[[Array], Array], Array, Array, Keys], Array]
 """`penalty(discriminator, real, fake, keys) -> [B]`, added to the discriminator's loss."""
 
 Content = Callable[[GANState, Batch, Array], Array]
-"""`content(state, batch, fake) -> [B, ...]`, whose mean is added to the generator's loss: how far
-the fake is from what this example's image should be.
+"""`content(state, batch, fake) -> [B, ...]`: a content loss.
+
+It measures the distance of each generated image from its target. Its mean is added to the
+generator's loss.
 """
 
 
 def unconditional(batch: Batch) -> tuple[Array, ...]:
-    """No conditions."""
+    """Returns no conditions."""
     return ()
 
 
 def require_known(given: Iterable[str], known: Iterable[str]) -> None:
-    """ValueError where a sampler is given a condition that it does not take."""
+    """Raises ValueError if a sampler is given a condition that the model does not take.
+
+    Args:
+        given: Names of the given conditions.
+        known: Names of the conditions that the model takes.
+    """
     known = list(known)
     unknown = sorted(set(given) - set(known))
     if unknown:
@@ -50,7 +56,12 @@ def require_known(given: Iterable[str], known: Iterable[str]) -> None:
 
 
 def fakes(latents: Draw, conditions: Conditions = unconditional) -> Forward:
-    """The forward pass that draws one image per example with the generator in training mode."""
+    """Returns the generator's forward pass in training mode, one generated image per example.
+
+    Args:
+        latents: Samples the latents from per-example keys.
+        conditions: Selects the conditions from the batch.
+    """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
         noise = random.fold(keys, "generator noise")
@@ -71,14 +82,19 @@ def discriminator_objective(
     penalty: Penalty | None = None,
     image: str = "image",
 ) -> Objective:
-    """The discriminator's loss on real images and on fresh fakes, each its own batch to batch
-    statistics.
+    """Returns the discriminator's objective: its loss on real images and on new fakes.
 
-    `image` is the batch entry that holds the real images.
-    `relabel(real_logits, fake_logits, keys)` may swap verdicts before the loss (label flipping).
-    Reported: mean logits, the penalty, and, where the loss gives the logit's sign that meaning,
-    accuracy on real and on fake and the overfitting heuristic mean(sign(D(real))) of Karras et al.
-    2020; and what the loss estimates.
+    Real and fake images are separate batches for batch normalization. Reported metrics: those of
+    `verdicts`, and the penalty.
+
+    Args:
+        loss: The adversarial loss.
+        draw: Forward pass that generates the fakes (`fakes`).
+        conditions: Selects the conditions from the batch.
+        relabel: `relabel(real_logits, fake_logits, keys) -> (real_logits, fake_logits)`. May swap
+            logits before the loss is computed (label flipping). None: no change.
+        penalty: Added to the loss, such as a gradient penalty. None: no penalty.
+        image: Name of the batch entry with the real images.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -113,10 +129,18 @@ def generator_objective(
     content: Content | None = None,
     image: str = "image",
 ) -> Objective:
-    """The generator's loss on fresh fakes, judged by the discriminator in training mode with its
-    noise active.
+    """Returns the generator's objective: its adversarial loss on new fakes, plus a content loss.
 
-    `weight` multiplies the adversarial loss, to which the mean `content` is added and reported.
+    The discriminator runs in training mode, with its noise layers active. Reported metrics: the
+    mean logit of the fakes, and the content loss.
+
+    Args:
+        loss: The adversarial loss. A relativistic loss also receives the logits of real images.
+        draw: Forward pass that generates the fakes (`fakes`).
+        conditions: Selects the conditions from the batch.
+        weight: Weight of the adversarial loss.
+        content: Content loss whose mean is added, unweighted. None: no content loss.
+        image: Name of the batch entry with the real images.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -139,7 +163,21 @@ def generator_objective(
 
 
 def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> dict[str, Mean]:
-    """What the discriminator's logits say of the game, as means."""
+    """Returns the discriminator's metrics of a batch, as means.
+
+    These are the mean logits of real and fake images, and the estimates of the loss. If the loss
+    has a decision boundary, they also include the accuracies on real and fake images and the
+    overfitting heuristic mean(sign(D(real))), 'real_sign'.
+
+    Args:
+        loss: The adversarial loss.
+        real_logits: Logits of real images, [B] or [B, H, W, 1].
+        fake_logits: Logits of generated images, of the same shape.
+
+    References:
+        Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3
+        (the overfitting heuristic).
+    """
     metrics: dict[str, Any] = {
         "real_logit": Mean.of(real_logits),
         "fake_logit": Mean.of(fake_logits),

@@ -1,9 +1,12 @@
-"""Terms beside the adversarial loss that ask a generator for as much variety as the data have.
+"""Generator losses that increase variety: feature matching, Gaussian divergences, mode seeking.
 
-A term maps `(state, batch, keys)` to values whose mean is minimized; `plus` adds it to an objective
-or puts it in the objective's place. The measures of two sets of features see only their means (and
-variances), and `mode_seeking` is a ratio of two means, which couples the examples: under shard_map
-and pmap they need the batch's axis, and accumulated gradients are not those of the whole batch.
+A term maps `(state, batch, keys)` to values whose mean is minimized. `plus` adds a term to an
+objective or replaces the objective's loss by it.
+
+Warning: these terms are not means over independent examples. Feature measures depend on the batch
+only through means and variances, and `mode_seeking` is a ratio of two means. Under shard_map and
+pmap they need the name of the batch's axis. With gradient accumulation their gradients differ from
+those of the whole batch.
 """
 
 from __future__ import annotations
@@ -21,21 +24,29 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import Array, Batch, Objective
 
 Term = Callable[[GANState, Batch, Keys], Array]
-"""Values of any shape, whose mean is to be small."""
+"""`term(state, batch, keys) -> values` of any shape, whose mean is minimized."""
 
 Measure = Callable[[Array, Array], Array]
-"""`measure(real, fake) -> [F]`: how far apart features [B, F] of two kinds are, by feature."""
+"""`measure(real, fake) -> [F]`: the distance between features [B, F] of both, for each feature."""
 
 EPSILON = 1e-5
+"""Added to variances, and to the denominator of the mode-seeking term."""
 
 
 def plus(
     objective: Objective, term: Term, *, name: str, weight: float = 1.0, own: float = 1.0
 ) -> Objective:
-    """The objective with its loss taken `own` times and the mean of the term `weight` times.
+    """Returns the objective with loss `own * loss + weight * mean(term)`.
 
-    The term is reported by the name, unweighted. With `own=0.0` it is the whole loss, as feature
-    matching was proposed.
+    The mean of the term is reported, unweighted.
+
+    Args:
+        objective: The objective.
+        term: The term to add.
+        name: Name of the metric that reports the term.
+        weight: Weight of the term.
+        own: Weight of the objective's own loss. With 0.0 the term is the whole loss, as feature
+            matching was proposed.
     """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -47,15 +58,23 @@ def plus(
     return run
 
 
-# --- features of real and generated images ------------------------------------------------------
+# --- features of real and generated images --------------------------------------------------------
 
 
 def features(player: Player, layer: str, *inputs: Array, **options: object) -> Array:
-    """What the named layer of the player's network puts out on the inputs, [B, F], in float32 at
-    least.
+    """Returns the output [B, F] of one layer of a player's network.
 
-    `layer` is the path of a submodule, such as 'Dense_1' or 'network/Dense_1'. The player's other
-    collections are read, as they are by calling it. Raises ValueError where there is no such layer.
+    The output is flattened and has at least float32 precision. The player's other collections (such
+    as running averages) are read, as they are when the player is called.
+
+    Args:
+        player: The player.
+        layer: Path of a submodule, such as 'Dense_1' or 'network/Dense_1'.
+        *inputs: Inputs of the network.
+        **options: Keyword arguments of the network, such as `keys` and `train`.
+
+    Raises:
+        ValueError: If the network has no such layer.
     """
     path = tuple(layer.split("/"))
     _, seen = player.apply_fn(
@@ -70,7 +89,7 @@ def features(player: Player, layer: str, *inputs: Array, **options: object) -> A
         found = found[part]
     if not found:
         raise ValueError(
-            f"the network has no layer {layer!r}; those with parameters are "
+            f"the network has no layer {layer!r}; its layers with parameters are "
             f"{', '.join(player.params)}"
         )
     outputs = found["__call__"][0]
@@ -86,11 +105,17 @@ def between_features(
     conditions: objectives.Conditions = objectives.unconditional,
     image: str = "image",
 ) -> Term:
-    """The term that measures how far the discriminator's features of generated images are from
-    those of real ones.
+    """Returns the term that compares discriminator features of real and generated images.
 
-    `draw` makes the images (`objectives.fakes`): with the objective's keys, the images that it
-    meets. The discriminator runs in training mode, with its noise.
+    The discriminator runs in training mode, with its noise layers active.
+
+    Args:
+        draw: Forward pass that generates the images (`objectives.fakes`). Called with the
+            objective's keys, it generates the same images as in the objective.
+        layer: Path of the discriminator's layer that gives the features.
+        measure: Distance between the features of real and of generated images.
+        conditions: Selects the conditions from the batch.
+        image: Name of the batch entry with the real images.
     """
 
     def term(state: GANState, batch: Batch, keys: Keys) -> Array:
@@ -107,8 +132,17 @@ def between_features(
 
 
 def feature_matching(real: Array, fake: Array, *, axis_name: str | None = None) -> Array:
-    """The squared differences of the features' means over the batch, [F] (Salimans et al. 2016,
-    section 3.1). Their mean is the loss of the authors' code, their sum the paper's.
+    """Returns the squared differences [F] of the features' batch means.
+
+    Their mean is the loss of the authors' code. Their sum is the loss of the paper.
+
+    Args:
+        real: Features [B, F] of real images.
+        fake: Features [B, F] of generated images.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
+
+    References:
+        Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.1.
     """
     gap = collectives.batch_mean(real, axis_name) - collectives.batch_mean(fake, axis_name)
     return jnp.square(gap)
@@ -118,15 +152,25 @@ def feature_matching(real: Array, fake: Array, *, axis_name: str | None = None) 
 
 
 class Fit(NamedTuple):
-    """A normal distribution for each feature: mean [F] and variance [F]."""
+    """A normal distribution for each feature.
+
+    Attributes:
+        mean: Means [F].
+        variance: Variances [F].
+    """
 
     mean: Array
     variance: Array
 
 
 def gaussian_fit(features: Array, *, axis_name: str | None = None) -> Fit:
-    """The fit of greatest likelihood to features [B, F], `EPSILON` added to the variances, so that
-    a feature that is the same for all examples has finite divergences.
+    """Returns the maximum-likelihood normal distribution of each feature.
+
+    `EPSILON` is added to the variances, so that the divergences of a constant feature are finite.
+
+    Args:
+        features: Features [B, F].
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
     mean = collectives.batch_mean(features, axis_name)
     variance = collectives.batch_mean(jnp.square(features - mean[None, :]), axis_name)
@@ -134,8 +178,18 @@ def gaussian_fit(features: Array, *, axis_name: str | None = None) -> Fit:
 
 
 def kl_of_fits(left: Fit, right: Fit) -> Array:
-    """KL(left || right) of each feature, in nats, [F]: log(s2 / s1) + (v1 + (m1 - m2)^2) / (2 v2)
-    - 1/2, the closed form for normal distributions (Kullback 1959).
+    """Returns the divergence KL(left || right) of each feature in nats, [F].
+
+    This is the closed form for normal distributions:
+
+        log(s2 / s1) + (v1 + (m1 - m2)^2) / (2 v2) - 1/2
+
+    Args:
+        left: The first distributions, with means m1 and variances v1 = s1^2.
+        right: The second distributions, with means m2 and variances v2 = s2^2.
+
+    References:
+        Kullback 1959, "Information Theory and Statistics".
     """
     ratio = left.variance / right.variance
     shift = jnp.square(left.mean - right.mean) / right.variance
@@ -143,12 +197,17 @@ def kl_of_fits(left: Fit, right: Fit) -> Array:
 
 
 def js_of_fits(left: Fit, right: Fit) -> Array:
-    """The Jensen-Shannon divergence of each feature, in nats, [F], with the normal distribution of
-    the mixture's mean and variance v for the mixture, which has no closed form: the mean KL of both
-    to it, log(v / sqrt(v1 v2)) / 2.
+    """Returns an upper bound on the Jensen-Shannon divergence of each feature in nats, [F].
 
-    It is the true divergence's upper bound, and unlike it grows without end as the fits part. The
-    form is no paper's; it follows from `kl_of_fits`.
+    The mixture of two normal distributions has no closed form of the divergence. It is replaced by
+    the normal distribution with the mixture's mean and variance v. The result is the mean KL
+    divergence of both fits to it, log(v / sqrt(v1 v2)) / 2. Unlike the true divergence, it grows
+    without bound as the fits move apart. The formula is not from a paper; it follows from
+    `kl_of_fits`.
+
+    Args:
+        left: The first distributions, with variances v1.
+        right: The second distributions, with variances v2.
     """
     gap = jnp.square(left.mean - right.mean)
     variance = (left.variance + right.variance) / 2 + gap / 4
@@ -157,24 +216,35 @@ def js_of_fits(left: Fit, right: Fit) -> Array:
 
 
 def gaussian_kl(real: Array, fake: Array, *, axis_name: str | None = None) -> Array:
-    """KL(real || fake) of Gaussian fits to features [B, F] of both, by feature, [F].
+    """Returns KL(real || fake) of Gaussian fits to the features, in nats for each feature, [F].
 
-    A measure, and as a generator's loss no paper's: in this direction a generator pays most for
-    variance that its images lack.
+    This is a measure for `between_features`. No paper uses it as a generator loss. In this
+    direction the loss is largest for variance that the generated images lack.
+
+    Args:
+        real: Features [B, F] of real images.
+        fake: Features [B, F] of generated images.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
     fits = (gaussian_fit(values, axis_name=axis_name) for values in (real, fake))
     return kl_of_fits(*fits)
 
 
 def gaussian_js(real: Array, fake: Array, *, axis_name: str | None = None) -> Array:
-    """The Jensen-Shannon divergence of Gaussian fits to features [B, F] of both (`js_of_fits`), by
-    feature, [F]. A measure, and as a generator's loss no paper's.
+    """Returns the Jensen-Shannon bound (`js_of_fits`) of Gaussian fits to the features, [F].
+
+    This is a measure for `between_features`. No paper uses it as a generator loss.
+
+    Args:
+        real: Features [B, F] of real images.
+        fake: Features [B, F] of generated images.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
     fits = (gaussian_fit(values, axis_name=axis_name) for values in (real, fake))
     return js_of_fits(*fits)
 
 
-# --- two images of one condition ------------------------------------------------------------------
+# --- mode seeking ---------------------------------------------------------------------------------
 
 
 def mode_seeking(
@@ -183,11 +253,20 @@ def mode_seeking(
     *,
     axis_name: str | None = None,
 ) -> Term:
-    """The term d(z1, z2) / d(G(z1), G(z2)) of two fresh latents for each condition, d being the
-    mean absolute difference over entries and batch (MSGAN, Mao et al. 2019, eq. 4, as its authors'
-    code inverts the ratio); its mean is one number.
+    """Returns the mode-seeking term d(z1, z2) / d(G(z1), G(z2)) of MSGAN.
 
-    A generator that ignores its latent pays without end; `EPSILON` bounds it.
+    Two new latents are drawn for each condition. d is the mean absolute difference over all entries
+    and over the batch. The term is one number. The paper maximizes the inverse ratio; minimizing
+    this form follows the authors' code. Without a bound, a generator that ignores its latent would
+    have infinite loss; `EPSILON` in the denominator bounds it.
+
+    Args:
+        latents: Samples the latents from per-example keys.
+        conditions: Selects the conditions from the batch.
+        axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
+
+    References:
+        Mao et al. 2019, "Mode Seeking Generative Adversarial Networks", equation 4.
     """
 
     def term(state: GANState, batch: Batch, keys: Keys) -> Array:

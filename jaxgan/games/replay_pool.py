@@ -1,5 +1,10 @@
-"""Pools of earlier fakes, so that a discriminator does not forget them (Shrivastava et al.
-2017).
+"""Pools of previously generated images (the image buffer of CycleGAN).
+
+Training the discriminator on earlier fakes keeps it from forgetting them.
+
+References:
+    Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images through Adversarial
+    Training".
 """
 
 from __future__ import annotations
@@ -15,10 +20,14 @@ from jaxgan.types import Array
 
 
 class Pool(struct.PyTreeNode):
-    """Images [capacity, H, W, C], and which of those places are taken (bool [capacity]).
+    """A pool of generated images.
 
-    Keep it in the state's `buffers`: there it is split over devices like the batch. Under
-    `shard_map` and `pmap` each shard then has its own part, fed by its own examples alone.
+    Keep it in `state.buffers`, which is split over devices like the batch. Under `shard_map` and
+    `pmap` each shard has its own part of the pool, filled only by its own examples.
+
+    Attributes:
+        images: Images [capacity, H, W, C].
+        taken: Which places hold an image, bool [capacity].
     """
 
     images: Array
@@ -26,18 +35,39 @@ class Pool(struct.PyTreeNode):
 
 
 def pool(capacity: int, shape: tuple[int, ...]) -> Pool:
-    """An empty pool; ValueError where the capacity is not positive."""
+    """Returns an empty pool.
+
+    Args:
+        capacity: Number of images that the pool holds, 1 or more.
+        shape: Shape (H, W, C) of an image.
+
+    Raises:
+        ValueError: If the capacity is not positive.
+    """
     if capacity < 1:
         raise ValueError(f"the pool holds {capacity} images; expected 1 or more")
     return Pool(jnp.zeros((capacity, *shape)), jnp.zeros((capacity,), bool))
 
 
 def exchange(pool: Pool, images: Array, keys: Keys) -> tuple[Array, Pool]:
-    """What the discriminator sees instead of these images [B, H, W, C], and the pool afterwards.
+    """Stores images in the pool and returns the images that the discriminator is trained on.
 
-    Image by image, as Zhu et al. 2017 do: while there is room, the image is stored and passed on.
-    Once the pool is full, a coin decides: either a random old image is passed on and the new one
-    takes its place, or the new one is passed on and not stored. No gradient flows through the pool.
+    Images are handled one after another. While the pool has room, an image is stored and returned.
+    When the pool is full, one of two things happens with probability 1/2 each: a random old image
+    is returned and the new one takes its place, or the new image is returned and not stored. No
+    gradient flows through the pool.
+
+    Args:
+        pool: The pool.
+        images: Generated images [B, H, W, C].
+        keys: Per-example keys [B].
+
+    Returns:
+        Images [B, H, W, C] for the discriminator, and the updated pool.
+
+    References:
+        Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+        Networks", section 4 (after Shrivastava et al. 2017).
     """
     coins = random.bernoulli(random.fold(keys, "pool coin"), (), probability=0.5)
     capacity = pool.taken.shape[0]

@@ -1,16 +1,19 @@
-"""How a game moves near its equilibria: the Jacobian of what the players want, its eigenvalues, and
-the step size below which gradient descent settles (Mescheder et al. 2017, "The Numerics of GANs").
+"""Local stability of GAN training: Jacobian of the gradient field and largest stable learning rate.
 
     field, params = stability.field(gan, state, batch)
     local = stability.jacobian(field, params)
     stability.eigenvalues(local)          # all real parts negative: the equilibrium attracts
-    stability.largest_step(local)         # of players that move at once
+    stability.largest_step(local)         # for simultaneous updates
     stability.largest_step(local, ["discriminator", "generator"])
 
-A field maps all params to where each player wants to go: minus the gradient of its own loss by its
-own params. At an equilibrium it is zero, and a round of steps of size h multiplies what is left of
-the distance by I + h J where all move at once. Eigenvalues near the imaginary axis make the players
-circle, and only tiny steps settle. Matrices are dense: this is for games of some thousand params.
+A field maps all params to each player's update direction: the negative gradient of its own loss by
+its own params. It is zero at an equilibrium. With simultaneous updates and learning rate h, a round
+multiplies the distance from the equilibrium by I + h J. If eigenvalues are close to the imaginary
+axis, the players circle around the equilibrium and only a tiny learning rate converges. Matrices
+are dense, so this is for models with a few thousand params.
+
+References:
+    Mescheder et al. 2017, "The Numerics of GANs".
 """
 
 from __future__ import annotations
@@ -33,32 +36,37 @@ Params = Mapping[str, PyTree]
 """Params by player."""
 
 Field = Callable[[Params], Params]
-"""Where each player wants to go, as a function of the params of all."""
+"""`field(params) -> directions`: the update direction of each player, given all params."""
 
 MOST_PARAMS = 8192
-"""Beyond this a Jacobian takes half a gigabyte in float64, and its eigenvalues many minutes."""
+"""Largest supported number of params.
 
-_ROUNDING = 100  # units in the last place that an eigenvalue of a computed matrix may be off
-_FINER = 1.05  # the ratio of neighboring step sizes where the first unstable one is sought
-_PIECE = 64  # columns of a Jacobian computed together
+A larger Jacobian takes more than half a gigabyte in float64, and its eigenvalues many minutes.
+"""
+
+_ROUNDING = 100  # rounding error of a computed eigenvalue, in units in the last place
+_FINER = 1.05  # ratio of neighboring learning rates in the search for the first unstable one
+_PIECE = 64  # Jacobian columns computed together
 
 
 class Jacobian(NamedTuple):
-    """How a field changes with the params.
+    """The Jacobian of a field.
 
-    matrix:  [N, N], the derivative of row i by column j.
-    players: which rows, and which columns, are whose.
+    Attributes:
+        matrix: Derivatives [N, N] of the field: entry (i, j) is the derivative of component i by
+            param j.
+        players: Slice of the rows, and of the columns, that belong to each player.
     """
 
     matrix: np.ndarray
     players: Mapping[str, slice]
 
 
-# --- the field of a model -------------------------------------------------------------------------
+# --- gradient field of a model --------------------------------------------------------------------
 
 
 def _recording() -> optax.GradientTransformation:
-    """An optimizer that moves nothing and whose state is the last gradient."""
+    """Returns an optimizer that does not change the params and whose state is the last gradient."""
 
     def init(params: PyTree) -> PyTree:
         return jax.tree.map(jnp.zeros_like, params)
@@ -74,8 +82,10 @@ _RECORDER = _recording()
 
 
 def held(state: GANState) -> GANState:
-    """The state whose players do not move: a train step leaves their params as they are and the
-    gradient of each in the place of its optimizer's state. What the step reports stays the same.
+    """Returns the state with an optimizer that does not move any player and records the gradients.
+
+    A train step leaves the params as they are and puts the gradient of each player in the place of
+    its optimizer state. The reported metrics stay the same.
     """
     players = {
         name: player.replace(tx=_RECORDER, opt_state=_RECORDER.init(player.params))
@@ -85,12 +95,20 @@ def held(state: GANState) -> GANState:
 
 
 def field(gan: GAN, state: GANState, batch: Batch) -> tuple[Field, dict[str, PyTree]]:
-    """The field of the model on this batch, with the draws of the state's own step, and the params
-    at which the state is.
+    """Returns the gradient field of the model on a batch, and the params of the state.
 
-    It is what plain gradient descent of step size 1 would add: no optimizer's memory enters, nor in
-    which order the players move. Of several updates of a player in one train step, the last batch
-    counts.
+    The field is the update of plain gradient descent with learning rate 1. Optimizer states and the
+    order of the players' updates do not enter. The random numbers are those of the state's next
+    train step. If a train step updates a player several times, the gradient of the last update is
+    used.
+
+    Args:
+        gan: The model.
+        state: The state at which the field is evaluated.
+        batch: The batch of a train step.
+
+    Returns:
+        The field, and the params of each player in `state`.
     """
     still = held(state)
 
@@ -104,23 +122,29 @@ def field(gan: GAN, state: GANState, batch: Batch) -> tuple[Field, dict[str, PyT
     return wanted, {name: player.params for name, player in state.players.items()}
 
 
-# --- its Jacobian ---------------------------------------------------------------------------------
+# --- Jacobian -------------------------------------------------------------------------------------
 
 
 def jacobian(field: Field, params: Params) -> Jacobian:
-    """The field's Jacobian at these params, a column for each by forward differentiation
-    (`jax.jvp`), in the precision of the params, products included: what is zero but for rounding
-    is told by it.
+    """Computes the Jacobian of a field by forward-mode differentiation (`jax.jvp`).
 
-    Raises ValueError where there are more than `MOST_PARAMS`, or where the model's rounds share
-    their noise: a shared pass can only be differentiated backwards.
+    It is computed in the precision of the params, matrix products included. `bears` and
+    `largest_step` use this precision to decide which eigenvalues are zero up to rounding.
+
+    Args:
+        field: The field.
+        params: Params at which the Jacobian is computed.
+
+    Raises:
+        ValueError: If there are more than `MOST_PARAMS` params, or if the model's rounds share
+            their noise: a shared forward pass supports only reverse-mode differentiation.
     """
-    ordered = {name: params[name] for name in sorted(params)}  # as JAX flattens a dict
+    ordered = {name: params[name] for name in sorted(params)}  # JAX flattens dicts in this order
     point, restore = ravel_pytree(ordered)
     if point.size > MOST_PARAMS:
         raise ValueError(
             f"the game has {point.size:,} params, and a Jacobian of {MOST_PARAMS:,} is the largest "
-            "that is computed; take a smaller model"
+            "that is computed; use a smaller model"
         )
 
     def flat(point: jax.Array) -> jax.Array:
@@ -138,8 +162,8 @@ def jacobian(field: Field, params: Params) -> Jacobian:
         if "custom_vjp" not in str(error):
             raise
         raise ValueError(
-            "the model's rounds share their noise, which has no forward derivative; build it "
-            "without shared noise"
+            "the model uses shared noise, which does not support forward-mode differentiation; "
+            "build it without shared noise"
         ) from error
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(ordered[name])) for name in ordered]
     ends = np.cumsum(sizes)
@@ -151,25 +175,37 @@ def jacobian(field: Field, params: Params) -> Jacobian:
 
 
 def eigenvalues(local: Jacobian) -> npt.NDArray[np.complex128]:
-    """The eigenvalues, complex [N], by falling real part; players near an equilibrium approach it
-    where all real parts are negative and the steps small (Mescheder et al. 2017, section 3).
+    """Computes the eigenvalues of a Jacobian, complex [N], in decreasing order of their real part.
+
+    Players near an equilibrium converge to it if all real parts are negative and the learning rate
+    is small enough.
+
+    References:
+        Mescheder et al. 2017, section 3.
     """
     found = np.linalg.eigvals(np.asarray(local.matrix, np.float64)).astype(np.complex128)
     return found[np.lexsort((found.imag, -found.real))]
 
 
-# --- rounds of steps ------------------------------------------------------------------------------
+# --- stability of rounds --------------------------------------------------------------------------
 
 
 def round_of_steps(
     local: Jacobian, step_size: float, order: Sequence[Names] | None = None
 ) -> np.ndarray:
-    """What a round of gradient steps of this size multiplies the distance from an equilibrium by,
-    [N, N].
+    """Returns the matrix [N, N] by which a round of gradient steps multiplies the distance.
 
-    `order` names who moves, one after another, and of those who move at once all names together;
-    a name may come again, as a discriminator of several steps. None: all at once. Raises ValueError
-    on a player that does not exist or one that never moves.
+    The distance is that of the params from a nearby equilibrium.
+
+    Args:
+        local: The Jacobian at the equilibrium.
+        step_size: The learning rate.
+        order: Names of the players in the order of their updates. Players that are updated
+            simultaneously are one tuple of names. A name may occur several times, such as a
+            discriminator with several steps. None: all players simultaneously.
+
+    Raises:
+        ValueError: If the order names an unknown player, or leaves out a player.
     """
     matrix = np.asarray(local.matrix, np.float64)
     product = np.eye(len(matrix))
@@ -183,8 +219,16 @@ def round_of_steps(
 
 
 def scaled(local: Jacobian, step_sizes: Mapping[str, float]) -> Jacobian:
-    """The Jacobian of players whose field is multiplied by a step size each: a round of size 1 of
-    it is one of these sizes. Raises KeyError where a player has none.
+    """Returns the Jacobian of players with different learning rates.
+
+    The field of each player is multiplied by its learning rate. Use the result with `step_size=1`.
+
+    Args:
+        local: The Jacobian.
+        step_sizes: Learning rate of each player.
+
+    Raises:
+        KeyError: If a player has no learning rate.
     """
     matrix = np.array(local.matrix)
     for name, rows in local.players.items():
@@ -193,8 +237,14 @@ def scaled(local: Jacobian, step_sizes: Mapping[str, float]) -> Jacobian:
 
 
 def bears(local: Jacobian, step_size: float, order: Sequence[Names] | None = None) -> bool:
-    """Whether rounds of gradient steps of this size, in this `order` (see `round_of_steps`),
-    converge to an equilibrium that is near: the spectral radius is below 1, by more than rounding.
+    """Returns whether rounds of gradient steps converge to a nearby equilibrium.
+
+    They do if the spectral radius of a round is below 1, by more than rounding errors.
+
+    Args:
+        local: The Jacobian at the equilibrium.
+        step_size: The learning rate.
+        order: Order of the players' updates, as in `round_of_steps`.
     """
     eps = np.finfo(np.asarray(local.matrix).dtype).eps
     rounding = _ROUNDING * eps * step_size * np.abs(eigenvalues(local)).max()
@@ -202,19 +252,29 @@ def bears(local: Jacobian, step_size: float, order: Sequence[Names] | None = Non
 
 
 def spectral_radius(matrix: np.ndarray) -> float:
-    """The largest modulus of an eigenvalue: below 1, repeated multiplication ends at zero."""
+    """Returns the largest modulus of the eigenvalues of a matrix.
+
+    If it is below 1, the powers of the matrix converge to zero.
+    """
     return float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
 def largest_step(local: Jacobian, order: Sequence[Names] | None = None) -> float:
-    """The step size below which gradient descent near the equilibrium converges to it; 0 where it
-    does not, however small the steps.
+    """Returns the learning rate below which gradient descent converges near the equilibrium.
 
-    Of players that all move at once it is the least of -2 Re(lambda) / |lambda|^2 (Mescheder et al.
-    2017, section 3). In another `order` (see `round_of_steps`), the least step size at
-    which a round's spectral radius reaches 1: sought upwards in ratios of 1.05 and then halved
-    to full precision. An eigenvalue that is zero but for rounding leaves the step size 0: along it
-    nothing pulls.
+    It is 0 if gradient descent does not converge for any learning rate. It is also 0 if an
+    eigenvalue is zero up to rounding, because there is no attraction along its eigenvector.
+
+    With simultaneous updates it is the minimum of -2 Re(lambda) / |lambda|^2 over the eigenvalues.
+    With another order it is the smallest learning rate at which the spectral radius of a round
+    reaches 1. It is searched upwards in ratios of 1.05, and then bisected to full precision.
+
+    Args:
+        local: The Jacobian at the equilibrium.
+        order: Order of the players' updates, as in `round_of_steps`.
+
+    References:
+        Mescheder et al. 2017, section 3.
     """
     found = eigenvalues(local)
     eps = np.finfo(np.asarray(local.matrix).dtype).eps
@@ -232,7 +292,7 @@ def largest_step(local: Jacobian, order: Sequence[Names] | None = None) -> float
         low /= 2
         if low < at_once * eps:
             return 0.0
-    # From far below: a round may be unstable at a step and stable again at a larger one.
+    # Start far below: a round may be unstable at one learning rate and stable at a larger one.
     low = min(low, at_once) / 64
     while settles(low * _FINER):
         low *= _FINER
@@ -244,7 +304,7 @@ def largest_step(local: Jacobian, order: Sequence[Names] | None = None) -> float
 
 
 def _turns(local: Jacobian, order: Sequence[Names] | None) -> list[tuple[str, ...]]:
-    """Who moves in each turn of a round."""
+    """Returns the players that are updated in each turn of a round."""
     if order is None:
         return [tuple(local.players)]
     turns = [as_names(names) for names in order]

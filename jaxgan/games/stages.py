@@ -1,7 +1,8 @@
-"""A run in stages: models that follow one another, each taking over what it shares with the last.
+"""Training in stages: a sequence of models, each initialized from the previous one.
 
-Most runs are one stage. Where networks, batch or resolution change on the way, each change begins a
-stage: its model is built and compiled once, at its first step.
+Most runs have one stage. A new stage begins when the networks, the batch size or the resolution
+change, as in progressive growing. The model of a stage is built and compiled once, at its first
+step.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ from jaxgan.types import GAN, PyTree
 
 
 def carry_over(old: GANState, new: GANState, *, optimizers: bool = True) -> GANState:
-    """The new state with the old one's leaves wherever a path, its shape and type agree, and the
-    old one's step and randomness; with fresh optimizer states where `optimizers` is false.
+    """Initializes a stage's state from the previous stage's last state.
 
-    Adam has one counter for all of a player's params: kept, it corrects no bias of a new layer's
-    moments, which begin at zero, and that layer's first updates are larger than those of a fresh
-    Adam, (1 - b1) / sqrt(1 - b2) times the step size (10 with b1 = 0 and b2 = 0.99).
+    Leaves with the same path, shape and dtype are copied, together with the step and the random
+    key. All other leaves keep their new values.
+
+    Warning: Adam has one step counter for all params of a player. If its state is kept, the moments
+    of new layers start at zero without bias correction. The first updates of these layers are then
+    (1 - b1) / sqrt(1 - b2) times the learning rate, larger than those of a fresh Adam (10 times
+    with b1 = 0 and b2 = 0.99).
+
+    Args:
+        old: Last state of the previous stage.
+        new: Initial state of the new stage.
+        optimizers: Whether optimizer states are copied. If False, they keep their initial values.
     """
 
     def player(name: str) -> Player:
@@ -41,19 +50,28 @@ def carry_over(old: GANState, new: GANState, *, optimizers: bool = True) -> GANS
 
 
 def as_it_is(state: GANState, arrays: Mapping[str, Any], step: int) -> GANState:
-    """The state, whatever else the other run's checkpoint held."""
+    """Returns the state unchanged; the default of `Stage.enter`.
+
+    Args:
+        state: The state.
+        arrays: Unused: arrays of the other run's checkpoint by path.
+        step: Unused: step of that checkpoint.
+    """
     return state
 
 
 class Stage(NamedTuple):
-    """A part of a run.
+    """A stage of a run.
 
-    start: the train step it begins at; 0 for the first.
-    rows:  examples one of its train steps takes.
-    build: `build(axis_name=...) -> GAN`.
-    grow:  `grow(old, new) -> state` from the last stage's end and this one's fresh state.
-    enter: `enter(state, arrays, step) -> state` where a run begins in this stage with the weights
-           of another, whose checkpoint of the stage, of that step, held these arrays by path.
+    Attributes:
+        start: Train step at which the stage begins; 0 for the first stage.
+        rows: Batch size: examples per train step.
+        build: `build(axis_name=...) -> GAN`.
+        grow: `grow(old, new) -> state`: initializes the stage from the last state of the previous
+            stage and the initial state of this one.
+        enter: `enter(state, arrays, step) -> state`: used if a run begins in this stage with the
+            weights of another run. `arrays` are the arrays by path in the other run's checkpoint of
+            this stage, and `step` is the step of that checkpoint.
     """
 
     start: int
@@ -64,7 +82,16 @@ class Stage(NamedTuple):
 
 
 def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:
-    """The stages of a run; ValueError unless they begin at 0, in order, at the ends of calls."""
+    """Returns the stages of a run, after checking the steps at which they begin.
+
+    Args:
+        plan: The stages.
+        per_call: Train steps per compiled call. Stages begin at multiples of it.
+
+    Raises:
+        ValueError: If the first stage does not begin at step 0, if the others are not in increasing
+            order, or if a stage begins within a call.
+    """
     starts = [stage.start for stage in plan]
     if not starts or starts[0] != 0 or sorted(set(starts)) != starts:
         raise ValueError(f"the stages begin at steps {starts}; expected 0 and then later ones")
@@ -78,9 +105,14 @@ def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:
 
 
 def beginning_in(plan: Sequence[Stage], number: int) -> tuple[Stage, ...]:
-    """The stages of a run that begins, at step 0, in the stage of that number, the first being 1.
+    """Returns the stages of a run that begins, at step 0, in a later stage.
 
-    Raises ValueError where there is no such stage.
+    Args:
+        plan: The stages.
+        number: Number of the stage in which the run begins, from 1.
+
+    Raises:
+        ValueError: If there is no such stage.
     """
     if number not in range(1, len(plan) + 1):
         raise ValueError(
@@ -91,17 +123,33 @@ def beginning_in(plan: Sequence[Stage], number: int) -> tuple[Stage, ...]:
 
 
 def made_at(plan: Sequence[Stage], step: int) -> int:
-    """Which stage made the state of `step`: one's end is still its own, the next grows from it."""
+    """Returns the index of the stage that produced the checkpoint at `step`.
+
+    A stage's last step still belongs to it.
+
+    Args:
+        plan: The stages.
+        step: The step of the checkpoint.
+    """
     return max(index for index, stage in enumerate(plan) if stage.start < max(step, 1))
 
 
 def span(plan: Sequence[Stage], index: int, *, begin: int, end: int, per_call: int) -> range:
-    """The steps at which the calls of a stage begin, in a run from step `begin` to step `end`."""
+    """Returns the steps at which a stage's compiled calls begin.
+
+    Args:
+        plan: The stages.
+        index: Index of the stage.
+        begin: First step of the run.
+        end: Step at which the run ends.
+        per_call: Train steps per compiled call.
+    """
     later = [stage.start for stage in plan[index + 1 :]][:1]
     return range(max(begin, plan[index].start), min([end, *later]), per_call)
 
 
 def _shared(old: PyTree, new: PyTree) -> PyTree:
+    """Returns `new` with the leaves of `old` that have the same path, shape and dtype."""
     known = dict(jax.tree_util.tree_leaves_with_path(old))
 
     def choose(path: tuple, leaf: jax.Array) -> jax.Array:

@@ -1,8 +1,7 @@
-"""How a game is trained: what the builders of all games take, whatever the game is.
+"""Training options that the builders of all models take: optimizers, schedule, averages, devices.
 
-What makes a game (networks, latents, losses, penalties, weights of terms) are arguments of its own
-`build`. What moves its players, in which order, on which slices and devices, is one value:
-`Training`.
+Arguments that define a model (networks, latents, losses, penalties, weights) belong to its own
+`build`. How its players are updated is one value: `Training`.
 """
 
 from __future__ import annotations
@@ -17,43 +16,53 @@ from jaxgan import steps
 from jaxgan.types import Objective, Step
 
 Schedule = Callable[..., Step]
-"""How a discriminator step and a generator step make a round, e.g. `partial(steps.alternate,
-n_critic=5)`.
+"""`schedule(discriminator, generator) -> step`: combines both steps into one round of updates.
+
+Example: `partial(steps.alternate, n_critic=5)`.
 """
 
 Refinement = Callable[[Objective, Objective], tuple[Objective, Objective]]
-"""What becomes of the discriminators' and the generators' objective before they are lifted to
-steps: seen through a view (`input_transforms.for_both`), with a term more (`regularizers.plus`),
-unrolled, ...
+"""`refine(discriminator, generator) -> (discriminator, generator)`: transforms both objectives.
+
+It is applied before the objectives become steps. Examples: augmentation
+(`input_transforms.for_both`), an additional loss term (`regularizers.plus`), unrolling.
 """
 
 
 def unrefined(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
-    """Returns both objectives as they are."""
+    """Returns both objectives unchanged.
+
+    Args:
+        discriminator: The discriminator's objective.
+        generator: The generator's objective.
+    """
     return discriminator, generator
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How the players of a game are trained.
+    """Training options of a model.
 
-    The loss and the swapping of its labels are not part of it: they say what the players want, and
-    not every game has them. To change a field, use `dataclasses.replace`.
+    The loss and label flipping are not included: they are part of a model's definition, and some
+    models have none. Use `dataclasses.replace` to change a field.
 
     Attributes:
-        optimizers: The optimizer of each side, 'generator' and 'discriminator'. A model says which
-            further players a side moves; each has an optimizer state of its own.
-        schedule: How a discriminator step and a generator step make a round. None: the model's own
-            schedule, which is `steps.alternate` unless its `build` says otherwise.
-        shared_noise: Whether both sides of a round meet the same fakes, whose forward pass is then
-            computed once (see `steps.alternate`); else each side draws afresh, as in Goodfellow et
-            al. 2014, Algorithm 1. A shared pass cannot be sliced to accumulate gradients. None: the
-            model's own choice, which is False unless its `build` says otherwise, and always False
-            where gradients are accumulated.
-        refine: Applied to both objectives before they are lifted to steps.
-        extra: Initial value of `state.extra`: what refined objectives or the schedule carry in it.
-        accumulate: Slices of a batch over which gradients are averaged, to save memory; 1 or more.
-        ema_half_life: Half-life of the players' moving averages, in images. None keeps no average.
+        optimizers: The optimizers 'generator' and 'discriminator', one for each player group. Each
+            model documents which further players belong to a group. Every player has its own
+            optimizer state.
+        schedule: Combines the discriminator's and the generator's step into one round. None: the
+            model's own schedule, which is `steps.alternate` unless its `build` says otherwise.
+        shared_noise: Whether both player groups are trained on the same fakes, whose forward pass
+            is then computed once (see `steps.alternate`). If False, each group draws new latents,
+            as in Goodfellow et al. 2014, Algorithm 1. True excludes gradient accumulation. None:
+            the model's default, which is False unless its `build` says otherwise, and always False
+            with gradient accumulation.
+        refine: Transforms both objectives before they become steps.
+        extra: Initial value of `state.extra`, for refined objectives or schedules that need it.
+        accumulate: Number of slices of a batch over which gradients are accumulated, to save
+            memory. 1 or more; 1 is no accumulation.
+        ema_half_life: Half-life of the players' exponential moving averages, in images. None: no
+            averages.
         axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
 
@@ -69,7 +78,12 @@ class Training:
     def otherwise(
         self, *, schedule: Schedule | None = None, shared_noise: bool = False
     ) -> Training:
-        """Returns this with a model's own schedule and sharing where they are left to the model."""
+        """Returns a copy with the model's defaults for the fields that are None.
+
+        Args:
+            schedule: The model's schedule. None: `steps.alternate`.
+            shared_noise: The model's `shared_noise`. Ignored with gradient accumulation.
+        """
         own = shared_noise and self.accumulate == 1
         return dataclasses.replace(
             self,
@@ -78,5 +92,5 @@ class Training:
         )
 
     def scheduled(self, around: Callable[[Schedule], Schedule]) -> Training:
-        """Returns this with the schedule that `around` makes of the current one."""
+        """Returns a copy with the schedule `around(schedule)`."""
         return dataclasses.replace(self, schedule=around(self.schedule or steps.alternate))

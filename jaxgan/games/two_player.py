@@ -1,6 +1,4 @@
-"""The game of one generator and one discriminator as a `GAN`, whatever their networks, loss and
-schedule.
-"""
+"""GANs with one generator and one discriminator, for any networks, loss and schedule."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from jaxgan.random import Keys
 from jaxgan.types import GAN, Array, PyTree, Step
 
 Defaults = Mapping[str, Callable[[int], Array]]
-"""By the name of a condition, `count -> values [count]` where the caller gives none."""
+"""Default values of conditions: by name, `count -> values [count]`."""
 
 
 def build(
@@ -38,18 +36,28 @@ def build(
     penalty: objectives.Penalty | None = None,
     projection: Callable[[PyTree], PyTree] | None = None,
 ) -> GAN:
-    """The game as three pure functions; images have `shape` ([H, W, C], or [D] for points).
+    """Returns the `GAN` with this generator and this discriminator.
 
-    training:           averages the generator.
-    default_conditions: by name, `count -> values [count]`: what `sample` takes where the caller
-                        gives none; its order is the order in which the networks take their
-                        conditions. The value of an index does not depend on the count.
-    relabel:            may swap the discriminator's verdicts (`objectives`).
-    penalty:            added to the discriminator's loss (`objectives.Penalty`).
-    projection:         of the discriminator's params, after each of its steps (weight clipping).
+    Its `sample(state, keys, **conditions)` generates in inference mode: with running batch
+    statistics and without noise layers.
 
-    `sample(state, keys, **conditions)` draws in inference mode: running batch statistics, no noise
-    layers.
+    Args:
+        generator: Maps latents [B, ...] and the conditions to images.
+        discriminator: Maps images and the conditions to logits.
+        shape: Shape of the images, (H, W, C), or (D,) for points.
+        loss: The adversarial loss.
+        latents: Samples the latents from per-example keys.
+        training: Optimizers, schedule and other training options. The generator is averaged (EMA).
+        conditions: Selects the conditions from the batch, in the order in which the networks take
+            them.
+        default_conditions: Default values of the conditions of `sample`, in the same order: by
+            name, `count -> values [count]`. Value i must not depend on `count`. None: no
+            conditions.
+        relabel: May swap the discriminator's logits of real and fake images before the loss is
+            computed (see `objectives.discriminator_objective`).
+        penalty: Added to the discriminator's loss, such as a gradient penalty.
+        projection: Applied to the discriminator's params after each of its updates, such as weight
+            clipping.
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
@@ -79,7 +87,7 @@ def build(
 
 
 def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> Schedule:
-    """The schedule, after each of whose discriminator steps its params are projected."""
+    """Returns the schedule with the discriminator's params projected after each of its steps."""
 
     def round_of_play(discriminator: Step, generator: Step, **options: Any) -> Step:
         projected = steps.then(discriminator, steps.project("discriminator", projection))
@@ -97,7 +105,7 @@ def _initializer(
     defaults: Defaults,
     create: Callable[..., state.GANState],
 ) -> Callable[[Array], state.GANState]:
-    """`init(key)`: both players from one example each, a drawn latent and an image of zeros."""
+    """Returns `init(key)`, which initializes both players with a latent and an image of zeros."""
 
     @jax.jit
     def init(key: Array) -> state.GANState:
@@ -120,7 +128,7 @@ def _initializer(
 
 
 def _sampler(latents: objectives.Draw, defaults: Defaults) -> Callable[..., Array]:
-    """`sample(state, keys, **conditions)`; ValueError on a condition that has no default."""
+    """Returns `sample(state, keys, **conditions)`. It raises ValueError on an unknown condition."""
 
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, defaults)

@@ -1,3 +1,4 @@
-"""Code that replaces XLA's own on a CPU, where XLA is slow. Nothing else imports jax.extend or
-jax.interpreters.
+"""Replacements for XLA's own code on CPUs, where it is slow: convolutions and random bits.
+
+No other package of the library imports jax.extend or jax.interpreters.
 """

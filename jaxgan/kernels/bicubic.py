@@ -1,6 +1,4 @@
-"""Images made smaller and larger by cubic convolution, as MATLAB's `imresize` does it; needs no
-JAX.
-"""
+"""Bicubic resizing of images, as in MATLAB's `imresize`, without JAX."""
 
 from __future__ import annotations
 
@@ -9,11 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-_PIECE = 256  # images at a time: their float copies take sixteen times the memory of a piece
+_PIECE = 256  # images at a time, as their float copies take sixteen times their memory
 
 
 def kernel(distance: np.ndarray) -> np.ndarray:
-    """The cubic convolution kernel with a = -1/2, zero from distance 2 on (Keys 1981)."""
+    """Returns the cubic convolution kernel with a = -1/2, which is zero from distance 2 on.
+
+    References:
+        Keys 1981, Cubic convolution interpolation for digital image processing.
+    """
     t = np.abs(distance)
     near = 1.5 * t**3 - 2.5 * t**2 + 1.0
     far = -0.5 * t**3 + 2.5 * t**2 - 4.0 * t + 2.0
@@ -22,14 +24,23 @@ def kernel(distance: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=128)
 def weights(before: int, after: int) -> np.ndarray:
-    """What each of `after` pixels in a line takes of the `before` pixels, float64 [after, before].
+    """Returns the matrix that resizes a line of pixels, float64 [after, before].
 
-    A line that shrinks is smoothed by a kernel as many times wider, which keeps out what the
-    smaller one cannot hold (antialiasing); beyond its ends the line is mirrored, its last pixel
-    repeated. Every row sums to 1. Raises ValueError where a length is below 1.
+    Row i holds the weights of the old pixels in new pixel i, and sums to 1. For a smaller line, the
+    kernel is widened by the scale factor, which removes frequencies that the new line cannot
+    represent (antialiasing). Beyond its ends, the line is mirrored with its last pixel repeated.
+
+    Args:
+        before: Number of old pixels.
+        after: Number of new pixels.
+
+    Raises:
+        ValueError: If a length is below 1.
     """
     if min(before, after) < 1:
-        raise ValueError(f"a line of {before} pixels cannot become one of {after}")
+        raise ValueError(
+            f"a line of {before} pixels cannot be resized to {after}; expected 1 or more pixels"
+        )
     widened = max(1.0, before / after)
     centers = (np.arange(after) + 0.5) * before / after - 0.5
     first = np.ceil(centers - 2.0 * widened).astype(int)
@@ -46,8 +57,16 @@ def weights(before: int, after: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=128)
 def inverse(before: int, after: int) -> np.ndarray:
-    """The pseudo-inverse [before, after] of the weights that shrink a line: of all lines that
-    shrink to a given one it makes the one of least square. Raises ValueError where none shrinks.
+    """Returns the pseudo-inverse [before, after] of the weights that shrink a line.
+
+    Of all lines that shrink to a given line, it finds the one with the smallest sum of squares.
+
+    Args:
+        before: Number of old pixels.
+        after: Number of new pixels, at most `before`.
+
+    Raises:
+        ValueError: If the line does not shrink.
     """
     if after > before:
         raise ValueError(f"a line of {before} pixels that becomes one of {after} does not shrink")
@@ -58,8 +77,13 @@ def inverse(before: int, after: int) -> np.ndarray:
 
 
 def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images [N, H, W, C] of floats at another size (height, width), in their own type; not
-    clipped, although the kernel overshoots.
+    """Returns resized images, in the type of `images`.
+
+    The result is not clipped, although the kernel overshoots.
+
+    Args:
+        images: Images [N, H, W, C] of floats.
+        size: New height and width.
     """
     count, height, width, channels = images.shape
     rows = weights(height, size[0]).astype(images.dtype)
@@ -70,14 +94,25 @@ def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def smaller(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Images uint8 [N, H, W, C] as uint8 [N, H / factor, W / factor, C], as an image file would
-    hold them. Raises ValueError where the factor does not divide the size.
+    """Returns smaller images, uint8 [N, H / factor, W / factor, C], rounded and clipped.
+
+    Args:
+        pixels: Images uint8 [N, H, W, C].
+        factor: Scale factor, which divides H and W.
+
+    Raises:
+        ValueError: If the factor does not divide the size.
     """
     return _rounded(pixels, lambda side: _quotient(side, factor))
 
 
 def larger(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Images uint8 [N, H, W, C] as uint8 [N, factor H, factor W, C]."""
+    """Returns larger images, uint8 [N, factor H, factor W, C], rounded and clipped.
+
+    Args:
+        pixels: Images uint8 [N, H, W, C].
+        factor: Scale factor.
+    """
     return _rounded(pixels, lambda side: side * factor)
 
 
@@ -93,5 +128,7 @@ def _rounded(pixels: np.ndarray, side: Callable[[int], int]) -> np.ndarray:
 
 def _quotient(side: int, factor: int) -> int:
     if factor < 1 or side % factor:
-        raise ValueError(f"{side} pixels cannot become {factor} times fewer")
+        raise ValueError(
+            f"{side} pixels cannot become {factor} times fewer; use a factor that divides the size"
+        )
     return side // factor

@@ -1,9 +1,9 @@
 """Convolutions that are fast on a CPU in every derivative, and XLA's own everywhere else.
 
-On a CPU, XLA runs the gradients of strided and transposed convolutions, and any kernel gradient
-inside control flow, far from the machine's speed. The functions here are equal to XLA's in values
-and in all derivatives, and go through the primitives of `jaxgan.kernels.convolution_primitives`,
-which lower to `jaxgan.kernels.convolution_cpu` that are fast there.
+On a CPU, XLA is slow for the gradients of strided and transposed convolutions, and for any kernel
+gradient inside control flow (`lax.scan`, `lax.cond`). The functions here equal XLA's in values and
+in all derivatives. They bind the primitives of `jaxgan.kernels.convolution_primitives`, which lower
+to the fast forms of `jaxgan.kernels.convolution_cpu` on a CPU.
 """
 
 from __future__ import annotations
@@ -29,12 +29,29 @@ def conv(
     groups: int = 1,
     implementation: str = "auto",
 ) -> Array:
-    """Images x [B, H, W, C] convolved with a kernel w [kh, kw, C / groups, F]: [B, H', W', F].
+    """Returns the convolution of images with a kernel, [B, H', W', F].
 
-    `padding` is 'SAME', 'VALID' or explicit, as in `lax.conv_general_dilated`. `implementation` is
-    'auto' (by platform), 'fast' or 'xla'. Equal to `lax.conv_general_dilated` in values and in all
-    derivatives. Raises ValueError on another implementation, where the channels do not fit, or
-    where the kernel is larger than the padded images.
+    It equals `lax.conv_general_dilated` in values and in all derivatives.
+
+    Args:
+        x: Images [B, H, W, C].
+        w: Kernel [kh, kw, C / groups, F].
+        strides: Strides, one for both axes or (vertical, horizontal).
+        padding: 'SAME', 'VALID' or explicit, as in `lax.conv_general_dilated`. One number pads all
+            sides; a pair gives one number (or a pair of before and after) per axis.
+        groups: Number of groups of channels.
+        implementation: 'auto' (by platform), 'fast' or 'xla'.
+
+    Raises:
+        ValueError: If the implementation is unknown, the channels do not match, or the kernel is
+            larger than the padded images.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.kernels.convolution import conv
+        >>> y = conv(jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 3)), strides=2)
+        >>> print(y.shape, y[0, 0, 0])
+        (1, 2, 2, 3) [4. 4. 4.]
     """
     strides = pair(strides)
     taps = pair(w.shape[:2])
@@ -68,14 +85,32 @@ def conv_transpose(
     output: tuple[int, int] | None = None,
     implementation: str = "auto",
 ) -> Array:
-    """The transposed convolution of y [B, H, W, F] by w [kh, kw, F, C], [B, H', W', C]: the input
-    gradient of the `conv` whose kernel is w turned (taps in reverse, channels swapped).
+    """Returns the transposed convolution of y by w, [B, H', W', C].
 
-    'SAME' gives H' = H * stride, 'VALID' H' = (H - 1) * stride + kernel, explicit padding crops the
-    latter; `output` fixes (H', W') where a size among those that `conv` maps to H is wanted. This
-    is the fractionally strided convolution of Radford et al. 2016, and takes its kernel as
-    `lax.conv_transpose` does. Raises ValueError where `conv`
-    would not map that output to y's size, or where the channels do not fit.
+    It is the input gradient of the `conv` whose kernel is w turned (taps reversed, channels
+    swapped). It is the fractionally strided convolution of Radford et al. 2016, and its kernel is
+    laid out as in `lax.conv_transpose`.
+
+    Args:
+        y: Input [B, H, W, F].
+        w: Kernel [kh, kw, F, C].
+        strides: Strides, one for both axes or (vertical, horizontal).
+        padding: 'SAME' gives H' = H * stride, 'VALID' gives H' = (H - 1) * stride + kernel.
+            Explicit padding crops the latter.
+        output: (H', W'), to choose among the sizes that `conv` maps to (H, W); None for the sizes
+            above.
+        implementation: 'auto' (by platform), 'fast' or 'xla'.
+
+    Raises:
+        ValueError: If the implementation is unknown, the channels do not match, or `conv` would not
+            map the output's size to y's size.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.kernels.convolution import conv_transpose
+        >>> x = conv_transpose(jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 3)), strides=2)
+        >>> print(x.shape, x[0, 0, 0])
+        (1, 4, 4, 3) [1. 1. 1.]
     """
     strides, taps = pair(strides), pair(w.shape[:2])
     if y.shape[3] != w.shape[2]:
@@ -125,7 +160,7 @@ def _explicit(
 
 
 def explicit_padding(padding: int | Sequence[int | tuple[int, int]]) -> Pads:
-    """((top, bottom), (left, right)) from a number, a pair of numbers, or pairs."""
+    """Returns ((top, bottom), (left, right)) from one number, a pair of numbers, or pairs."""
     if isinstance(padding, int):
         padding = (padding, padding)
     low, high = padding
@@ -133,7 +168,7 @@ def explicit_padding(padding: int | Sequence[int | tuple[int, int]]) -> Pads:
 
 
 def pair(value: int | Sequence[int]) -> Pair:
-    """(height, width) from one number for both, or from two."""
+    """Returns (height, width) from one number for both, or from two."""
     if isinstance(value, int):
         return value, value
     first, second = value

@@ -1,8 +1,9 @@
-"""A convolution and its two gradients (see `geometry`) as matrix products with the kernel where it
-lies in memory.
+"""A convolution and its two gradients as matrix products that read the kernel as it lies in memory.
 
-Where the outputs have fewer positions than channels, as at the bottom of a U-Net, the kernel is
-most of what there is to read, and the other forms would first copy it into another order.
+If the outputs have fewer positions than channels, as at the bottom of a U-Net, most of the memory
+traffic is the kernel. The other forms would first copy it into another order. Here the images are
+copied instead: the pixels that each tap meets are gathered (im2col), which is cheap for so few
+positions. `convolution_geometry` defines the maps C, T and K.
 """
 
 from __future__ import annotations
@@ -17,15 +18,28 @@ from jaxgan.kernels.convolution_geometry import Geometry, kernel_shape
 
 
 def pay(count: int, channels: Sequence[int], geometry: Geometry) -> bool:
-    """Whether `count` images are few enough for these forms; `channels` are those of images and
-    outputs.
+    """Returns whether these forms pay off: the outputs have fewer positions than channels.
+
+    Args:
+        count: Number of images.
+        channels: Channels of the images and of the outputs.
+        geometry: Shapes and options of the convolution.
     """
     return geometry.groups == 1 and count * math.prod(geometry.output) < min(channels)
 
 
 def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    """Computes C(x, w).
+
+    Args:
+        x: Images [B, H, W, C].
+        w: Kernel, HWIO, turned if the geometry says so.
+        geometry: Shapes and options of the convolution.
+    """
     seen = _patches(x, geometry)
     if geometry.turned:
+        # The taps of the patches are reversed instead of those of the kernel, which is larger. Its
+        # channels are swapped by the subscripts.
         w = w.reshape(len(seen), *w.shape[2:])
         y = jnp.sum(_product("tmc,tfc->tmf", seen[::-1], w), axis=0)
     else:
@@ -34,10 +48,17 @@ def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    """Computes T(y, w).
+
+    Args:
+        y: Outputs [B, H', W', F].
+        w: Kernel, HWIO, turned if the geometry says so.
+        geometry: Shapes and options of the convolution.
+    """
     taps = math.prod(geometry.kernel)
     rows, w = y.reshape(-1, y.shape[-1]), w.reshape(taps, *w.shape[2:])
     if geometry.turned:
-        # One product a tap: a product for all would have to copy the kernel first.
+        # One product per tap. One product of all taps would have to transpose the kernel first.
         z = _product("tmf,tfc->tmc", jnp.broadcast_to(rows, (taps, *rows.shape)), w)[::-1]
     else:
         z = _product("mf,tcf->mtc", rows, w).transpose(1, 0, 2)
@@ -45,6 +66,13 @@ def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """Computes K(x, y).
+
+    Args:
+        x: Images [B, H, W, C].
+        y: Outputs [B, H', W', F].
+        geometry: Shapes and options of the convolution.
+    """
     seen, rows = _patches(x, geometry), y.reshape(-1, y.shape[-1])
     if geometry.turned:
         rows = jnp.broadcast_to(rows.T, (len(seen), *rows.T.shape))
@@ -55,14 +83,15 @@ def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
 
 
 def _product(subscripts: str, left: Array, right: Array) -> Array:
-    """In float32 at least: what the taps make is added up."""
+    """Returns the product in float32 or wider, because the results of the taps are added up."""
     wide = jnp.promote_types(left.dtype, jnp.float32)
     return jnp.einsum(subscripts, left, right, preferred_element_type=wide)
 
 
 def _patches(x: Array, geometry: Geometry) -> Array:
-    """What each tap sees at each position, [taps, positions, C]."""
+    """Returns the pixels that each tap meets at each output position, [taps, positions, C]."""
     count, channels = x.shape[0], x.shape[3]
+    # One strided slice of the padded images per tap (im2col).
     config = [(0, 0, 0), *((before, after, 0) for before, after in geometry.padding), (0, 0, 0)]
     padded = lax.pad(x, jnp.zeros((), x.dtype), config)
     rows, columns = (
@@ -83,7 +112,7 @@ def _patches(x: Array, geometry: Geometry) -> Array:
 
 
 def _added_up(z: Array, geometry: Geometry) -> Array:
-    """What each tap makes at each position, [taps, B, h, w, C], added up where it falls."""
+    """Returns the results of the taps, [taps, B, h, w, C], added at their places in the image."""
     total = jnp.zeros((), z.dtype)
     for tap, made in enumerate(z):
         config = [(0, 0, 0)]
@@ -95,6 +124,8 @@ def _added_up(z: Array, geometry: Geometry) -> Array:
             geometry.padding,
             strict=True,
         ):
+            # `lax.pad` places the results `stride` apart, with `first` pixels before them. Negative
+            # numbers crop what falls into the padding.
             last = first + (have - 1) * stride + 1
             config.append((first - before, size + before - last, stride - 1))
         total = total + lax.pad(made, jnp.zeros((), z.dtype), [*config, (0, 0, 0)])

@@ -1,10 +1,10 @@
-"""The three maps of `forms` as JAX primitives, so that every transformation of them follows.
+"""The maps C, T and K (see `convolution_geometry`) as JAX primitives.
 
-Each is bilinear, and its derivatives are made of the other two: reverse over reverse (R1, WGAN-GP),
-forward mode, vmap, scan and remat need nothing more. The lowering for 'cpu' takes the fast forms;
-others get XLA's own. The choice falls where XLA compiles, so a program exported for several
-platforms holds the right one for each. This is the only file of the library that touches
-`jax.extend` and `jax.interpreters`.
+Each map is bilinear, and its derivatives are the other two maps. So every transformation works and
+stays fast: reverse over reverse (R1, WGAN-GP), forward mode, vmap, scan and remat. (`custom_vjp`
+would have no forward mode.) The lowering for 'cpu' takes the fast forms, all others take XLA's own.
+The choice is made in the lowering, so a program that is exported for several platforms has the
+right form for each.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_
         choice = platform_default if wanted == "auto" else wanted
         lower = mlir.lower_fun(fast if choice == "fast" else plain, multiple_results=False)
         located = geometry._replace(devices=_devices(context))
-        # What `jax.default_matmul_precision` says holds where a product is traced; here, where the
-        # program is lowered, its block has long ended.
+        # The block of `jax.default_matmul_precision` held where the convolution was traced. It has
+        # ended when the program is lowered, so its precision is restored from the geometry.
         with jax.default_matmul_precision(geometry.precision or said_precision()):
             return lower(context, a, b, geometry=located)
 
@@ -39,7 +39,10 @@ def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_
 
 
 def _devices(context: mlir.LoweringRuleContext) -> int:
-    """The devices that XLA spreads the program over; 1 inside shard_map, which shows one shard."""
+    """Returns the number of devices that XLA splits the program over.
+
+    It is 1 inside shard_map, whose body is the program of one shard.
+    """
     spread = context.module_context.axis_context
     return spread.num_devices if isinstance(spread, mlir.ShardingContext) else 1
 
@@ -47,6 +50,8 @@ def _devices(context: mlir.LoweringRuleContext) -> int:
 def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array]) -> Any:
     primitive = extend_core.Primitive(name)
 
+    # Outside of a trace, every call goes through this one jitted function, whose cache keeps a
+    # geometry from being compiled twice.
     @functools.partial(jax.jit, static_argnames=("geometry",))
     def run(a: Array, b: Array, *, geometry: Geometry) -> Array:
         return primitive.bind(a, b, geometry=geometry)
@@ -54,7 +59,7 @@ def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array
     def abstract(a: Any, b: Any, *, geometry: Geometry) -> Any:
         shapes = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (a, b)]
         result = jax.eval_shape(functools.partial(plain, geometry=geometry), *shapes)
-        # An update of `a` keeps its manual axes, which `_align` made those of `b` too.
+        # `a.update` keeps the mesh axes over which a varies. `_align` has given them to b as well.
         return a.update(shape=result.shape, dtype=result.dtype, weak_type=False)
 
     primitive.def_impl(run)
@@ -70,14 +75,20 @@ K = _primitive("jaxgan_conv_kernel_gradient", fast_k, plain_k)
 
 
 def bind(primitive: Any, a: Array, b: Array, geometry: Geometry) -> Array:
+    """Returns the result of the primitive.
+
+    Args:
+        primitive: `C`, `T` or `K`.
+        a: First operand: x of C and K, y of T.
+        b: Second operand: w of C and T, y of K.
+        geometry: Shapes and options of the convolution.
+    """
     a, b = _align(a, b)
     return primitive.bind(a, b, geometry=geometry)
 
 
 def _align(a: Array, b: Array) -> tuple[Array, Array]:
-    """Both operands marked as varying over the same mesh axes, as shard_map's typing asks of one
-    operation.
-    """
+    """Returns both operands marked as varying over the same mesh axes, as shard_map requires."""
     axes = collectives.varying_axes(a) | collectives.varying_axes(b)
     for axis in axes:
         a, b = collectives.vary((a, b), axis)
@@ -103,12 +114,13 @@ ad.defbilinear(
 
 # --- vmap -----------------------------------------------------------------------------------------
 
-# A batched operand is folded into an axis that the maps already have, so derivatives stay fast:
-# the kernel's into its input or output channels, which a turned kernel has swapped.
+# The axis of vmap is folded into an axis that the map already has, and the primitive is bound
+# again, so that derivatives of a vmap are fast too. A batch of images joins the batch. A batch of
+# kernels joins the input or output channels, which are swapped in a turned kernel.
 
 
 def _folds(primitive: Any, geometry: Geometry) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where a batch of the first or second operand goes, as (operand's axis, result's axis)."""
+    """Returns where a batch of either operand is folded, as (operand's axis, result's axis)."""
     inputs, outputs = (3, 2) if geometry.turned else (2, 3)
     return {
         C: ((0, 0), (outputs, 3)),
@@ -127,6 +139,8 @@ def _batched(primitive: Any) -> Callable[..., Any]:
         into_batch = _folds(primitive, geometry)[mapped[0]][0] == 0
         if len(mapped) == 1 and (geometry.groups == 1 or into_batch):
             return _folded(primitive, moved, mapped[0], geometry), 0
+        # Two batched operands, or a batch of grouped kernels, cannot be folded: they go through a
+        # loop, in which the primitives are as fast as outside.
         size = moved[mapped[0]].shape[0]
         full = [
             v if i in mapped else jnp.broadcast_to(v, (size, *v.shape)) for i, v in enumerate(moved)

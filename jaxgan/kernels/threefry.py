@@ -1,9 +1,9 @@
-"""JAX's generator of random bits, compiled on a CPU without its loop: the same bits in a fifth of
-the time.
+"""JAX's random bits on a CPU without a loop: the same bits in a fifth of the time.
 
-Every example draws by a key of its own, so small networks spend a third of a step on this function
-(Threefry-2x32 with 20 rounds, Salmon et al. 2011), and every draw's loop is compiled anew. A run
-calls `install`, as any program may; importing the module changes nothing.
+JAX's own CPU code runs the rounds of the generator (Threefry-2x32 with 20 rounds, Salmon et al.
+2011) in a loop, which it compiles again for every draw. Every example draws by its own key, so
+small networks spend a third of a step in this function. A run calls `install`, and any program may;
+importing the module changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ _PARITY = 0x1BD11BDA
 
 
 def threefry2x32(key0: Array, key1: Array, count0: Array, count1: Array) -> tuple[Array, Array]:
-    """The two words of bits that the key gives at the count; all arguments uint32, of one shape."""
+    """Returns the two words of random bits of a key at a counter.
+
+    All arguments are uint32 arrays of one shape.
+
+    Args:
+        key0: First word of the key.
+        key1: Second word of the key.
+        count0: First word of the counter.
+        count1: Second word of the counter.
+    """
+    # The 20 rounds are Python loops: unrolled, they fuse with the draw that uses the bits.
     keys = (key0, key1, key0 ^ key1 ^ jnp.uint32(_PARITY))
     x, y = count0 + keys[0], count1 + keys[1]
     for group in range(5):
@@ -35,10 +45,10 @@ def threefry2x32(key0: Array, key1: Array, count0: Array, count1: Array) -> tupl
 
 @functools.cache
 def install() -> None:
-    """Has JAX compile every draw of this process to `threefry2x32` on a CPU: the same bits, sooner.
+    """Makes JAX compile every draw of this process with `threefry2x32` on a CPU.
 
-    It replaces JAX's own lowering of the generator for 'cpu', in programs that are compiled from
-    then on; other platforms keep JAX's. Does nothing a second time.
+    The bits stay the same. It replaces JAX's lowering of the generator for 'cpu', in programs that
+    are compiled from then on. Other platforms keep JAX's. A second call does nothing.
     """
     mlir.register_lowering(
         threefry2x32_p, mlir.lower_fun(threefry2x32, multiple_results=True), platform="cpu"

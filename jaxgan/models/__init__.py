@@ -1,0 +1,1 @@
+"""The models: one module per GAN, each with its networks and a `build` that returns a `GAN`."""

@@ -1,5 +1,7 @@
-"""BiGAN (Donahue et al. 2017) and ALI (Dumoulin et al. 2017): an encoder learned beside the
-generator, from one discriminator of pairs. The game is that of `jaxgan.games.bidirectional`.
+"""BiGAN (Donahue et al. 2017) and ALI (Dumoulin et al. 2017): a GAN that also learns an encoder.
+
+One discriminator of (image, latent) pairs trains both. `jaxgan.games.bidirectional` defines the
+game.
 """
 
 from __future__ import annotations
@@ -27,12 +29,18 @@ NORMS = ("batch", "spectral", "none")
 
 
 class Encoder(linen.Module):
-    """Images [B, H, W, C] to their `Encoding`; `trunk` makes the features.
+    """Maps images [B, H, W, C] to their `Encoding`: latents [B, latent_size] and features.
 
-    stochastic: the latents are drawn from a Gaussian of each image's own mean and deviations (ALI,
-                section 2.1), by each example's own key; without keys they are its mean. A
-                deterministic encoder (BiGAN) draws nothing.
-    bounded:    the latents lie in (-1, 1), as a uniform prior's do.
+    Attributes:
+        trunk: Network that maps images to features.
+        latent_size: Size of the latents.
+        stochastic: Whether latents are drawn from a Gaussian whose mean and deviations depend on
+            the image (ALI, section 2.1), by each example's own key. Without keys they are the mean.
+            False (BiGAN) makes the encoder deterministic.
+        bounded: Whether latents lie in (-1, 1), as those of a uniform prior.
+
+    References:
+        Dumoulin et al. 2017 (ALI), section 2.1.
     """
 
     trunk: linen.Module
@@ -42,12 +50,19 @@ class Encoder(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Encoding:
+        """Returns the encodings of images.
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: One key per example, to draw latents. None returns the means.
+            train: Passed on to `trunk`.
+        """
         features = self.trunk(images, train=train)  # type: ignore[operator]
         dense = functools.partial(linen.Dense, self.latent_size, kernel_init=layers.normal_weights)
         latents = dense(name="mean")(features)
         if self.stochastic:
-            # In (0, 1), as those of posteriors that make up a standard normal prior are on average.
-            # At the step sizes of a DCGAN, the paper's exponential drew latents of hundreds.
+            # In (0, 1): posteriors whose mixture is a standard normal have such deviations on
+            # average. With DCGAN's learning rate, the paper's exponential drew latents of hundreds.
             deviations = jax.nn.sigmoid(dense(name="deviation")(features))
             if keys is not None:
                 latents += deviations * random.normal(keys, (self.latent_size,))
@@ -55,8 +70,11 @@ class Encoder(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Pairs of images [B, H, W, C] and latents [B, Z] to logits [B], linear in what `trunk` makes
-    of both.
+    """Maps pairs of images [B, H, W, C] and latents [B, Z] to logits [B].
+
+    Attributes:
+        trunk: Network that maps images and latents to features. The logit is linear in them.
+        norm: 'spectral' normalizes the last layer; other values do not.
     """
 
     trunk: linen.Module
@@ -66,6 +84,14 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, latents: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            latents: Latents [B, Z].
+            keys: Unused; every network takes it.
+            train: Passed on to `trunk` and to spectral normalization.
+        """
         x = self.trunk(images, latents, train=train)  # type: ignore[operator]
         last = linen.Dense(1, kernel_init=layers.normal_weights)
         return (nn.SpectralNorm(last)(x, train=train) if self.norm == "spectral" else last(x))[:, 0]
@@ -75,10 +101,17 @@ class Discriminator(linen.Module):
 
 
 class ConvolutionalTrunk(linen.Module):
-    """Images [B, H, W, C] to features [B, `features`]: the DCGAN's stride-2 convolutions, then a
-    dense layer; LeakyReLU 0.2 after each.
+    """Maps images [B, H, W, C] to features [B, features]: DCGAN's convolutions and a dense layer.
 
-    The norm is one of `NORMS`; 'batch' leaves out the first layer.
+    LeakyReLU 0.2 follows each layer.
+
+    Attributes:
+        features: Number of features.
+        width: Channels of the first convolution. They double with every layer.
+        kernel: Kernel size of the convolutions.
+        norm: One of `NORMS`. 'batch' does not apply to the first layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
 
     features: int = 256
@@ -89,6 +122,13 @@ class ConvolutionalTrunk(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, train: bool = False) -> Array:
+        """Returns features [B, features].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            train: Whether batch normalization uses the batch's statistics, and whether spectral
+                normalization keeps its new singular vectors.
+        """
         activated = functools.partial(_activated, train=train, axis_name=self.axis_name)
         height, width = images.shape[1:3]
         x = images
@@ -109,8 +149,18 @@ class ConvolutionalTrunk(linen.Module):
 
 
 class JointTrunk(linen.Module):
-    """Images and latents to features [B, 2 `features`]: a trunk for the image, two dense layers for
-    the latent, two for both together; LeakyReLU 0.2 after each.
+    """Maps images [B, H, W, C] and latents [B, Z] to features [B, 2 * features].
+
+    A `ConvolutionalTrunk` sees the image, two dense layers the latent, and two more both together.
+    LeakyReLU 0.2 follows each layer.
+
+    Attributes:
+        features: Features of the image, and units of the latent's layers.
+        width: Channels of the first convolution. They double with every layer.
+        kernel: Kernel size of the convolutions.
+        norm: One of `NORMS`.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
 
     features: int = 256
@@ -121,6 +171,15 @@ class JointTrunk(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, latents: Array, *, train: bool = False) -> Array:
+        """Returns features [B, 2 * features].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            latents: Latents [B, Z].
+            train: Whether batch normalization uses the batch's statistics, and whether spectral
+                normalization keeps its new singular vectors.
+        """
+
         def dense(features: int, x: Array) -> Array:
             layer = linen.Dense(
                 features, use_bias=self.norm != "batch", kernel_init=layers.normal_weights
@@ -136,7 +195,7 @@ class JointTrunk(linen.Module):
 
 
 def _activated(layer: Any, x: Array, norm: str, *, train: bool, axis_name: str | None) -> Array:
-    """LeakyReLU of the layer under its norm."""
+    """Returns LeakyReLU of the layer's normalized outputs."""
     if norm == "spectral":
         return layers.leaky_relu(nn.SpectralNorm(layer)(x, train=train))
     normalize = normalization.normalize(norm, train=train, axis_name=axis_name)
@@ -147,8 +206,16 @@ def _activated(layer: Any, x: Array, norm: str, *, train: bool, axis_name: str |
 
 
 class PerceptronGenerator(linen.Module):
-    """Latents [B, Z] to images [B, *shape] in [-1, 1] through two hidden layers of BatchNorm and
-    ReLU, both of which see the latent (Donahue et al.'s code for MNIST).
+    """Maps latents [B, Z] to images [B, *shape] in [-1, 1].
+
+    Two hidden layers with batch normalization and ReLU both see the latent, as in the authors' code
+    for MNIST (Donahue et al. 2017).
+
+    Attributes:
+        shape: Height, width and channels of the images.
+        hidden: Units of each hidden layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
 
     shape: tuple[int, int, int]
@@ -157,17 +224,30 @@ class PerceptronGenerator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns generated images [B, *shape] in [-1, 1].
+
+        Args:
+            latents: Latents [B, Z].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = jax.nn.relu(_plain_norm(_plain(self.hidden)(latents), train, self.axis_name))
         x = _plain(self.hidden)(x) + _plain(self.hidden)(latents)
         x = jax.nn.relu(_plain_norm(x, train, self.axis_name))
-        # Their logistic output in [0, 1], taken to [-1, 1].
+        # The authors' logistic output in [0, 1], mapped to [-1, 1].
         return jnp.tanh(_plain(math.prod(self.shape))(x) / 2).reshape(-1, *self.shape)
 
 
 class PerceptronTrunk(linen.Module):
-    """Images [B, ...], and latents [B, Z] where they come beside them, to features [B, hidden]: two
-    layers of LeakyReLU 0.2, the second with BatchNorm and with the latent as an input (Donahue et
-    al.'s code for MNIST).
+    """Maps images, and latents if given, to features [B, hidden].
+
+    There are two layers with LeakyReLU 0.2, as in the authors' code for MNIST. The second also sees
+    the latent and has batch normalization.
+
+    Attributes:
+        hidden: Units of each layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
 
     hidden: int = 1024
@@ -175,6 +255,13 @@ class PerceptronTrunk(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *latents: Array, train: bool = False) -> Array:
+        """Returns features [B, hidden].
+
+        Args:
+            images: Images [B, ...] in [-1, 1].
+            *latents: Latents [B, Z] for the discriminator, nothing for the encoder.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = layers.leaky_relu(_plain(self.hidden)(images.reshape(images.shape[0], -1)))
         x = sum((_plain(self.hidden)(z) for z in latents), _plain(self.hidden)(x))
         return layers.leaky_relu(_plain_norm(x, train, self.axis_name))
@@ -185,7 +272,7 @@ def _plain(features: int) -> linen.Dense:
 
 
 def _plain_norm(x: Array, train: bool, axis_name: str | None) -> Array:
-    """Batch normalization without gain and bias."""
+    """Applies batch normalization without gain and bias."""
     return linen.BatchNorm(
         use_running_average=not train, use_scale=False, use_bias=False, axis_name=axis_name
     )(x)
@@ -208,15 +295,34 @@ def build(
     discriminator_norm: str = "batch",
     **game,
 ) -> GAN:
-    """The game on images of `shape` (H, W, C); `training` and `game` are passed on to
-    `bidirectional.build`.
+    """Builds a BiGAN or ALI.
 
-    architecture: 'convolutional', the DCGAN's networks, of which `width`, `kernel` and the
-                  discriminator's norm are; or 'perceptron', those of Donahue et al. for MNIST.
-    features:     of the encoder, and units of the dense layers.
-    stochastic:   the encoder draws its latents (ALI; see `Encoder`).
+    Args:
+        shape: Height, width and channels of the images.
+        training: How the players are trained. The optimizer 'generator' updates generator and
+            encoder.
+        architecture: 'convolutional', DCGAN's networks; or 'perceptron', those of Donahue et al.
+            for MNIST, which ignore `width`, `kernel` and `discriminator_norm`.
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'normal', 'unit_uniform', or 'uniform', which bounds the
+            encoder's latents to (-1, 1) too.
+        stochastic: Whether the encoder draws its latents (ALI; see `Encoder`).
+        width: Channels of the convolutional layers next to the image.
+        kernel: Kernel size of the convolutions.
+        features: Features of the encoder, and units of the dense layers.
+        discriminator_norm: Norm of the convolutional discriminator: 'batch', 'spectral' or 'none'.
+        **game: Further arguments of `bidirectional.build`: `loss` (required) and `relabel`.
 
-    Raises ValueError on a size, prior, norm or architecture that the networks do not know.
+    Returns:
+        The model. `sample(state, keys)` draws images, and `sample(state, keys, image=images)`
+        returns reconstructions.
+
+    Raises:
+        ValueError: The networks do not support the size, or prior, norm or architecture is unknown.
+
+    References:
+        Donahue et al. 2017 (BiGAN), section 3.
+        Dumoulin et al. 2017 (ALI), section 2.
     """
     prior, axis_name = random.known_prior(prior), training.axis_name
     if architecture == "perceptron":

@@ -1,5 +1,6 @@
-"""Conditional GAN (Mirza and Osindero 2014): both players see the label, as perceptrons or as
-convolutional networks.
+"""Conditional GAN (Mirza and Osindero 2014): both players see the class label.
+
+The networks are perceptrons or convolutional.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from jaxgan.types import GAN, Array, Batch
 
 
 def join(x: Array, label: Array, classes: int) -> Array:
-    """`x` with the one-hot label beside it: [B, D] to [B, D + classes]; images get one constant
-    plane a class.
+    """Concatenates inputs and one-hot labels.
+
+    Args:
+        x: Vectors [B, D] or images [B, H, W, C].
+        label: Class labels [B], int32 in [0, classes).
+        classes: Number of classes.
+
+    Returns:
+        Vectors [B, D + classes], or images [B, H, W, C + classes] with one constant channel per
+        class.
     """
     one_hot = jax.nn.one_hot(label, classes, dtype=x.dtype)
     if x.ndim == 4:
@@ -30,7 +39,12 @@ def join(x: Array, label: Array, classes: int) -> Array:
 
 
 class Joined(linen.Module):
-    """A network whose input is joined with the one-hot label."""
+    """Wraps a network and concatenates its input and the one-hot label.
+
+    Attributes:
+        network: The network, such as `dcgan.Generator`.
+        classes: Number of classes.
+    """
 
     network: linen.Module
     classes: int
@@ -38,12 +52,29 @@ class Joined(linen.Module):
     def __call__(
         self, x: Array, label: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns the network's outputs for inputs joined with the labels.
+
+        Args:
+            x: Vectors [B, D] or images [B, H, W, C].
+            label: Class labels [B], int32.
+            keys: Passed on to `network`.
+            train: Passed on to `network`.
+        """
         return self.network(join(x, label, self.classes), keys=keys, train=train)  # type: ignore[operator]
 
 
 class PerceptronGenerator(linen.Module):
-    """Latents [B, Z] and labels [B] to images: z and y through a layer each, then one together
-    (Mirza, section 4.1).
+    """Maps latents [B, Z] and labels [B] to images [B, *shape] in [-1, 1].
+
+    Latent and label each pass through a dense layer, then jointly through another, all with ReLU.
+
+    Attributes:
+        shape: Shape of an image.
+        classes: Number of classes.
+        hidden: Units of the three layers: of the latent, of the label, of both.
+
+    References:
+        Mirza and Osindero 2014, section 4.1.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +85,14 @@ class PerceptronGenerator(linen.Module):
     def __call__(
         self, latents: Array, label: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns generated images [B, *shape] in [-1, 1].
+
+        Args:
+            latents: Latents [B, Z].
+            label: Class labels [B], int32.
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         for_latent, for_label, together = self.hidden
         one_hot = jax.nn.one_hot(label, self.classes)
         z = jax.nn.relu(linen.Dense(for_latent)(latents))
@@ -63,8 +102,17 @@ class PerceptronGenerator(linen.Module):
 
 
 class PerceptronDiscriminator(linen.Module):
-    """Images and labels [B] to logits [B]: maxout of 240 x 5 on the image, 50 x 5 on the label, 240
-    x 4 on both (Mirza).
+    """Maps images [B, ...] and labels [B] to logits [B].
+
+    The layers are maxout of 240 units and 5 pieces on the image, of 50 units and 5 pieces on the
+    label, and of 240 units and 4 pieces on both.
+
+    Attributes:
+        classes: Number of classes.
+        dropout: Fraction of entries that are dropped before and after the joint layer.
+
+    References:
+        Mirza and Osindero 2014, section 4.1.
     """
 
     classes: int
@@ -74,6 +122,14 @@ class PerceptronDiscriminator(linen.Module):
     def __call__(
         self, images: Array, label: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Images [B, ...].
+            label: Class labels [B], int32.
+            keys: One key per example, for dropout. None drops nothing.
+            train: Unused; every network takes it.
+        """
         x = nn.Maxout(240, 5)(images.reshape(images.shape[0], -1))
         y = nn.Maxout(50, 5)(jax.nn.one_hot(label, self.classes))
         x = nn.Dropout(self.dropout)(jnp.concatenate([x, y], axis=-1), keys)
@@ -90,8 +146,19 @@ def networks(
     kernel: int,
     axis_name: str | None,
 ) -> tuple[linen.Module, linen.Module]:
-    """Generator and discriminator of the architecture, 'convolutional' or 'perceptron'; ValueError
-    on another.
+    """Returns generator and discriminator of an architecture.
+
+    Args:
+        architecture: 'convolutional' (DCGAN) or 'perceptron' (the paper's).
+        shape: Height, width and channels of the images.
+        classes: Number of classes.
+        width: Channels of the convolutional layers next to the image.
+        kernel: Kernel size of the convolutions.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    Raises:
+        ValueError: The architecture is unknown, or the convolutional one does not support the size.
     """
     if architecture == "perceptron":
         return PerceptronGenerator(shape, classes), PerceptronDiscriminator(classes)
@@ -117,12 +184,29 @@ def build(
     kernel: int = 4,
     **game,
 ) -> GAN:
-    """The game given batch['label'] (int32 [B] in [0, classes)); `training` and `game` are
-    passed on to `two_player.build`.
+    """Builds a conditional GAN, for batches with 'label' (int32 [B] in [0, classes)).
 
-    `sample(state, keys, label=...)` draws the asked classes; by default row i has label i mod
-    classes. Raises ValueError where there are fewer than two classes, or on a size, prior or
-    architecture that the networks do not know.
+    Args:
+        shape: Height, width and channels of the images.
+        training: How the players are trained.
+        classes: Number of classes, 2 or more.
+        architecture: 'convolutional' (DCGAN) or 'perceptron' (the paper's).
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'normal', 'uniform' or 'unit_uniform'.
+        width: Channels of the convolutional layers next to the image.
+        kernel: Kernel size of the convolutions.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
+
+    Returns:
+        The model. `sample(state, keys, label=labels)` draws images of the given classes. By
+        default, image i has the class i mod classes.
+
+    Raises:
+        ValueError: There are fewer than two classes, or the networks do not support the size, prior
+            or architecture.
+
+    References:
+        Mirza and Osindero 2014, sections 3.2 and 4.1.
     """
     if classes < 2:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""CycleGAN (Zhu et al. 2017): between two domains and back, learned without pairs.
+"""CycleGAN (Zhu et al. 2017): translation between two domains, learned without pairs.
 
-Two generators translate, two discriminators judge; what is translated there and back must return.
-Batches hold images 'a' and 'b', not paired.
+There are two generators and two discriminators. An image translated to the other domain and back
+must match the original. Batches hold unpaired images 'a' and 'b'.
 """
 
 from __future__ import annotations
@@ -27,17 +27,29 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Objective
 
 LEAST_SQUARES = losses.least_squares(factor=1.0)
-"""Zhu et al.'s, without the factor 1/2: the weights of the other terms are relative to it."""
+"""Least-squares loss of Zhu et al., without the factor 1/2.
+
+The weights of the other terms are relative to it.
+"""
 
 _SMALLEST = 8
 
 
 class ResNetGenerator(linen.Module):
-    """Images [B, H, W, C] to images [B, H, W, channels] in [-1, 1]: c7s1-64, d128, d256, R256 x
-    `blocks`, u128, u64, c7s1-3 (Zhu et al. 2017, section 7.2, for a width of 64).
+    """Maps images [B, H, W, C] to images [B, H, W, channels] in [-1, 1].
 
-    Instance norm, ReLU and reflection padding, so every image is translated by itself. Sides that
-    4 does not divide are rounded up inside and cropped back.
+    In the paper's notation, for a width of 64: c7s1-64, d128, d256, R256 x `blocks`, u128, u64,
+    c7s1-3. Instance normalization, ReLU and reflection padding are used. Each image is translated
+    independently of the others. Sides that are not multiples of 4 are rounded up inside and cropped
+    back.
+
+    Attributes:
+        channels: Channels of the output.
+        blocks: Number of residual blocks.
+        width: Channels of the first layer.
+
+    References:
+        Zhu et al. 2017, section 7.2.
     """
 
     channels: int
@@ -46,6 +58,13 @@ class ResNetGenerator(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns translated images [B, H, W, channels] in [-1, 1].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         height, width = images.shape[1:3]
         x = _rectified(_reflected(self.width, 7)(images))
         for features in (2 * self.width, 4 * self.width):
@@ -64,7 +83,7 @@ def _rectified(x: Array) -> Array:
 
 
 def _conv(features: int, taps: int = 3, *, use_bias: bool = False, **options: Any) -> nn.Conv:
-    """A convolution; before a norm its bias would have no effect."""
+    """Returns a convolution, by default without bias, which a norm would cancel."""
     return nn.Conv(
         features,
         (taps, taps),
@@ -90,7 +109,7 @@ def _doubled(features: int) -> nn.ConvTranspose:
 
 
 def blocks_for(size: tuple[int, int]) -> int:
-    """Residual blocks as Zhu et al. choose them: 6 up to 128 pixels, 9 above."""
+    """Returns the paper's number of residual blocks: 6 up to 128 pixels, 9 above."""
     return 6 if max(size) <= 128 else 9
 
 
@@ -98,24 +117,32 @@ def blocks_for(size: tuple[int, int]) -> int:
 
 
 def together(first: Array, second: Array) -> Array:
-    """Two batches [B, ...] as one [2 B, ...], row by row in turn, which keeps shards local.
+    """Interleaves two batches [B, ...] into one [2 B, ...], so that shards stay local.
 
-    For networks that treat every image by itself: one pass over both is faster than two.
+    One pass over both is faster than two. It is only valid for networks that treat every image
+    independently.
+
+    Args:
+        first: Batch [B, ...].
+        second: Batch [B, ...].
     """
     return jnp.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
 
 
 def apart(both: Array) -> tuple[Array, Array]:
-    """The two batches that `together` joined."""
+    """Returns the two batches that `together` joined."""
     pairs = both.reshape(-1, 2, *both.shape[1:])
     return pairs[:, 0], pairs[:, 1]
 
 
 def translations(*, identities: bool) -> Forward:
-    """The pass of both generators that a round shares: `{'a': fakes of a, 'b': fakes of b}`.
+    """Returns the forward pass of both generators, which a round computes once.
 
-    With `identities`, 'same_a' and 'same_b' are what each makes of images that are already in the
-    domain it translates to.
+    Its result has the generated images of each domain under 'a' and 'b'.
+
+    Args:
+        identities: Whether the result also has 'same_a' and 'same_b': each generator's output for
+            real images of its target domain.
     """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Any, dict[str, Player]]:
@@ -136,8 +163,19 @@ def translations(*, identities: bool) -> Forward:
 def generator_objective(
     loss: AdversarialLoss, draw: Forward, *, cycle: float, identity: float
 ) -> Objective:
-    """Both generators': to be judged real, `cycle` times the mean absolute error of there and back,
-    and `cycle * identity` times that of images already in the target domain.
+    """Returns the objective of both generators.
+
+    It is the sum of the adversarial loss, of `cycle` times the cycle-consistency loss, and of
+    `cycle * identity` times the identity loss. The latter two are mean absolute errors.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of both generators (`translations`).
+        cycle: Weight of the cycle-consistency loss.
+        identity: Weight of the identity loss, relative to `cycle`. 0 leaves it out.
+
+    References:
+        Zhu et al. 2017, equation 3 and section 5.2 (identity loss).
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -160,8 +198,12 @@ def generator_objective(
 
 
 def discriminator_objective(loss: AdversarialLoss, draw: Forward, *, pooled: bool) -> Objective:
-    """Both discriminators' loss on real images and on fakes, of which `pooled` shows earlier ones,
-    too (see `replay_pool.exchange`).
+    """Returns the objective of both discriminators, on real and generated images.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of both generators (`translations`).
+        pooled: Whether earlier generated images are replayed (`replay_pool.exchange`).
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -204,18 +246,33 @@ def build(
     discriminator_width: int = 64,
     patch_size: int = 70,
 ) -> GAN:
-    """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
+    """Builds a CycleGAN between images of two shapes.
 
-    training: the sides move both generators, which are averaged, and both discriminators; by
-              default a round is `domain_translation.simultaneously`, with shared noise.
-    cycle:    weight of there and back.
-    identity: relative to `cycle`; 0 where the domains' channels differ.
-    pool:     earlier fakes that each discriminator is shown from; 0 for none.
-    blocks:   residual blocks (None: see `blocks_for`).
+    Args:
+        shape_a: Height, width and channels of the images 'a'.
+        shape_b: Height, width and channels of the images 'b', of the same height and width.
+        training: How the players are trained. Each of its two optimizers updates both generators or
+            both discriminators. Averages are kept of the generators. By default a round is
+            `domain_translation.simultaneously` with shared noise.
+        loss: Adversarial loss. The discriminators' is halved.
+        cycle: Weight of the cycle-consistency loss.
+        identity: Weight of the identity loss, relative to `cycle`. Must be 0 if the domains have
+            different numbers of channels.
+        pool: Generated images kept for each discriminator (replay pool). 0 uses none.
+        blocks: Residual blocks of the generators. None chooses by size (`blocks_for`).
+        width: Channels of the generators' first layer.
+        discriminator_width: Channels of the discriminators' first layer.
+        patch_size: Patch size of the discriminators in pixels.
 
-    The discriminators' loss is halved. `sample(state, keys, a=images)` gives images of b, and
-    `sample(state, keys, b=images)` images of a, of any H x W. Raises ValueError where sizes or
-    channels do not fit, or on a patch that the discriminator does not know.
+    Returns:
+        The model. `sample(state, keys, a=images)` translates to b, and `sample(state, keys,
+        b=images)` translates to a. Images may have any height and width.
+
+    Raises:
+        ValueError: The shapes do not fit each other or the networks, or the patch size is unknown.
+
+    References:
+        Zhu et al. 2017, sections 3, 4 and 7.2.
     """
     training = training.otherwise(schedule=domain_translation.simultaneously, shared_noise=True)
     _require_fit(shape_a, shape_b, identity)

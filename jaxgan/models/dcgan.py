@@ -1,5 +1,6 @@
-"""Deep convolutional GAN (Radford et al. 2016), for any image size that halves at least twice,
-square or not.
+"""DCGAN: deep convolutional GAN (Radford et al. 2016).
+
+Both sides of an image must halve at least twice. Images need not be square.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ NORMS = ("batch", "layer", "none", "spectral")
 
 
 def stages(size: tuple[int, int]) -> int:
-    """How often an image of (height, width) halves on its way to the base, whose shorter side is 4
-    to 15 pixels.
+    """Returns the number of stride-2 layers between an image and the base.
 
-    28 halves twice (to 7), 32 three times (to 4), 64 four times. Raises ValueError on a size that
-    does not halve twice on both sides, with the nearest ones that do.
+    The base is the smallest feature map. Its shorter side has 4 to 15 pixels. An image of 28 pixels
+    halves twice (to 7), one of 32 three times (to 4), one of 64 four times.
+
+    Args:
+        size: Height and width of the image.
+
+    Raises:
+        ValueError: The size does not halve twice on both sides. The error names the nearest sizes
+            that do.
     """
     count = _halvings(size)
     if count is None:
@@ -49,16 +56,16 @@ def _halvings(size: tuple[int, int]) -> int | None:
 
 
 def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """The nearest size with no side longer, and with no side shorter, that the network makes."""
+    """Returns the nearest valid size with no side longer, and the nearest with no side shorter."""
 
     def distance(other: tuple[int, int]) -> tuple[int, int]:
-        """In pixels; of sizes equally near, the one of the same proportions comes first."""
+        """Returns the distance in pixels, then the change of proportions to break ties."""
         return (
             abs(other[0] - size[0]) + abs(other[1] - size[1]),
             abs(other[0] * size[1] - other[1] * size[0]),
         )
 
-    # What halves to a base of 4 to 15 pixels lies at least this close together.
+    # Sizes that halve to a base of 4 to 15 pixels lie at least this close together.
     reach = min(size) // 4 + 4 * _SMALLEST_BASE
     below = [range(side // 4 * 4, max(side - reach, 0), -4) for side in size]
     above = [range(-(-side // 4) * 4, side + reach + 1, 4) for side in size]
@@ -70,11 +77,20 @@ def _nearest(size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a projection, then one stride-2 transposed
-    convolution a doubling.
+    """Maps latents [B, Z] to images [B, H, W, C] in [-1, 1].
 
-    BatchNorm and ReLU everywhere but at the output, which is tanh. `width` is the number of
-    channels before the last layer; it doubles towards the base (128 and kernel 5 in the paper).
+    A linear projection to the base is followed by one stride-2 transposed convolution for every
+    doubling. All layers have batch normalization and ReLU, except the output, which has tanh.
+
+    Attributes:
+        shape: Height, width and channels of an image.
+        width: Channels before the last layer. They double toward the base. The paper has 128.
+        kernel: Kernel size of the convolutions. The paper has 5.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Radford et al. 2016, section 3 and figure 1.
     """
 
     shape: tuple[int, int, int]
@@ -84,6 +100,13 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns generated images [B, H, W, C] in [-1, 1].
+
+        Args:
+            latents: Latents [B, Z].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         height, width, channels = self.shape
         count = stages((height, width))
         base = (height >> count, width >> count, self.width << (count - 1))
@@ -102,14 +125,26 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B]: stride-2 convolutions, LeakyReLU 0.2, a norm but on the
-    first, no hidden dense.
+    """Maps images [B, H, W, C] to logits [B].
 
-    norm: 'batch' (Radford et al. 2016); 'layer', over each example's pixels and channels, or
-          'none', which a gradient penalty needs (Gulrajani et al. 2017, section 4); 'spectral', on
-          the kernel of every layer, first and last included (Miyato et al. 2018).
+    Stride-2 convolutions with LeakyReLU 0.2 lead to the base, and one dense layer to the logit.
+    There are no hidden dense layers. All convolutions but the first are normalized.
 
-    Raises ValueError on another norm.
+    Attributes:
+        width: Channels of the first layer. They double with every layer.
+        kernel: Kernel size of the convolutions.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch
+            statistics are taken. None under jit.
+        norm: 'batch' (Radford et al. 2016). 'layer', over each example's pixels and channels, or
+            'none': a gradient penalty needs one of them (Gulrajani et al. 2017, section 4).
+            'spectral': spectral normalization of all kernels, including the first and the last
+            (Miyato et al. 2018).
+
+    Raises:
+        ValueError: The norm is unknown.
+
+    References:
+        Radford et al. 2016, section 3.
     """
 
     width: int = 64
@@ -126,6 +161,14 @@ class Discriminator(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Whether batch normalization uses the batch's statistics, and whether spectral
+                normalization keeps its new singular vectors.
+        """
         x = images
         height, width = images.shape[1:3]
         for index in range(stages((height, width))):
@@ -167,11 +210,27 @@ def build(
     discriminator_norm: str = "batch",
     **game,
 ) -> GAN:
-    """The convolutional game on images of `shape` (H, W, C); `training` and `game` are
-    passed on to `two_player.build`.
+    """Builds a DCGAN for images of one shape.
 
-    Raises ValueError on a size that the networks cannot make (see `stages`), or an unknown prior or
-    norm.
+    Args:
+        shape: Height, width and channels of the images. The size must halve at least twice
+            (`stages`).
+        training: How the players are trained.
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'normal', 'uniform' (the paper's) or 'unit_uniform'.
+        width: Channels of the layers next to the image, in both networks.
+        kernel: Kernel size of the convolutions.
+        discriminator_norm: 'batch', 'layer', 'none' or 'spectral'; see `Discriminator`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
+
+    Returns:
+        The model. `sample(state, keys)` draws images [B, H, W, C] in [-1, 1].
+
+    Raises:
+        ValueError: The size does not halve twice, or the prior or the norm is unknown.
+
+    References:
+        Radford et al. 2016, sections 3 and 4.
     """
     stages(shape[:2])
     return two_player.build(

@@ -1,8 +1,9 @@
-"""DiscoGAN (Kim et al. 2017): what two domains have in common, learned without pairs.
+"""DiscoGAN (Kim et al. 2017): relations between two domains, learned without pairs.
 
-Two generators and two discriminators as in CycleGAN, with the losses and the order of the authors'
-code: a reconstruction by mean square, the discriminator's features matched in the mean, and one
-discriminator update for two of the generators. Batches hold images 'a' and 'b', not paired.
+There are two generators and two discriminators, as in CycleGAN. Losses and schedule are those of
+the authors' code. The reconstruction loss is a mean squared error. The discriminator's features are
+matched in the mean. There is one discriminator update for two generator updates. Batches hold
+unpaired images 'a' and 'b'.
 """
 
 from __future__ import annotations
@@ -29,16 +30,21 @@ from jaxgan.types import GAN, Array, Batch, Objective, Step
 
 CROSS_ENTROPY = losses.non_saturating()
 
-# PyTorch's own initial weights, of a convolution and of a transposed one: the authors set none.
+# PyTorch's default initializers of convolutions and transposed convolutions: the authors set none.
 _weights = linen.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 _transposed_weights = linen.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
 
 
 class Weights(NamedTuple):
-    """How the generators' terms are weighed against each other.
+    """Weights of the terms of the generators' loss.
 
-    adversarial, features: shares of the part that is not reconstruction.
-    early, late:           the share of the reconstruction, before and from train step `curriculum`.
+    Attributes:
+        adversarial: Weight of the adversarial loss, relative to the part that is not
+            reconstruction.
+        features: Weight of feature matching, relative to the same part.
+        early: Fraction of the reconstruction loss before train step `curriculum`.
+        late: Fraction of the reconstruction loss from train step `curriculum` on.
+        curriculum: Train step at which the fraction changes.
     """
 
     adversarial: float = 0.1
@@ -48,7 +54,7 @@ class Weights(NamedTuple):
     curriculum: int = 10_000
 
     def reconstruction(self, step: Array) -> Array:
-        """The share of the reconstruction at this train step, float32 []."""
+        """Returns the fraction of the reconstruction loss at this train step, float32 []."""
         return jnp.where(step < self.curriculum, self.early, self.late)
 
 
@@ -56,13 +62,24 @@ AUTHORS_WEIGHTS = Weights()
 
 
 def adam(learning_rate: optax.ScalarOrSchedule = 2e-4) -> optax.GradientTransformation:
-    """The authors' Adam: momentum 0.5, and weight decay 1e-5 as an addition to the gradient."""
+    """Returns the authors' Adam: momentum 0.5, and weight decay 1e-5 added to the gradient."""
     return optax.chain(optax.add_decayed_weights(1e-5), optimizers.adam(learning_rate))
 
 
 class Generator(linen.Module):
-    """Images [B, H, W, C] to images [B, H, W, channels] in [-1, 1]: stride-2 convolutions down to 4
-    to 15 pixels, and as many back, without skips.
+    """Maps images [B, H, W, C] to images [B, H, W, channels] in [-1, 1].
+
+    Stride-2 convolutions reduce the image to a shorter side of 4 to 15 pixels. As many transposed
+    convolutions bring it back. There are no skip connections.
+
+    Attributes:
+        channels: Channels of the output.
+        width: Channels of the first layer. They double with every layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Kim et al. 2017, section 2.
     """
 
     channels: int
@@ -71,6 +88,13 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns translated images [B, H, W, channels] in [-1, 1].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         height, width = images.shape[1:3]
         count = dcgan.stages((height, width))
         x = images
@@ -86,7 +110,13 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B] and the features of all hidden layers but the first."""
+    """Maps images [B, H, W, C] to logits [B] and hidden features.
+
+    Attributes:
+        width: Channels of the first layer. They double with every layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+    """
 
     width: int = 64
     axis_name: str | None = None
@@ -95,6 +125,13 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, *, keys: Keys | None = None, train: bool = False
     ) -> tuple[Array, list[Array]]:
+        """Returns logits [B], and the features of all hidden layers but the first.
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         height, width = images.shape[1:3]
         x, features = images, []
         for level in range(dcgan.stages((height, width))):
@@ -123,9 +160,14 @@ def _doubled(features: int) -> nn.ConvTranspose:
 def feature_distance(
     real: list[Array], fake: list[Array], *, axis_name: str | None = None
 ) -> Array:
-    """The mean squared difference of the batches' mean features, summed over layers: [].
+    """Returns the mean squared difference of the batches' mean features, summed over layers: [].
 
-    It couples the examples: under shard_map and pmap the name of the batch's axis is needed.
+    The term couples the examples of a batch.
+
+    Args:
+        real: Features [B, ...] of real images, one array for each layer.
+        fake: Features [B, ...] of generated images.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
     """
     total = jnp.zeros(())
     for real_layer, fake_layer in zip(real, fake, strict=True):
@@ -138,7 +180,16 @@ def feature_distance(
 def translations(
     state: GANState, batch: Batch, keys: Keys
 ) -> tuple[dict[str, Array], dict[str, Player]]:
-    """Both batches translated, `{'a': fakes of a, 'b': fakes of b}`, each by its own statistics."""
+    """Translates both batches, each normalized by its own statistics.
+
+    Args:
+        state: State of the game.
+        batch: Images 'a' and 'b'.
+        keys: Unused.
+
+    Returns:
+        The generated images of each domain, and the generators with new batch statistics.
+    """
     to_b, to_a = (state[name] for name in GENERATORS)
     fake_a, to_a = to_a.mutate(batch["b"], train=True)
     fake_b, to_b = to_b.mutate(batch["a"], train=True)
@@ -148,9 +199,17 @@ def translations(
 def generator_objective(
     loss: AdversarialLoss, draw: Forward, weights: Weights, *, axis_name: str | None = None
 ) -> Objective:
-    """Both generators': (adversarial + features) (1 - r) + reconstruction r, in both domains.
+    """Returns the objective of both generators.
 
-    The reconstruction is the mean square on the authors' scale, in which images lie in [0, 1].
+    For each domain it is (1 - r) (adversarial + features) + r reconstruction, the first two terms
+    being weighted. The reconstruction loss is the mean squared error on the authors' scale, images
+    in [0, 1].
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of both generators.
+        weights: Weights of the terms. They include r.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -178,13 +237,18 @@ def generator_objective(
 
 
 def _on_unit_scale(difference: Array) -> Array:
-    """The mean square that a difference of images has on the scale [0, 1]."""
+    """Returns the mean squared difference of images, rescaled from [-1, 1] to [0, 1]."""
     return jnp.mean(jnp.square(difference / 2))
 
 
 def discriminator_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
-    """Both discriminators' loss on real images and on fakes, each its own batch to batch
-    statistics.
+    """Returns the objective of both discriminators, on real and generated images.
+
+    Batch statistics are separate for real and generated images.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of both generators.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -205,8 +269,13 @@ def discriminator_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
 
 
 def one_to_two(discriminators: Step, generators: Step) -> Step:
-    """The authors' order: the discriminators at every third train step, the generators at the other
-    two.
+    """Returns the authors' schedule: of three train steps, one updates the discriminators.
+
+    The generators are updated at the other two.
+
+    Args:
+        discriminators: Step of the discriminators.
+        generators: Step of the generators.
     """
     return steps.rotate([discriminators, generators, generators])
 
@@ -221,16 +290,29 @@ def build(
     width: int = 64,
     discriminator_width: int = 64,
 ) -> GAN:
-    """Translation between images of `shape_a` and of `shape_b` ([H, W, C], of one size).
+    """Builds a DiscoGAN between images of two shapes.
 
-    training: the sides move both generators, which are averaged, and both discriminators, whose
-              loss is halved; by default a round is `one_to_two`. With shared noise, a schedule in
-              which both sides move in a round computes its fakes once.
-    weights:  of the generators' terms.
+    Args:
+        shape_a: Height, width and channels of the images 'a'.
+        shape_b: Height, width and channels of the images 'b', of the same height and width.
+        training: How the players are trained. Each of its two optimizers updates both generators or
+            both discriminators. Averages are kept of the generators. By default a round is
+            `one_to_two`. With shared noise, a schedule that updates both sides in a round computes
+            the generated images once.
+        loss: Adversarial loss. The discriminators' is halved.
+        weights: Weights of the terms of the generators' loss.
+        width: Channels of the generators' first layer.
+        discriminator_width: Channels of the discriminators' first layer.
 
-    `sample(state, keys, a=images)` gives images of b, and `sample(state, keys, b=images)` images of
-    a, with running batch statistics. Raises ValueError where sizes differ, or on one that does not
-    halve at least twice (see `dcgan.stages`).
+    Returns:
+        The model. `sample(state, keys, a=images)` translates to b, and `sample(state, keys,
+        b=images)` translates to a, with the running batch statistics.
+
+    Raises:
+        ValueError: The sizes differ, or do not halve at least twice (see `dcgan.stages`).
+
+    References:
+        Kim et al. 2017, section 2.
     """
     training = training.otherwise(schedule=one_to_two)
     domain_translation.require_one_size(shape_a, shape_b)

@@ -1,8 +1,9 @@
-"""InfoGAN (Chen et al. 2016): a generator part of whose latent, the codes, its images must tell.
+"""InfoGAN (Chen et al. 2016): part of the latent is recoverable from the generated image.
 
-A third player, `q`, reads the codes off the discriminator's features of fakes. Its log-likelihood
-bounds the mutual information of codes and images from below; the discriminator and q, which move
-together, raise that bound, and so does the generator.
+This part of the latent is called the codes. A third player, `q`, predicts the codes from the
+discriminator's features of generated images. Its log-likelihood is a lower bound on the mutual
+information of codes and images. The discriminator and q, which are updated together, maximize the
+bound. So does the generator.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from jaxgan.types import GAN, Array, Batch, Objective
 
 PLAYERS = ("generator", "discriminator", "q")
 JUDGES = ("discriminator", "q")
-"""Who moves together, against the generator."""
+"""Players that are updated together, against the generator."""
 
 MNIST = Codes(categories=(10,), continuous=2)
 
 Relabel = Callable[[Array, Array, Keys], tuple[Array, Array]]
 
-# Where the deviation is learned: below it certainty would pay without bound.
+# Lower limit of learned deviations: without it the log-likelihood has no upper bound.
 _LEAST_STD = 0.01
 
 
@@ -43,10 +44,21 @@ _LEAST_STD = 0.01
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images [B, H, W, C] in [-1, 1]: a dense layer with BatchNorm and ReLU, then
-    DCGAN's generator (Chen et al. 2016, table 1).
+    """Maps latents [B, Z] to images [B, H, W, C] in [-1, 1].
 
-    The second dense layer, DCGAN's first, is normalized by channel; in the authors' code by unit.
+    A dense layer with batch normalization and ReLU is followed by DCGAN's generator. The second
+    dense layer, which is DCGAN's first, is normalized by channel. In the authors' code it is
+    normalized by unit.
+
+    Attributes:
+        shape: Height, width and channels of an image.
+        width: Channels before the last layer.
+        hidden: Units of the first dense layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Chen et al. 2016, table 1.
     """
 
     shape: tuple[int, int, int]
@@ -56,6 +68,13 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns generated images [B, H, W, C] in [-1, 1].
+
+        Args:
+            latents: Latents [B, Z], noise and codes.
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = linen.Dense(self.hidden, use_bias=False, kernel_init=layers.normal_weights)(latents)
         x = jax.nn.relu(normalization.batch_norm(train, self.axis_name)(x))
         images = dcgan.Generator(self.shape, self.width, axis_name=self.axis_name)
@@ -63,8 +82,20 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B] and the features [B, hidden] from which they come: stride-2
-    convolutions and a dense layer, BatchNorm but on the first.
+    """Maps images [B, H, W, C] to logits [B] and the features [B, hidden] before them.
+
+    Stride-2 convolutions are followed by a dense layer. All layers but the first have batch
+    normalization.
+
+    Attributes:
+        width: Channels of the first layer. They double with every layer.
+        hidden: Units of the dense layer: number of features.
+        leak: Slope of LeakyReLU for negative inputs.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Chen et al. 2016, table 1.
     """
 
     width: int = 64
@@ -76,6 +107,13 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, *, keys: Keys | None = None, train: bool = False
     ) -> tuple[Array, Array]:
+        """Returns logits [B] and features [B, hidden].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x, (height, width) = images, images.shape[1:3]
         for index in range(dcgan.stages((height, width))):
             x = nn.Conv(
@@ -94,9 +132,18 @@ class Discriminator(linen.Module):
 
 
 class Recognizer(linen.Module):
-    """The discriminator's features [B, F] to what they tell of the codes: q's own layers.
+    """Maps the discriminator's features [B, F] to the posterior of the codes: the layers of q.
 
-    `std` is the deviation of the continuous codes; None learns one for each image and code.
+    Attributes:
+        codes: The codes to predict.
+        leak: Slope of LeakyReLU for negative inputs.
+        std: Standard deviation of the continuous codes. None learns one for each image and code.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch
+            statistics are taken. None under jit.
+        hidden: Units of the hidden layer.
+
+    References:
+        Chen et al. 2016, table 1.
     """
 
     codes: Codes
@@ -109,6 +156,13 @@ class Recognizer(linen.Module):
     def __call__(
         self, features: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Posterior:
+        """Returns the posterior of the codes.
+
+        Args:
+            features: Features [B, F] of the discriminator.
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = _hidden(features, self.hidden, self.leak, train=train, axis_name=self.axis_name)
         sizes = [*self.codes.categories, self.codes.continuous]
         if self.std is None:
@@ -129,7 +183,12 @@ def _hidden(x: Array, features: int, leak: float, *, train: bool, axis_name: str
 
 
 def recognize(state: GANState, images: Array) -> Posterior:
-    """What q tells of the codes of images [B, H, W, C], by running batch statistics."""
+    """Returns the posterior of the codes of images, with the running batch statistics.
+
+    Args:
+        state: State of the game.
+        images: Images [B, H, W, C] in [-1, 1].
+    """
     _, features = state["discriminator"](images)
     return state["q"](features)
 
@@ -137,11 +196,23 @@ def recognize(state: GANState, images: Array) -> Posterior:
 def traversals(
     gan: GAN, state: GANState, shape: tuple[int, ...], *, rows: int = 10
 ) -> dict[str, Array]:
-    """Images [rows, columns, *shape] for each code by name: in a row all but that code are the
-    same, and it takes its classes, or values from -2 to 2, from left to right (Chen et al. 2016,
-    figure 2).
+    """Returns traversals of the codes: images that differ in one code only.
 
-    In the rows of other codes, a categorical code takes its classes in turn.
+    Each row of images varies one code from left to right. A categorical code takes its classes, a
+    continuous one values from -2 to 2. All other codes and the noise are constant within a row.
+    From row to row, the other categorical codes take their classes in turn.
+
+    Args:
+        gan: The InfoGAN.
+        state: Its state.
+        shape: Shape of an image.
+        rows: Number of rows for each code.
+
+    Returns:
+        Images [rows, columns, *shape] by the code's name.
+
+    References:
+        Chen et al. 2016, figure 2.
     """
     told = jax.eval_shape(recognize, state, jnp.zeros((1, *shape)))
     classes = {f"c{index + 1}": logits.shape[-1] for index, logits in enumerate(told.logits)}
@@ -169,10 +240,20 @@ def discriminator_objective(
     *,
     relabel: Relabel | None = None,
 ) -> Objective:
-    """The discriminator's and q's: the adversarial loss less what q tells of the fakes' codes.
+    """Returns the objective of discriminator and q.
 
-    Real images have no codes: q never sees them. Real and fake are each their own batch to batch
-    statistics.
+    It is the adversarial loss minus the information in generated images about their codes. Real
+    images have no codes: q never sees them. Batch statistics are separate for real and generated
+    images.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        told: Lower bound on the mutual information (`mutual_information.weighted`).
+        relabel: Swaps real and fake logits before the loss (label flipping), or None.
+
+    References:
+        Chen et al. 2016, equation 6.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -193,7 +274,16 @@ def discriminator_objective(
 
 
 def generator_objective(loss: AdversarialLoss, draw: Forward, told: Information) -> Objective:
-    """The generator's: its adversarial loss less what q tells of its codes."""
+    """Returns the objective of the generator: adversarial loss minus information about its codes.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        told: Lower bound on the mutual information (`mutual_information.weighted`).
+
+    References:
+        Chen et al. 2016, equation 6.
+    """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         fake, players = draw(state, batch, keys)
@@ -213,7 +303,10 @@ def generator_objective(loss: AdversarialLoss, draw: Forward, told: Information)
 
 
 simultaneously = partial(builder.simultaneously, discriminators=JUDGES)
-"""All three move from the same state, on the same draw; the authors' order alternates."""
+"""Schedule that updates all three players from the same state, on the same draw.
+
+The authors' schedule alternates.
+"""
 
 
 def build(
@@ -231,19 +324,33 @@ def build(
     weights: Weights = EQUAL_WEIGHTS,
     relabel: Relabel | None = None,
 ) -> GAN:
-    """The game on images of `shape` (H, W, C), with `latent_size` entries of noise beside codes.
+    """Builds an InfoGAN.
 
-    training: the side 'discriminator' is that of `JUDGES`; averages all three players.
-    codes:    entries of the latent that the images tell.
-    hidden:   units of the dense layers next to the latent and to the verdict.
-    leak:     slope of the discriminator's and q's LeakyReLU below 0.
-    std:      of the continuous codes given an image; None: q learns it.
-    weights:  of what q tells of each kind of code.
-    relabel:  as in `two_player.build`.
+    Args:
+        shape: Height, width and channels of the images. The size must halve at least twice.
+        loss: Adversarial loss.
+        training: How the players are trained. The optimizer 'discriminator' updates the
+            discriminator and q. Averages are kept of all three players.
+        codes: Codes in the latent, to be recovered from images.
+        latent_size: Size of the noise in the latent, next to the codes.
+        prior: Prior of the noise: 'uniform', 'normal' or 'unit_uniform'.
+        width: Channels of the convolutional layers next to the image.
+        hidden: Units of the dense layers next to the latent and to the logit.
+        leak: Slope for negative inputs of the LeakyReLU of discriminator and q.
+        std: Standard deviation of the continuous codes given an image. None: q learns it.
+        weights: Weight of the information about each kind of code.
+        relabel: Swaps real and fake logits before the loss (label flipping), or None.
 
-    `sample(state, keys, c1=..., c2=...)` takes values of the codes by name, those left out drawn
-    from their prior. Raises ValueError on a size that the networks cannot make (`dcgan.stages`), an
-    unknown prior, or codes or a deviation that tell nothing.
+    Returns:
+        The model. `sample(state, keys, c1=..., c2=...)` takes values of the codes by name. Codes
+        left out are drawn from their prior.
+
+    Raises:
+        ValueError: The networks do not support the size, the prior is unknown, there are no valid
+            codes, or `std` is not positive.
+
+    References:
+        Chen et al. 2016, sections 3 to 6, table 1.
     """
     dcgan.stages(shape[:2])
     _require_telling(codes, std)
@@ -285,7 +392,7 @@ def build(
 
 
 def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:
-    """`sample(state, keys, **values)`; ValueError on a code that there is not."""
+    """Returns `sample(state, keys, **values)`, which raises ValueError for an unknown code."""
 
     def sample(state: GANState, keys: Keys, **values: Any) -> Array:
         objectives.require_known(values, codes.names)

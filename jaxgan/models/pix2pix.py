@@ -1,8 +1,7 @@
-"""Pix2Pix (Isola et al. 2017): from the images of one domain to those of another, learned from
-pairs.
+"""Pix2Pix (Isola et al. 2017): translation from one domain to another, learned from pairs.
 
-The generator is a U-Net whose noise is its dropout; the discriminator judges patches of the output
-beside the input. Batches hold pairs: images 'a' and what they are to become, 'b'.
+The generator is a U-Net, whose noise is dropout. The discriminator sees patches of the output next
+to the input. Batches hold pairs: inputs 'a' and targets 'b'.
 """
 
 from __future__ import annotations
@@ -31,10 +30,16 @@ _DEEPEST, _MOST_WIDENING, _NOISY_LAYERS = 8, 8, 3
 
 
 def depth(size: tuple[int, int]) -> int:
-    """How often an image of (height, width) halves on its way to the bottleneck, whose shorter side
-    is 1 pixel (at most 8 times, rounding up): 256 halve 8 times, 64 six times, 28 five times.
+    """Returns how often an image halves on its way to the bottleneck.
 
-    Raises ValueError where a side is below 4 pixels.
+    The shorter side of the bottleneck is 1 pixel, unless 8 halvings are not enough. Halving rounds
+    up: 256 pixels halve 8 times, 64 six times, 28 five times.
+
+    Args:
+        size: Height and width of the image.
+
+    Raises:
+        ValueError: A side has fewer than 4 pixels.
     """
     if min(size) < 4:
         raise ValueError(f"images of {size[0]}x{size[1]} pixels are too small; expected 4 or more")
@@ -42,13 +47,25 @@ def depth(size: tuple[int, int]) -> int:
 
 
 class UNet(linen.Module):
-    """Images [B, H, W, C] to images [B, H, W, channels] in [-1, 1], of any size.
+    """Maps images [B, H, W, C] of any size to images [B, H, W, channels] in [-1, 1].
 
-    Encoder layers of stride 2, as many as `depth`, and as many decoder layers, each of which sees
-    the encoder's output of its own size. Neither the first encoder layer nor the bottleneck is
-    normalized: with one image, a norm over the bottleneck's one pixel would leave nothing. Dropout
-    on the first three decoder layers, while `keys` are given. Sides that do not halve are rounded
-    up on the way down and cropped on the way up.
+    There are `depth` encoder layers of stride 2 and as many decoder layers. Each decoder layer also
+    sees the encoder's output of its size. The first encoder layer and the bottleneck are not
+    normalized: for a single image, a norm over the one pixel of the bottleneck would leave nothing.
+    The first three decoder layers have dropout if `keys` are given. Odd sizes are rounded up on the
+    way down and cropped on the way up.
+
+    Attributes:
+        channels: Channels of the output.
+        depth: Number of encoder layers.
+        width: Channels of the first layer. They double with every layer, up to eight times.
+        norm: 'batch', 'instance' or 'none'.
+        dropout: Fraction of entries that are dropped.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Isola et al. 2017, sections 3.2.1 and 6.1.1.
     """
 
     channels: int
@@ -60,6 +77,13 @@ class UNet(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns translated images [B, H, W, channels] in [-1, 1].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: One key per example, for dropout. None drops nothing.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         levels = self._encode(images, train)
         x = levels[-1]
         for level in reversed(range(self.depth)):
@@ -74,7 +98,7 @@ class UNet(linen.Module):
         return jnp.tanh(x)
 
     def _encode(self, x: Array, train: bool) -> list[Array]:
-        """The outputs of the encoder's layers, before their nonlinearity."""
+        """Returns the outputs of the encoder layers, before their nonlinearity."""
         levels: list[Array] = []
         for level in range(self.depth):
             bare = level in (0, self.depth - 1)
@@ -108,7 +132,16 @@ class UNet(linen.Module):
 
 
 def outputs(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
-    """What the generator makes of 'a', dropout and all."""
+    """Translates the images 'a' in training mode, with dropout.
+
+    Args:
+        state: State of the game.
+        batch: Pairs of images 'a' and 'b'.
+        keys: One key per example, for dropout.
+
+    Returns:
+        The generated images, and the generator with new batch statistics.
+    """
     noise = random.fold(keys, "generator noise")
     images, generator = state["generator"].mutate(batch["a"], keys=noise, train=True)
     return images, {"generator": generator}
@@ -117,7 +150,17 @@ def outputs(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str,
 def objectives_of(
     loss: AdversarialLoss, draw: Forward, *, l1: float, adversarial: float
 ) -> tuple[Side, Side]:
-    """The discriminator's side, whose loss is halved, and the generator's."""
+    """Returns the two sides of the game: discriminator, whose loss is halved, and generator.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        l1: Weight of the mean absolute error.
+        adversarial: Weight of the generator's adversarial loss.
+
+    References:
+        Isola et al. 2017, equation 4 and section 3.3.
+    """
 
     def inputs(batch: Batch) -> tuple[Array, ...]:
         return (batch["a"],)
@@ -151,18 +194,36 @@ def build(
     norm: str = "batch",
     dropout: float = 0.5,
 ) -> GAN:
-    """Translation from images of `shape_a` to images of `shape_b` ([H, W, C], of one size).
+    """Builds a Pix2Pix model from images of one shape to images of another.
 
-    The generator minimizes `adversarial` times its loss plus `l1` times the mean absolute error;
-    without the first it is the U-Net on L1 alone.
+    The generator minimizes `adversarial` times its adversarial loss plus `l1` times the mean
+    absolute error. With `adversarial=0` it is a U-Net trained with L1 alone.
 
-    training: by default with shared noise: both players meet the same outputs, as with the authors.
-    norm:     'batch' as the authors, or 'instance', by which images do not depend on the others of
-              their batch.
+    Args:
+        shape_a: Height, width and channels of the inputs 'a'.
+        shape_b: Height, width and channels of the targets 'b', of the same height and width.
+        training: How the players are trained. By default with shared noise: both players see the
+            same outputs, as in the authors' code.
+        loss: Adversarial loss. The discriminator's is halved.
+        l1: Weight of the mean absolute error.
+        adversarial: Weight of the generator's adversarial loss.
+        width: Channels of the generator's first layer.
+        discriminator_width: Channels of the discriminator's first layer.
+        patch_size: Patch size of the discriminator in pixels.
+        norm: 'batch' (the authors'), 'none', or 'instance', with which an output does not depend on
+            the other images of the batch.
+        dropout: Fraction of entries that are dropped.
 
-    `sample(state, keys, a=images)` translates as the authors test: in training mode, dropout on and
-    with the statistics of the images given; another H x W than in training is allowed. Raises
-    ValueError where sizes differ, or on a patch or norm that the networks do not know.
+    Returns:
+        The model. `sample(state, keys, a=images)` translates as the authors test: in training mode,
+        with dropout and the batch statistics of the given images. Their height and width may differ
+        from those in training.
+
+    Raises:
+        ValueError: The sizes differ or are too small, or the patch size or the norm is unknown.
+
+    References:
+        Isola et al. 2017, section 3.
     """
     training = training.otherwise(shared_noise=True)
     domain_translation.require_one_size(shape_a, shape_b)
@@ -182,7 +243,7 @@ def build(
         training,
         draw=draw,
     )
-    # Samples are drawn outside of a step, where there is no axis to take statistics over.
+    # Samples are drawn outside of a step, where batch statistics have no axis to be taken over.
     alone = unet.clone(axis_name=None)
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:

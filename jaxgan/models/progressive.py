@@ -1,8 +1,9 @@
-"""Progressive growing (Karras et al. 2018): a game at 4 pixels, which doubles its images in stages.
+"""Progressive growing of GANs (Karras et al. 2018): the resolution doubles in stages.
 
-Each stage is a `GAN` of its own (`build`), compiled once; `grow` takes the state of one to the
-next. A new resolution fades in: its share alpha rises with the images shown, from 0, where the
-grown networks are the old ones between a doubling and a halving, to 1, where they are the new ones.
+Training starts at 4 pixels. Each stage is a `GAN` of its own (`build`), compiled once. `grow` turns
+the state of one stage into the initial state of the next. A new resolution fades in. Its weight
+alpha rises from 0 to 1 with the number of images shown. At 0 the grown networks equal the old ones
+with a doubling or halving added. At 1 only the new layers count.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ _SMALLEST_BASE = 4
 
 
 def levels(size: tuple[int, int]) -> int:
-    """How often images of (height, width) double from the base, whose shorter side is 4 to 7
-    pixels: 32 doubles three times, 1024 eight times, 28 twice (from 7).
+    """Returns how often images double from the base, whose shorter side has 4 to 7 pixels.
 
-    Raises ValueError on a size that is no such doubling, with the nearest smaller one that is.
+    32 pixels double three times, 1024 eight times, 28 twice (from 7).
+
+    Args:
+        size: Height and width of the full images.
+
+    Raises:
+        ValueError: The size is not such a doubling. The error names the nearest smaller one that
+            is.
     """
     count = (min(size) // _SMALLEST_BASE).bit_length() - 1
     unit = 1 << max(count, 0)
@@ -44,20 +51,39 @@ def levels(size: tuple[int, int]) -> int:
 
 
 def channels_by_level(count: int, *, width: int, max_width: int) -> tuple[int, ...]:
-    """Features of each level, the base first: `width` at full size, doubling towards the base, at
-    most `max_width` (16 and 512 for 1024 pixels in the paper).
+    """Returns the number of channels at each level, from the base to the full size.
+
+    Args:
+        count: Number of doublings.
+        width: Channels at the full size, doubling toward the base (16 in the paper, for 1024
+            pixels).
+        max_width: Upper limit of the channels (512 in the paper).
     """
     return tuple(min(width << (count - level), max_width) for level in range(count + 1))
 
 
 def mix(old: Array, new: Array, alpha: Array) -> Array:
-    """(1 - alpha) old + alpha new, each example [H, W, C] by its alpha [B]; exact at 0 and at 1."""
+    """Computes (1 - alpha) old + alpha new. The result is exact at 0 and at 1.
+
+    Args:
+        old: Arrays [B, H, W, C].
+        new: Arrays [B, H, W, C].
+        alpha: Weight [B] of each example, in [0, 1].
+    """
     share = alpha.reshape(-1, 1, 1, 1)
     return (1 - share) * old + share * new
 
 
 def faded(images: Array, alpha: Array) -> Array:
-    """Images [B, H, W, C] with only the share alpha [B] of the detail that halving loses."""
+    """Blends images with their halved and doubled versions, so that detail fades in.
+
+    Args:
+        images: Images [B, H, W, C].
+        alpha: Fraction [B] of the detail that is kept, in [0, 1].
+
+    References:
+        Karras et al. 2018, section 2 and figure 2.
+    """
     return mix(resampling.double(resampling.halve(images)), images, alpha)
 
 
@@ -65,8 +91,9 @@ def faded(images: Array, alpha: Array) -> Array:
 
 
 def _from_latent(x: Array, w: Array) -> Array:
-    """The base [B, H, W, F] from latents [B, 1, 1, Z] by a kernel [H, W, Z, F]: a convolution of
-    one pixel with all of its padding, each output of which sees one tap.
+    """Computes the base [B, H, W, F] from latents [B, 1, 1, Z] and a kernel [H, W, Z, F].
+
+    It is a convolution of one fully padded pixel: each output sees one tap.
     """
     return jnp.einsum("bz,hwzf->bhwf", x[:, 0, 0], w)
 
@@ -76,13 +103,19 @@ def _normalized(x: Array) -> Array:
 
 
 class GeneratorBase(linen.Module):
-    """Latents [B, Z] to features [B, *size, features]."""
+    """First block of the generator: maps latents [B, Z] to features [B, *size, features].
+
+    Attributes:
+        size: Height and width of the base.
+        features: Output channels.
+    """
 
     size: tuple[int, int]
     features: int
 
     @linen.compact
     def __call__(self, latents: Array) -> Array:
+        """Returns features [B, *size, features] for latents [B, Z]."""
         x = equalized.pixel_norm(latents)[:, None, None, :]
         x = _normalized(
             equalized.EqualizedConv(self.features, self.size, operation=_from_latent)(x)
@@ -91,21 +124,33 @@ class GeneratorBase(linen.Module):
 
 
 class GeneratorBlock(linen.Module):
-    """Features [B, H, W, C] to [B, 2 H, 2 W, features]."""
+    """Block of the generator that doubles the size: [B, H, W, C] to [B, 2 H, 2 W, features].
+
+    Attributes:
+        features: Output channels.
+    """
 
     features: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns features [B, 2 H, 2 W, features] for `x` [B, H, W, C]."""
         doubled = equalized.EqualizedConv(self.features, operation=resampling.conv_double)
         return _normalized(equalized.EqualizedConv(self.features)(_normalized(doubled(x))))
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] and alpha [B] to images [B, H, W, channels], unbounded as in the paper.
+    """Maps latents [B, Z] to images [B, H, W, channels], unbounded as in the paper.
 
-    `base` is the size (H, W) at level 0 and `widths` are the features of each level grown so far.
-    Layers are named by their level, so that a grown network finds the old ones' weights.
+    Layers are named by their level, so that a grown network finds the weights of the old one.
+
+    Attributes:
+        base: Height and width at level 0.
+        widths: Channels of each level grown so far, from the base on.
+        channels: Channels of an image.
+
+    References:
+        Karras et al. 2018, section 2, table 2.
     """
 
     base: tuple[int, int]
@@ -116,6 +161,14 @@ class Generator(linen.Module):
     def __call__(
         self, latents: Array, alpha: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns generated images [B, H, W, channels].
+
+        Args:
+            latents: Latents [B, Z].
+            alpha: Weight [B] of the newest level, in [0, 1].
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         level = len(self.widths) - 1
         x = GeneratorBase(self.base, self.widths[0], name="block_0")(latents)
         below = x
@@ -131,24 +184,36 @@ class Generator(linen.Module):
 
 
 class DiscriminatorBlock(linen.Module):
-    """Features [B, H, W, C] to [B, H / 2, W / 2, features]."""
+    """Block of the discriminator that halves the size: [B, H, W, C] to [B, H / 2, W / 2, features].
+
+    Attributes:
+        features: Output channels.
+    """
 
     features: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns features [B, H / 2, W / 2, features] for `x` [B, H, W, C]."""
         x = layers.leaky_relu(equalized.EqualizedConv(x.shape[-1])(x))
         halved = equalized.EqualizedConv(self.features, operation=resampling.conv_halve)
         return layers.leaky_relu(halved(x))
 
 
 class DiscriminatorHead(linen.Module):
-    """Features [B, H, W, C] of the base to logits [B], by way of the minibatch's deviation."""
+    """Last block of the discriminator: maps the base's features [B, H, W, C] to logits [B].
+
+    It begins with the minibatch standard deviation.
+
+    Attributes:
+        group: Examples per group of the minibatch standard deviation.
+    """
 
     group: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns logits [B] for features `x` [B, H, W, C]."""
         features = x.shape[-1]
         x = minibatch.MinibatchStddev(self.group)(x)
         x = layers.leaky_relu(equalized.EqualizedConv(features)(x))
@@ -158,10 +223,16 @@ class DiscriminatorHead(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] and alpha [B] to logits [B]: the generator's levels in reverse, without
-    any norm.
+    """Maps images [B, H, W, C] to logits [B].
 
-    `group` rows make a group of the minibatch's standard deviation and must divide the batch.
+    The levels are those of the generator in reverse. Nothing is normalized.
+
+    Attributes:
+        widths: Channels of each level grown so far, from the base on.
+        group: Examples per group of the minibatch standard deviation. Must divide the batch size.
+
+    References:
+        Karras et al. 2018, sections 2 and 3, table 2.
     """
 
     widths: tuple[int, ...]
@@ -171,6 +242,14 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, alpha: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Images [B, H, W, C].
+            alpha: Weight [B] of the newest level, in [0, 1].
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         level = len(self.widths) - 1
         x = self._from_image(images, level)
         for index in range(level, 0, -1):
@@ -201,22 +280,41 @@ def build(
     group: int = 4,
     **game: Any,
 ) -> GAN:
-    """The game at `level` (0 is the base) of images of the full `shape` (H, W, C);
-    `training` and `game` are passed on to `two_player.build`.
+    """Builds the GAN of one stage.
 
-    rows:        examples one train step takes, over all devices: alpha counts images by it.
-    group:       of the minibatch's deviation, which couples its examples. A `penalty` on the slope
-                 then takes that of the group's summed logits by each image, as the authors' does.
-    fade_images: images over which the level fades in; at level 0, and if 0, alpha is 1.
+    `step` takes images of the full shape. It reduces them to the level by box filtering, and fades
+    them as the generator's images fade. `sample` returns images of the full shape, doubled to it
+    and clipped to [-1, 1].
 
-    `step` takes images of the full shape, which it brings to the level by means, and fades as the
-    generator's. `sample` draws at the full shape too, doubled to it and clipped to [-1, 1]. Raises
-    ValueError on a size that cannot be grown to (`levels`), on a level or a number out of range,
-    and, when traced, where a batch does not have `rows` rows or `group` does not divide them.
+    Args:
+        shape: Height, width and channels of the full images.
+        training: How the players are trained.
+        level: Number of doublings so far. 0 is the base.
+        rows: Batch size over all devices. Alpha counts images by it.
+        fade_images: Images over which the level fades in. If it is 0, and at level 0, alpha is 1.
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'normal', 'uniform' or 'unit_uniform'.
+        width: Channels at the full size, doubling toward the base.
+        max_width: Upper limit of the channels.
+        group: Examples per group of the minibatch standard deviation, which couples them. A
+            gradient penalty then takes the gradient of the group's summed logits by each image, as
+            the authors' does.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
+
+    Returns:
+        The model. `sample(state, keys)` draws images [B, H, W, C] in [-1, 1].
+
+    Raises:
+        ValueError: The size cannot be grown to (`levels`), or the level or a number is out of
+            range. When traced: the batch does not have `rows` examples, or `group` does not divide
+            them.
+
+    References:
+        Karras et al. 2018, sections 2 to 4, appendix A.1.
     """
     last = levels(shape[:2])
     _require(level in range(last + 1), f"the level is {level}; expected 0 to {last}")
-    _require(rows >= 1, f"a step takes {rows} rows; expected 1 or more")
+    _require(rows >= 1, f"the batch size is {rows}; expected 1 or more")
     _require(fade_images >= 0, f"the fade takes {fade_images} images; expected 0 or more")
     height, breadth, channels = shape
     widths = channels_by_level(last, width=width, max_width=max_width)[: level + 1]
@@ -241,7 +339,7 @@ def build(
     def step(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         count = batch["image"].shape[0]
         whole = count * collectives.axis_size(training.axis_name)
-        _require(whole == rows, f"a batch has {whole} rows, but the stage was built for {rows}")
+        _require(whole == rows, f"a batch has {whole} examples, but the stage was built for {rows}")
         share = jnp.broadcast_to(alpha_of(state), (count,))
         images = resampling.halve(batch["image"], missing)
         if fading:
@@ -257,8 +355,11 @@ def build(
 
 
 def alpha(state: GANState, *, per_step: float | None) -> Array:
-    """The share [] in [0, 1] of the new level: `per_step` for each step since the stage began;
-    1 if None.
+    """Returns the weight [] of the new level, in [0, 1].
+
+    Args:
+        state: State of the stage.
+        per_step: Increase for each step since the stage began. None: the weight is 1.
     """
     if per_step is None:
         return jnp.ones(())
@@ -267,7 +368,7 @@ def alpha(state: GANState, *, per_step: float | None) -> Array:
 
 
 def reporting_alpha(schedule: Callable[..., Step]) -> Callable[..., Step]:
-    """The schedule, whose discriminator steps report alpha as well."""
+    """Returns the schedule with alpha as an additional metric of its discriminator steps."""
 
     def report(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         return state, {"alpha": Mean.of(batch["alpha"])}
@@ -279,28 +380,48 @@ def reporting_alpha(schedule: Callable[..., Step]) -> Callable[..., Step]:
 
 
 def grow(old: GANState, new: GANState, *, keep_optimizers: bool = False) -> GANState:
-    """The state of a stage's end as the next stage's beginning: `new` is fresh from its `init`.
+    """Returns the initial state of the next stage.
 
-    Weights, averages, step and randomness go on; new layers are fresh. The optimizers start afresh,
-    as in the authors' code, or keep what they know of the old layers.
+    Weights, averages, step and randomness are carried over. New layers are fresh.
+
+    Args:
+        old: Last state of a stage.
+        new: Fresh state from `init` of the next stage.
+        keep_optimizers: Whether optimizer states of the old layers are carried over. By default
+            optimizers start afresh, as in the authors' code.
     """
     state = stages.carry_over(old, new, optimizers=keep_optimizers)
     return state.replace(extra={**state.extra, "stage_start": jnp.copy(old.step)})
 
 
 def enter(state: GANState, arrays: Mapping[str, Any], step: int) -> GANState:
-    """The state of a run that begins in a stage with the weights of another run's `step` in it: the
-    share of the new level goes on from where it was.
+    """Returns the state of a run that starts within a stage, with the weights of another run.
+
+    The fade of the new level continues where it was.
+
+    Args:
+        state: State that already has the weights.
+        arrays: Arrays of the other run's checkpoint by name.
+        step: Step of the checkpoint.
     """
-    if "extra/stage_start" not in arrays:  # no run in stages
+    if "extra/stage_start" not in arrays:  # the other run had no stages
         return state
     shown = step - jnp.asarray(arrays["extra/stage_start"], jnp.int32)
     return state.replace(extra={**state.extra, "stage_start": state.step - shown})
 
 
 def drifting(loss: AdversarialLoss, weight: float) -> AdversarialLoss:
-    """The loss with `weight` * D(real)^2 added to the critic's, which keeps a critic whose loss
-    sees no shift of its logits near zero (Karras et al. 2018, appendix A.1, with 0.001).
+    """Returns the loss with `weight` * D(real)^2 added to the critic's.
+
+    It keeps logits near zero. The Wasserstein loss alone does not change when all logits are
+    shifted.
+
+    Args:
+        loss: Adversarial loss.
+        weight: Weight of the drift term, 0.001 in the paper.
+
+    References:
+        Karras et al. 2018, appendix A.1.
     """
 
     def discriminator(real_logits: Array, fake_logits: Array) -> Array:

@@ -1,13 +1,12 @@
-"""Semi-supervised learning with a GAN (Salimans et al. 2016, section 5): a classifier that is the
-discriminator, too, and learns from few labels and many images without.
+"""Semi-supervised learning with a GAN (Salimans et al. 2016, section 5).
 
-The classifier of K classes is one of K + 1, the last being "generated", whose logit is fixed at 0:
-no freedom is lost, since a softmax sees no shift of its logits. An image is then real with
-probability Z / (Z + 1), Z the sum of the exponentials of the K logits, so log Z is the
-discriminator's logit.
+The discriminator is also a classifier. It learns from few labeled and many unlabeled images. The K
+classes are extended by one, "generated", whose logit is fixed at 0. This loses nothing, because a
+softmax does not change when all logits are shifted. An image is then real with probability Z / (Z +
+1), Z being the sum of the exponentials of the K logits. So log Z is the discriminator's logit.
 
-A batch holds 'image' and 'label', the examples with labels, and as many images without in
-'unlabeled' and in 'reference' (see `jaxgan.data.PartlyLabeled`).
+A batch holds labeled examples in 'image' and 'label'. It holds as many unlabeled images in
+'unlabeled' and again in 'reference' (see `jaxgan.data.PartlyLabeled`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Metrics, Objective, Step, TrainStep
 
 ADVERSARIAL = losses.non_saturating()
-"""On log Z, the discriminator's part of the K + 1 classes' cross-entropy."""
+"""Loss on log Z: the discriminator's part of the cross-entropy of K + 1 classes."""
 
 # The names of draws decide their bits: another spelling would draw other noise.
 LABELED = "labelled"  # codespell:ignore labelled
@@ -44,8 +43,16 @@ UNLABELED = "unlabelled"
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images of `shape` in [-1, 1]: softplus layers under batch normalization
-    without gains, then a weight-normalized one.
+    """Perceptron: maps latents [B, Z] to images [B, *shape] in [-1, 1].
+
+    Hidden layers have batch normalization without gains, and softplus. The last layer is
+    weight-normalized.
+
+    Attributes:
+        shape: Height, width and channels of an image.
+        hidden: Units of the hidden layers.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
 
     shape: tuple[int, int, int]
@@ -54,6 +61,13 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns generated images [B, *shape] in [-1, 1].
+
+        Args:
+            latents: Latents [B, Z].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x, weights = latents, linen.initializers.glorot_uniform()
         for features in self.hidden:
             x = linen.Dense(features, use_bias=False, kernel_init=weights)(x)
@@ -70,19 +84,29 @@ class Generator(linen.Module):
 
 
 class Judgment(NamedTuple):
-    """What the classifier makes of images: logits [B, K], and the features [B, F] before them."""
+    """Outputs of the classifier.
+
+    Attributes:
+        logits: Logits [B, K] of the classes.
+        features: Features [B, F] of the last hidden layer.
+    """
 
     logits: Array
     features: Array
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] in [-1, 1] to their `Judgment`: a perceptron under weight normalization,
-    with Gaussian noise on its input and on every hidden layer.
+    """Perceptron classifier: maps images [B, H, W, C] to logits and features (`Judgment`).
 
-    The noise is drawn by each example's own key; without keys there is none, which is how to test.
-    `input_noise` is in units of the images' range. A pass with `fit` sets the initial scales and
-    shifts of the layers by its batch, which is `whole` or a shard (see `weight_norm.FittedDense`).
+    All layers are weight-normalized. Gaussian noise is added to the input and to every hidden
+    layer, by each example's own key.
+
+    Attributes:
+        classes: Number of classes K.
+        hidden: Units of the hidden layers.
+        input_noise: Standard deviation of the input noise, in units of the range [0, 1] of images.
+        noise: Standard deviation of the noise on hidden layers.
+        axis_name: Name of the batch's axis under shard_map or pmap. None under jit.
     """
 
     classes: int
@@ -101,6 +125,16 @@ class Discriminator(linen.Module):
         fit: bool = False,
         whole: bool = False,
     ) -> Judgment:
+        """Returns logits [B, K] and features [B, F].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: One key per example, for the noise. None adds no noise, as in tests.
+            train: Unused; every network takes it.
+            fit: Whether the initial scales and shifts of the layers are set by this batch
+                (`weight_norm.FittedDense`).
+            whole: Whether a batch to fit to is the whole one, rather than a shard of it.
+        """
         fitted = self.variable(weight_norm.COLLECTION, "fitted", jnp.zeros, (), bool)
         if fit:
             fitted.value = jnp.ones((), bool)
@@ -116,37 +150,41 @@ class Discriminator(linen.Module):
 
 
 FIT = 500
-"""How many images the authors fit the layers to."""
+"""Number of images to which the authors fit the layers."""
 
 
 def fit(state: GANState, images: Array) -> GANState:
-    """The state whose discriminator begins with features of mean 0 and variance 1 over the images.
+    """Fits the discriminator: its features get mean 0 and variance 1 over the images.
 
-    The scales and shifts that it finds stay for the whole training: give it some hundreds of
-    training images (the authors `FIT`), not a batch.
+    The scales and shifts stay the same for the whole training. Use some hundreds of training images
+    (the authors: `FIT`), not a batch.
 
     Args:
-        state: a fresh state of the game.
-        images: [B, H, W, C] in [-1, 1], at least 2.
+        state: A fresh state of the game.
+        images: Images [B, H, W, C] in [-1, 1], at least 2.
 
     Returns:
-        The state with the fitted layers, in the average as well.
+        The state with the fitted layers, also in the average.
 
     Raises:
-        ValueError: where there are fewer than 2 images.
+        ValueError: There are fewer than 2 images.
     """
     keys = random.example_keys(state.rng, state.step, jnp.arange(len(images), dtype=jnp.int32))
     player = state["discriminator"]
     variables = jax.jit(functools.partial(_fitted, whole=True))(player, images, keys)
     ema = dict(state.ema)
-    if "discriminator" in ema:  # copies: a train step may be given the state's buffers to overwrite
+    if "discriminator" in ema:  # copied: a donated state must not hold an array twice
         ema["discriminator"] = {**ema["discriminator"], **jax.tree.map(jnp.copy, variables)}
     return state.with_variables({"discriminator": variables}).replace(ema=ema)
 
 
 def fit_once(inputs: str) -> Step:
-    """The step that fits the discriminator's layers to the batch's images of that name, the first
-    time; the identity ever after, also for weights that another run has trained.
+    """Returns a step that fits the discriminator to the batch's images the first time it is taken.
+
+    Later it is the identity, also for weights that another run has trained.
+
+    Args:
+        inputs: Name of the images in the batch.
     """
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
@@ -161,9 +199,7 @@ def fit_once(inputs: str) -> Step:
 
 
 def _fitted(player: Player, images: Array, keys: Keys, *, whole: bool = False) -> dict:
-    """The player's collections once its layers are fitted to the images: a shard's, or the whole
-    batch.
-    """
+    """Returns the player's collections, fitted to images of a shard or a whole batch."""
     noise = random.fold(keys, "fit")
     return player.mutate(images, keys=noise, fit=True, whole=whole)[1].variables
 
@@ -172,18 +208,33 @@ def _fitted(player: Player, images: Array, keys: Keys, *, whole: bool = False) -
 
 
 def realness(logits: Array) -> Array:
-    """The discriminator's logit [B], log Z of the K classes' logits [B, K]."""
+    """Returns the discriminator's logits [B]: log Z of the classes' logits [B, K]."""
     return jax.nn.logsumexp(logits, axis=1)
 
 
 def label_loss(logits: Array, labels: Array) -> Array:
-    """Cross-entropy [B] of the labels (int32 [B]) among the K real classes."""
+    """Returns the cross-entropy [B] of the labels among the K real classes.
+
+    Args:
+        logits: Logits [B, K].
+        labels: Class labels [B], int32.
+    """
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def discriminator_objective(draw: Forward, *, unlabeled: float = 1.0) -> Objective:
-    """The classifier's: the labels of the labeled images, and, weighted by `unlabeled`, which
-    images are real: half of the adversarial loss, as each kind is half of what it sees.
+    """Returns the objective of the classifier.
+
+    It is the cross-entropy of the labeled images plus `unlabeled` times half of the adversarial
+    loss. With the factor 1/2,
+    unlabeled and generated images count for one half each.
+
+    Args:
+        draw: Forward pass of the generator.
+        unlabeled: Weight of the adversarial loss.
+
+    References:
+        Salimans et al. 2016, section 5.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -211,8 +262,17 @@ def discriminator_objective(draw: Forward, *, unlabeled: float = 1.0) -> Objecti
 
 
 def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objective:
-    """The generator's: the mean over features of the squared difference of their means, on fresh
-    fakes and on the reference images, in the last hidden layer, under the discriminator's noise.
+    """Returns the objective of the generator: feature matching.
+
+    It is the squared difference of the mean features of generated and reference images, averaged
+    over features. The features are those of the last hidden layer, with the discriminator's noise.
+
+    Args:
+        draw: Forward pass of the generator.
+        axis_name: Name of the batch's axis, needed under shard_map and pmap. None under jit.
+
+    References:
+        Salimans et al. 2016, section 3.1.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -231,7 +291,16 @@ def generator_objective(draw: Forward, *, axis_name: str | None = None) -> Objec
 
 
 def label_objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
-    """The classifier's from the labeled images alone, which the GAN's is measured against."""
+    """Computes the objective of the classifier on labeled images alone, a baseline for the GAN.
+
+    Args:
+        state: State of the game.
+        batch: Labeled images 'image' and 'label'.
+        keys: One key per example, for the noise.
+
+    Returns:
+        The mean cross-entropy, and the accuracy as a metric.
+    """
     noise = random.fold(keys, LABELED)
     logits = state["discriminator"](batch["image"], keys=noise, train=True).logits
     right = jnp.argmax(logits, axis=1) == batch["label"]
@@ -242,8 +311,9 @@ def label_objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, O
 
 
 def adam(learning_rate: optax.ScalarOrSchedule = 3e-3) -> optax.GradientTransformation:
-    """Adam as in the authors' code: momentum 0.5, and 1e-8 added to the mean square under the root,
-    where others add it to the root: gradients below 1e-4 move a weight less.
+    """Returns the authors' Adam: momentum 0.5, and 1e-8 added to the second moment under the root.
+
+    Other implementations add it to the root. Here gradients below 1e-4 give smaller updates.
     """
     return optimizers.adam(learning_rate, eps=0.0, eps_root=1e-8)
 
@@ -259,17 +329,30 @@ def build(
     unlabeled: float = 1.0,
     fitted: bool = False,
 ) -> GAN:
-    """The game on images of `shape` (H, W, C) of `classes` classes.
+    """Builds the semi-supervised GAN. Latents are uniform on (-1, 1).
 
-    training:  averages the discriminator, to test with; the half-life is in images with labels. A
-               view shows the labeled images, too; the pass that fits the layers sees images as they
-               are.
-    unlabeled: weight of the adversarial loss in the discriminator's.
-    fitted:    whether the state that training begins with went through `fit`; otherwise the first
-               step fits the layers to its batch, whose scales then stay: it should be of some
-               hundreds of images, and must not be of one.
+    Args:
+        shape: Height, width and channels of the images.
+        classes: Number of classes, 2 or more.
+        training: How the players are trained. The average is kept of the discriminator, for tests,
+            with a half-life in labeled images. An input transform also applies to labeled images,
+            but not to the pass that fits the layers.
+        latent_size: Size of the latents.
+        hidden: Units of the discriminator's hidden layers.
+        generator_hidden: Units of the generator's hidden layers.
+        unlabeled: Weight of the adversarial loss in the discriminator's objective.
+        fitted: Whether training starts from a state that went through `fit`. Otherwise the first
+            step fits the layers to its batch, and the scales stay. That batch should have some
+            hundreds of images. A batch of one image is an error.
 
-    Latents are uniform on (-1, 1). Raises ValueError where there are fewer than two classes.
+    Returns:
+        The model. `sample(state, keys)` draws images [B, H, W, C] in [-1, 1].
+
+    Raises:
+        ValueError: There are fewer than two classes.
+
+    References:
+        Salimans et al. 2016, sections 3.1 and 5.
     """
     if classes < 2:
         raise ValueError(
@@ -303,7 +386,7 @@ def build(
 
 
 def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
-    """`sample(state, keys)`; ValueError on a condition."""
+    """Returns `sample(state, keys)`, which raises ValueError for a condition."""
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, [])
@@ -313,7 +396,7 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
 
 
 def fitted_first(schedule: Callable[..., Step]) -> Callable[..., Step]:
-    """The schedule, whose first discriminator step fits the layers to the unlabeled images."""
+    """Returns the schedule with a first discriminator step that fits layers to unlabeled images."""
 
     def round_of_play(discriminator: Step, generator: Step, **options) -> Step:
         return schedule(steps.then(fit_once("unlabeled"), discriminator), generator, **options)
@@ -322,8 +405,12 @@ def fitted_first(schedule: Callable[..., Step]) -> Callable[..., Step]:
 
 
 def supervised_step(*, ema_half_life: float) -> TrainStep:
-    """A train step of the discriminator by the labeled images alone, on a state of the game whose
-    layers are fitted (see `fit`).
+    """Returns a train step of the discriminator on labeled images alone.
+
+    The state must have fitted layers (see `fit`).
+
+    Args:
+        ema_half_life: Half-life of the discriminator's average, in labeled images.
     """
     body = steps.then(
         steps.update("discriminator", label_objective),
@@ -333,8 +420,11 @@ def supervised_step(*, ema_half_life: float) -> TrainStep:
 
 
 def classify(state: GANState, images: Array) -> Array:
-    """The likeliest class (int32 [B]) of images [B, H, W, C], without noise.
+    """Returns the most likely class (int32 [B]) of each image, without noise.
 
-    Give it `state.averaged()` to classify by the average, as the authors test.
+    Args:
+        state: State of the game. Use `state.averaged()` to classify with the average, as the
+            authors test.
+        images: Images [B, H, W, C] in [-1, 1].
     """
     return jnp.argmax(state["discriminator"](images).logits, axis=1).astype(jnp.int32)

@@ -1,10 +1,12 @@
-"""SRGAN (Ledig et al. 2017): single images made `factor` times larger, first by mean square, then
-against a discriminator and by what a network sees in them.
+"""SRGAN (Ledig et al. 2017): super-resolution with an adversarial and a perceptual loss.
 
-Batches hold pairs: small images 'a' and their originals 'b'. The two parts are one model after the
-other (`build` with `pretraining=None`, then `remembering(build(...))` from `game_from`), or one
-model that passes from the first to the second by itself. `of_images` makes the pairs of single
-images.
+The generator is pretrained with a pixel loss, then trained against a discriminator and with a
+content loss on features. Batches hold pairs: low-resolution images 'a' and originals 'b'.
+`of_images` makes the pairs from single images.
+
+The two phases can be two models: `build` with `pretraining=None`, then `remembering(build(...))`
+from the state `game_from`. Or one model passes from the first phase to the second
+(`pretraining=steps`).
 """
 
 from __future__ import annotations
@@ -32,29 +34,33 @@ from jaxgan.types import GAN, Array, Batch, Objective, PyTree
 CROSS_ENTROPY = losses.non_saturating()
 
 PRETRAINED = "pretrained"
-"""The player that remembers the generator as the pre-training left it."""
+"""Name of the player that keeps the generator as it was after pretraining."""
 
 ROUNDS = 4
-"""Of correction and clipping of a sample."""
+"""Number of times that a sample is corrected and clipped."""
 
 Features = Callable[[Array], PyTree]
-"""Images [B, H, W, C] in [-1, 1] to feature maps [B, ...], one or several: VGG19's of the paper
-(`jaxgan.nn.vgg`), or others.
+"""Maps images [B, H, W, C] in [-1, 1] to one or several feature maps [B, ...].
+
+The paper's are those of VGG19 (`jaxgan.nn.vgg`).
 """
 
 Distance = Callable[[Array, Array], Array]
 """`(fake, real) -> distance` of every pixel."""
 
 Correction = Callable[[Array, Array], Array]
-"""`(enlarged, small) -> enlarged`, such as `jaxgan.nn.resampling.consistent`."""
+"""`(upsampled, small) -> upsampled`, such as `jaxgan.nn.resampling.consistent`."""
 
 
 class Networks(NamedTuple):
-    """What the two networks are.
+    """Architecture and sizes of the two networks.
 
-    architecture:        of the generator, one of `super_resolution`'s.
-    blocks, width:       the generator's residual blocks, and channels of its layers.
-    discriminator_width: channels of the discriminator's first layer.
+    Attributes:
+        architecture: Architecture of the generator: 'resnet' or 'efficient'
+            (`super_resolution.network_of`).
+        blocks: Residual blocks of the generator.
+        width: Channels of the generator's layers.
+        discriminator_width: Channels of the discriminator's first layer.
     """
 
     architecture: str = "resnet"
@@ -65,12 +71,22 @@ class Networks(NamedTuple):
 
 AUTHORS_NETWORKS = Networks()
 
-# --- the judge ------------------------------------------------------------------------------------
+# --- the discriminator ----------------------------------------------------------------------------
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] to logits [B]: eight 3x3 convolutions, every second of stride 2, the
-    channels doubling from `width` to eight times it, then 16 times it densely (figure 4).
+    """Maps images [B, H, W, C] to logits [B].
+
+    There are eight 3x3 convolutions. Every second has stride 2. The channels double from `width` to
+    eight times it. A dense layer of 16 times `width` follows.
+
+    Attributes:
+        width: Channels of the first layer.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Ledig et al. 2017, figure 4.
     """
 
     width: int = 64
@@ -78,6 +94,13 @@ class Discriminator(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = images
         for index in range(8):
             stride = 1 + index % 2
@@ -96,7 +119,11 @@ class Discriminator(linen.Module):
 
 
 def pass_of(correct: Correction | None = None) -> Forward:
-    """What the generator makes of 'a', with the batch's statistics, and corrected by it."""
+    """Returns the generator's forward pass on 'a', with the batch's statistics.
+
+    Args:
+        correct: Correction of the outputs, or None.
+    """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
         images, generator = state["generator"].mutate(batch["a"], train=True)
@@ -107,17 +134,35 @@ def pass_of(correct: Correction | None = None) -> Forward:
 
 
 def squared(fake: Array, real: Array) -> Array:
-    """The squared difference of every pixel."""
+    """Returns the squared difference of every pixel.
+
+    Args:
+        fake: Generated images [B, H, W, C].
+        real: Original images [B, H, W, C].
+    """
     return jnp.square(fake - real)
 
 
 def absolute(fake: Array, real: Array) -> Array:
-    """The absolute difference of every pixel, which learns faster (Lim et al. 2017)."""
+    """Returns the absolute difference of every pixel, which trains faster (Lim et al. 2017).
+
+    Args:
+        fake: Generated images [B, H, W, C].
+        real: Original images [B, H, W, C].
+    """
     return jnp.abs(fake - real)
 
 
 def pixel_objective(distance: Distance, draw: Forward) -> Objective:
-    """The generator's before there is a discriminator: the mean distance of pixels (equation 4)."""
+    """Returns the generator's objective in pretraining: the mean distance of pixels.
+
+    Args:
+        distance: Distance of pixels, such as `squared`.
+        draw: Forward pass of the generator.
+
+    References:
+        Ledig et al. 2017, equation 4.
+    """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         fake, players = draw(state, batch, keys)
@@ -128,8 +173,15 @@ def pixel_objective(distance: Distance, draw: Forward) -> Objective:
 
 
 def content_of(features: Features | None, *, pixels: float = 0.0) -> objectives.Content:
-    """The mean squared difference of the images' feature maps (equation 5), and `pixels` times that
-    of the images; without features that of the images alone.
+    """Returns the content loss: the mean squared difference of feature maps.
+
+    Args:
+        features: Maps images to feature maps. None compares the images themselves. A player
+            'features' in the state takes precedence.
+        pixels: Weight of the mean squared difference of pixels, added to that of the features.
+
+    References:
+        Ledig et al. 2017, equation 5.
     """
 
     def content(state: GANState, batch: Batch, fake: Array) -> Array:
@@ -144,14 +196,24 @@ def content_of(features: Features | None, *, pixels: float = 0.0) -> objectives.
 
 
 def _of_each(values: Array) -> Array:
-    """The mean [B] of each example's values [B, ...]."""
+    """Returns the mean [B] of each example's values [B, ...]."""
     return jnp.mean(values.reshape(values.shape[0], -1), axis=1)
 
 
 def objectives_of(
     loss: AdversarialLoss, draw: Forward, content: objectives.Content, *, adversarial: float
 ) -> tuple[Side, Side]:
-    """The discriminator's side and the generator's."""
+    """Returns the two sides of the game: discriminator and generator.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        content: Content loss (`content_of`).
+        adversarial: Weight of the adversarial loss, relative to the content loss.
+
+    References:
+        Ledig et al. 2017, equation 3.
+    """
     judging = objectives.discriminator_objective(loss, draw, image="b")
     persuading = objectives.generator_objective(
         loss, draw, weight=adversarial, content=content, image="b"
@@ -179,23 +241,36 @@ def build(
     loss: AdversarialLoss = CROSS_ENTROPY,
     adversarial: float = 1e-3,
 ) -> GAN:
-    """Enlargement of images to `shape` ([H, W, C]) from `factor` times smaller ones.
+    """Builds an SRGAN that upsamples to images of one shape in training.
 
-    training:    by default with shared noise; without a game, all it needs is an optimizer of
-                 'generator'.
-    factor:      how many times larger a side becomes.
-    networks:    sizes of both networks.
-    pretraining: train steps in which the generator alone learns, by the mean `distance` of pixels;
-                 then the game begins. None: it never does, and there is no discriminator.
-    features:    what the content loss compares (None: pixels). A Player joins the state as
-                 'features', is saved with it, and never learns; a function is part of the program.
-    pixels:      weight of the pixels' mean square beside the features' in the content loss.
-    correct:     what is done to all that the generator makes, in training and in samples.
-    adversarial: the adversarial loss's weight beside the content's.
+    Args:
+        shape: Height, width and channels of the original images 'b'.
+        training: How the players are trained. By default with shared noise. Without a
+            discriminator, only the optimizer 'generator' is needed.
+        factor: Upsampling factor.
+        networks: Architecture and sizes of both networks.
+        pretraining: Train steps in which the generator alone is trained, with the mean `distance`
+            of pixels. Adversarial training follows. None: it never does, and there is no
+            discriminator.
+        distance: Distance of pixels in pretraining, `squared` or `absolute`.
+        features: Features that the content loss compares. None compares pixels. A Player joins the
+            state as 'features', is saved with it, and never learns. A function is compiled into the
+            program.
+        pixels: Weight of the mean squared difference of pixels, added to that of the features.
+        correct: Correction of all outputs of the generator, in training and in samples, or None.
+        loss: Adversarial loss.
+        adversarial: Weight of the adversarial loss, relative to the content loss.
 
-    `sample(state, keys, a=images)` enlarges images of any size, with running batch statistics, to
-    [-1, 1]. Raises ValueError where the factor does not divide the size, or on an architecture or a
-    factor that there is no network for.
+    Returns:
+        The model. `sample(state, keys, a=images)` upsamples images of any size, with the running
+        batch statistics, to [-1, 1].
+
+    Raises:
+        ValueError: The factor does not divide the size, or there is no network of that architecture
+            and factor.
+
+    References:
+        Ledig et al. 2017, sections 2 and 3.2.
     """
     training = training.otherwise(shared_noise=True)
     small = _smaller(shape, factor)
@@ -232,9 +307,15 @@ def build(
 
 
 def within_range(images: Array, small: Array, correct: Correction | None) -> Array:
-    """The images in [-1, 1], and corrected: what clipping undoes is corrected again, some times.
+    """Returns the images corrected and clipped to [-1, 1].
 
-    Where the correction is a projection, each of both brings the images nearer to the original.
+    Clipping undoes part of the correction, so both are repeated `ROUNDS` times. If the correction
+    is a projection, each of them brings the images nearer to the original.
+
+    Args:
+        images: Upsampled images [B, H, W, C].
+        small: Low-resolution images [B, h, w, C].
+        correct: Correction, or None to clip only.
     """
     if correct is not None:
         for _ in range(ROUNDS):
@@ -246,10 +327,16 @@ def within_range(images: Array, small: Array, correct: Correction | None) -> Arr
 
 
 def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | None = None) -> GAN:
-    """The model whose batches hold single images, 'image' [B, H, W, C], no smaller than `size`.
+    """Returns the model for batches of single images 'image' [B, H, W, C].
 
-    A piece of `size` (height, width) of each, at a place drawn by the example's own key, is its
-    'b'; 'a' is that piece reduced by itself, as whole images are, in the 256 levels of a file.
+    A random crop of each image, drawn by the example's own key, becomes 'b'. The downsampled crop
+    becomes 'a'. It is rounded to the 256 levels of a file, as downsampled whole images are.
+
+    Args:
+        gan: The model, for batches of pairs.
+        factor: Downsampling factor.
+        size: Height and width of the crops. Images must not be smaller.
+        axis_name: Name of the batch's axis under shard_map or pmap. None under jit.
     """
 
     def step(state: GANState, batch: Batch) -> Any:
@@ -263,7 +350,13 @@ def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | 
 
 
 def cut(images: Array, size: tuple[int, int], keys: Keys) -> Array:
-    """A piece [B, *size, C] of each image [B, H, W, C], all places equally likely."""
+    """Returns a random crop [B, *size, C] of each image. All positions are equally likely.
+
+    Args:
+        images: Images [B, H, W, C].
+        size: Height and width of the crops.
+        keys: One key per example.
+    """
     _, height, width, channels = images.shape
     ends = jnp.array([height - size[0] + 1, width - size[1] + 1])
     corners = random.draw(keys, lambda key: jax.random.randint(key, (2,), 0, ends))
@@ -278,36 +371,46 @@ def cut(images: Array, size: tuple[int, int], keys: Keys) -> Array:
 
 
 def remembering(game: GAN) -> GAN:
-    """The game whose state has one player more: 'pretrained', which never learns."""
+    """Returns the model with an additional player 'pretrained', which never learns."""
     return _joined(game, lambda state: {PRETRAINED: _resting(state["generator"])})
 
 
 def game_from(pretrained: GANState, fresh: GANState) -> GANState:
-    """The first state of a game that remembers (`remembering`), from the last one of a
-    pre-training: its generator, the averaged one if there is one, plays on with a fresh optimizer.
+    """Returns the initial state of adversarial training from the last state of pretraining.
+
+    The generator, or its average if there is one, continues with a fresh optimizer. A copy of it
+    becomes the player 'pretrained'.
+
+    Args:
+        pretrained: Last state of pretraining.
+        fresh: Fresh state of the game (`remembering`).
     """
     state = stages.carry_over(pretrained.averaged(), fresh, optimizers=False)
     before = _resting(state["generator"])
     state = state.replace(players={**state.players, PRETRAINED: before})
-    # A copy: the generator starts as its own average, and a state must not hold an array twice.
+    # Copied: the generator starts as its own average, and a state must not hold an array twice.
     return state.replace(ema=jax.tree.map(jnp.copy, state.ema))
 
 
 def as_pretrained(state: GANState) -> GANState:
-    """The state whose generator is the one remembered, or of a pre-training its own; to sample."""
+    """Returns the state with the generator as it was after pretraining, to sample from.
+
+    For a state of pretraining itself, this is its averaged generator.
+    """
     if PRETRAINED not in state.players:
         return state.averaged().replace(ema={})
     return state.replace(players={"generator": state[PRETRAINED]}, ema={})
 
 
 def _resting(player: Player) -> Player:
-    """A copy of the player that has no optimizer."""
+    """Returns a copy of the player without an optimizer."""
     return jax.tree.map(jnp.copy, player.replace(tx=optax.identity(), opt_state=optax.EmptyState()))
 
 
 def _joined(gan: GAN, others: Callable[[GANState], Mapping[str, Player]]) -> GAN:
-    """The model with further players in its state, copied: a state's arrays are given away to the
-    step that it is passed to.
+    """Returns the model with copies of further players in its state.
+
+    They are copied because a step may overwrite the arrays of the state that it gets.
     """
 
     def init(key: Array) -> GANState:

@@ -1,17 +1,18 @@
-"""Text to image: GAN-CLS and GAN-INT (Reed et al. 2016, Generative adversarial text to image
-synthesis).
+"""Text to image: GAN-CLS and GAN-INT (Reed et al. 2016).
 
-Both networks see an image's caption as an embedding. The discriminator is to tell matched pairs of
-an image and its caption from two kinds of wrong ones: generated images, and real images with the
-caption of another (CLS); and the generator is judged on embeddings between two captions, too, which
-no real image goes with (INT).
+The paper is "Generative adversarial text to image synthesis". Both networks see the embedding of a
+caption. The discriminator learns to distinguish matching pairs of image and caption from two kinds
+of wrong pairs. These are generated images, and real images with the caption of another image (CLS).
+The generator is also trained on interpolations between two captions' embeddings, for which there
+are no real images (INT).
 
-The networks are DCGAN's with the embedding, as in the paper's figure 2. The authors' code adds
-residual blocks to both, which are not here.
+The networks are those of DCGAN with the embedding, as in the paper's figure 2. The authors' code
+adds residual blocks to both, which are left out here.
 
-Batches hold 'image', and 'text' and 'mismatched', the embeddings [B, E] of its caption and of one
-that is not; or 'caption' and 'mismatched', codes of characters [B, L] that a player 'encoder' reads
-(`jaxgan.games.image_text_embedding` teaches it), which never learns here.
+Batches hold 'image', and the embeddings [B, E] 'text' of its caption and 'mismatched' of another
+image's caption. Or they hold 'caption' and 'mismatched' as character codes [B, L], which a player
+'encoder' reads. It is trained beforehand (`jaxgan.games.image_text_embedding`) and never learns
+here.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ CROSS_ENTROPY = losses.non_saturating()
 
 
 class Networks(NamedTuple):
-    """What the two networks are.
+    """Sizes of the two networks.
 
-    width, discriminator_width: channels of the generator's last but one and of the discriminator's
-                                first layer.
-    kernel:                     taps of a convolution's side.
-    compressed:                 numbers that both networks compress an embedding to.
+    Attributes:
+        width: Channels before the generator's last layer.
+        discriminator_width: Channels of the discriminator's first layer.
+        kernel: Kernel size of the convolutions.
+        compressed: Size to which both networks compress an embedding.
     """
 
     width: int = 64
@@ -60,18 +62,29 @@ AUTHORS_NETWORKS = Networks()
 
 
 class Compressed(linen.Module):
-    """Embeddings [B, E] of any scale to [B, size]: a dense layer and LeakyReLU."""
+    """Maps embeddings [B, E] of any scale to [B, size]: a dense layer and LeakyReLU.
+
+    Attributes:
+        size: Size of the output.
+    """
 
     size: int
 
     @linen.compact
     def __call__(self, texts: Array) -> Array:
+        """Returns compressed embeddings [B, size] of `texts` [B, E]."""
         return layers.leaky_relu(linen.Dense(self.size)(image_text_embedding.unit(texts)))
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] and embeddings [B, E] to images: `network` on the latents joined with the
-    compressed embeddings.
+    """Maps latents [B, Z] and embeddings [B, E] to images.
+
+    Attributes:
+        network: Generator that gets the latents joined with the compressed embeddings.
+        compressed: Size of the compressed embeddings.
+
+    References:
+        Reed et al. 2016, section 4.1 and figure 2.
     """
 
     network: linen.Module
@@ -81,16 +94,33 @@ class Generator(linen.Module):
     def __call__(
         self, latents: Array, texts: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns generated images.
+
+        Args:
+            latents: Latents [B, Z].
+            texts: Embeddings [B, E].
+            keys: Passed on to `network`.
+            train: Passed on to `network`.
+        """
         joined = jnp.concatenate([latents, Compressed(self.compressed)(texts)], axis=1)
         return self.network(joined, keys=keys, train=train)  # type: ignore[operator]
 
 
 class Discriminator(linen.Module):
-    """Images [B, H, W, C] and embeddings [B, E] to logits [B]; of several embeddings for each image
-    a tuple of logits, for which what is seen of the image is computed once.
+    """Maps images [B, H, W, C] and embeddings [B, E] to logits [B].
 
-    DCGAN's convolutions, down to a base of 4 to 15 pixels; there the compressed embedding joins
-    every place, and a 1x1 convolution sees both (figure 2 of the paper).
+    DCGAN's convolutions reduce the image to a base of 4 to 15 pixels. There the compressed
+    embedding joins every position, and a 1x1 convolution sees both.
+
+    Attributes:
+        width: Channels of the first layer. They double with every layer.
+        kernel: Kernel size of the convolutions.
+        compressed: Size of the compressed embeddings.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Reed et al. 2016, section 4.1 and figure 2.
     """
 
     width: int = 64
@@ -102,10 +132,18 @@ class Discriminator(linen.Module):
     def __call__(
         self, images: Array, *texts: Array, keys: Keys | None = None, train: bool = False
     ) -> Any:
+        """Returns logits [B], or a tuple of logits for several embeddings of each image.
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1]. Their features are computed once.
+            *texts: One or several embeddings [B, E].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x, height, width = images, *images.shape[1:3]
         for index in range(dcgan.stages((height, width))):
             x = self._halved(x, self.width << index, normal=index > 0, train=train)
-        # The 1x1 convolution of both, joined, is the sum of its parts.
+        # A 1x1 convolution of both, joined, is the sum of one of each.
         of_image = nn.Conv(x.shape[3], (1, 1), use_bias=False, kernel_init=layers.normal_weights)(x)
         of_text = linen.Dense(x.shape[3], use_bias=False)
         compressed, verdict = (
@@ -137,8 +175,15 @@ class Discriminator(linen.Module):
 
 
 def asked(batch: Batch, between: float | None) -> Array:
-    """The embeddings that the generator draws from: each example's own [B, E], and then, of every
-    second example, the one that lies `between` the mismatched one (0) and its own (1).
+    """Returns the embeddings for which the generator draws images.
+
+    These are each example's own [B, E]. If `between` is given, interpolations of every second
+    example follow, [ceil(B / 2), E].
+
+    Args:
+        batch: Embeddings 'text' and 'mismatched', each [B, E].
+        between: Position of the interpolation: 0 is the mismatched embedding, 1 the own. None for
+            no interpolations.
     """
     if between is None:
         return batch["text"]
@@ -147,7 +192,14 @@ def asked(batch: Batch, between: float | None) -> Array:
 
 
 def pass_of(latents: objectives.Draw, *, between: float | None) -> Forward:
-    """What the generator draws for all that is `asked`, each from a latent of its own."""
+    """Returns the generator's forward pass for all embeddings that are `asked`.
+
+    Each image has a latent of its own.
+
+    Args:
+        latents: Draws latents [B, Z] by keys.
+        between: Position of the interpolation, or None for no interpolations.
+    """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
         noise = latents(keys)
@@ -163,10 +215,18 @@ def pass_of(latents: objectives.Draw, *, between: float | None) -> Forward:
 def discriminator_objective(
     loss: AdversarialLoss, draw: Forward, *, mismatched: float
 ) -> Objective:
-    """The discriminator's on matched pairs, and on wrong ones, of which the mismatched ones weigh
-    so much and the generated ones the rest (a half each in algorithm 1, line 8).
+    """Returns the objective of the discriminator, on matching and wrong pairs.
 
-    Interpolated embeddings are not for it. Each kind of pair has batch statistics of its own.
+    Interpolated embeddings are not used here. Each kind of pair has batch statistics of its own.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        mismatched: Fraction of mismatched pairs in the loss of wrong pairs. The generated ones have
+            the rest. It is 0.5 in the paper.
+
+    References:
+        Reed et al. 2016, algorithm 1, line 8.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -191,8 +251,15 @@ def discriminator_objective(
 def generator_objective(
     loss: AdversarialLoss, draw: Forward, *, between: float | None
 ) -> Objective:
-    """The generator's: that the discriminator takes what it draws for matched, the mean over
-    captions and interpolated embeddings (equation 5).
+    """Returns the objective of the generator: the mean loss over captions and interpolations.
+
+    Args:
+        loss: Adversarial loss.
+        draw: Forward pass of the generator.
+        between: Position of the interpolation, or None for no interpolations.
+
+    References:
+        Reed et al. 2016, equation 5.
     """
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
@@ -207,8 +274,9 @@ def generator_objective(
 
 
 def reading(step: Step) -> Step:
-    """The step whose batch holds the embeddings that the player 'encoder' gives the captions, as it
-    gives them when it is used.
+    """Returns the step for batches of captions: the player 'encoder' computes their embeddings.
+
+    The encoder is in inference mode.
     """
 
     def read(state: GANState, batch: Batch, keys: Keys) -> Any:
@@ -236,19 +304,34 @@ def build(
     variety: float = 0.0,
     loss: AdversarialLoss = CROSS_ENTROPY,
 ) -> GAN:
-    """The game on images of `shape` ([H, W, C]) and embeddings of `text_size` numbers.
+    """Builds a text-to-image GAN.
 
-    encoder:     what reads captions (`nn.characters`); None: batches hold their embeddings.
-    networks:    sizes of both networks.
-    mismatched:  share of the mismatched pairs among the wrong ones; 0 is a GAN without CLS.
-    between:     where interpolated embeddings lie between two captions'; None: there are none (a
-                 GAN without INT). On an odd number of rows in a shard they are some more.
-    variety:     weight of the difference of two images of one caption (`mode_seeking`), which
-                 the paper does not have.
+    Args:
+        shape: Height, width and channels of the images. The size must halve at least twice.
+        text_size: Size of the embeddings.
+        training: How the players are trained.
+        encoder: Network that maps captions to embeddings (`nn.text_encoder`). None: batches hold
+            embeddings.
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'normal', 'uniform' or 'unit_uniform'.
+        networks: Sizes of both networks.
+        mismatched: Fraction of mismatched pairs in the loss of wrong pairs. 0 is a GAN without CLS.
+        between: Position of interpolated embeddings between two captions'. None is a GAN without
+            INT. Shards with odd numbers of examples have a few more of them.
+        variety: Weight of the difference between two images of one caption (`mode_seeking`). The
+            paper has no such term.
+        loss: Adversarial loss, not a relativistic one.
 
-    `sample(state, keys, caption=codes)`, or `text=embeddings`, draws an image for each of them; by
-    default for a caption of nothing. Raises ValueError on a size that the networks cannot make, a
-    share outside [0, 1], an unknown prior, or a relativistic loss.
+    Returns:
+        The model. `sample(state, keys, caption=codes)`, or `text=embeddings` without an encoder,
+        draws an image for each caption. By default the caption is empty.
+
+    Raises:
+        ValueError: The networks do not support the size, a fraction is outside [0, 1], the prior is
+            unknown, or the loss is relativistic.
+
+    References:
+        Reed et al. 2016, section 4, algorithm 1.
     """
     dcgan.stages(shape[:2])
     _check(loss, mismatched=mismatched, between=between)
@@ -304,4 +387,4 @@ def _check(loss: AdversarialLoss, *, mismatched: float, between: float | None) -
         )
     for what, share in (("of mismatched pairs", mismatched), ("between captions", between)):
         if share is not None and not 0 <= share <= 1:
-            raise ValueError(f"the share {what} is {share}; expected 0 to 1")
+            raise ValueError(f"the fraction {what} is {share}; expected 0 to 1")

@@ -1,6 +1,4 @@
-"""The GAN of Goodfellow et al. 2014: two multilayer perceptrons, for images or for points on a
-plane.
-"""
+"""GAN of Goodfellow et al. 2014: two multilayer perceptrons, for images or points in the plane."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ Initializer = Callable[..., Array]
 
 
 def symmetric_uniform(limit: float) -> Initializer:
-    """Weights U(-limit, limit), as the networks of 2014 were initialized."""
+    """Returns an initializer of weights U(-limit, limit), as used in 2014."""
 
     def init(key: Array, shape: Sequence[int], dtype=jnp.float32) -> Array:
         return jax.random.uniform(key, shape, dtype, -limit, limit)
@@ -33,8 +31,10 @@ def symmetric_uniform(limit: float) -> Initializer:
 
 
 def weights(limit: float | None) -> tuple[Initializer, Initializer]:
-    """Initializers of generator and discriminator: U(-limit, limit) and a tenth of it (2014), or by
-    fan-in if None.
+    """Returns the initializers of generator and discriminator.
+
+    They are U(-limit, limit) and U(-limit / 10, limit / 10) as in 2014, or LeCun normal (by fan-in)
+    if `limit` is None.
     """
     if limit is None:
         return linen.initializers.lecun_normal(), linen.initializers.lecun_normal()
@@ -42,10 +42,15 @@ def weights(limit: float | None) -> tuple[Initializer, Initializer]:
 
 
 def sgd_of_2014(learning_rate: float, *, saturate: int = 125_000) -> optax.GradientTransformation:
-    """SGD whose rate decays by 1.000004 a step, to 1e-6, and whose momentum grows from 0.5 to 0.7
-    over `saturate` steps.
+    """Returns SGD with the schedules of learning rate and momentum of 2014.
 
-    By default 250 epochs of 500 steps, as the authors' goodfeli/adversarial trained on MNIST.
+    The learning rate is divided by 1.000004 at every step, down to 1e-6. The momentum grows
+    linearly from 0.5 to 0.7.
+
+    Args:
+        learning_rate: Initial learning rate.
+        saturate: Steps until the momentum reaches 0.7. The default is 250 epochs of 500 steps, as
+            in the authors' code for MNIST (goodfeli/adversarial).
     """
     decay = optax.exponential_decay(learning_rate, 1, 1 / 1.000004, end_value=1e-6)
     momentum = optax.linear_schedule(0.5, 0.7, saturate)
@@ -53,8 +58,14 @@ def sgd_of_2014(learning_rate: float, *, saturate: int = 125_000) -> optax.Gradi
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to examples [B, *shape]: images end in tanh ([-1, 1]), points are
-    unbounded.
+    """Perceptron: maps latents [B, Z] to examples [B, *shape].
+
+    Hidden layers have ReLU. Images end in tanh ([-1, 1]). Points are unbounded.
+
+    Attributes:
+        shape: Shape of an example: (H, W, C) for images, (D,) for points.
+        hidden: Units of the hidden layers.
+        kernel_init: Initializer of the weights.
     """
 
     shape: tuple[int, ...]
@@ -63,6 +74,13 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns generated examples [B, *shape].
+
+        Args:
+            latents: Latents [B, Z].
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         x = latents
         for width in self.hidden:
             x = jax.nn.relu(linen.Dense(width, kernel_init=self.kernel_init)(x))
@@ -72,11 +90,16 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Examples [B, ...] to logits [B]; hidden layers are maxout of `pieces` pieces, or LeakyReLU
-    where it is 1.
+    """Perceptron with dropout: maps examples [B, ...] to logits [B].
 
-    `input_dropout` and `dropout` are the shares of entries dropped before the first and before each
-    later layer.
+    Hidden layers are maxout layers of `pieces` pieces, or have LeakyReLU 0.2 if `pieces` is 1.
+
+    Attributes:
+        hidden: Units of the hidden layers.
+        pieces: Affine maps per maxout unit. 1 uses LeakyReLU instead.
+        input_dropout: Fraction of input entries that are dropped, in [0, 1).
+        dropout: Fraction of entries that are dropped after each hidden layer, in [0, 1).
+        kernel_init: Initializer of the weights.
     """
 
     hidden: tuple[int, ...] = (512, 256)
@@ -87,6 +110,13 @@ class Discriminator(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns logits [B].
+
+        Args:
+            images: Examples [B, ...].
+            keys: One key per example, for dropout. None drops nothing.
+            train: Unused; every network takes it.
+        """
         x = images.reshape(images.shape[0], -1)
         x = nn.Dropout(self.input_dropout)(x, keys)
         for width in self.hidden:
@@ -108,11 +138,25 @@ def build(
     discriminator: Discriminator | None = None,
     **game,
 ) -> GAN:
-    """The game of two perceptrons on examples of `shape`; `training` and `game` are passed
-    on to `two_player.build`.
+    """Builds the GAN of two perceptrons.
 
-    The prior of the latents is uniform, as in 2014. Raises ValueError on another than 'uniform' or
-    'normal'.
+    Args:
+        shape: Shape of an example: (H, W, C) for images in [-1, 1], (D,) for points.
+        training: How the players are trained.
+        latent_size: Size of the latents.
+        prior: Prior of the latents: 'uniform' (as in 2014), 'normal' or 'unit_uniform'.
+        generator: Network that maps latents to examples. By default `Generator(shape)`.
+        discriminator: Network that maps examples to logits. By default `Discriminator()`.
+        **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
+
+    Returns:
+        The model. `sample(state, keys)` draws examples [B, *shape].
+
+    Raises:
+        ValueError: The prior is unknown.
+
+    References:
+        Goodfellow et al. 2014, sections 3 and 5, algorithm 1.
     """
     latents = partial(random.latents, size=latent_size, prior=random.known_prior(prior))
     return two_player.build(

@@ -1,4 +1,4 @@
-"""Layers every model shares."""
+"""Layers that several models share, and the functions of their convolutions."""
 
 from jaxgan.kernels.convolution import conv, conv_transpose
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout

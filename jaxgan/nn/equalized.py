@@ -1,4 +1,4 @@
-"""The equalized learning rate and the pixel norm of Karras et al. 2018, sections 4.1 and 4.2."""
+"""Equalized learning rate and pixel normalization (Karras et al. 2018, sections 4.1 and 4.2)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,66 @@ from jaxgan.types import Array
 EPSILON = 1e-8
 
 HE = math.sqrt(2.0)
-"""The gain of He et al. 2015, for what a (leaky) ReLU follows."""
+"""Gain of He et al. 2015, for layers that a (leaky) ReLU follows."""
 
 
 def pixel_norm(x: Array) -> Array:
-    """Features [..., C] divided by the root of their mean square over the channels."""
+    """Divides features [..., C] by the root of their mean square over the channels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.equalized import pixel_norm
+        >>> pixel_norm(jnp.array([[3.0, -3.0], [0.5, 0.5]])).round(3).tolist()
+        [[1.0, -1.0], [1.0, 1.0]]
+
+    References:
+        Karras et al. 2018, section 4.2.
+    """
     return x * lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + EPSILON)
 
 
 def scaled(kernel: Array, gain: float) -> Array:
-    """The kernel [..., in, out] times gain / sqrt(fan-in).
+    """Returns the kernel times gain / sqrt(fan-in).
 
-    Weights kept at N(0, 1) and scaled at run time move, under an optimizer that normalizes its
-    steps, at one relative speed in every layer.
+    Weights are stored with variance 1 and scaled at run time. An optimizer that normalizes its
+    updates, such as Adam, then changes the weights of every layer at the same relative speed.
+
+    Args:
+        kernel: Kernel [..., in, out].
+        gain: Factor that depends on the nonlinearity, such as `HE`.
+
+    References:
+        Karras et al. 2018, section 4.1.
     """
     return kernel * (gain / math.sqrt(math.prod(kernel.shape[:-1])))
 
 
 def convolve(x: Array, w: Array) -> Array:
-    """The convolution with 'SAME' padding and stride 1."""
+    """Computes the convolution with 'SAME' padding and stride 1.
+
+    Args:
+        x: Images [B, H, W, C].
+        w: Kernel [kh, kw, C, F].
+
+    Returns:
+        Features [B, H, W, F].
+    """
     return convolution.conv(x, w)
 
 
 class EqualizedConv(linen.Module):
-    """A convolution with kernels N(0, 1) scaled by gain / sqrt(fan-in), and biases from zero.
+    """Convolution with equalized learning rate: kernel N(0, 1), scaled by gain / sqrt(fan-in).
 
-    `operation(x, kernel)` is what is done with the scaled kernel [kh, kw, C, features].
+    Maps [B, H, W, C] to [B, H', W', features]. The bias is initialized with 0.
+
+    Attributes:
+        features: Number of output channels.
+        kernel_size: Height and width of the kernel.
+        gain: Factor of the scale.
+        operation: `(x, kernel) -> outputs`, applied with the scaled kernel [kh, kw, C, features].
+
+    References:
+        Karras et al. 2018, section 4.1.
     """
 
     features: int
@@ -50,6 +84,7 @@ class EqualizedConv(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the outputs [B, H', W', features] for inputs `x` [B, H, W, C]."""
         shape = (*self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", linen.initializers.normal(1.0), shape)
         bias = self.param("bias", linen.initializers.zeros_init(), (self.features,))
@@ -57,13 +92,24 @@ class EqualizedConv(linen.Module):
 
 
 class EqualizedDense(linen.Module):
-    """An affine map [..., in] to [..., features], its weights N(0, 1) scaled by gain / sqrt(in)."""
+    """Dense layer with equalized learning rate: weights N(0, 1), scaled by gain / sqrt(in).
+
+    Maps [..., in] to [..., features]. The bias is initialized with 0.
+
+    Attributes:
+        features: Number of output features.
+        gain: Factor of the scale.
+
+    References:
+        Karras et al. 2018, section 4.1.
+    """
 
     features: int
     gain: float = HE
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the outputs [..., features] for inputs `x` [..., in]."""
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", linen.initializers.normal(1.0), shape)
         bias = self.param("bias", linen.initializers.zeros_init(), (self.features,))

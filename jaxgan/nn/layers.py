@@ -1,4 +1,4 @@
-"""Linen layers: convolutions that train fast on a CPU, and noise that is drawn per example."""
+"""Flax layers: convolutions that train fast on a CPU, and noise drawn per example."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from jaxgan.random import Keys
 from jaxgan.types import Array
 
 normal_weights = linen.initializers.normal(0.02)
-"""The initializer of weights N(0, 0.02), those of DCGAN (Radford et al. 2016, section 4) and of the
-networks after it.
-"""
+"""Initializer of weights N(0, 0.02), as in DCGAN (Radford et al. 2016, section 4)."""
 
 
 def orthogonal(gain: float = 1.0) -> Callable[..., Array]:
-    """The initializer of orthogonal weights; those of a population are drawn one after another.
+    """Returns an initializer of orthogonal weights that is safe under `vmap`.
 
-    Factorised as a batch, two layers at once would wait for each other for ever where the CPU has
-    no more than two cores: each holds a thread of the pool on which its parts are to run.
+    An ensemble initializes its networks under `vmap`. The weights of its seeds are then drawn one
+    after another. A batched factorization can deadlock on a CPU of one or two cores: each of two
+    concurrent layers holds a thread of the pool that both need for their parts.
+
+    Args:
+        gain: Factor of the orthogonal matrix.
+
+    Returns:
+        The initializer `(key, shape, dtype) -> weights`.
     """
     draw = linen.initializers.orthogonal(gain)
 
@@ -50,8 +55,27 @@ def conv_general_dilated(
     precision: Any = None,
     implementation: str = "auto",
 ) -> Array:
-    """`lax.conv_general_dilated` as linen's layers call it; through `jaxgan.kernels.convolution`
-    where that covers the case.
+    """Computes `lax.conv_general_dilated`, by this library's fast convolutions where they apply.
+
+    The signature is the one that Flax's convolutions call. Two-dimensional convolutions without
+    dilation and without an explicit precision go through `jaxgan.kernels.convolution`. All others
+    go to XLA.
+
+    Args:
+        lhs: Inputs [B, H, W, C], or of another number of dimensions.
+        rhs: Kernel [kh, kw, C / groups, F].
+        window_strides: Strides (height, width).
+        padding: 'SAME', 'VALID' or explicit pairs, as in `lax.conv_general_dilated`.
+        lhs_dilation: Dilation of the inputs. Values other than 1 are left to XLA.
+        rhs_dilation: Dilation of the kernel. Values other than 1 are left to XLA.
+        dimension_numbers: Layout. The fast convolutions assume NHWC and HWIO, which is Flax's.
+        feature_group_count: Number of groups of channels.
+        precision: Precision of XLA's convolution. Values other than None are left to XLA.
+        implementation: 'auto' (by platform), 'fast' or 'xla'; see
+            `jaxgan.kernels.convolution.conv`.
+
+    Returns:
+        The outputs [B, H', W', F].
     """
     dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
     if lhs.ndim != 4 or dilated or precision is not None:
@@ -77,17 +101,58 @@ def conv_general_dilated(
 
 
 class Conv(linen.Conv):
-    """`linen.Conv` with the same parameters and outputs, through `jaxgan.kernels.convolution`."""
+    """Convolution: `linen.Conv` with the same parameters and outputs, but fast on a CPU.
+
+    Maps [B, H, W, C] to [B, H', W', features]. The kernel is [kh, kw, C / groups, features].
+    Two-dimensional convolutions without dilation go through `jaxgan.kernels.convolution`. The
+    fields are those of `linen.Conv`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgan import nn
+        >>> layer = nn.Conv(8, (4, 4), strides=(2, 2))
+        >>> images = jnp.ones((2, 16, 16, 3))
+        >>> variables = layer.init(jax.random.key(0), images)
+        >>> layer.apply(variables, images).shape
+        (2, 8, 8, 8)
+        >>> variables["params"]["kernel"].shape
+        (4, 4, 3, 8)
+    """
 
     conv_general_dilated: Any = conv_general_dilated
 
 
 class ConvTranspose(linen.Module):
-    """`linen.ConvTranspose` with the same parameters and outputs (kernel [kh, kw, in, out], not
-    flipped), made fast.
+    """Transposed convolution: `linen.ConvTranspose`, with the same parameters, but fast on a CPU.
 
-    `padding` is 'SAME' (H * stride out), 'VALID', or pairs applied to the dilated input, as in
-    `lax.conv_transpose`.
+    Maps [B, H, W, C] to [B, H', W', features], with the outputs of `linen.ConvTranspose`. The
+    kernel is [kh, kw, C, features] and is not flipped. This is the fractionally strided convolution
+    of DCGAN.
+
+    Attributes:
+        features: Number of output channels.
+        kernel_size: Height and width of the kernel.
+        strides: Factor by which the size grows: one number, or (height, width).
+        padding: 'SAME' (H' = H * stride), 'VALID' (H' = (H - 1) * stride + max(kernel, stride)), or
+            pairs that pad the dilated input, as in `lax.conv_transpose`.
+        use_bias: Whether a bias is added.
+        dtype: Type of the computation. None promotes the types of input and parameters.
+        param_dtype: Type of the parameters.
+        kernel_init: Initializer of the kernel.
+        bias_init: Initializer of the bias.
+        implementation: 'auto' (by platform), 'fast' or 'xla'.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgan import nn
+        >>> layer = nn.ConvTranspose(3, (4, 4), strides=2)
+        >>> features = jnp.ones((2, 8, 8, 16))
+        >>> variables = layer.init(jax.random.key(0), features)
+        >>> layer.apply(variables, features).shape
+        (2, 16, 16, 3)
+
+    References:
+        Radford et al. 2016, section 3.
     """
 
     features: int
@@ -103,6 +168,11 @@ class ConvTranspose(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the transposed convolution [B, H', W', features] of `x` [B, H, W, C].
+
+        Raises:
+            ValueError: The padding is a string other than 'SAME' and 'VALID'.
+        """
         shape = (*self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = None
@@ -119,7 +189,7 @@ class ConvTranspose(linen.Module):
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
     def _geometry(self, size: Sequence[int]) -> dict[str, Any]:
-        """Padding and output size of the convolution whose input gradient this layer is."""
+        """Returns padding and output size of the convolution that this layer transposes."""
         axes = list(zip(size, convolution.pair(self.strides), self.kernel_size, strict=True))
         if self.padding == "SAME":
             return {"padding": "SAME"}
@@ -139,8 +209,27 @@ class ConvTranspose(linen.Module):
 
 
 class Maxout(linen.Module):
-    """The largest of `pieces` affine maps, per feature: [B, F] to [B, features] (Goodfellow et al.
-    2013).
+    """Maxout: the maximum of several affine maps for each feature.
+
+    Maps [B, F] to [B, features]. The affine maps are one dense layer of `features * pieces` units.
+
+    Attributes:
+        features: Number of output features.
+        pieces: Number of affine maps for each feature.
+        kernel_init: Initializer of the kernels.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgan import nn
+        >>> layer = nn.Maxout(features=2, pieces=3)
+        >>> variables = layer.init(jax.random.key(0), jnp.ones((4, 5)))
+        >>> layer.apply(variables, jnp.ones((4, 5))).shape
+        (4, 2)
+        >>> variables["params"]["Dense_0"]["kernel"].shape
+        (5, 6)
+
+    References:
+        Goodfellow et al. 2013, Maxout networks.
     """
 
     features: int
@@ -149,22 +238,47 @@ class Maxout(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the maxima [B, features] for inputs `x` [B, F]."""
         x = linen.Dense(self.features * self.pieces, kernel_init=self.kernel_init)(x)
         return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
 class Dropout(linen.Module):
-    """Zeroes entries with probability `rate` and scales the rest by 1 / (1 - rate), by each
-    example's own key.
+    """Dropout with one key for each example.
 
-    linen's Dropout draws one mask for the batch it sees, so its result depends on how the batch is
-    split; this one's does not. Without keys it is the identity.
+    Zeroes entries with probability `rate` and scales the others by 1 / (1 - rate). `linen.Dropout`
+    draws one mask for the batch it gets, so its result depends on how the batch is split over
+    devices. The mask of this layer depends on each example's own key only. Without keys the layer
+    is the identity.
+
+    Attributes:
+        rate: Probability that an entry is zeroed, in [0, 1).
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgan import nn, random
+        >>> layer, x = nn.Dropout(0.5), jnp.ones((4, 1000))
+        >>> keys = random.row_keys(jax.random.key(0), 4)
+        >>> dropped = layer.apply({}, x, keys)
+        >>> sorted(set(dropped.ravel().tolist()))
+        [0.0, 2.0]
+        >>> bool((layer.apply({}, x, None) == x).all())
+        True
+        >>> fewer = random.row_keys(jax.random.key(0), 2)
+        >>> bool((layer.apply({}, x[:2], fewer) == dropped[:2]).all())
+        True
     """
 
     rate: float
 
     @linen.compact
     def __call__(self, x: Array, keys: Keys | None) -> Array:
+        """Returns `x` with dropped entries, or `x` itself without keys.
+
+        Args:
+            x: Inputs [B, ...].
+            keys: One key per example, or None to drop nothing.
+        """
         if keys is None or self.rate == 0.0:
             return x
         keep = random.bernoulli(_own_keys(self, keys), x.shape[1:], probability=1.0 - self.rate)
@@ -172,22 +286,39 @@ class Dropout(linen.Module):
 
 
 class GaussianNoise(linen.Module):
-    """Adds N(0, std^2) noise by each example's own key; without keys it is the identity."""
+    """Adds Gaussian noise N(0, std^2), drawn by each example's own key.
+
+    Without keys the layer is the identity.
+
+    Attributes:
+        std: Standard deviation of the noise, in units of the input.
+    """
 
     std: float
 
     @linen.compact
     def __call__(self, x: Array, keys: Keys | None) -> Array:
+        """Returns `x` plus noise, or `x` itself without keys.
+
+        Args:
+            x: Inputs [B, ...].
+            keys: One key per example, or None to add no noise.
+        """
         if keys is None or self.std == 0.0:
             return x
         return x + self.std * random.normal(_own_keys(self, keys), x.shape[1:]).astype(x.dtype)
 
 
 def _own_keys(module: linen.Module, keys: Keys) -> Keys:
-    """Keys of this layer alone: its path in the network is the name of the draw."""
+    """Returns keys of this layer alone: the layer's path in the network names the draw."""
     return random.fold(keys, "/".join(module.path))
 
 
 def leaky_relu(x: Array, slope: float = 0.2) -> Array:
-    """max(x, slope * x), with the slope 0.2 of Radford et al. 2016."""
+    """Computes max(x, slope * x).
+
+    Args:
+        x: Inputs of any shape.
+        slope: Slope for negative inputs, 0.2 in DCGAN (Radford et al. 2016).
+    """
     return jax.nn.leaky_relu(x, slope)

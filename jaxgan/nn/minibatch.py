@@ -1,8 +1,9 @@
-"""Statistics of a minibatch as features, by which a discriminator sees a lack of variety.
+"""Minibatch statistics as features: they let a discriminator detect a lack of variety.
 
-Groups are runs of rows. Slices of a batch, by stride (`steps.split_rows`), hold other groups than
-the batch: accumulated gradients are not those of the whole batch. The statistics couple the rows of
-a group, and so each one's slope by its image, which a penalty takes of the group's summed logits.
+A group is a run of consecutive examples. Slices of a batch (`steps.split_rows`) are taken by stride
+and contain other groups than the batch. Accumulated gradients therefore differ from those of the
+whole batch. The statistics couple the examples of a group: the logit of one depends on the images
+of all. A gradient penalty then takes the gradient of the group's summed logits by each image.
 """
 
 from __future__ import annotations
@@ -16,12 +17,32 @@ EPSILON = 1e-8
 
 
 def minibatch_stddev(x: Array, *, group: int) -> Array:
-    """Features [B, ..., C] with one more channel, constant in each group of examples: the mean
-    over all features of their standard deviation in the group (Karras et al. 2018, section 3).
+    """Appends a channel with the standard deviation of the features within each group.
 
-    Groups are runs of `group` rows, so that they lie within one shard wherever `group` divides a
-    shard's rows, and the statistics are those of one device. The authors' code groups by stride,
-    which no shard holds. Raises ValueError where the group does not divide the rows.
+    The statistic is the standard deviation over the examples of a group, averaged over all
+    features. It is constant over a group. Groups are runs of `group` examples, so that each lies on
+    one device if `group` divides the examples of every device. The authors' code groups by stride,
+    which would spread groups over devices.
+
+    Args:
+        x: Features [B, ..., C].
+        group: Examples per group. Must divide the examples of every device.
+
+    Returns:
+        Features [B, ..., C + 1].
+
+    Raises:
+        ValueError: `group` does not divide the batch size.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.minibatch import minibatch_stddev
+        >>> x = jnp.array([[0.0], [2.0], [5.0], [5.0]])
+        >>> minibatch_stddev(x, group=2).round(3).tolist()
+        [[0.0, 1.0], [2.0, 1.0], [5.0, 0.0], [5.0, 0.0]]
+
+    References:
+        Karras et al. 2018, section 3.
     """
     grouped = _grouped(x, group, "the minibatch's standard deviation")
     centered = grouped - jnp.mean(grouped, axis=1, keepdims=True)
@@ -32,21 +53,46 @@ def minibatch_stddev(x: Array, *, group: int) -> Array:
 
 
 class MinibatchStddev(linen.Module):
-    """`minibatch_stddev` as a layer, which one example is enough to initialize."""
+    """Layer that applies `minibatch_stddev`: maps [B, ..., C] to [B, ..., C + 1].
+
+    One example is enough to initialize the layer.
+
+    Attributes:
+        group: Examples per group. Must divide the examples of every device.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.minibatch import MinibatchStddev
+        >>> MinibatchStddev(group=4).apply({}, jnp.ones((8, 4, 4, 16))).shape
+        (8, 4, 4, 17)
+
+    References:
+        Karras et al. 2018, section 3.
+    """
 
     group: int = 4
 
     def __call__(self, x: Array) -> Array:
+        """Returns `x` [B, ..., C] with the statistic as an additional channel."""
         return minibatch_stddev(x, group=1 if self.is_initializing() else self.group)
 
 
 class MinibatchDiscrimination(linen.Module):
-    """Features [B, F] with `kernels` more: how near each example is to the others of its group, the
-    sum over them of exp(-|M_i - M_j|_1), M = x T in `size` dimensions for each kernel (Salimans et
-    al. 2016, section 3.2).
+    """Minibatch discrimination: appends each example's similarity to the others of its group.
 
-    As in the authors' code, an example is not compared with itself. Groups are runs of `group`
-    rows, as in `minibatch_stddev`, with its error; the paper's is the whole batch of 100.
+    Maps [B, F] to [B, F + kernels]. Each kernel projects the features to M = x T in `size`
+    dimensions. Its output for example i is the sum of exp(-|M_i - M_j|_1) over the other examples j
+    of the group. As in the authors' code, j = i is left out. One example is enough to initialize
+    the layer.
+
+    Attributes:
+        kernels: Number of similarities per example.
+        size: Dimensions in which a kernel compares examples.
+        group: Examples per group, consecutive as in `minibatch_stddev`. The paper uses the whole
+            batch of 100.
+
+    References:
+        Salimans et al. 2016, section 3.2.
     """
 
     kernels: int = 100
@@ -55,6 +101,11 @@ class MinibatchDiscrimination(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns `x` [B, F] with the similarities as additional features: [B, F + kernels].
+
+        Raises:
+            ValueError: `group` does not divide the batch size.
+        """
         group = 1 if self.is_initializing() else self.group
         projected = linen.Dense(
             self.kernels * self.size,
@@ -71,10 +122,10 @@ class MinibatchDiscrimination(linen.Module):
 
 
 def _grouped(x: Array, group: int, purpose: str) -> Array:
-    """Rows [B, ...] as [B / group, group, ...], runs of rows together."""
+    """Returns examples [B, ...] as groups [B / group, group, ...] of consecutive ones."""
     if x.shape[0] % group:
         raise ValueError(
-            f"{x.shape[0]} rows on a device cannot be split into groups of {group} for {purpose}; "
-            f"use a batch size that {group} divides on every device"
+            f"{x.shape[0]} examples on a device cannot be split into groups of {group} for "
+            f"{purpose}; use a batch size that {group} divides on every device"
         )
     return x.reshape(x.shape[0] // group, group, *x.shape[1:])

@@ -1,4 +1,4 @@
-"""Normalization: of each image by itself, or of the batch, by name."""
+"""Normalization layers by name: batch, instance or none."""
 
 from __future__ import annotations
 
@@ -14,22 +14,37 @@ KINDS = ("batch", "instance", "none")
 
 
 def instance_norm(x: Array, *, epsilon: float = 1e-5) -> Array:
-    """Each channel of each image [B, H, W, C] with mean 0 and variance 1 over its pixels (Ulyanov
-    et al. 2016), without gain and bias.
+    """Normalizes each channel of each image to mean 0 and variance 1 over its pixels.
 
-    It is the same in training and in use, whatever the batch. A constant channel becomes zero.
+    There are no gain and bias. The result is the same in training and in inference, and does not
+    depend on the batch. A constant channel becomes zero.
+
+    Args:
+        x: Images or features [B, H, W, C].
+        epsilon: Added to the variance.
+
+    Returns:
+        Normalized features [B, H, W, C].
+
+    References:
+        Ulyanov et al. 2016, Instance normalization.
     """
-    # The variance of what is left of the mean: the difference of the mean square and the squared
-    # mean is one pass over the pixels less, but cancels where the mean is large, and is no faster
-    # with its gradient.
+    # Centers first: E[x^2] - E[x]^2 saves a pass over the pixels, but loses precision if the mean
+    # is large, and is no faster once the gradient is computed.
     centered = x - jnp.mean(x, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
     return centered * jax.lax.rsqrt(variance + epsilon)
 
 
 def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
-    """Batch normalization with gains N(1, 0.02); statistics of the batch in training, running ones
-    otherwise.
+    """Returns a batch normalization layer with gains initialized from N(1, 0.02).
+
+    Momentum is 0.9 and epsilon 1e-5.
+
+    Args:
+        train: Normalizes by the batch's statistics if True, by the running averages if False.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
     """
     return linen.BatchNorm(
         use_running_average=not train,
@@ -41,10 +56,26 @@ def batch_norm(train: bool, axis_name: str | None) -> linen.Module:
 
 
 def normalize(kind: str, *, train: bool, axis_name: str | None = None) -> Callable[[Array], Array]:
-    """The normalization of that name: 'batch', 'instance' or 'none'; call it inside a compact
-    module.
+    """Returns the normalization of that name. Call it inside a compact module.
 
-    Raises ValueError on another name.
+    Args:
+        kind: 'batch', 'instance' or 'none'.
+        train: Normalizes by the batch's statistics if True, by the running averages if False.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    Returns:
+        The function or layer `x -> normalized x`.
+
+    Raises:
+        ValueError: `kind` is another name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn import normalization
+        >>> x = jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1)
+        >>> normalization.normalize("instance", train=True)(x).round(3).ravel().tolist()
+        [-1.0, 1.0]
     """
     if kind == "batch":
         return batch_norm(train, axis_name)
@@ -52,7 +83,11 @@ def normalize(kind: str, *, train: bool, axis_name: str | None = None) -> Callab
 
 
 def known(kind: str) -> str:
-    """The name of the normalization; ValueError on one that `normalize` does not know."""
+    """Returns the name of the normalization if `normalize` knows it.
+
+    Raises:
+        ValueError: `normalize` does not know the name.
+    """
     if kind not in KINDS:
         raise ValueError(f"the normalization is {kind!r}; expected one of {', '.join(KINDS)}")
     return kind

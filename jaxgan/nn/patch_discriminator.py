@@ -1,6 +1,4 @@
-"""The discriminator of patches (Isola et al. 2017): a verdict on every patch of an image, none on
-the whole.
-"""
+"""PatchGAN discriminator (Isola et al. 2017): one logit for every patch of an image."""
 
 from __future__ import annotations
 
@@ -12,18 +10,27 @@ from jaxgan.random import Keys
 from jaxgan.types import Array
 
 STAGES = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
-"""Stride-2 convolutions before the last two layers, by the side of the patch in pixels."""
+"""Number of stride-2 convolutions before the last two layers, by the patch size in pixels."""
 
 _MOST_WIDENING = 8
 
 
 class PatchDiscriminator(linen.Module):
-    """Images [B, H, W, C], and conditions that are images beside them, to logits [B, H', W', 1],
-    each of one patch of `patch` x `patch` pixels.
+    """Maps images to logits [B, H', W', 1], each of one patch of `patch` x `patch` pixels.
 
-    Convolutions of 4x4, stride 2 and then 1, LeakyReLU 0.2, normalized but the first and the last.
-    `width` channels double with every stage, up to eight times. Patches of one pixel are judged by
-    1x1 convolutions. The norm is 'batch' (Pix2Pix), 'instance' (CycleGAN) or 'none'.
+    The layers are 4x4 convolutions, of stride 2 and then 1, with LeakyReLU 0.2. All but the first
+    and the last are normalized. The number of channels doubles with every stage, up to eight times
+    `width`. With `patch=1`, all convolutions are 1x1.
+
+    Attributes:
+        patch: Patch size (receptive field) in pixels, one of `STAGES`.
+        width: Channels of the first layer.
+        norm: 'batch' (Pix2Pix), 'instance' (CycleGAN) or 'none'.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Isola et al. 2017, sections 3.2.2 and 6.1.2.
     """
 
     patch: int = 70
@@ -35,6 +42,14 @@ class PatchDiscriminator(linen.Module):
     def __call__(
         self, images: Array, *conditions: Array, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns the logits [B, H', W', 1] of the patches.
+
+        Args:
+            images: Images [B, H, W, C].
+            *conditions: Images [B, H, W, C'], joined with `images` on the channel axis.
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         x = jnp.concatenate([*conditions, images], axis=-1)
         strides = [*[2] * STAGES[self.patch], 1]
         if self.patch == 1:
@@ -61,10 +76,15 @@ class PatchDiscriminator(linen.Module):
 
 
 def verdicts(patch: int, size: tuple[int, int]) -> tuple[int, int]:
-    """How many patches of that side an image of (height, width) has, by rows and columns.
+    """Returns the number of patches of an image: rows and columns of logits.
 
-    Raises ValueError on a patch that no discriminator has, and on images too small for it, with
-    the largest patch that fits.
+    Args:
+        patch: Patch size in pixels.
+        size: Height and width of the image.
+
+    Raises:
+        ValueError: `patch` is not one of `STAGES`, or the image is too small for it. The error
+            names the largest patch size that fits.
     """
     if patch not in STAGES:
         raise ValueError(
@@ -84,6 +104,6 @@ def verdicts(patch: int, size: tuple[int, int]) -> tuple[int, int]:
 def _verdicts(patch: int, size: tuple[int, int]) -> tuple[int, int]:
     if patch == 1:
         return size
-    # Each stage halves, rounding down (4 taps, 1 pixel of padding); the last two layers take one.
+    # Each stage halves, rounding down (kernel 4, padding 1). The last two layers lose a pixel each.
     height, width = ((side >> STAGES[patch]) - 2 for side in size)
     return height, width

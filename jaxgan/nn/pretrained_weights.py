@@ -1,9 +1,9 @@
-"""Weights that the user brings: tensors by name, from a file whose sha256 is known.
+"""Pretrained weights: tensors by name, from a file whose sha256 is known.
 
-Two kinds of file are read: `.safetensors`, and what `torch.save` writes of a state dict, in its
-zip format or the older one. The latter are pickles, which may run any code; here they are read by
-an unpickler that knows the few names a state dict needs and refuses every other. A file may also
-lie in a distribution that pip installed, whose code is not run either.
+Two formats are read: `.safetensors`, and state dicts written by `torch.save`, in its zip format or
+the older one. The latter are pickles, which can run any code. Here they are read by an unpickler
+that knows the few names a state dict needs and refuses all others. A file can also be part of a
+distribution that pip installed. Its code is not run either.
 """
 
 from __future__ import annotations
@@ -43,11 +43,19 @@ _MOST_BYTES = 2**31
 
 
 def load(path: str | pathlib.Path, *, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """The tensors of the file by name.
+    """Loads the tensors of a file.
 
-    The file's sha256 must begin with the hex digits `sha256`, eight or more; without them, with
-    those in the file's name (vgg19-dcbb9e9d.pth). Raises ValueError where it does not, where
-    neither says which file is meant, or where the file is not what its name says.
+    Args:
+        path: A `.safetensors` file, or a state dict written by `torch.save`.
+        sha256: First hex digits of the file's sha256, eight or more. By default those in the file's
+            name (vgg19-dcbb9e9d.pth).
+
+    Returns:
+        The tensors by name.
+
+    Raises:
+        ValueError: The file cannot be read, is in another format, or has another sha256. Neither
+            `sha256` nor the file's name states the digest.
     """
     path = pathlib.Path(path).expanduser()
     try:
@@ -60,16 +68,22 @@ def load(path: str | pathlib.Path, *, sha256: str | None = None) -> dict[str, np
         return read(content)
     except Refused as refused:
         raise ValueError(f"the weights {path} are refused: {refused}") from refused
-    except Exception as error:  # a damaged file raises anything
+    except Exception as error:  # a damaged file can raise any exception
         raise ValueError(
             f"the weights {path} are no {path.suffix or 'weights'} file that can be read "
-            f"({type(error).__name__}); expected .safetensors, or a state dict by torch.save"
+            f"({type(error).__name__}); expected .safetensors, or a state dict from torch.save"
         ) from error
 
 
 def of_distribution(distribution: str, file: str) -> pathlib.Path | None:
-    """Where the file lies that an installed distribution brings; None where it is not installed, or
-    brings none of that name.
+    """Finds a file of an installed distribution.
+
+    Args:
+        distribution: Name of the distribution.
+        file: Name of the file, without its folder.
+
+    Returns:
+        The path of the file, or None if the distribution is not installed or has no such file.
     """
     try:
         brought = metadata.files(distribution) or []
@@ -82,11 +96,21 @@ def of_distribution(distribution: str, file: str) -> pathlib.Path | None:
 def kept(
     path: pathlib.Path, *, sha256: str, folder: pathlib.Path | None = None
 ) -> dict[str, np.ndarray]:
-    """The tensors of the file with this sha256, from their copy in safetensors in the folder, which
-    is made where there is none.
+    """Loads the tensors of a file through a copy in safetensors.
 
-    The copy is called by both digests, and one that is damaged is made anew. A folder that cannot
-    be written to, or None, keeps nothing. Raises ValueError as `load` does.
+    The copy is made if there is none. Its name has the sha256 of the file and of the copy. A
+    damaged copy is made anew.
+
+    Args:
+        path: File of weights, read if there is no copy.
+        sha256: The file's sha256.
+        folder: Where the copy is kept. None, or a folder that cannot be written to, keeps no copy.
+
+    Returns:
+        The tensors by name.
+
+    Raises:
+        ValueError: As `load`.
     """
     for copy in sorted(folder.glob(f"{sha256}-*.safetensors")) if folder else []:
         with contextlib.suppress(ValueError):
@@ -94,7 +118,7 @@ def kept(
     tensors = load(path, sha256=sha256)
     if folder:
         content = _to_safetensors(tensors)
-        with contextlib.suppress(OSError):  # nothing is lost but time
+        with contextlib.suppress(OSError):  # without a copy, only time is lost
             folder.mkdir(parents=True, exist_ok=True)
             digest = hashlib.sha256(content).hexdigest()
             files.write_whole(folder / f"{sha256}-{digest}.safetensors", content)
@@ -108,7 +132,7 @@ _TORCH = {
     "mean": "running_mean",
     "var": "running_var",
 }
-"""What torch calls a layer's weights, by linen's names."""
+"""Torch's name of each kind of weights, by Flax's name."""
 
 
 def placed(
@@ -119,10 +143,20 @@ def placed(
     network: str,
     source: object = "given",
 ) -> PyTree:
-    """Variables in the shape of linen's `template`, from tensors under torch's names.
+    """Arranges tensors under torch's names as Flax variables.
 
-    `called` gives torch's name of the layer at a path of modules. Raises ValueError, which says
-    that the weights are not the `network`, where a tensor is missing or of another shape.
+    Args:
+        given: Tensors by torch's name.
+        template: Variables whose structure and shapes are expected.
+        called: Returns torch's name of the layer at a path of modules.
+        network: Name of the network in the possessive, for error messages.
+        source: Where the tensors come from, for error messages.
+
+    Returns:
+        The variables, float32.
+
+    Raises:
+        ValueError: A tensor is missing or has another shape.
     """
     flat: dict[Any, Any] = traverse_util.flatten_dict(template)
     found = {}
@@ -130,7 +164,8 @@ def placed(
         name = f"{called(path[1:-1])}.{_TORCH[path[-1]]}"
         if name not in given:
             raise ValueError(f"the weights {source} have no {name!r}; they are not {network}")
-        # Kernels are [out, in, H, W] in torch and [H, W, in, out] here; dense ones alike.
+        # Kernels are [out, in, H, W] in torch and [H, W, in, out] in Flax. Dense ones are
+        # transposed too.
         value = given[name].transpose(2, 3, 1, 0) if given[name].ndim == 4 else given[name].T
         if value.shape != leaf.shape:
             raise ValueError(
@@ -146,15 +181,15 @@ def _verify(content: bytes, path: pathlib.Path, sha256: str | None) -> None:
     expected = sha256.lower() if sha256 else named and named.group(1)
     if not expected:
         raise ValueError(
-            f"which weights {path} should be is not said: its sha256 is {found}; compare that with "
-            "what its publisher says, and give it"
+            f"no sha256 is given for the weights {path}: the file's is {found}; compare it with "
+            "the publisher's and pass it as sha256"
         )
     if not re.fullmatch(r"[0-9a-f]{8,64}", expected):
         raise ValueError(f"the sha256 is {sha256!r}; expected 8 to 64 hex digits")
     if not found.startswith(expected):
         raise ValueError(
             f"the weights {path} have the sha256 {found}, which does not begin with {expected}; "
-            "they are damaged or other ones: fetch them again"
+            "they are damaged or different weights: download them again"
         )
 
 
@@ -167,19 +202,19 @@ def _from_safetensors(content: bytes) -> dict[str, np.ndarray]:
 def _to_safetensors(tensors: Mapping[str, np.ndarray]) -> bytes:
     import safetensors.numpy
 
-    # It writes the memory as it lies, whatever the strides say.
+    # safetensors writes the memory in order and ignores strides, so arrays must be contiguous.
     return safetensors.numpy.save({name: np.array(v, order="C") for name, v in tensors.items()})
 
 
-# --- what torch.save writes -----------------------------------------------------------------------
+# --- files of torch.save --------------------------------------------------------------------------
 
 
 class Refused(ValueError):
-    """A file of weights that asks for more than weights."""
+    """The file asks for something other than weights."""
 
 
 class _Storage(NamedTuple):
-    """The numbers that tensors are views of."""
+    """A buffer of numbers that tensors are views of."""
 
     key: str
     kind: type
@@ -187,7 +222,7 @@ class _Storage(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A tensor before its numbers are known."""
+    """A tensor whose numbers are not read yet."""
 
     storage: _Storage
     offset: int
@@ -225,7 +260,7 @@ def _from_torch(content: bytes) -> dict[str, np.ndarray]:
         return _from_zip(content)
     stream = io.BytesIO(content)
     if _Unpickler(stream).load() != _MAGIC:
-        raise Refused("they do not begin like a file of torch.save")
+        raise Refused("the file does not start like one written by torch.save")
     for _ in ("version", "system"):
         _Unpickler(stream).load()
     views = _Unpickler(stream).load()
@@ -235,7 +270,7 @@ def _from_torch(content: bytes) -> dict[str, np.ndarray]:
     for key in keys:
         size = int.from_bytes(stream.read(8), "little")
         if key not in kinds:
-            raise Refused(f"they hold numbers {key!r} of no tensor")
+            raise Refused(f"the storage {key!r} belongs to no tensor")
         kind = np.dtype(kinds[key]).newbyteorder("<")
         numbers[key] = np.frombuffer(stream.read(size * kind.itemsize), kind)
     return _gathered(views, numbers.__getitem__)
@@ -244,7 +279,7 @@ def _from_torch(content: bytes) -> dict[str, np.ndarray]:
 def _from_zip(content: bytes) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-            raise Refused(f"unpacked they take more than {_MOST_BYTES} bytes")
+            raise Refused(f"the unpacked file takes more than {_MOST_BYTES} bytes")
         (table,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         root = table.removesuffix("data.pkl")
         views = _Unpickler(io.BytesIO(archive.read(table))).load()
@@ -262,14 +297,14 @@ def _from_zip(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _tensors(views: Any) -> dict[str, _View]:
-    """The entries that are tensors; Refused where the file holds no state dict."""
+    """Returns the entries that are tensors. Raises `Refused` if the file holds no state dict."""
     if not isinstance(views, dict) or not all(isinstance(name, str) for name in views):
         raise Refused("they are no dictionary of tensors by name; save a model's state_dict()")
     return {name: view for name, view in views.items() if isinstance(view, _View)}
 
 
 def _gathered(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors, each with the numbers that it is a view of."""
+    """Returns the tensors, each filled from its storage."""
     found, left = {}, _MOST_BYTES
     for name, view in _tensors(views).items():
         held = numbers(view.storage.key)
@@ -280,7 +315,7 @@ def _gathered(views: Any, numbers: Callable[[str], np.ndarray]) -> dict[str, np.
             raise Refused(f"the tensor {name} reaches beyond its numbers")
         count = math.prod(view.shape)
         left -= count * held.itemsize
-        if count > len(held) or left < 0:  # one number many times, or in many tensors
+        if count > len(held) or left < 0:  # views can repeat numbers
             raise Refused(f"the tensor {name} asks for more numbers than the file holds")
         window = np.ndarray(view.shape, held.dtype, held, view.offset * held.itemsize, strides)
         found[name] = np.array(window, held.dtype.newbyteorder("="))

@@ -1,6 +1,4 @@
-"""Images enlarged and reduced: channels moved into space, cubic interpolation, and the enlargement
-that a reduction takes back.
-"""
+"""Upsampling and downsampling of images: pixel shuffle, bicubic, nearest neighbor, box filter."""
 
 from __future__ import annotations
 
@@ -15,15 +13,36 @@ from jaxgan.kernels import convolution
 from jaxgan.types import Array
 
 REACH = 16
-"""Pixels of the small image around each pixel that `consistent` depends on, to single precision."""
+"""Radius around each pixel, in pixels of the small image, on which `consistent` depends.
+
+It holds to single precision.
+"""
 
 
 def depth_to_space(x: Array, factor: int) -> Array:
-    """Pixel shuffle (Shi et al. 2016): [B, H, W, factor^2 C] to [B, factor H, factor W, C].
+    """Pixel shuffle: moves channels into space.
 
     Channel (i * factor + j) * C + c becomes channel c of the pixel in row i and column j of its
-    block, as in TensorFlow; PyTorch numbers channels c * factor^2 + i * factor + j. Raises
-    ValueError where the channels do not divide.
+    block, as in TensorFlow. PyTorch numbers the channels c * factor^2 + i * factor + j.
+
+    Args:
+        x: Features [B, H, W, factor^2 C].
+        factor: Upsampling factor.
+
+    Returns:
+        Images [B, factor H, factor W, C].
+
+    Raises:
+        ValueError: The number of channels is not a multiple of factor^2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.resampling import depth_to_space
+        >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 1, 4), 2)[0, :, :, 0].tolist()
+        [[0.0, 1.0], [2.0, 3.0]]
+
+    References:
+        Shi et al. 2016, section 3.
     """
     count, height, width, channels = x.shape
     if channels % factor**2:
@@ -36,8 +55,17 @@ def depth_to_space(x: Array, factor: int) -> Array:
 
 
 def bicubic(x: Array, factor: int) -> Array:
-    """Images [B, H, W, C] enlarged by cubic convolution with a = -1/2 (Keys 1981), mirrored beyond
-    their edges.
+    """Upsamples images by cubic convolution with a = -1/2, mirrored beyond the edges.
+
+    Args:
+        x: Images [B, H, W, C].
+        factor: Upsampling factor.
+
+    Returns:
+        Images [B, factor H, factor W, C].
+
+    References:
+        Keys 1981, Cubic convolution interpolation.
     """
     _, height, width, _ = x.shape
     rows = lines.weights(height, height * factor)
@@ -45,20 +73,42 @@ def bicubic(x: Array, factor: int) -> Array:
 
 
 def reduced(x: Array, factor: int) -> Array:
-    """Images [B, H, W, C] made smaller by cubic convolution with antialiasing, as by
-    `jaxgan.kernels.bicubic`. Raises ValueError where the factor does not divide the size.
+    """Downsamples images by cubic convolution with antialiasing (`jaxgan.kernels.bicubic`).
+
+    Args:
+        x: Images [B, H, W, C].
+        factor: Downsampling factor. Must divide H and W.
+
+    Returns:
+        Images [B, H / factor, W / factor, C].
+
+    Raises:
+        ValueError: `factor` does not divide the size.
     """
     height, width = _divided(x, factor)
     return _applied(x, lines.weights(x.shape[1], height), lines.weights(x.shape[2], width))
 
 
 def consistent(x: Array, small: Array) -> Array:
-    """Of all images whose `reduced` is `small` [B, h, w, C], those nearest to x [B, H, W, C].
+    """Projects images onto those whose `reduced` version is `small`.
 
-    That is the orthogonal projection x + P (small - reduced(x)), P the reduction's pseudo-inverse.
-    It is never farther from the image that `small` was reduced from than x is: only what `small`
-    does not say is left to whoever made x (Bahat and Michaeli 2020, equation 2, for this kernel).
-    Raises ValueError where the sizes are no multiples of one another.
+    The result is the orthogonal projection x + P (small - reduced(x)), P being the pseudo-inverse
+    of the downsampling. Of all images consistent with `small` it is the nearest to `x`. It is never
+    farther from the original of `small` than `x` is. Only the information that `small` lacks is
+    left to the network.
+
+    Args:
+        x: Images [B, H, W, C].
+        small: Images [B, h, w, C]. H and W are the same multiple of h and w.
+
+    Returns:
+        Images [B, H, W, C].
+
+    Raises:
+        ValueError: The size of `x` is not a multiple of that of `small`.
+
+    References:
+        Bahat and Michaeli 2020, equation 2, for this kernel.
     """
     factor = x.shape[1] // small.shape[1]
     if x.shape[1:3] != (small.shape[1] * factor, small.shape[2] * factor):
@@ -70,7 +120,7 @@ def consistent(x: Array, small: Array) -> Array:
 
 
 def _applied(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
-    """The matrices [h, H] and [w, W] applied to the lines of images [B, H, W, C]."""
+    """Applies the matrices [h, H] and [w, W] to the rows and columns of images [B, H, W, C]."""
     tall = jnp.einsum(
         "hH,bHwc->bhwc", jnp.asarray(rows, x.dtype), x, precision=lax.Precision.HIGHEST
     )
@@ -87,7 +137,24 @@ def _divided(x: Array, factor: int) -> tuple[int, int]:
 
 
 def double(x: Array, times: int = 1) -> Array:
-    """Images [B, H, W, C] with every pixel as a square of 2^times: [B, H * 2^times, ...]."""
+    """Upsamples images by repeating pixels (nearest neighbor).
+
+    Args:
+        x: Images [B, H, W, C].
+        times: Number of doublings.
+
+    Returns:
+        Images [B, H * 2^times, W * 2^times, C].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.resampling import double, halve
+        >>> x = jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1)
+        >>> double(x)[0, :, :, 0].tolist()
+        [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+        >>> bool((halve(double(x)) == x).all())
+        True
+    """
     side = 2**times
     batch, height, width, channels = x.shape
     square = (batch, height, side, width, side, channels)
@@ -96,9 +163,17 @@ def double(x: Array, times: int = 1) -> Array:
 
 
 def halve(x: Array, times: int = 1) -> Array:
-    """Images [B, H, W, C] by the means of squares of 2^times pixels: [B, H / 2^times, ...].
+    """Downsamples images by averaging squares of 2^times pixels (box filter).
 
-    Raises ValueError where the sides do not halve so often.
+    Args:
+        x: Images [B, H, W, C].
+        times: Number of halvings.
+
+    Returns:
+        Images [B, H / 2^times, W / 2^times, C].
+
+    Raises:
+        ValueError: H or W is not a multiple of 2^times.
     """
     side = 2**times
     batch, height, width, channels = x.shape
@@ -109,19 +184,38 @@ def halve(x: Array, times: int = 1) -> Array:
 
 
 def conv_double(x: Array, w: Array) -> Array:
-    """`convolution.conv(double(x), w)` with 'SAME' padding, w [3, 3, C, F], at 4/9 of the products.
+    """Computes `convolution.conv(double(x), w)` with 'SAME' padding, at 4/9 of the multiplications.
 
-    The pixels that doubling repeats meet the sum of their taps: one transposed convolution with
-    kernel 4 and stride 2. Raises ValueError on a kernel of another size.
+    The repeated pixels meet the sum of their taps. This is one transposed convolution with kernel 4
+    and stride 2.
+
+    Args:
+        x: Features [B, H, W, C].
+        w: Kernel [3, 3, C, F].
+
+    Returns:
+        Features [B, 2 H, 2 W, F].
+
+    Raises:
+        ValueError: The kernel is not 3x3.
     """
     return convolution.conv_transpose(x, _spread(w), strides=2, padding=1)
 
 
 def conv_halve(x: Array, w: Array) -> Array:
-    """`halve(convolution.conv(x, w))` with 'SAME' padding, w [3, 3, C, F], at 4/9 of the products.
+    """Computes `halve(convolution.conv(x, w))` with 'SAME' padding, at 4/9 of the multiplications.
 
-    One convolution with kernel 4 and stride 2. Raises ValueError on a kernel of another size, or
-    where a side is odd.
+    This is one convolution with kernel 4 and stride 2.
+
+    Args:
+        x: Features [B, H, W, C].
+        w: Kernel [3, 3, C, F].
+
+    Returns:
+        Features [B, H / 2, W / 2, F].
+
+    Raises:
+        ValueError: The kernel is not 3x3, or H or W is odd.
     """
     if x.shape[1] % 2 or x.shape[2] % 2:
         raise ValueError(f"images of {x.shape[1]}x{x.shape[2]} do not halve")
@@ -129,7 +223,7 @@ def conv_halve(x: Array, w: Array) -> Array:
 
 
 def _spread(w: Array) -> Array:
-    """The sum [4, 4, ...] of the four places that a kernel [3, 3, ...] can take in it."""
+    """Returns the sum [4, 4, ...] over the four positions of a 3x3 kernel in a 4x4 window."""
     if w.shape[:2] != (3, 3):
         raise ValueError(f"the kernel is {w.shape[0]}x{w.shape[1]}; expected 3x3")
     low, high, none = (1, 0), (0, 1), (0, 0)

@@ -1,8 +1,9 @@
-"""A fixed network of wavelets, for perceptual losses without learned weights.
+"""Fixed wavelet features, for perceptual losses without learned weights.
 
-Where a picture has how much detail of which size and direction, and not at which phase: the moduli
-of wavelet coefficients, averaged over small cells, the first two orders of a scattering transform
-(Bruna and Mallat 2013). Bruna, Sprechmann and LeCun 2016 enlarge images by them beside VGG's maps.
+The features are the moduli of wavelet coefficients, averaged over small cells: the first two orders
+of a scattering transform (Bruna and Mallat 2013). They describe how much detail of each size and
+direction an image has at each place, but not its phase. Bruna, Sprechmann and LeCun 2016 use them
+for super-resolution, next to VGG's feature maps.
 """
 
 from __future__ import annotations
@@ -20,19 +21,23 @@ from jaxgan.types import Array
 
 ORIENTATIONS = 8
 CELL = 4
-"""Side, in pixels of the image, of the squares that moduli are averaged over."""
+"""Side, in pixels of the image, of the squares over which moduli are averaged."""
 
 _SIDE = 9
-_LEAST = 1e-6  # of a squared modulus: its root has no gradient at zero
+_LEAST = 1e-6  # added to squared moduli: the root has no finite gradient at zero
 
 
 @functools.cache
 def wavelets() -> np.ndarray:
-    """Morlet wavelets as a kernel float32 [9, 9, 1, 16]: the real parts of eight orientations, then
-    the imaginary ones.
+    """Returns a bank of Morlet wavelets, as a convolution kernel.
 
-    Each has mean 0 and gives a modulus of 1 for a wave of amplitude 1 at its own frequency, 3/8 of
-    a cycle a pixel; across its waves it is half as long as along them.
+    Each wavelet has mean 0. For a wave of amplitude 1 at its own frequency, 3/8 cycles per pixel,
+    the modulus is 1. The envelope has a standard deviation of 0.8 pixels in the direction of the
+    wave, and twice that perpendicular to it.
+
+    Returns:
+        The kernel, float32 [9, 9, 1, 16]: the real parts for eight orientations, then the imaginary
+        parts.
     """
     line = np.arange(_SIDE) - _SIDE // 2
     y, x = np.meshgrid(line, line, indexing="ij")
@@ -51,17 +56,25 @@ def wavelets() -> np.ndarray:
 
 
 def moduli(images: Array) -> Array:
-    """The moduli [B, H, W, 8] of the wavelet coefficients of images [B, H, W, 1]."""
+    """Returns the moduli [B, H, W, 8] of the wavelet coefficients of images [B, H, W, 1]."""
     real, imaginary = jnp.split(nn.conv(images, jnp.asarray(wavelets())), 2, axis=-1)
     return jnp.sqrt(jnp.square(real) + jnp.square(imaginary) + _LEAST)
 
 
 def maps(images: Array, *, octaves: int = 2) -> dict[str, Array]:
-    """Of images [B, H, W, C] in [-1, 1]: 'mean' [B, H / 4, W / 4, C], the average of each cell, and
-    for each octave j 'octave j' [B, H / 4, W / 4, 8], the average modulus of the details of the
-    luminance whose waves are about 2.7 * 2^j pixels long, by direction.
+    """Computes the wavelet features of images.
 
-    Raises ValueError on more octaves than a cell has, or where the image has no whole cell.
+    Args:
+        images: Images [B, H, W, C] in [-1, 1]. Rows and columns that do not fill a cell of 4x4
+            pixels are cropped.
+        octaves: Number of scales, 0 to 3. Waves of octave j are about 2.7 * 2^j pixels long.
+
+    Returns:
+        Feature maps by name. 'mean' [B, H / 4, W / 4, C] is the mean of each cell. 'octave j' [B, H
+        / 4, W / 4, 8] is the mean modulus of the luminance's wavelet coefficients, by orientation.
+
+    Raises:
+        ValueError: There are more octaves than a cell has, or the image is smaller than a cell.
     """
     if not 0 <= octaves <= int(math.log2(CELL)) + 1:
         raise ValueError(
@@ -80,7 +93,7 @@ def maps(images: Array, *, octaves: int = 2) -> dict[str, Array]:
 
 
 def _brightness(images: Array) -> Array:
-    """The luma of color images, and the mean of any other number of channels: [B, H, W, 1]."""
+    """Returns the luma of color images, or the mean of another number of channels: [B, H, W, 1]."""
     channels = images.shape[-1]
     shares = color.LUMA if channels == 3 else (1.0 / channels,) * channels
     return jnp.sum(images * jnp.reshape(jnp.array(shares), (1, 1, 1, -1)), axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Networks that enlarge images: SRResNet, and one that costs a fraction of it."""
+"""Super-resolution networks: SRResNet, and one that costs a fraction of it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ _scaled = functools.partial(
 
 
 class SRResNet(linen.Module):
-    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped.
+    """SRResNet: maps images [B, H, W, C] of any size to [B, factor H, factor W, C], not clipped.
 
-    Residual blocks with batch normalization and PReLU, then a pixel shuffle for every doubling
-    (Ledig et al. 2017, figure 4). `factor` is a power of two.
+    Residual blocks with batch normalization and PReLU are followed by a pixel shuffle for every
+    doubling.
+
+    Attributes:
+        factor: Upsampling factor, a power of two.
+        blocks: Number of residual blocks.
+        width: Channels of the hidden layers.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    References:
+        Ledig et al. 2017, figure 4.
     """
 
     factor: int
@@ -33,6 +43,13 @@ class SRResNet(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the upsampled images [B, factor H, factor W, C].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Normalizes by the batch's statistics if True, by the running averages if False.
+        """
         first = _prelu()(nn.Conv(self.width, (9, 9))(images))
         x = first
         for _ in range(self.blocks):
@@ -49,13 +66,23 @@ class SRResNet(linen.Module):
 
 
 class EfficientResNet(linen.Module):
-    """Images [B, H, W, C] to images [B, factor H, factor W, C], of any size, not clipped: a
-    correction of the bicubic enlargement, computed at the low resolution alone.
+    """Adds a learned correction to bicubic upsampling. All layers work at the low resolution.
 
-    Residual blocks without normalization (Lim et al. 2017), and one layer whose channels become
-    the pixels (Shi et al. 2016). It starts near the bicubic enlargement. The blocks see how each
-    pixel differs from the mean of the 5x5 around it: of an image's shades, which are most of its
-    variation, the missing details know nothing.
+    Maps images [B, H, W, C] of any size to [B, factor H, factor W, C], not clipped. The network has
+    residual blocks without normalization (Lim et al. 2017). One last layer's channels become the
+    pixels (Shi et al. 2016). Its small initial weights make the network start near bicubic
+    upsampling. The input of the blocks is the difference of each pixel from the mean of its 5x5
+    neighborhood. The local mean accounts for most of the variation and says nothing about the
+    missing details.
+
+    Attributes:
+        factor: Upsampling factor, 2 or more.
+        blocks: Number of residual blocks.
+        width: Channels of the hidden layers.
+
+    References:
+        Lim et al. 2017 (EDSR), section 3.1.
+        Shi et al. 2016, section 3.
     """
 
     factor: int
@@ -64,7 +91,14 @@ class EfficientResNet(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
-        # Times 4: the differences of photographs are of a deviation of about 1/4.
+        """Returns the upsampled images [B, factor H, factor W, C].
+
+        Args:
+            images: Images [B, H, W, C] in [-1, 1].
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
+        # In photographs these differences have a standard deviation of about 1/4.
         first = nn.Conv(self.width, (3, 3))(4.0 * (images - means_around(images)))
         x = first
         for _ in range(self.blocks):
@@ -79,10 +113,10 @@ class EfficientResNet(linen.Module):
 
 
 def means_around(images: Array) -> Array:
-    """The mean of those pixels of the 5x5 around each that are in the image.
+    """Returns the mean of each pixel's 5x5 neighborhood, over the pixels inside the image.
 
-    Their number is known beforehand: left to `linen.avg_pool`, XLA finds it out at compilation, for
-    photos in seconds.
+    The number of pixels is computed with NumPy. `linen.avg_pool` would leave it to XLA's constant
+    folding, which takes seconds for photos.
     """
     rows, columns = (_share_inside(size) for size in images.shape[1:3])
     share = np.outer(rows, columns)[None, :, :, None].astype(images.dtype)
@@ -90,7 +124,7 @@ def means_around(images: Array) -> Array:
 
 
 def _share_inside(size: int) -> np.ndarray:
-    """For each of `size` pixels in a row, how much of the five around it is in the row."""
+    """Returns the fraction inside the line of the 5 pixels around each of its `size` pixels."""
     at = np.arange(size)
     return (1 + np.minimum(at, 2) + np.minimum(at[::-1], 2)) / 5
 
@@ -102,26 +136,42 @@ def _prelu() -> linen.PReLU:
 def network_of(
     architecture: str, *, factor: int, blocks: int, width: int, axis_name: str | None
 ) -> linen.Module:
-    """The network of that name, 'resnet' (the paper's) or 'efficient'; ValueError on another, or
-    on a factor that it does not reach.
+    """Returns the super-resolution network of that name.
+
+    Args:
+        architecture: 'resnet' (`SRResNet`, the paper's) or 'efficient' (`EfficientResNet`).
+        factor: Upsampling factor: 2 or more, and a power of two for 'resnet'.
+        blocks: Number of residual blocks.
+        width: Channels of the hidden layers.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
+            taken. None under jit.
+
+    Raises:
+        ValueError: The architecture is unknown, or has no network for the factor.
     """
     if architecture == "efficient":
         if factor < 2:
-            raise ValueError(f"images are to become {factor} times larger; expected 2 or more")
+            raise ValueError(f"the upsampling factor is {factor}; expected 2 or more")
         return EfficientResNet(factor, blocks, width)
     if architecture != "resnet":
         raise ValueError(f"the architecture is {architecture!r}; expected 'resnet' or 'efficient'")
     if factor < 2 or factor & (factor - 1):
         raise ValueError(
-            f"images are to become {factor} times larger; this network doubles: "
+            f"the upsampling factor is {factor}; expected a power of two for 'resnet': "
             "use 2, 4 or 8, or the architecture 'efficient'"
         )
     return SRResNet(factor, blocks, width, axis_name)
 
 
 def reach(architecture: str, *, factor: int, blocks: int) -> int:
-    """How many pixels of the small image, at most, lie between a pixel of the large one and what it
-    depends on; for `tiling.enlarged`.
+    """Returns the radius of the receptive field, in pixels of the small image.
+
+    `jaxgan.tools.tiling.enlarged` uses it as the margin of its tiles.
+
+    Args:
+        architecture: 'resnet' or 'efficient'.
+        factor: Upsampling factor.
+        blocks: Number of residual blocks.
     """
     if architecture == "efficient":
         return 2 * blocks + 5

@@ -1,4 +1,4 @@
-"""A network that reads captions character by character: convolutions, then a recurrence."""
+"""Text encoder on characters: convolutions, then a recurrent layer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from jaxgan.random import Keys
 from jaxgan.types import Array
 
 HALVINGS = 2
+"""Number of max poolings, each of which halves the length."""
 
 
 class CharacterEncoder(linen.Module):
-    """Captions [B, L] of character codes below `codes`, 0 being nothing, to embeddings [B, size].
+    """Maps captions [B, L] of character codes to embeddings [B, size]: a small char-CNN-RNN.
 
-    The char-CNN-RNN of Reed et al. 2016 (Learning deep representations of fine-grained visual
-    descriptions), smaller: convolutions over 3 characters and maxima of 2, twice, from `width` to
-    twice as many channels; a gated recurrence of `hidden` units; the mean of its states where there
-    are characters. What fills a caption up does not change its embedding.
+    The layers are two convolutions over 3 characters, each followed by max pooling of 2, then gated
+    recurrent units. The embedding is a linear map of the mean of their states, taken where there
+    are characters. Padding at the end of a caption does not change its embedding.
+
+    Attributes:
+        codes: Number of character codes. Captions hold integers in [0, codes), 0 being padding.
+        size: Size of the embeddings.
+        width: Channels of the first convolution. The second has twice as many.
+        hidden: Units of the recurrent layer.
+
+    References:
+        Reed et al. 2016, Learning deep representations of fine-grained visual descriptions, section
+            4.
     """
 
     codes: int
@@ -31,10 +41,17 @@ class CharacterEncoder(linen.Module):
 
     @linen.compact
     def __call__(self, captions: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the embeddings [B, size] of captions.
+
+        Args:
+            captions: Character codes [B, L], of any number type.
+            keys: Unused; every network takes it.
+            train: Unused; every network takes it.
+        """
         read = captions.astype(jnp.int32)
         fill = -read.shape[1] % 2**HALVINGS
         read = jnp.pad(read, ((0, 0), (0, fill)))
-        # Nothing is a row of zeros, as beyond the ends.
+        # Padding (code 0) becomes a row of zeros, like the convolutions' own padding.
         x = jax.nn.one_hot(read - 1, self.codes - 1)
         there = (read > 0)[:, :, None]
         x = linen.Dense(self.width, use_bias=False)(x)
@@ -48,14 +65,22 @@ class CharacterEncoder(linen.Module):
 
 
 class GatedRecurrence(linen.Module):
-    """Steps [B, T, F] to the states [B, T, size] of gated recurrent units (Cho et al. 2014, the
-    reset gate after the product, as in cuDNN), the first from a state of zeros.
+    """Gated recurrent units: maps sequences [B, T, F] to states [B, T, size].
+
+    The initial state is zero. The reset gate is applied after the matrix product, as in cuDNN.
+
+    Attributes:
+        size: Size of the state.
+
+    References:
+        Cho et al. 2014, section 2.3.
     """
 
     size: int
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the states [B, T, size] of sequences `x` [B, T, F]."""
         inputs = linen.Dense(3 * self.size)(x)
         shape = (self.size, 3 * self.size)
         kernel = self.param("kernel", layers.orthogonal(), shape)
@@ -71,11 +96,11 @@ class GatedRecurrence(linen.Module):
         start = jnp.zeros((x.shape[0], self.size), inputs.dtype)
         for axis in collectives.varying_axes(
             inputs
-        ):  # under shard_map a loop's types must not change
+        ):  # under shard_map, a scan's carry must vary from the start
             start = collectives.vary(start, axis)
         return lax.scan(advance, start, inputs.swapaxes(0, 1))[1].swapaxes(0, 1)
 
 
 def _maxima(x: Array) -> Array:
-    """The larger of each two steps: [B, L, C] to [B, L / 2, C]."""
+    """Returns the maximum of each two steps: [B, L, C] to [B, L / 2, C]."""
     return jnp.max(x.reshape(x.shape[0], -1, 2, x.shape[2]), axis=2)

@@ -1,5 +1,6 @@
-"""VGG19 (Simonyan and Zisserman 2015) as far as the layer that perceptual losses see, with weights
-that the user brings.
+"""VGG19 features for perceptual losses, with weights from a file.
+
+The network is that of Simonyan and Zisserman 2015, up to the layer that perceptual losses use.
 """
 
 from __future__ import annotations
@@ -18,17 +19,28 @@ from jaxgan.state import Player
 from jaxgan.types import Array, PyTree
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the red, green and blue of images in [0, 1], as torchvision's weights expect them."""
+"""Mean and deviation of red, green and blue in [0, 1], as torchvision's weights expect them."""
 
 SCALE = 1.0 / 12.75
-"""Of the MAPS (Ledig et al. 2017, section 2.2.1): a loss of their squares shrinks by 0.006."""
+"""Factor of the feature maps (Ledig et al. 2017, section 2.2.1).
+
+It multiplies losses of squared differences by 0.006.
+"""
 
 
 class VGG19(linen.Module):
-    """Images [B, H, W, 1 or 3] in [-1, 1] to the maps of the fourth convolution before the fifth
-    pooling, after its ReLU, times `SCALE`: [B, H / 16, W / 16, 512].
+    """VGG19 up to the fourth convolution before the fifth pooling (VGG54 in SRGAN).
 
-    `widths` and `depths` are, by block, the channels and the number of convolutions.
+    Maps images [B, H, W, 1 or 3] in [-1, 1] to features [B, H / 16, W / 16, 512]. The features are
+    taken after the ReLU and multiplied by `SCALE`.
+
+    Attributes:
+        widths: Channels of each block.
+        depths: Number of convolutions in each block.
+
+    References:
+        Simonyan and Zisserman 2015, table 1 (E).
+        Ledig et al. 2017, section 2.2.1.
     """
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
@@ -36,6 +48,7 @@ class VGG19(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array) -> Array:
+        """Returns the features [B, H / 16, W / 16, 512] of images [B, H, W, 1 or 3] in [-1, 1]."""
         x = jnp.broadcast_to(images, (*images.shape[:3], 3))
         mean, deviation = (jnp.reshape(jnp.array(v), (1, 1, 1, 3)) for v in (MEAN, DEVIATION))
         x = ((x + 1.0) / 2.0 - mean) / deviation
@@ -50,11 +63,20 @@ class VGG19(linen.Module):
 def player(
     path: str | pathlib.Path, *, sha256: str | None = None, network: VGG19 | None = None
 ) -> Player:
-    """The network with the weights of the file (`jaxgan.nn.pretrained_weights.load`), which never
-    learns.
+    """Returns VGG19 with the weights of a file, as a player that never learns.
 
-    Expected are torchvision's names, features.0.weight to features.34.bias; others, such as those
-    of the classifier, are passed over. Raises ValueError where one is missing or of another shape.
+    The names of the tensors are torchvision's, features.0.weight to features.34.bias. Other
+    tensors, such as those of the classifier, are ignored.
+
+    Args:
+        path: File of weights (`jaxgan.nn.pretrained_weights.load`).
+        sha256: First hex digits of the file's sha256, eight or more. By default those in the file's
+            name.
+        network: The network. By default `VGG19()`.
+
+    Raises:
+        ValueError: The file cannot be read or has another sha256. A tensor is missing or has
+            another shape.
     """
     network = network or VGG19()
     given = pretrained_weights.load(path, sha256=sha256)
@@ -82,8 +104,9 @@ def player(
 
 
 def _places(network: VGG19) -> list[int]:
-    """The numbers of the convolutions among torchvision's layers: a ReLU follows each, a pooling
-    each block.
+    """Returns the indices of the convolutions among torchvision's layers.
+
+    A ReLU follows each convolution, and a pooling each block.
     """
     places, place = [], 0
     for depth in network.depths:

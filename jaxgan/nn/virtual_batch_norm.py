@@ -1,4 +1,4 @@
-"""Virtual batch normalization: each example by the statistics of a batch chosen once and itself."""
+"""Virtual batch normalization: statistics of a fixed reference batch and the example itself."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ COLLECTION = "reference"
 
 
 class VirtualBatchNorm(linen.Module):
-    """Virtual batch normalization (Salimans et al. 2016, section 3.5) of features [R + B, ..., F].
+    """Virtual batch normalization of features [R + B, ..., F], R being the reference batch's size.
 
-    The first `reference` rows are the reference batch, as `Reference` puts them; they are
-    normalized by their own statistics, and every other row by those of the R + 1 rows that it makes
-    with them. So no example depends on another: the statistics are those of no batch and of no
-    shard, the same in training and in use.
+    The first R examples are the reference batch, which `Reference` prepends. They are normalized by
+    their own statistics. Every other example is normalized by the statistics of the R + 1 examples
+    that it forms with them. No example depends on the others of its batch. The result is the same
+    in training and inference, and on any number of devices.
+
+    Attributes:
+        reference: Size R of the reference batch.
+        epsilon: Added to the variance.
+
+    References:
+        Salimans et al. 2016, section 3.5.
     """
 
     reference: int
@@ -31,6 +38,7 @@ class VirtualBatchNorm(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the normalized features [R + B, ..., F] of `x`, with learned gain and bias."""
         fixed, rest = x[: self.reference], x[self.reference :]
         axes = tuple(range(x.ndim - 1))
         mean = jnp.mean(fixed, axis=axes, keepdims=True)
@@ -39,8 +47,8 @@ class VirtualBatchNorm(linen.Module):
         own_variance = jnp.var(rest, axis=axes[1:], keepdims=True)
         share = 1 / (self.reference + 1)
         joint_mean = mean + share * (own_mean - mean)
-        # The variance of a mixture is the mean variance and the variance of the means: nothing
-        # cancels, as it would between the mean square and the squared mean.
+        # The variance of a mixture is the mean of the variances plus the variance of the means.
+        # Unlike E[x^2] - E[x]^2, this form does not lose precision.
         joint_variance = (1 - share) * (variance + share * jnp.square(own_mean - mean))
         joint_variance = joint_variance + share * own_variance
         normal = jnp.concatenate(
@@ -56,16 +64,30 @@ class VirtualBatchNorm(linen.Module):
 
 
 def standard_normal(key: Array, shape: Sequence[int]) -> Array:
-    """A reference batch of standard normal latents."""
+    """Returns a reference batch of standard normal latents.
+
+    Args:
+        key: PRNG key.
+        shape: Shape of the batch.
+    """
     return jax.random.normal(key, tuple(shape))
 
 
 class Reference(linen.Module):
-    """A network of `VirtualBatchNorm` layers, which sees its reference batch before every batch.
+    """Wraps a network of `VirtualBatchNorm` layers and prepends the reference batch to its inputs.
 
-    The batch, of `size` rows, is drawn once by `draw(key, shape)` and kept in the player's
-    collection 'reference': latents for a generator; for a discriminator put real images there by
-    `with_reference`. Its rows draw the same noise every time. Conditions are not taken.
+    The reference batch is drawn once, at initialization, and kept in the player's collection
+    'reference'. For a generator it consists of latents. For a discriminator, set it to real images
+    with `with_reference`. Its examples draw the same noise in every pass. Conditions are not
+    supported.
+
+    Attributes:
+        network: The network, with `VirtualBatchNorm(size)` layers.
+        size: Size of the reference batch.
+        draw: `(key, shape) -> inputs`, the initial reference batch.
+
+    References:
+        Salimans et al. 2016, section 3.5.
     """
 
     network: linen.Module
@@ -74,6 +96,13 @@ class Reference(linen.Module):
 
     @linen.compact
     def __call__(self, inputs: Array, *, keys: Keys | None = None, train: bool = False) -> Any:
+        """Returns the network's outputs [B, ...], without those of the reference batch.
+
+        Args:
+            inputs: Inputs [B, ...].
+            keys: One key per example, for noise layers, or None.
+            train: Passed on to `network`.
+        """
         shape = (self.size, *inputs.shape[1:])
         fixed = self.variable(
             COLLECTION, "inputs", lambda: self.draw(self.make_rng("params"), shape)
@@ -87,9 +116,15 @@ class Reference(linen.Module):
 
 
 def with_reference(state: GANState, name: str, inputs: Array) -> GANState:
-    """The state in which the named player's reference batch, and its average's, is `inputs`.
+    """Returns the state with another reference batch for one player and its average.
 
-    Raises ValueError where the player has none, or one of another shape.
+    Args:
+        state: State of the game.
+        name: Name of the player.
+        inputs: Reference batch [R, ...].
+
+    Raises:
+        ValueError: The player has no reference batch, or one of another shape.
     """
     held = state[name].variables.get(COLLECTION, {}).get("inputs")
     if held is None:
@@ -101,6 +136,6 @@ def with_reference(state: GANState, name: str, inputs: Array) -> GANState:
     new = {COLLECTION: {"inputs": jnp.asarray(inputs, held.dtype)}}
     ema = state.ema
     if name in ema:
-        # A copy: a donated state must not hold one array twice.
+        # Copied, because a donated state must not hold one array twice.
         ema = {**ema, name: {**ema[name], **jax.tree.map(jnp.copy, new)}}
     return state.with_variables({name: {**state[name].variables, **new}}).replace(ema=ema)

@@ -1,5 +1,6 @@
-"""Weight normalization (Salimans and Kingma 2016): dense layers whose kernel is kept as directions,
-one of length 1 for each feature, with a gain apart from them.
+"""Weight normalization (Salimans and Kingma 2016): dense layers with separate direction and gain.
+
+The kernel is stored as one direction for each feature. Directions are normalized to length 1.
 """
 
 from __future__ import annotations
@@ -19,15 +20,42 @@ _EPSILON = 1e-8
 
 
 def project(x: Array, directions: Array) -> Array:
-    """x [B, N] along each direction [N, F], whatever its length: [B, F] (their equation 2)."""
+    """Projects inputs onto normalized directions.
+
+    Args:
+        x: Inputs [B, N].
+        directions: Directions [N, F], of any length.
+
+    Returns:
+        Projections [B, F].
+
+    References:
+        Salimans and Kingma 2016, equation 2.
+    """
     squares = jnp.sum(jnp.square(directions), axis=0, keepdims=True)
-    # Scaling the product leaves no normalized copy of the kernel to be written.
+    # Scales the product, not the kernel: no normalized copy of the kernel is written to memory.
     return (x @ directions) * lax.rsqrt(squares + _EPSILON)
 
 
 class WeightNormDense(linen.Module):
-    """An affine map [B, N] to [B, features] by normalized directions, gains from 1 and biases from
-    0, all of them learned.
+    """Dense layer with weight normalization: maps [B, N] to [B, features].
+
+    Directions, gains (initially 1) and biases (initially 0) are learned.
+
+    Attributes:
+        features: Number of output features.
+        kernel_init: Initializer of the directions.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgan.nn.weight_norm import WeightNormDense
+        >>> layer = WeightNormDense(3)
+        >>> variables = layer.init(jax.random.key(0), jnp.ones((2, 5)))
+        >>> {name: value.shape for name, value in sorted(variables["params"].items())}
+        {'bias': (3,), 'directions': (5, 3), 'gain': (3,)}
+
+    References:
+        Salimans and Kingma 2016, section 2.
     """
 
     features: int
@@ -35,6 +63,7 @@ class WeightNormDense(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
+        """Returns the outputs [B, features] for inputs `x` [B, N]."""
         directions = self.param("directions", self.kernel_init, (x.shape[-1], self.features))
         gain = self.param("gain", linen.initializers.ones_init(), (self.features,))
         bias = self.param("bias", linen.initializers.zeros_init(), (self.features,))
@@ -42,13 +71,22 @@ class WeightNormDense(linen.Module):
 
 
 class FittedDense(linen.Module):
-    """`WeightNormDense` with the data-dependent initialization of their section 3: every feature
-    begins with mean 0 and variance 1 over a batch of data.
+    """Weight-normalized dense layer with data-dependent initialization.
 
-    A pass with `fit` keeps the mean and the inverse deviation of the projections over its batch
-    (the whole one, under `axis_name`) in a collection; every pass standardizes by those that are
-    kept, 0 and 1 before the first fit, and they are not trained. The bias is learned, and, with
-    `gain`, a factor of the standardized feature. Raises ValueError on a fit to a single example.
+    After the fit, every feature has mean 0 and variance 1 over a batch of data. A pass with
+    `fit=True` stores the mean and the inverse standard deviation of the projections in the
+    collection 'weight_norm'. Every pass standardizes by the stored values, which are 0 and 1 before
+    the first fit and are not trained. The bias is learned.
+
+    Attributes:
+        features: Number of output features.
+        gain: Whether a factor of each standardized feature is learned too.
+        kernel_init: Initializer of the directions.
+        axis_name: Name of the batch's axis under shard_map or pmap, over which a fit takes
+            its statistics. None under jit.
+
+    References:
+        Salimans and Kingma 2016, section 3.
     """
 
     features: int
@@ -58,6 +96,16 @@ class FittedDense(linen.Module):
 
     @linen.compact
     def __call__(self, x: Array, *, fit: bool = False) -> Array:
+        """Returns the outputs [B, features] for inputs `x` [B, N].
+
+        Args:
+            x: Inputs [B, N].
+            fit: Whether to store the statistics of this batch. The collection 'weight_norm' must
+                then be mutable.
+
+        Raises:
+            ValueError: `fit` is True and the batch has a single example.
+        """
         directions = self.param("directions", self.kernel_init, (x.shape[-1], self.features))
         y = project(x, directions)
         mean = self.variable(COLLECTION, "mean", jnp.zeros, (self.features,))
@@ -78,6 +126,6 @@ class FittedDense(linen.Module):
 def _require_several(count: int) -> None:
     if count < 2:
         raise ValueError(
-            f"layers were to be fitted to {count} example, whose features have no variance; fit "
+            f"layers cannot be fitted to {count} example, whose features have no variance; fit "
             "them to 2 or more"
         )

@@ -1,1 +1,1 @@
-"""Pictures: grids of images, densities on the plane, pages of captions."""
+"""Figures of generated samples: image grids, densities of toy data, pages of captions."""

@@ -1,4 +1,4 @@
-"""Pages of captions with the pictures that belong to them."""
+"""Pages of captions with their generated images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from PIL import Image, ImageDraw
 from jaxgan.plotting import image_grids
 
 MARGIN, LINE = 8, 12
-LETTER = 6.5  # pixels a letter of the default font takes, on average
+LETTER = 6.5  # average width of a letter of the default font, in pixels
 
 
 def page(
     captions: Sequence[str], images: np.ndarray, *, columns: int = 1, credit: str = ""
 ) -> Image.Image:
-    """Each caption above its row of images, float [N, K, H, W, C] in [-1, 1]; the captions side by
-    side in so many columns, and the credit at the foot.
+    """Returns a page with each caption above its row of images.
+
+    Args:
+        captions: N captions.
+        images: Images [N, K, H, W, C] in [-1, 1], K for each caption.
+        columns: Number of captions next to each other.
+        credit: Text at the bottom of the page. Empty: none.
     """
     strips = [image_grids.grid(row, columns=len(row)) for row in images]
     width, height = strips[0].size
@@ -41,5 +46,5 @@ def page(
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of so many pixels."""
+    """Wraps the text into lines of at most `width` pixels."""
     return textwrap.wrap(text, max(8, int(width / LETTER))) or [""]

@@ -1,4 +1,4 @@
-"""Pictures of what a generator draws: a grid of images, or a plot of points (`plots`)."""
+"""Pictures of generated samples: grids of images, translations, or plots of points."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from jaxgan.games import domain_translation, ensemble
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
-ACROSS = 4  # panels side by side
+ACROSS = 4  # panels next to each other
 POINTS = 2048
 GAP = 2  # pixels between the images of a grid, before they are enlarged
-_SEEN = 64  # pixels of a side that small images are enlarged to, at most
+_SEEN = 64  # small images are enlarged to at most this many pixels a side
 
 Picture = Callable[[Any], Image.Image]
-"""A picture of a state."""
+"""`picture(state) -> image`: draws generated samples of a state."""
 
 
 def picture_of(
@@ -34,10 +34,21 @@ def picture_of(
     rows: int = ROWS,
     batch_size: int = 64,
 ) -> Picture | None:
-    """The picture for the data: the same latents at every call, drawn by the averaged generator.
+    """Returns the picture that suits the data, with samples of the averaged generator.
 
-    Images make a grid of `rows`, two domains the columns of `of_domains`, points a plot; None, and
-    a sentence to `say`, where plots are not installed.
+    Every call uses the same latents. Images become a grid, two domains the grid of `of_domains`,
+    and points a plot.
+
+    Args:
+        gan: The model.
+        splits: The data.
+        seed: Seed of the latents.
+        say: Receives a message if points cannot be plotted because matplotlib is not installed.
+        rows: Rows of the grid.
+        batch_size: Batch size of image translation.
+
+    Returns:
+        The picture, or None if points cannot be plotted.
     """
     key = jax.random.fold_in(jax.random.key(seed), 0x5A)
     if isinstance(splits.held_out, data.Domains):
@@ -47,7 +58,7 @@ def picture_of(
         draw = sampler(gan, rows * columns)
         return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
     if importlib.util.find_spec("matplotlib") is None:
-        say("no pictures of points: they need matplotlib, pip install 'jaxgan[plots]'")
+        say("points are not plotted: matplotlib is missing; pip install 'jaxgan[plots]'")
         return None
     from jaxgan.plotting import toy_densities
 
@@ -87,10 +98,17 @@ def of_real(source: data.Source, *, seed: int, rows: int = ROWS) -> Image.Image 
 def of_domains(
     gan: GAN, domains: data.Domains, *, key: Array, rows: int = ROWS, batch_size: int = 64
 ) -> Picture:
-    """Images beside what the model makes of them, in columns: input, output and, of pairs, truth.
+    """Returns a grid of translations: columns of inputs, outputs and, for paired data, targets.
 
-    They are spread evenly over the data; a model that translates both ways shows a to b on the left
-    and b to a on the right.
+    The images are evenly spaced over the data. A model that translates in both directions shows a
+    to b on the left and b to a on the right.
+
+    Args:
+        gan: The model.
+        domains: Images of domains 'a' and 'b'.
+        key: Random key of the generator's noise.
+        rows: Rows of the grid, at most.
+        batch_size: Batch size of the translation.
     """
     ways = [(way, other) for way, other in ("ab", "ba") if way in gan.conditions]
     available = min(len(domains.a), len(domains.b))
@@ -113,13 +131,13 @@ def of_domains(
 
 
 def _beside(images: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """Sets of images [N, H, W, C], each beside its likes in the others: [rows, columns, ...]."""
+    """Puts the images [N, H, W, C] of several sets next to each other: [rows, columns, H, W, C]."""
     together = np.stack(_alike(images), axis=1)
     return together.reshape(rows, -1, *together.shape[2:])
 
 
 def _alike(images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Images of 1, 3 and 4 channels with as many as those that have the most."""
+    """Converts images of 1, 3 and 4 channels to the largest number of channels that occurs."""
     most = max(part.shape[-1] for part in images)
     return [
         part
@@ -130,7 +148,12 @@ def _alike(images: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def sampler(gan: GAN, count: int) -> Callable[[Any, Array], Array]:
-    """`(state, key) -> samples [count, ...]` by the averaged players, compiled."""
+    """Returns `draw(state, key) -> samples [count, ...]`, compiled, with the averaged players.
+
+    Args:
+        gan: The model.
+        count: Number of samples.
+    """
 
     @jax.jit
     def draw(state: Any, key: Array) -> Array:
@@ -140,21 +163,33 @@ def sampler(gan: GAN, count: int) -> Callable[[Any, Array], Array]:
 
 
 def columns_for(classes: int) -> int:
-    """Columns of a grid: a multiple of the classes if one fits, so that each shows one class."""
+    """Returns the number of columns of a grid of labeled images.
+
+    It is a multiple of the number of classes if one fits, so that each column shows one class.
+    """
     if 2 <= classes <= COLUMNS:
         return COLUMNS // classes * classes
     return classes if COLUMNS < classes <= 2 * COLUMNS else COLUMNS
 
 
 def enlargement(height: int, width: int) -> int:
-    """How often a grid repeats each pixel of images of this size."""
+    """Returns the integer factor by which a grid enlarges images of this size.
+
+    Args:
+        height: Height of an image in pixels.
+        width: Width of an image in pixels.
+    """
     return max(1, _SEEN // max(height, width))
 
 
 def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
-    """Images float [N, H, W, C] in [-1, 1] as one picture, row by row, small ones enlarged.
+    """Arranges images in a grid, row by row, and enlarges small images.
 
-    1 channel is gray, 3 are RGB, 4 are RGBA; of any other number the mean is shown.
+    Args:
+        images: Images [N, H, W, C] in [-1, 1]. C is 1 (gray), 3 (RGB) or 4 (RGBA). With any other
+            number of channels, their mean is shown.
+        columns: Columns of the grid.
+        gap: Pixels between the images, before they are enlarged.
     """
     count, height, width, channels = images.shape
     if channels not in (1, 3, 4):
@@ -173,10 +208,15 @@ def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
 
 
 def of_seeds(picture: Picture, seeds: Sequence[int]) -> Picture:
-    """The pictures of a ensemble's members in one, each under the name of its seed."""
+    """Returns the picture of an ensemble: the pictures of all its seeds, each under its seed.
+
+    Args:
+        picture: The picture of one model.
+        seeds: Seeds of the ensemble's models.
+    """
 
     def together(state: Any) -> Image.Image:
-        # On the host: a member may lie on another device than the one that draws.
+        # On the host: an ensemble's models may be on a different device than the one that draws.
         state = jax.device_get(state)
         members = [ensemble.select(state, index) for index in range(len(seeds))]
         named = {f"seed {s}": picture(m) for s, m in zip(seeds, members, strict=True)}
@@ -186,7 +226,15 @@ def of_seeds(picture: Picture, seeds: Sequence[int]) -> Picture:
 
 
 def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16) -> Image.Image:
-    """Pictures of one size in one, each under its name; wide ones lie below one another."""
+    """Arranges pictures of the same size in a grid, each under its name.
+
+    Pictures wider than three times their height are arranged in one column.
+
+    Args:
+        pictures: Pictures by name.
+        gap: Pixels between the pictures.
+        strip: Height of a name's line in pixels.
+    """
     width, height = next(iter(pictures.values())).size
     columns = 1 if width > 3 * height else min(ACROSS, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -203,7 +251,7 @@ def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """Encodes the picture as a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Pictures of points on a plane, without matplotlib and whatever the discriminator is."""
+"""Pictures of points in the plane. Needs no matplotlib and no discriminator."""
 
 from __future__ import annotations
 
@@ -18,21 +18,30 @@ GAP = 4
 
 
 def points(sets: Sequence[np.ndarray], *, reach: float, size: int = 96) -> Image.Image:
-    """Sets of points [N, 2] on the square [-reach, reach]^2, one panel each beside the other; the
-    darker a pixel, the more points lie in it.
+    """Draws each set of points in a panel as a 2D histogram; darker pixels hold more points.
+
+    Args:
+        sets: Sets of points [N, 2].
+        reach: The panels show the square [-reach, reach]^2.
+        size: Height and width of a panel in pixels.
     """
     edges = np.linspace(-reach, reach, size + 1)
     panels = []
     for chosen in sets:
         counts, _, _ = np.histogram2d(-chosen[:, 1], chosen[:, 0], bins=(edges, edges))
-        # One point in a pixel is to be seen, as well as a hundred.
+        # Logarithmic, so that a pixel with one point and one with a hundred are both visible.
         shade = np.where(counts > 0, 1 - 0.5 ** (1 + np.log2(np.maximum(counts, 1)) / 2), 0)
         panels.append(Image.fromarray((255 * (1 - shade)).astype(np.uint8)))
     return beside(panels)
 
 
 def picture_of(gan: GAN, mixture: Mixture) -> Callable[[Any], Image.Image]:
-    """The picture of a state: the points that it draws from the same latents at every call."""
+    """Returns the picture of a state: points generated from the same latents at every call.
+
+    Args:
+        gan: The model.
+        mixture: The data, whose centers set the range of the picture.
+    """
     draw, reach = image_grids.sampler(gan, image_grids.POINTS), 1.3 * np.abs(mixture.centers).max()
 
     def picture(state: Any) -> Image.Image:
@@ -42,7 +51,7 @@ def picture_of(gan: GAN, mixture: Mixture) -> Callable[[Any], Image.Image]:
 
 
 def beside(panels: Sequence[Image.Image]) -> Image.Image:
-    """Panels of one size as one strip, framed."""
+    """Arranges panels of the same size in a framed strip."""
     width, height = panels[0].size
     sheet = Image.new("L", (len(panels) * (width + GAP) - GAP, height), 255)
     pen = ImageDraw.Draw(sheet)

@@ -1,4 +1,4 @@
-"""Pictures of points on a line or plane, with density and discriminator. Needs matplotlib."""
+"""Plots of 1D and 2D toy data with densities and discriminator. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from jaxgan import data
 from jaxgan.metrics import minimax
 
 Draw = Callable[[Any], np.ndarray]
+"""`draw(state) -> points [N, D]`: generates points."""
 
 
 def picture_of(mixture: data.Mixture, draw: Draw) -> Callable[[Any], Image.Image]:
-    """The picture of a state for points on a line or plane; `draw(state)` generates them [N, D].
+    """Returns the picture of a state for points on a line or in the plane.
 
-    Raises ValueError on points of more dimensions.
+    Args:
+        mixture: The data.
+        draw: `draw(state)` generates points [N, D].
+
+    Raises:
+        ValueError: If the points have more than 2 dimensions.
     """
     dimensions = mixture.shape[0]
     real = mixture.batch(seed=0, step=0, size=4096)["image"]
@@ -31,11 +37,14 @@ def picture_of(mixture: data.Mixture, draw: Draw) -> Callable[[Any], Image.Image
         return lambda state: plane(mixture, real, draw(state), judge_of(state))
     if dimensions == 1:
         return lambda state: line(mixture, real[:, 0], draw(state)[:, 0], judge_of(state))
-    raise ValueError(f"points of {dimensions} dimensions cannot be drawn; expected 1 or 2")
+    raise ValueError(f"points of {dimensions} dimensions cannot be plotted; expected 1 or 2")
 
 
 def judge_of(state: Any) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The discriminator's logits [N] at points [N, D]; None where no player has that name."""
+    """Returns the discriminator as a function of points [N, D] to logits [N].
+
+    It is None if the state has no player 'discriminator'.
+    """
     if "discriminator" not in state.players:
         return None
     return lambda points: np.asarray(
@@ -54,7 +63,16 @@ def plane(
     fake: np.ndarray,
     judge: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Image.Image:
-    """Generated points [N, 2] over real ones and their modes, D(x) as the field behind them."""
+    """Plots generated points over real points and their modes, with D(x) as the background.
+
+    The title reports the fraction of generated points in view.
+
+    Args:
+        mixture: The data. Each mode is drawn as a circle of 3 standard deviations.
+        real: Real points [N, 2].
+        fake: Generated points [N, 2].
+        judge: The discriminator (`judge_of`). None: no background.
+    """
     reach = 1.3 * np.abs(real).max()
     axis = np.linspace(-reach, reach, 160)
     x, y = np.meshgrid(axis, axis)
@@ -65,7 +83,7 @@ def plane(
         shown = axes.pcolormesh(x, y, field, cmap="coolwarm", vmin=0, vmax=1, alpha=0.6)
         figure.colorbar(shown, ax=axes, label="D(x)", shrink=0.8)
     axes.scatter(*real[:1024].T, s=6, color="black", alpha=0.25, linewidths=0, label="real")
-    # Modes can be narrower than a pixel of the field, so their circles are drawn from the formula.
+    # Modes can be narrower than a pixel of the background, so circles mark them.
     for center in mixture.centers:
         angle = np.linspace(0, 2 * np.pi, 60)
         circle = center[:, None] + 3 * mixture.std * np.stack([np.cos(angle), np.sin(angle)])
@@ -84,11 +102,20 @@ def line(
     fake: np.ndarray,
     judge: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Image.Image:
-    """The densities p and q on a line, D(x) beside D* = p / (p + q), and V(D) beside -log 4.
+    """Plots the densities p (real) and q (generated) on a line, D(x) and the optimal D*(x).
 
-    q is a Gaussian kernel estimate from the generated points; D* is drawn where p or q has mass. V
-    is the mean over the given real and generated points of log D(x) and log(1 - D(x)) (Goodfellow
-    et al. 2014, equation 1).
+    q is a Gaussian kernel density estimate of the generated points. D* = p / (p + q) is drawn where
+    p or q has mass. The title compares V(D) with its value at the optimum, -log 4. V(D) is the mean
+    of log D(x) over the real points plus the mean of log(1 - D(x)) over the generated points.
+
+    Args:
+        mixture: The data, with density p.
+        real: Real points [N].
+        fake: Generated points [N].
+        judge: The discriminator (`judge_of`). None: neither D nor V(D) is shown.
+
+    References:
+        Goodfellow et al. 2014, equation 1.
     """
     low, high = _extent(np.concatenate([real, fake]))
     x = np.linspace(low, high, 400)
@@ -111,9 +138,14 @@ def line(
 
 
 def kernel_density(points: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The Gaussian kernel estimate from points [N] of their density at x [M], by Silverman's rule.
+    """Returns the Gaussian kernel density estimate at x, with the bandwidth of Silverman's rule.
 
-    The bandwidth is at least a thousandth of the range of x: a generator may collapse to a point.
+    The bandwidth is at least a thousandth of the range of x, because a generator may collapse to a
+    point.
+
+    Args:
+        points: Points [N].
+        x: Positions [M] at which the density is evaluated.
     """
     width = 1.06 * points.std() * len(points) ** -0.2
     width = max(width, 1e-3 * float(np.ptp(x)))
@@ -122,7 +154,7 @@ def kernel_density(points: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-logits)), without overflow."""
+    """Computes 1 / (1 + exp(-logits)) without overflow."""
     return np.exp(-np.logaddexp(0, -logits))
 
 
@@ -133,7 +165,7 @@ def _extent(points: np.ndarray) -> tuple[float, float]:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    # Not by pyplot, which keeps figures and a backend in global state.
+    # Without pyplot, which keeps figures and a backend in global state.
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()

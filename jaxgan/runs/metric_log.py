@@ -52,7 +52,7 @@ def calls_ahead() -> int:
 class Recorder:
     """Collects the metrics of train steps; gives their means, a row every `every` steps, to sinks.
 
-    Of a ensemble, whose `seeds` are given, a row holds the means over the members and, under
+    Of an ensemble, whose `seeds` are given, a row holds the means over the members and, under
     "members", a list of theirs by name, beside that of their seeds.
 
     Metrics are fetched `ahead` calls late. What is not yet in a row, and the training time so
@@ -91,7 +91,7 @@ class Recorder:
 
     def add(self, step: int, metrics: Metrics) -> None:
         """Takes what one call that began at `step` reports: scalars, or stacked [K] over its steps;
-        of a ensemble [S], or [K, S].
+        of an ensemble [S], or [K, S].
 
         Raises NotFinite where those of an earlier call turn out not to be finite.
         """
@@ -169,7 +169,7 @@ class Recorder:
 
 @jax.jit
 def _pack(metrics: Metrics) -> Array:
-    """Totals and counts by sorted name as one array to transfer: [M, 2], of a ensemble [S, M, 2],
+    """Totals and counts by sorted name as one array to transfer: [M, 2], of an ensemble [S, M, 2],
     of several steps [K, ...].
     """
     pairs = [jnp.stack(metrics[name], axis=-1) for name in sorted(metrics)]
@@ -315,7 +315,7 @@ class TensorBoard:
     """Event files of the rows, each written out at once: those given, and what is called with.
 
     The file replaces those that are there, whose rows may be void or may lack the last ones before
-    a crash, and tells a TensorBoard that has read them to forget them. A member of a ensemble has
+    a crash, and tells a TensorBoard that has read them to forget them. A member of an ensemble has
     a tag of its own, like 'generator/loss/seed_3'.
     """
 

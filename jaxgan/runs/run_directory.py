@@ -52,9 +52,6 @@ _WRITTEN = re.compile(
 _OLD_PARTIAL = re.compile(r"(config\.json|metrics\.jsonl|[0-9]{6,}\.png)\.partial")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MOST_SIDE, _MOST_NUMBERS = 2**16, 2**31
-_LONGEST = 300  # letters of a reason
-_FILES = ("config.json", "log.txt", "metrics.jsonl", "events.out.tfevents.*", "samples/*.png")
-_FOLDERS = ("checkpoints", "damaged", "profile")
 _RUNS = pathlib.Path("runs")
 """Where runs lie whose directory nobody named."""
 _SUGGESTED = 3

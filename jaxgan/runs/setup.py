@@ -205,7 +205,7 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
 
 
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
-    """The stage's model, and what trains: the model itself, or a ensemble of it."""
+    """The stage's model, and what trains: the model itself, or an ensemble of it."""
     single = stage.build(axis_name=parallel.axis_for(config.parallel))
     return single, seeds_of(config).together(single, mesh)
 

@@ -1,4 +1,4 @@
-"""Steps made of steps: one after another, in turn, at once, now and then."""
+"""Steps composed of steps: in sequence, alternating, simultaneous, or at some train steps only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,29 @@ from jaxgan.types import Array, Batch, Metrics, PyTree, Step
 
 
 def chain(*steps: Step) -> Step:
-    """The steps one after another on the same batch, step i with its own keys `fold(keys, i)`.
+    """Returns a step that runs the steps in sequence on the same batch, each with its own keys.
 
-    Raises ValueError where two of them report a metric of the same name.
+    Step i gets the keys `fold(keys, i)`.
+
+    Args:
+        *steps: Steps, in the order of execution.
+
+    Raises:
+        ValueError: If two steps report a metric of the same name.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import create
+        >>> def add(state, batch, keys):
+        ...     return state.replace(extra={"x": state.extra["x"] + 1}), {}
+        >>> def double(state, batch, keys):
+        ...     return state.replace(extra={"x": 2 * state.extra["x"]}), {}
+        >>> start = create(jax.random.key(0), {}, extra={"x": 3})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> state, _ = steps.chain(add, double)(start, {}, keys)
+        >>> int(state.extra["x"])
+        8
     """
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
@@ -34,8 +54,34 @@ def chain(*steps: Step) -> Step:
 
 
 def then(first: Step, *rest: Step) -> Step:
-    """The steps one after another, all with the same keys: for what draws nothing of its own
-    (averages, projections).
+    """Returns a step that runs the steps in sequence, all with the same keys.
+
+    Use it for steps that draw nothing of their own (averages, projections).
+
+    Args:
+        first: The first step.
+        *rest: The steps that follow, in the order of execution.
+
+    Raises:
+        ValueError: If two steps report a metric of the same name.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import penalties, random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def loss(state, batch, keys):
+        ...     return -3.0 * state["critic"].params["x"], Out()
+        >>> step = steps.then(
+        ...     steps.update("critic", loss),
+        ...     steps.project("critic", lambda params: penalties.clip_weights(params, 0.5)),
+        ... )
+        >>> critic = Player.create(apply_fn=None, params={"x": jnp.float32(0.0)}, tx=optax.sgd(1.0))
+        >>> start = create(jax.random.key(0), {"critic": critic})
+        >>> state, _ = step(start, {}, random.row_keys(jax.random.key(0), 2))
+        >>> float(state["critic"].params["x"])
+        0.5
     """
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
@@ -55,15 +101,40 @@ def alternate(
     n_critic: int = 1,
     shared_noise: shared_forward.Forward | None = None,
 ) -> Step:
-    """`n_critic` discriminator steps, each on its own rows, then one generator step (Goodfellow et
-    al. 2014, Algorithm 1).
+    """Returns a round of `n_critic` discriminator steps and one generator step after them.
 
-    The batch holds n_critic minibatches: discriminator step j sees rows j, j + n_critic, j + 2
-    n_critic, ... of each shard, the generator the rows of the last one. The generator draws afresh,
-    as in Algorithm 1. With `shared_noise`, the forward pass that makes the fakes, it meets the
-    fakes of the last discriminator step instead, and the round computes that pass once.
+    The batch holds n_critic minibatches. Discriminator step j gets the examples j, j + n_critic,
+    j + 2 n_critic, ... of each shard; the generator gets the minibatch of the last discriminator
+    step. The generator draws new latents, as in Algorithm 1 of the paper.
 
-    Raises ValueError where n_critic is not positive or does not divide the batch.
+    Args:
+        discriminator: Step of the discriminator.
+        generator: Step of the generator.
+        n_critic: Number of discriminator steps per round, 1 or more.
+        shared_noise: Forward pass that generates the fakes. With it, the generator uses the fakes
+            of the last discriminator step instead of new ones, and the round computes that pass
+            once.
+
+    Raises:
+        ValueError: If n_critic is not positive or does not divide the batch size.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Mean, create
+        >>> def reports(name):
+        ...     def step(state, batch, keys):
+        ...         return state, {name: Mean.of(batch["image"])}
+        ...     return step
+        >>> play = steps.alternate(reports("d"), reports("g"), n_critic=2)
+        >>> start, keys = create(jax.random.key(0), {}), random.row_keys(jax.random.key(0), 4)
+        >>> _, metrics = play(start, {"image": jnp.array([0.0, 1.0, 2.0, 3.0])}, keys)
+        >>> print(metrics["d"].value, metrics["g"].value)  # g gets the examples 1 and 3
+        1.5 2.0
+
+    References:
+        Goodfellow et al. 2014, Generative Adversarial Nets, Algorithm 1.
     """
     if n_critic < 1:
         raise ValueError(f"n_critic is {n_critic}; expected 1 or more discriminator steps a round")
@@ -96,14 +167,38 @@ def alternate(
 def simultaneous(
     steps: Mapping[Names, Step], *, shared_noise: shared_forward.Forward | None = None
 ) -> Step:
-    """Every group of players moves from the same old state, on the same keys, and so on the same
-    draw.
+    """Returns a step in which all groups of players move from the same old state.
 
-    `steps` maps the name (or names) of the players a step moves to the step, and what a step does
-    to others is not kept; `extra` and `buffers` pass from one to the next. This is the update of
-    GAN 2014, ALI, BiGAN and CycleGAN. With `shared_noise`, the forward pass that makes the fakes,
-    the round computes that pass once; its result is the same. Raises ValueError where a player is
-    named twice.
+    All get the same keys, and therefore the same draws. `extra` and `buffers` are passed from one
+    step to the next. This is the update of GAN 2014, ALI, BiGAN and CycleGAN.
+
+    Args:
+        steps: Steps by the name (or names) of the players that they move. Changes of other players
+            are discarded.
+        shared_noise: Forward pass that generates the fakes. With it, the round computes that pass
+            once; the result is the same.
+
+    Raises:
+        ValueError: If a player is named twice.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def loss(name, sign):
+        ...     def objective(state, batch, keys):
+        ...         return sign * state["d"].params["x"] * state["g"].params["x"], Out()
+        ...     return steps.update(name, objective)
+        >>> def player(value):
+        ...     params = {"x": jnp.float32(value)}
+        ...     return Player.create(apply_fn=None, params=params, tx=optax.sgd(0.5))
+        >>> play = steps.simultaneous({"d": loss("d", 1.0), "g": loss("g", -1.0)})
+        >>> start = create(jax.random.key(0), {"d": player(0.0), "g": player(1.0)})
+        >>> state, _ = play(start, {}, random.row_keys(jax.random.key(0), 2))
+        >>> float(state["d"].params["x"]), float(state["g"].params["x"])  # g has not seen the new d
+        (-0.5, 1.0)
     """
     groups = [(as_names(names), step) for names, step in steps.items()]
     everyone = [name for names, _ in groups for name in names]
@@ -128,10 +223,30 @@ def simultaneous(
 
 
 def rotate(schedule: Sequence[Step]) -> Step:
-    """At train step t, the step `schedule[t % len(schedule)]`; the metrics of the others are zero
-    (nothing seen).
+    """Returns a step that runs `schedule[t % len(schedule)]` at train step t.
 
-    Raises ValueError on an empty schedule.
+    The metrics of the other steps are zero (no values).
+
+    Args:
+        schedule: The steps of one period.
+
+    Raises:
+        ValueError: If the schedule is empty.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import create
+        >>> def add(count):
+        ...     def step(state, batch, keys):
+        ...         return state.replace(extra={"x": state.extra["x"] + count}), {}
+        ...     return step
+        >>> step = steps.rotate([add(1), add(10)])
+        >>> start = create(jax.random.key(0), {}, extra={"x": 0})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> states = [step(start.replace(step=start.step + t), {}, keys)[0] for t in range(3)]
+        >>> [int(state.extra["x"]) for state in states]
+        [1, 10, 1]
     """
     if not schedule:
         raise ValueError("there is nothing to rotate; give the steps of one period")
@@ -141,11 +256,33 @@ def rotate(schedule: Sequence[Step]) -> Step:
 
 
 def succession(first: Step, *, until: int, rest: Step) -> Step:
-    """The first step at train steps 0 ... until - 1, the rest from there on; the metrics of the
-    other are zero (nothing seen).
+    """Returns a step that runs `first` before train step `until`, and `rest` from there on.
 
-    A pre-training and what it prepares are one run so, with one state. Raises ValueError where
-    `until` is negative.
+    The metrics of the step that does not run are zero (no values). It makes one run, with one
+    state, of a pre-training and the training that it prepares.
+
+    Args:
+        first: The step of train steps 0 ... until - 1.
+        until: Number of train steps of `first`, 0 or more.
+        rest: The step of all later train steps.
+
+    Raises:
+        ValueError: If `until` is negative.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import create
+        >>> def add(count):
+        ...     def step(state, batch, keys):
+        ...         return state.replace(extra={"x": state.extra["x"] + count}), {}
+        ...     return step
+        >>> step = steps.succession(add(1), until=2, rest=add(10))
+        >>> start = create(jax.random.key(0), {}, extra={"x": 0})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> states = [step(start.replace(step=start.step + t), {}, keys)[0] for t in range(3)]
+        >>> [int(state.extra["x"]) for state in states]
+        [1, 1, 10]
     """
     if until < 0:
         raise ValueError(f"the first step is to last until train step {until}; expected 0 or more")
@@ -153,7 +290,7 @@ def succession(first: Step, *, until: int, rest: Step) -> Step:
 
 
 def _choice(steps: Sequence[Step], turn: Callable[[Array], Array]) -> Step:
-    """The step `steps[turn(train step)]`; the metrics of the others are zero."""
+    """Returns the step `steps[turn(train step)]`; the metrics of the others are zero."""
 
     def step(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         silent: Metrics = {}
@@ -174,10 +311,30 @@ def _choice(steps: Sequence[Step], turn: Callable[[Array], Array]) -> Step:
 
 
 def every(period: int, inner: Step) -> Step:
-    """The inner step at train steps 0, period, 2 period, ...; elsewhere the identity, with zero
-    metrics.
+    """Returns a step that runs `inner` every `period` train steps, at 0, period, 2 period, ...
 
-    Raises ValueError where the period is not positive.
+    Use it for lazy regularization. At other train steps it is the identity, with zero metrics (no
+    values).
+
+    Args:
+        period: Number of train steps from one run to the next, 1 or more.
+        inner: The step to run.
+
+    Raises:
+        ValueError: If the period is not positive.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import create
+        >>> def add(state, batch, keys):
+        ...     return state.replace(extra={"x": state.extra["x"] + 1}), {}
+        >>> step = steps.every(2, add)
+        >>> start = create(jax.random.key(0), {}, extra={"x": 0})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> states = [step(start.replace(step=start.step + t), {}, keys)[0] for t in range(3)]
+        >>> [int(state.extra["x"]) for state in states]
+        [1, 0, 1]
     """
     if period < 1:
         raise ValueError(f"the period is {period}; expected 1 or more train steps")

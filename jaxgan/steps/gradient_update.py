@@ -1,4 +1,4 @@
-"""An objective lifted to a step, the only place where gradients are taken and reduced."""
+"""`update` makes a step from an objective. Only here are gradients computed and reduced."""
 
 from __future__ import annotations
 
@@ -25,20 +25,46 @@ def update(
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> Step:
-    """A step in which the named players, and no others, take one gradient step on the objective's
-    loss.
+    """Returns a step that updates the named players by one gradient step on the objective's loss.
 
     It changes their params, optimizer states and collections, and the entries of `extra` and
-    `buffers` that the objective returns; all else stays bit-identical. Gradients, collections,
-    `extra` and metrics are reduced over `axis_name` here and nowhere else. Metrics are the
-    objective's, the loss and the gradient norm, named with `prefix` (by default the players' names
-    joined by '+', then '/').
+    `buffers` that the objective returns. Everything else stays bit-identical. Gradients,
+    collections, `extra` and metrics are reduced over `axis_name` here and nowhere else. The metrics
+    are those of the objective, the loss and the gradient norm.
 
-    `accumulate=m` averages the gradients of m slices of the batch (slice i holds rows i, i+m, i+2m,
-    ... of each shard) before the one update: equal to the whole batch where the loss is a mean over
-    examples and no batch statistics enter. Raises ValueError where m does not divide the batch,
-    where a player does not exist, or where the objective returns players that this step does not
-    move.
+    Args:
+        names: Name (or names) of the players to update.
+        objective: Function `(state, batch, keys) -> (loss [], Out)`.
+        prefix: Prefix of the metrics' names. By default the players' names joined by '+', then '/'.
+        accumulate: Number of slices of the batch whose gradients are averaged before the one update
+            (gradient accumulation). With m slices, slice i holds the examples i, i + m, i + 2m, ...
+            of each shard. The result equals that of the whole batch if the loss is a mean over
+            examples and no batch statistics are used.
+        axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
+
+    Raises:
+        ValueError: When the step is traced, if `accumulate` does not divide the batch size or is
+            combined with shared noise, if a player does not exist, or if the objective returns
+            players that the step does not move, or entries of `extra` or `buffers` that the state
+            does not have.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def objective(state, batch, keys):
+        ...     return jnp.mean((state["generator"].params["x"] - batch["image"]) ** 2), Out()
+        >>> player = Player.create(apply_fn=None, params={"x": jnp.float32(0.0)}, tx=optax.sgd(0.5))
+        >>> start = create(jax.random.key(0), {"generator": player})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> step = steps.update("generator", objective)
+        >>> state, metrics = step(start, {"image": jnp.array([1.0, 3.0])}, keys)
+        >>> float(state["generator"].params["x"])
+        2.0
+        >>> {name: float(mean.value) for name, mean in sorted(metrics.items())}
+        {'generator/gradient_norm': 4.0, 'generator/loss': 5.0}
     """
     moved = as_names(names)
     label = "+".join(moved) + "/" if prefix is None else prefix
@@ -47,7 +73,7 @@ def update(
         require_players(moved, state)
         if accumulate > 1 and shared_forward.is_shared(batch):
             raise ValueError(
-                "a round with shared noise cannot accumulate gradients; share or accumulate"
+                "a round with shared noise cannot accumulate gradients; turn off one of the two"
             )
         params = collectives.vary({name: state[name].params for name in moved}, axis_name)
 
@@ -80,12 +106,12 @@ def update(
     return step
 
 
-# From this size on a gradient's squares are summed by its leading axis, in a loop.
+# From this size on, the squares of a gradient are summed in a loop over its leading axis (CPU).
 _LARGE = 2**16
 
 
 def _norm(gradients: PyTree) -> Array:
-    """The norm of all gradients together."""
+    """Returns the norm of all gradients together."""
 
     def squares(leaf: Array) -> Array:
         if leaf.size < _LARGE:
@@ -100,16 +126,19 @@ def _squares(leaf: Array) -> Array:
 
 
 def _squares_in_turn(leaf: Array) -> Array:
-    """The sum of squares for a CPU. A loop reads the gradient from memory, so that XLA computes it
-    once, and not again in whatever the optimizer does with it; and the squares of a large one never
-    lie in memory together. An accelerator would start every turn of it anew.
+    """Returns the sum of squares, computed by a loop over the leading axis (for a CPU).
+
+    The loop reads the gradient from memory. So XLA computes the gradient once, and does not
+    recompute it in the optimizer's fused loops. The squares of a large gradient are never in memory
+    all at once. On an accelerator, every iteration would be a launch of its own.
     """
     return jnp.sum(lax.map(_squares, leaf))
 
 
 def _accumulate(gradients_of: Callable[..., Any], slices: int) -> Callable[..., Any]:
-    """`gradients_of` averaged over slices of the batch; what a slice carries (collections, extra,
-    buffers) reaches the next.
+    """Returns `gradients_of`, averaged over slices of the batch.
+
+    The values that a slice carries (collections, extra, buffers) are passed to the next slice.
     """
     if slices == 1:
         return gradients_of

@@ -1,6 +1,6 @@
-"""Moves that take into account how the other players will move: what keeps a game from circling.
+"""Updates that anticipate the other players' updates, which keeps a game from cycling.
 
-`unrolled` and `consensus` make objectives of objectives, `extragradient` a step of steps.
+`unrolled` and `consensus` transform objectives, `extragradient` transforms steps.
 """
 
 from __future__ import annotations
@@ -29,18 +29,46 @@ def unrolled(
     count: int,
     axis_name: str | None = None,
 ) -> Objective:
-    """The objective after `count` further optimizer steps of the other players, differentiated
-    through all of them (Metz et al. 2017, eq. 7 to 9).
+    """Returns the objective after `count` further optimizer steps of the other players.
 
-    `others` maps the name (or names) of the players that move on to their objective; they move at
-    once, by their own optimizers, each time on the batch and the draw that the objective meets, as
-    in the authors' code. Nothing of these moves is kept: the step that trains the others is another
-    one. Where gradients are accumulated, the others move on by each slice alone: the gradients are
-    not those of the whole batch. The derivative of Adam is infinite where a gradient has always
-    been exactly zero (a dead ReLU): give the players that move on an Adam with `eps_root` above
-    zero.
+    The derivative goes through all of these steps. The other players move simultaneously, by their
+    own optimizers, each time on the batch and the draws of the objective, as in the authors' code.
+    These moves are not kept: a separate step trains the others.
 
-    Raises ValueError where the count is negative, and, in a round with shared noise, when traced.
+    With gradient accumulation, the others move on each slice alone, so the gradients are not those
+    of the whole batch. Warning: the derivative of Adam is infinite if a gradient has always been
+    exactly zero (a dead ReLU). Give the unrolled players an Adam with `eps_root` above zero.
+
+    Args:
+        objective: Objective of the player that looks ahead, usually the generator.
+        others: Objectives of the unrolled players, by their name (or names).
+        count: Number of steps to unroll, 0 or more.
+        axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
+
+    Raises:
+        ValueError: If the count is negative, or, when traced, in a round with shared noise.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def player(value):
+        ...     params = {"x": jnp.float32(value)}
+        ...     return Player.create(apply_fn=None, params=params, tx=optax.sgd(0.5))
+        >>> def critic_loss(state, batch, keys):
+        ...     return state["critic"].params["x"] * state["generator"].params["x"], Out()
+        >>> def generator_loss(state, batch, keys):
+        ...     return -state["critic"].params["x"] * state["generator"].params["x"], Out()
+        >>> ahead = steps.unrolled(generator_loss, {"critic": critic_loss}, count=2)
+        >>> start = create(jax.random.key(0), {"critic": player(0.0), "generator": player(1.0)})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> float(generator_loss(start, {}, keys)[0]), float(ahead(start, {}, keys)[0])
+        (-0.0, 1.0)
+
+    References:
+        Metz et al. 2017, Unrolled Generative Adversarial Networks, eq. 7 to 9.
     """
     if count < 0:
         raise ValueError(f"the players are to be unrolled by {count} steps; expected 0 or more")
@@ -49,7 +77,7 @@ def unrolled(
 
     def ahead(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         if shared_forward.is_shared(batch):
-            raise ValueError("a round with shared noise cannot unroll; share the noise or unroll")
+            raise ValueError("a round with shared noise cannot unroll; turn off one of the two")
 
         def further(players: dict[str, Player], _: None) -> tuple[dict[str, Player], None]:
             now = state.replace(players={**state.players, **players})
@@ -65,12 +93,42 @@ def unrolled(
 def consensus(
     objectives: Mapping[Names, Objective], *, weight: float, axis_name: str | None = None
 ) -> dict[Names, Objective]:
-    """The objectives, each with weight * |v|^2 / 2 added (Mescheder et al. 2017, eq. 9), where v
-    holds every player's gradient of its own loss by its own params, over the whole batch (of each
-    slice alone, where gradients are accumulated, which then are not those of the whole batch).
+    """Returns the objectives with weight * |v|^2 / 2 added to each (consensus optimization).
 
-    All players descend on the same |v|^2, which is reported as 'energy' and is zero at equilibria.
-    `objectives` maps the name (or names) of the players an objective moves to the objective.
+    v holds every player's gradient of its own loss by its own params. All players descend on the
+    same |v|^2, which is zero at equilibria. |v|^2 / 2 is reported as 'energy'. The gradients are
+    those of the whole batch. With gradient accumulation, they are those of each slice alone, and
+    the result differs from that of the whole batch.
+
+    Args:
+        objectives: Objectives by the name (or names) of the players that they move.
+        weight: Weight of the regularizer.
+        axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def player(value):
+        ...     params = {"x": jnp.float32(value)}
+        ...     return Player.create(apply_fn=None, params=params, tx=optax.sgd(0.5))
+        >>> def critic_loss(state, batch, keys):
+        ...     return state["critic"].params["x"] * state["generator"].params["x"], Out()
+        >>> def generator_loss(state, batch, keys):
+        ...     return -state["critic"].params["x"] * state["generator"].params["x"], Out()
+        >>> objectives = steps.consensus(
+        ...     {"critic": critic_loss, "generator": generator_loss}, weight=10.0
+        ... )
+        >>> start = create(jax.random.key(0), {"critic": player(1.0), "generator": player(2.0)})
+        >>> keys = random.row_keys(jax.random.key(0), 2)
+        >>> loss, out = objectives["critic"](start, {}, keys)  # 2 + 10 (1^2 + 2^2) / 2
+        >>> float(loss), float(out.metrics["energy"].value)
+        (27.0, 2.5)
+
+    References:
+        Mescheder et al. 2017, The Numerics of GANs, eq. 9.
     """
 
     def energy(state: GANState, batch: Batch, keys: Keys) -> Array:
@@ -99,14 +157,38 @@ def consensus(
 
 
 def extragradient(steps: Mapping[Names, Step]) -> Step:
-    """Every group of players moves from the old state by the updates found at the state one
-    simultaneous move ahead (Korpelevich 1976; for GANs Gidel et al. 2019, algorithm 2).
+    """Returns a step that updates the old state by the updates found one simultaneous move ahead.
 
-    `steps` maps the name (or names) of the players a step moves to the step, which must be an
-    `update`. Both moves see the same batch, each with draws of its own, and pass through the
-    optimizers, whose memory (Adam's moments) gathers both, as in ExtraAdam (algorithm 4); metrics
-    are those of the second. A round costs two, and counts as two in the optimizers: schedules of
-    their step sizes run twice as fast.
+    Both moves get the same batch, each with its own draws. Both pass through the optimizers, whose
+    memory (Adam's moments) gathers both, as in ExtraAdam (Gidel et al. 2019, algorithm 4). The
+    metrics are those of the second move. A round costs as much as two, and counts as two in the
+    optimizers: learning rate schedules run twice as fast.
+
+    Args:
+        steps: Steps by the name (or names) of the players that they move. Each must be an `update`.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Out, Player, create
+        >>> def loss(name, sign):
+        ...     def objective(state, batch, keys):
+        ...         return sign * state["d"].params["x"] * state["g"].params["x"], Out()
+        ...     return steps.update(name, objective)
+        >>> def player(value):
+        ...     params = {"x": jnp.float32(value)}
+        ...     return Player.create(apply_fn=None, params=params, tx=optax.sgd(0.5))
+        >>> play = steps.extragradient({"d": loss("d", 1.0), "g": loss("g", -1.0)})
+        >>> start = create(jax.random.key(0), {"d": player(0.0), "g": player(1.0)})
+        >>> state, _ = play(start, {}, random.row_keys(jax.random.key(0), 2))
+        >>> float(state["d"].params["x"]), float(state["g"].params["x"])  # g moves by d = -0.5
+        (-0.5, 0.75)
+
+    References:
+        Korpelevich 1976, The extragradient method for finding saddle points and other problems.
+        Gidel et al. 2019, A Variational Inequality Perspective on GANs, algorithms 2 and 4.
     """
     move = simultaneous(steps)
     names = [name for group in steps for name in as_names(group)]

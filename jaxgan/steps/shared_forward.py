@@ -1,9 +1,10 @@
-"""A forward pass that two objectives of one round may share.
+"""A forward pass that is shared by two objectives of one round.
 
-With the same keys, the discriminator's and the generator's objective meet the same fakes. Compilers
-do not reliably merge the two passes (the differentiated one is simplified differently before
-duplicates are sought), so a round that wants one pass says so: `share` runs it once, keeps the
-pullback, and `Forward` replays the result where an objective asks for it.
+With the same keys, the objectives of the discriminator and the generator use the same fakes.
+Compilers do not reliably merge the two forward passes: the differentiated one is simplified
+differently before duplicates are removed. So a round that needs one pass asks for it: `share` runs
+the pass once and keeps its pullback (the vector-Jacobian product). `Forward` replays the result if
+an objective asks for it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ Run = Callable[[GANState, Batch, Keys], tuple[PyTree, dict[str, Player]]]
 
 
 class Shared(struct.PyTreeNode):
-    """What a forward pass left: its output, its pullback to the params of its players, and their
-    new collections.
+    """The result of a forward pass.
+
+    Attributes:
+        output: Output of the pass.
+        pullback: Function from a cotangent of the output to one of the players' params.
+        variables: New collections of the players, by name.
     """
 
     output: PyTree
@@ -34,7 +39,10 @@ class Shared(struct.PyTreeNode):
     variables: dict[str, PyTree]
 
     def replay(self, params: PyTree) -> PyTree:
-        """The output, as a function of the params at which it was computed: reverse mode, once."""
+        """Returns the output as a function of the params at which it was computed.
+
+        It can be differentiated in reverse mode, once.
+        """
 
         @jax.custom_vjp
         def read(params: PyTree) -> PyTree:
@@ -45,15 +53,18 @@ class Shared(struct.PyTreeNode):
 
 
 class Forward(NamedTuple):
-    """A forward pass of the named players: `run(state, batch, keys) -> (output, players with
-    updated collections)`.
+    """A forward pass of the named players.
+
+    Attributes:
+        names: Names of the players.
+        run: `run(state, batch, keys) -> (output, players with updated collections)`.
     """
 
     names: tuple[str, ...]
     run: Run
 
     def __call__(self, state: GANState, batch: Batch, keys: Keys) -> tuple[Any, dict[str, Player]]:
-        """The pass that the round shares, where it shares one; a pass of its own otherwise."""
+        """Returns the round's shared pass if there is one, or runs a pass of its own."""
         entry: Any = batch.get(_ENTRY)
         if entry is None:
             return self.run(state, batch, keys)
@@ -67,7 +78,14 @@ class Forward(NamedTuple):
 
 
 def share(forward: Forward, state: GANState, batch: Batch, keys: Keys) -> dict[str, Any]:
-    """The batch with the result of the forward pass in it, for the steps of one round."""
+    """Returns the batch with the result of the forward pass in it, for the steps of one round.
+
+    Args:
+        forward: The forward pass to share.
+        state: The state whose players run it.
+        batch: Examples by role.
+        keys: Keys [B] of the pass.
+    """
 
     def run(params: Mapping[str, PyTree]) -> tuple[PyTree, PyTree]:
         output, players = forward.run(state.with_params(params), batch, keys)
@@ -81,5 +99,5 @@ def share(forward: Forward, state: GANState, batch: Batch, keys: Keys) -> dict[s
 
 
 def is_shared(batch: Batch) -> bool:
-    """Whether the batch holds the result of a shared pass."""
+    """Returns whether the batch holds the result of a shared pass."""
     return _ENTRY in batch

@@ -1,4 +1,4 @@
-"""Steps that follow the players (averages, projections), and the train step around them all."""
+"""Steps that follow the updates (averages, projections), and the train step around all of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,45 @@ from jaxgan.steps.common import Names, as_names, require_players
 from jaxgan.types import Array, Batch, Metrics, PyTree, Step, TrainStep
 
 _SHARE = 2.0**-12
-"""Of a half-life: an average waits for up to so much of it where steps are shorter."""
+"""Fraction of the half-life: an average waits for up to this long before it moves."""
 
 
 def track_ema(
     names: Names, *, half_life: float, ramp_up: float | None = 0.05, axis_name: str | None = None
 ) -> Step:
-    """A step that moves the averages of the named players' params AND collections towards the
-    players.
+    """Returns a step that moves the averages of the named players towards the players.
 
-    `half_life` counts images: rows of the train step's whole batch. With `ramp_up`, the half-life
-    is at most that share of the images seen so far, so that early averages forget the initial
-    weights (Karras et al. 2020, StyleGAN2 code).
+    Params AND collections are averaged. With a half-life of more than 2^13 steps, the average moves
+    only every 2nd, 4th, ... step, by the sum of their moves, because smaller moves would be lost in
+    the rounding of float32.
 
-    Half-lives of more than 2^13 steps move the average only every 2nd, 4th, ... step, by as much as
-    in all of these: smaller moves would be lost in the rounding of float32. Raises ValueError where
-    half_life is not positive or the state keeps no average of a player.
+    Args:
+        names: Name (or names) of the players with an average.
+        half_life: Half-life of the average in images, where one train step counts its whole batch.
+        ramp_up: Limits the half-life to this fraction of the images seen so far, so that early
+            averages forget the initial weights, or None for no limit.
+        axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
+
+    Raises:
+        ValueError: If half_life is not positive, or, when traced, if the state has no average of a
+            player.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import random, steps
+        >>> from jaxgan.state import Player, create
+        >>> player = Player.create(apply_fn=None, params={"x": jnp.float32(0.0)}, tx=optax.sgd(1.0))
+        >>> state = create(jax.random.key(0), {"generator": player}, ema=["generator"])
+        >>> state = state.with_params({"generator": {"x": jnp.float32(1.0)}})
+        >>> follow = steps.track_ema("generator", half_life=2.0, ramp_up=None)
+        >>> state, _ = follow(state, {}, random.row_keys(jax.random.key(0), 2))
+        >>> round(float(state.ema["generator"]["params"]["x"]), 3)
+        0.5
+
+    References:
+        Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN (its code).
     """
     if half_life <= 0:
         raise ValueError(f"the half-life is {half_life} images; expected a positive number")
@@ -65,16 +88,35 @@ def track_ema(
 
 
 def _rate(count: Array, half_life: Array) -> Array:
-    """The share [] by which an average moves at step `count` (from 1), its half-life in steps."""
+    """Returns the fraction [] by which an average moves at step `count` (from 1).
+
+    `half_life` is in steps.
+    """
     stride = jnp.exp2(jnp.floor(jnp.log2(jnp.clip(half_life * _SHARE, 1, 2.0**30))))
     due = count % stride.astype(jnp.int32) == 0
-    # As 1 - 0.5**x, a long half-life would be rounded to a few steps of float32 below 1.
+    # expm1 because 1 - 0.5**x with a small x keeps only a few bits in float32.
     return jnp.where(due, -jnp.expm1(-math.log(2) * stride / half_life), 0.0)
 
 
 def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
-    """A step that replaces the named players' params by their projection (weight clipping after
-    each update, say).
+    """Returns a step that replaces the named players' params by their projection.
+
+    Args:
+        names: Name (or names) of the players.
+        projection: Function from params to params, such as weight clipping after each update.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import penalties, random, steps
+        >>> from jaxgan.state import Player, create
+        >>> critic = Player.create(apply_fn=None, params={"x": jnp.float32(3.0)}, tx=optax.sgd(1.0))
+        >>> clip = steps.project("critic", lambda params: penalties.clip_weights(params, 0.5))
+        >>> start = create(jax.random.key(0), {"critic": critic})
+        >>> state, _ = clip(start, {}, random.row_keys(jax.random.key(0), 2))
+        >>> float(state["critic"].params["x"])
+        0.5
     """
     projected = as_names(names)
 
@@ -86,8 +128,26 @@ def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
 
 
 def make_train_step(body: Step, *, axis_name: str | None = None) -> TrainStep:
-    """The body closed over the counter and the randomness: each example's key is a function of
-    (seed, step, row).
+    """Returns the train step `(state, batch) -> (state, metrics)`, ready to be compiled.
+
+    It advances the step counter and makes the keys. Each example's key is a function of
+    (seed, step, index in the batch).
+
+    Args:
+        body: The step to run.
+        axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import steps
+        >>> from jaxgan.state import Mean, create
+        >>> def body(state, batch, keys):
+        ...     return state, {"brightness": Mean.of(batch["image"])}
+        >>> train_step = jax.jit(steps.make_train_step(body))
+        >>> state, metrics = train_step(create(jax.random.key(0), {}), {"image": jnp.ones((2, 3))})
+        >>> print(state.step, metrics["brightness"].value)
+        1 1.0
     """
 
     def train_step(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
@@ -101,8 +161,24 @@ def make_train_step(body: Step, *, axis_name: str | None = None) -> TrainStep:
 
 
 def repeat(step: TrainStep) -> TrainStep:
-    """The train step over batches stacked on a new first axis [K, B, ...], metrics stacked alike,
-    in one compiled loop.
+    """Returns a function that runs K train steps in one compiled loop.
+
+    It takes batches stacked on a new first axis, [K, B, ...], and returns metrics stacked likewise.
+
+    Args:
+        step: The train step.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import steps
+        >>> from jaxgan.state import Mean, create
+        >>> def body(state, batch, keys):
+        ...     return state, {"brightness": Mean.of(batch["image"])}
+        >>> run = steps.repeat(steps.make_train_step(body))
+        >>> state, metrics = run(create(jax.random.key(0), {}), {"image": jnp.ones((5, 2, 3))})
+        >>> print(state.step, metrics["brightness"].value)
+        5 [1. 1. 1. 1. 1.]
     """
 
     def run(state: GANState, batches: Batch) -> tuple[GANState, Metrics]:

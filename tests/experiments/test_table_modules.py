@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from building import built
 
 from experiments import original, stacked
 from experiments.networks import original as original_networks
@@ -31,6 +30,7 @@ from jaxgan.games import objectives
 from jaxgan.models import dcgan, vanilla
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
+from tests.building import built
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TABLE

@@ -14,7 +14,6 @@ import laws
 import numpy as np
 import optax
 import pytest
-from building import built
 
 import jaxgan
 from experiments import dcgan
@@ -25,6 +24,7 @@ from jaxgan.runs import checkpoint, command_line, run_directory
 from jaxgan.runs.config import DataSpec
 from jaxgan.state import Mean
 from tests import toy_players, toy_runs
+from tests.building import built
 
 LATENTS = partial(random.latents, size=3, prior="uniform")
 

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from jax import lax
 
 from jaxgan import losses, random, state, steps
 from jaxgan.games import bidirectional
+from tests.building import built
 
 RATES = {"generator": optax.sgd(1.0), "discriminator": optax.sgd(1.0)}
 

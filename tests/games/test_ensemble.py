@@ -82,7 +82,7 @@ def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it(
 
 def test_hyperparameters_are_one_for_each_member_and_carried_by_the_optimizer():
     state = ensemble.of(vanilla()).init(ensemble.keys(SEEDS))
-    with pytest.raises(ValueError, match=r"shape \(2,\) for a ensemble of 3"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) for an ensemble of 3"):
         ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(2))
     with pytest.raises(KeyError, match="learning_rate"):
         ensemble.with_hyperparameters(state, "generator", learning_rate=jnp.ones(3))
@@ -190,7 +190,10 @@ def test_a_population_is_loaded_by_seed_and_a_single_run_may_be(together, alone)
     ("fields", "said"),
     [
         ({"seeds": 0}, "--seeds is 0; expected 1 or more"),
-        ({"seeds": 2, "parallel": "pmap"}, "--parallel pmap splits the rows .* use --parallel jit"),
+        (
+            {"seeds": 2, "parallel": "pmap"},
+            "--parallel pmap splits the examples .* use --parallel jit",
+        ),
     ],
 )
 def test_populations_that_cannot_be_are_refused(fields, said, tmp_path):
@@ -237,7 +240,7 @@ def test_a_cpu_is_as_many_devices_as_can_be_used_unless_the_user_says(flags, dev
         "import os\n"
         "os.environ['XLA_FLAGS'] = '--xla' + %r + '=3' if %r else ''\n"
         "os.sched_getaffinity = lambda process: range(4)\n"
-        "from jaxgan import environment\n"
+        "from jaxgan.runs import environment\n"
         "environment.use_cores(2)\n"
         "import jax\n"
         "assert jax.device_count() == %d, jax.devices()\n"

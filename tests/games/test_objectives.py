@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from toy_players import keys_of, scale, state_of
 
 from jaxgan import losses, optimizers, penalties, random
 from jaxgan.games import builder, objectives, two_player
+from tests.building import built
 
 REAL = jnp.array([1.0, -2.0, 0.5, 3.0])
 DRAW = objectives.fakes(lambda keys: random.normal(keys, ()))

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from jax.flatten_util import ravel_pytree
 
 from jaxgan import losses, optimizers, penalties, random, steps
 from jaxgan.games import builder, stability, two_player
 from jaxgan.models import vanilla
+from tests.building import built
 
 IN_TURN = ("discriminator", "generator")
 

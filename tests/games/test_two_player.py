@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import losses, optimizers, penalties, random, steps
 from jaxgan.games import builder, two_player
 from jaxgan.models import vanilla
+from tests.building import built
 
 LIMIT = 0.05
 

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from experiments import bigan as experiment
 from jaxgan import losses, random
 from jaxgan.games import bidirectional
 from jaxgan.models import bigan
 from jaxgan.runs.config import DataSpec
+from tests.building import built
 
 # --- the round ------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import losses, random
 from jaxgan.models import conditional
+from tests.building import built
 
 architectures = pytest.mark.parametrize("architecture", ["convolutional", "perceptron"])
 

@@ -11,11 +11,11 @@ import laws
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import losses, parallel, random
 from jaxgan.games import replay_pool
 from jaxgan.models import cyclegan
+from tests.building import built
 
 SHAPE = (8, 8, 1)
 

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxgan import losses, random
 from jaxgan.models import dcgan
+from tests.building import built
 
 SIZES = {
     (16, 16): 2,

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import random
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS
 from jaxgan.models import discogan
+from tests.building import built
 
 SHAPE = (16, 16, 1)
 

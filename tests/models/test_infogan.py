@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import losses, random
 from jaxgan.games import mutual_information, objectives
 from jaxgan.games.mutual_information import Codes
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import infogan
+from tests.building import built
 
 SHAPE = (16, 16, 1)
 CODES = Codes((3,), 1)

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import losses, nn, random
 from jaxgan.models import pix2pix
 from jaxgan.nn import patch_discriminator
+from tests.building import built
 
 
 def parameters(module: linen.Module, *inputs) -> dict:

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from experiments import progressive as experiment
 from jaxgan import losses, penalties, random
@@ -16,6 +15,7 @@ from jaxgan.nn import resampling
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from tests import toy_runs
+from tests.building import built
 
 SHAPE = (16, 16, 1)
 ROWS, FADE = 4, 16
@@ -105,7 +105,7 @@ def test_the_papers_networks_have_23_million_parameters_each():
     ("changes", "message"),
     [
         ({"level": 3}, "the level is 3; expected 0 to 2"),
-        ({"level": 1, "rows": 0}, "a step takes 0 rows"),
+        ({"level": 1, "rows": 0}, "the batch size is 0; expected 1 or more"),
         ({"level": 1, "fade_images": -1}, "the fade takes -1 images"),
         ({"level": 1, "prior": "cauchy"}, "the prior is 'cauchy'"),
     ],
@@ -117,7 +117,7 @@ def test_what_makes_no_stage_is_refused_when_built(changes, message):
 
 def test_a_batch_of_other_rows_than_the_stage_counts_by_is_refused(stages):
     old, _, before, _ = stages
-    with pytest.raises(ValueError, match="a batch has 8 rows, but the stage was built for 4"):
+    with pytest.raises(ValueError, match="a batch has 8 examples, but the stage was built for 4"):
         jax.eval_shape(old.step, before, {"image": noise(8, *SHAPE)})
 
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 import jaxgan
 from experiments import semisupervised as experiment
@@ -25,6 +24,7 @@ from jaxgan.runs import checkpoint, command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from tests import toy_runs
+from tests.building import built
 
 SHAPE, CLASSES, ROWS = (4, 4, 1), 3, 8
 

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import data, random
 from jaxgan.kernels import bicubic
 from jaxgan.models import srgan
 from jaxgan.nn import resampling, super_resolution
 from jaxgan.state import Player
+from tests.building import built
 
 SHAPE, SMALL = (16, 16, 1), (8, 8, 1)
 
@@ -100,9 +100,9 @@ def test_unknown_networks_are_refused():
         ),
         (
             {"networks": srgan.Networks("resnet"), "factor": 3, "shape": (18, 18, 1)},
-            "this network doubles",
+            "factor is 3; expected a power of two",
         ),
-        ({"factor": 1}, "1 times larger; expected 2 or more"),
+        ({"factor": 1}, "factor is 1; expected 2 or more"),
         ({"factor": 5}, "16x16 pixels cannot be made from images 5 times smaller"),
     ):
         with pytest.raises(ValueError, match=sentence):

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from PIL import Image
 
 import jaxgan
@@ -34,6 +33,7 @@ from jaxgan.state import GANState
 from jaxgan.tools import caption_to_image, translate
 from jaxgan.types import GAN
 from tests import toy_runs
+from tests.building import built
 
 SHAPE, WORDS = (16, 16, 1), ["a dark bag", "light", "this coat is wide and gray"]
 LOSS = losses.non_saturating()
@@ -154,7 +154,7 @@ def test_readers_and_seers_learn_what_belongs_together():
         losses_seen.append(float(metrics["matching/loss"].value))
     assert losses_seen[-1] < 0.3 * losses_seen[0]
     assert float(metrics["matching/matched"].value) == 1
-    with pytest.raises(ValueError, match="nothing can be drawn"):
+    with pytest.raises(ValueError, match="generates no images"):
         gan.sample(state, random.row_keys(jax.random.key(0), 1))
 
 
@@ -283,8 +283,8 @@ def test_variety_is_asked_of_two_images_of_one_caption():
 def test_what_cannot_be_built_or_drawn_is_refused():
     for changes, sentence in (
         ({"shape": (30, 30, 1)}, "cannot make images of 30x30"),
-        ({"mismatched": 1.5}, "the share of mismatched pairs is 1.5; expected 0 to 1"),
-        ({"between": -0.1}, "the share between captions is -0.1"),
+        ({"mismatched": 1.5}, "the fraction of mismatched pairs is 1.5; expected 0 to 1"),
+        ({"between": -0.1}, "the fraction between captions is -0.1"),
         ({"loss": losses.relativistic_paired()}, "the loss is relativistic"),
         ({"prior": "cauchy"}, "the prior is 'cauchy'"),
     ):

@@ -138,9 +138,9 @@ def test_equal_examples_have_no_deviation_and_a_finite_gradient():
 
 
 def test_rows_that_no_groups_hold_are_refused_but_one_row_initializes():
-    with pytest.raises(ValueError, match=r"6 rows on a device .* groups of 4"):
+    with pytest.raises(ValueError, match=r"6 examples on a device .* groups of 4"):
         minibatch.minibatch_stddev(noise(6, 2, 2, 1), group=4)
     layer = minibatch.MinibatchStddev(4)
     assert layer.init_with_output(jax.random.key(0), noise(1, 2, 2, 3))[0].shape == (1, 2, 2, 4)
-    with pytest.raises(ValueError, match="1 rows on a device"):
+    with pytest.raises(ValueError, match="1 examples on a device"):
         layer.apply({}, noise(1, 2, 2, 3))

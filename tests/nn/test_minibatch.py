@@ -47,5 +47,5 @@ def test_the_deviation_is_that_of_the_group_for_points_and_for_pixels(shape):
 
 
 def test_rows_that_make_no_groups_are_refused():
-    with pytest.raises(ValueError, match=r"6 rows .* into groups of 4 for minibatch discrim"):
+    with pytest.raises(ValueError, match=r"6 examples .* groups of 4 for minibatch discrim"):
         discriminated(jnp.ones((6, 2)), group=4)

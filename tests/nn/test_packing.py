@@ -72,7 +72,7 @@ def test_the_penalty_is_on_the_slope_by_the_whole_pack():
 
 
 def test_rows_that_fill_no_packs_are_refused():
-    with pytest.raises(ValueError, match="10 rows on a device cannot be packed by 4"):
+    with pytest.raises(ValueError, match="10 examples on a device cannot be packed by 4"):
         packing.pack(jnp.zeros((10, 2)), 4)
 
 

@@ -166,7 +166,7 @@ def test_a_tensor_of_more_numbers_than_are_stored_is_refused_before_it_is_made(s
 
 def test_a_pipe_is_no_file_of_weights(tmp_path):
     os.mkfifo(tmp_path / "model.pth")
-    with pytest.raises(ValueError, match="cannot be read: it is no regular file"):
+    with pytest.raises(ValueError, match="cannot be read: it is not a regular file"):
         pretrained_weights.load(tmp_path / "model.pth")
 
 
@@ -175,7 +175,7 @@ def test_a_file_must_be_the_one_that_is_meant(tmp_path):
     digest = hashlib.sha256(content).hexdigest()
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"is not said: its sha256 is {digest}"):
+    with pytest.raises(ValueError, match=f"the file's is {digest}"):
         pretrained_weights.load(path)
     assert pretrained_weights.load(path, sha256=digest[:12].upper()).keys() == TENSORS.keys()
     with pytest.raises(ValueError, match="does not begin with 0123456789; they are damaged"):

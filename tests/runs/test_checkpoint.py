@@ -299,7 +299,7 @@ def test_a_key_of_a_generator_that_is_not_known_is_refused_by_name(saved, state)
 def test_a_damaged_checkpoint_makes_no_other_noise(saved, tmp_path):
     script = (
         "import pathlib, sys\n"
-        "from jaxgan import checkpoint\n"
+        "from jaxgan.runs import checkpoint\n"
         "from jaxgan.runs.errors import RunError\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "for name in ('state/manifest.ocdbt', 'state/_METADATA', 'meta/metadata'):\n"

@@ -23,7 +23,7 @@ from tests import toy_experiment, toy_runs
 def test_help_and_the_package_import_no_jax():
     code = (
         "import sys, jaxgan\n"
-        "from jaxgan import run\n"
+        "from jaxgan.runs import command_line\n"
         "from tests import toy_experiment\n"
         "try:\n"
         "    command_line.command(toy_experiment, ['--help'])\n"

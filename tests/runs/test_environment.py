@@ -34,7 +34,7 @@ def test_without_a_folder_for_it_the_compilation_cache_is_off_with_a_note(
 def test_a_kept_program_that_cannot_be_read_is_replaced(tmp_path):
     script = (
         "import jax, sys, warnings\n"
-        "from jaxgan import environment\n"
+        "from jaxgan.runs import environment\n"
         "warnings.simplefilter('error')\n"
         "with environment.replacing_damaged_programs(report=print):\n"
         "    print(jax.jit(lambda x: x * 3 + 1)(2.0))\n"

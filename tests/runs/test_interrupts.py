@@ -37,7 +37,7 @@ def start(script: str) -> subprocess.Popen:
 def compiling(block: str) -> str:
     return (
         "import hashlib, sys\n"
-        "from jaxgan import errors, interrupt\n"
+        "from jaxgan.runs import errors, interrupts\n"
         "def act():\n"
         "    with interrupts.requests('it saves first') as request:\n"
         f"        with {block}:\n"
@@ -100,7 +100,7 @@ class Config:
     ],
 )
 def test_a_tool_ends_in_one_line(act, code, said, capsys):
-    ended = command.answer(Config, act, module="tool", description=None, arguments=[])
+    ended = command.answer(Config, act, program="tool", description=None, arguments=[])
     assert ended == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(said)
@@ -139,15 +139,15 @@ def run_compiling(module: str, *arguments: str, at: int = 1) -> str:
     """The script of a run that compiles for minutes, the `at`th time that it does."""
     return (
         "import hashlib, itertools, sys\n"
-        "from jaxgan import run, train\n"
+        "from jaxgan.runs import command_line, training_loop\n"
         f"from tests import {module} as experiment\n"
-        "whole, count = train.compile_ahead, itertools.count(1)\n"
+        "whole, count = training_loop.compile_ahead, itertools.count(1)\n"
         "def compile_ahead(*given):\n"
         f"    if next(count) < {at}:\n"
         "        return whole(*given)\n"
         "    print('ready', flush=True)\n"
         f"    {COMPILE}\n"
-        "train.compile_ahead = compile_ahead\n"
+        "training_loop.compile_ahead = compile_ahead\n"
         f"sys.exit(command_line.command(experiment, {arguments!r}))\n"
     )
 

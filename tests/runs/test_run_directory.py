@@ -67,7 +67,7 @@ def test_a_run_whose_checkpoints_are_gone_says_so_and_keeps_its_log(finished, co
 
 def test_a_log_that_is_no_file_is_refused_in_a_sentence(tmp_path):
     os.mkfifo(tmp_path / "metrics.jsonl")
-    with pytest.raises(RunError, match=r"metrics.jsonl cannot be read: it is no regular file"):
+    with pytest.raises(RunError, match=r"metrics.jsonl cannot be read: it is not a regular file"):
         metric_log.rows(tmp_path / "metrics.jsonl")
 
 
@@ -273,7 +273,7 @@ def test_pictures_of_latents_go_through_no_link_in_the_run_directory(copy, tmp_p
 
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         files.read(tmp_path / "pipe")
     with pytest.raises(OSError):
         files.append(tmp_path / "pipe", "more")
@@ -304,7 +304,7 @@ def test_overwrite_leaves_the_users_own_files_in_every_folder_and_says_so(
 
 
 def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
-    from tests import test_logging
+    from tests.runs import test_metric_log
 
     toy_runs.train(tmp_path, data=data, steps=16)
     shutil.rmtree(tmp_path / "checkpoints")  # as killed before its first
@@ -312,7 +312,7 @@ def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
     (file,) = tmp_path.glob("events.out.tfevents.*")
     file.write_bytes(file.read_bytes()[:-400])  # as written out too late
     toy_runs.train(tmp_path, data=data)
-    shown = [(step, name) for step, name, _ in test_logging.scalars(tmp_path)]
+    shown = [(step, name) for step, name, _ in test_metric_log.scalars(tmp_path)]
     rows = metric_log.rows(tmp_path / "metrics.jsonl")
     assert shown == [(row["step"], name) for row in rows for name in row if name != "step"]
 

@@ -187,7 +187,7 @@ def test_every_example_keeps_its_draw_in_its_slice():
 
 
 def test_slices_that_do_not_divide_the_batch_are_refused():
-    with pytest.raises(ValueError, match="6 rows cannot be split into 4 slices"):
+    with pytest.raises(ValueError, match="6 examples cannot be split into 4 slices"):
         steps.update("a", miss, accumulate=4)(pair(), {"x": jnp.ones(ROWS)}, keys_of(ROWS))
 
 

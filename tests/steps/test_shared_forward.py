@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 from laws import at_double_precision
 from toy_players import keys_of, record, scale, state_of, weight
 
@@ -18,6 +17,7 @@ from jaxgan.games import objectives, two_player
 from jaxgan.models import dcgan, vanilla
 from jaxgan.state import Mean, Out
 from jaxgan.steps import shared_forward
+from tests.building import built
 
 ROWS = 6
 
@@ -72,7 +72,7 @@ def test_every_step_of_a_round_draws_afresh_by_its_rows(n_critic):
 def test_a_round_without_critic_steps_or_rows_for_them_is_refused():
     with pytest.raises(ValueError, match="n_critic is 0"):
         steps.alternate(record("a"), record("b"), n_critic=0)
-    with pytest.raises(ValueError, match="6 rows cannot be split into 4 slices"):
+    with pytest.raises(ValueError, match="6 examples cannot be split into 4 slices"):
         steps.alternate(record("a"), record("b"), n_critic=4)(counting(), numbered(), keys_of(ROWS))
 
 

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from building import built
 
 from jaxgan import data, files, losses, random, steps
 from jaxgan.data import few_labels
@@ -24,6 +23,7 @@ from jaxgan.plotting import image_grids
 from jaxgan.runs import progress, run_directory, trained_model
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.tools.diagnosis import checks, log_signals, run_reader, sample_signals
+from tests.building import built
 
 
 def test_the_reason_of_an_end_is_the_last_line_of_the_log(tmp_path):

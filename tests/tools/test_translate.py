@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-from building import built
 from PIL import Image
 
 import jaxgan
@@ -23,6 +22,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import caption_to_image, tiling, translate
 from tests import toy_runs, toy_translation
+from tests.building import built
 
 
 @pytest.fixture(scope="module")
