@@ -29,7 +29,7 @@ def main() -> None:
     if code:
         sys.exit(code)
     print(garment_classes.report(garment_classes.Config(RUN)))
-    last = max((RUN / "samples").glob("*.png"))
+    last = max((RUN / "samples").glob("[0-9]*.png"))
     print(f"the picture of its samples: {last.resolve()}")
 
 

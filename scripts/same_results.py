@@ -73,7 +73,7 @@ def record(tree: pathlib.Path, names: list[str]) -> dict[str, dict[str, str]]:
             if ended.returncode:
                 found[name] = {"error": ended.stderr[-2000:]}
                 continue
-            pictures = sorted((run / "samples").glob("*.png"))
+            pictures = sorted((run / "samples").glob("[0-9]*.png"))
             found[name] = {
                 "metrics": metrics(run),
                 "picture": digest(pictures[-1].read_bytes()),

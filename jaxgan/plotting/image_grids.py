@@ -67,6 +67,34 @@ def picture_of(
     return toy_densities.picture_of(splits.train, lambda state: np.asarray(draw(state, key)))
 
 
+def of_real(source: data.Source, *, seed: int, rows: int = ROWS) -> Image.Image | None:
+    """Returns a sheet of the first training images, or None if the data are no images.
+
+    They are as many as `picture_of` draws, or as there are, as the batches of a run hold them.
+
+    Args:
+        source: The training data. Two domains alternate if their images are of one size; if not,
+            the sheet shows 'b', which is what is to be drawn.
+        seed: The seed of the run, which decides the order of the images.
+        rows: Rows of the sheet.
+    """
+    if isinstance(source, data.Domains):
+        columns = COLUMNS // 2 * 2
+        alike = source.a.shape[:2] == source.b.shape[:2]
+        count = rows * (columns // 2 if alike else columns)
+        batch = source.batch(seed=seed, step=0, size=min(count, len(source.a), len(source.b)))
+        parts = _alike([batch["a"], batch["b"]]) if alike else [batch["b"]]
+        images = np.stack(parts, axis=1)
+        return grid(images.reshape(-1, *images.shape[2:]), columns=columns)
+    if not isinstance(source, data.Dataset):
+        return None
+    columns = columns_for(len(source.classes))
+    size = min(rows * columns, len(source))
+    # Of the class itself: kinds of it add other roles, in which an image may be another one.
+    images = data.Dataset.batch(source, seed=seed, step=0, size=size)["image"]
+    return grid(images, columns=columns)
+
+
 def of_domains(
     gan: GAN, domains: data.Domains, *, key: Array, rows: int = ROWS, batch_size: int = 64
 ) -> Picture:

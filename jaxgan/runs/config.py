@@ -145,7 +145,7 @@ class RunFlags:
     log_every: Positive = 50
     """Log metrics averaged over this many steps."""
     sample_every: Count = 500
-    """Steps between sample pictures; 0: only at the end."""
+    """Steps between sample pictures, after those at steps 50, 100, 200; 0: only at the end."""
     checkpoint_every: Count = 500
     """Steps between checkpoints; 0: only at the end."""
     keep: Positive = 3

@@ -1,4 +1,4 @@
-"""What ends a run with one sentence for its user instead of a traceback."""
+"""Exceptions that end a run with one sentence for the user instead of a traceback."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from collections.abc import Callable, Iterator
 
 
 class RunError(Exception):
-    """A run that cannot start as asked: what was found, what was expected, what to do."""
+    """A run cannot start as asked.
+
+    The message says what was found, what was expected and what to do.
+    """
 
     code = 2
 
 
 class RunStopped(RunError):
-    """A run that had to stop after it had started: numbers that are not finite, a full disk."""
+    """A run had to stop after it had started: numbers that are not finite, a full disk."""
 
     code = 1
 
 
 class NotFinite(RunStopped):
-    """Training that met a number that is not finite."""
+    """Training met a number that is not finite."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was told to stop (Ctrl-C, SIGTERM or SIGHUP) and has saved; `code` is its exit
-    code.
+    """A run was asked to stop (Ctrl-C, SIGTERM or SIGHUP) and has saved.
+
+    Attributes:
+        code: The exit code of the process.
     """
 
     def __init__(self, message: str, *, code: int) -> None:
@@ -35,10 +40,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
-    """The exit code of `act`, 0 where it gives none; what ended it is one sentence on stderr:
-    `interrupted` for a Ctrl-C that nothing below had words for.
+    """Calls `act` and returns the exit code of the process; errors become one sentence on stderr.
 
-    Meanwhile what the console cannot encode is printed backslash-escaped.
+    Meanwhile, characters that the console cannot encode are printed backslash-escaped.
+
+    Args:
+        act: The program. It returns an exit code, or None for 0.
+        interrupted: The sentence for a Ctrl-C that was not handled further down.
     """
     with escaping_streams():
         try:
@@ -56,7 +64,7 @@ def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
 
 @contextlib.contextmanager
 def escaping_streams() -> Iterator[None]:
-    """Inside the block a character that stdout or stderr cannot encode is escaped, not refused."""
+    """Escapes, inside the block, characters that stdout or stderr cannot encode."""
     changed = []
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # others, such as a notebook's, take all text
@@ -66,11 +74,11 @@ def escaping_streams() -> Iterator[None]:
         yield
     finally:
         for stream, errors in changed:
-            with contextlib.suppress(ValueError, OSError):  # closed, or nobody reads it any more
+            with contextlib.suppress(ValueError, OSError):  # closed, or without a reader
                 stream.reconfigure(errors=errors)
 
 
 def complain(text: str) -> None:
-    """Prints a line to stderr, where somebody still reads it."""
+    """Prints a line to stderr, if anybody still reads it."""
     with contextlib.suppress(OSError):  # a closed pipe or terminal
         print(text, file=sys.stderr, flush=True)

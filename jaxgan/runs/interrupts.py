@@ -1,6 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a question that a loop asks, not as an exception that strikes
-anywhere; and an answer within seconds though the interpreter is not running, as while a step
-compiles.
+"""Handles Ctrl-C, SIGTERM and SIGHUP as a request that a loop asks for.
+
+No exception is raised at an arbitrary place. The user gets an answer within seconds, even if the
+interpreter is not running, as while a step compiles.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from jaxgan.runs.errors import Interrupted
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""What asks a process to stop; SIGHUP, as its terminal is closed."""
+"""Signals that ask a process to stop. SIGHUP comes when its terminal is closed."""
 
 PATIENCE = 3.0
-"""Seconds that a block of `at_rest` or `droppable` is given to end by itself."""
+"""Seconds in which a block of `at_rest` or `droppable` may end by itself."""
 
 
 class Request:
-    """Whether, and by which signal, the process was asked to stop."""
+    """Whether, and by which signal, the process was asked to stop.
+
+    Attributes:
+        signal: The number of the first signal, or None.
+    """
 
     signal: int | None = None
 
@@ -38,26 +43,32 @@ class Request:
         self._lock = threading.Lock()  # held while the state at rest is left
 
     def __call__(self) -> bool:
+        """Returns whether the process was asked to stop."""
         return self.signal is not None
 
     @property
     def code(self) -> int:
-        """The exit code of a process that the signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        """Returns the exit code of an ended process: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
     @contextlib.contextmanager
     def at_rest(self, leave: Callable[[], str]) -> Iterator[None]:
-        """Inside the block, which changes nothing that is to be saved, a process that was asked to
-        stop may end: where the block does not end in time, `leave()`, called in another thread,
-        saves what there is and gives the last words.
+        """Lets the process end inside the block, which must change nothing that is to be saved.
+
+        Args:
+            leave: Saves what there is and returns the last message. It is called in another thread
+                if a stop was asked for and the block does not end in time.
         """
         with self._leaving(leave, strike=False):
             yield
 
     @contextlib.contextmanager
     def droppable(self, words: str) -> Iterator[None]:
-        """Inside the block there is nothing to save: a request to stop raises Interrupted with
-        these words, wherever the block is, or ends the process where that is in no Python code.
+        """Lets the process end anywhere inside the block, as there is nothing to save.
+
+        Args:
+            words: The message. A request to stop raises Interrupted with it, or, outside of Python
+                code, prints it and ends the process.
         """
         with self._leaving(lambda: words, strike=True):
             if self():
@@ -79,39 +90,44 @@ class Request:
         raise Interrupted(self._leave(), code=self.code)
 
     def handle(self, number: int, frame: object) -> None:
-        """What the interpreter does on a signal; the thread that watches may have noted it."""
+        """Handles a signal in the main thread; the watching thread may have noted it before.
+
+        Args:
+            number: The number of the signal.
+            frame: Not used.
+        """
         self.note(number)
         if self._strike and not self._struck:
             self._struck = True  # a second one must not strike the words of the first
             self._raise()
 
     def note(self, number: int) -> None:
-        """Takes down the first signal."""
+        """Records the first signal and its time."""
         if self.signal is None:
             self._asked_at = time.monotonic()
             self.signal = number
 
     def answer(self, number: int) -> None:
-        """Says a first word; a second signal ends the process."""
+        """Answers a first signal with a message."""
         name = signal.Signals(number).name
         self.note(number)
         if self._first_word and not (self._strike or self._struck):
             tell(f"{name}: {self._first_word}; a second one ends at once")
 
     def end_at_once(self, number: int) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process at once, whatever it is doing."""
         tell(f"{signal.Signals(number).name} again: ending at once, nothing more is saved")
         os._exit(128 + number)
 
     @property
     def patience(self) -> float | None:
-        """Seconds until the process is to be left; None where it was not asked to stop."""
+        """Returns the seconds until the process has to end, or None if it was not asked to stop."""
         if not self():
             return None
         return max(0.0, self._asked_at + PATIENCE - time.monotonic())
 
     def leave(self) -> None:
-        """Ends the process where it may end."""
+        """Saves and ends the process, if it is in a block that allows this."""
         with self._lock:
             if self._leave is None:
                 return
@@ -126,19 +142,20 @@ class Request:
 
 
 def tell(text: str) -> None:
-    """Writes a line to stderr past any buffer: the interpreter may be anywhere."""
+    """Writes a line to stderr without a buffer, as the interpreter may be anywhere."""
     with contextlib.suppress(OSError):
         os.write(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
 @contextlib.contextmanager
 def requests(first_word: str = "") -> Iterator[Request]:
-    """Inside the block a first signal only sets the request, and has `first_word` said; a second
-    ends the process at once.
+    """Yields a request that the first signal sets; a second signal ends the process at once.
 
-    A thread of its own watches for signals: Python's handlers wait for the main thread, which may
-    be in the compiler for minutes. A SIGHUP that the process was started to ignore (nohup) stays
-    ignored.
+    A thread watches for signals: Python's handlers wait for the main thread, which may be in the
+    compiler for minutes. SIGHUP stays ignored if the process was started to ignore it (nohup).
+
+    Args:
+        first_word: The answer to the first signal.
     """
     request = Request(first_word)
     if threading.current_thread() is not threading.main_thread():
@@ -162,16 +179,16 @@ def requests(first_word: str = "") -> Iterator[Request]:
 
 
 def heeded() -> list[int]:
-    """The signals that ask this process to stop."""
+    """Returns the signals that ask this process to stop."""
     ignored = [n for n in SIGNALS[2:] if signal.getsignal(n) == signal.SIG_IGN]
     return [number for number in SIGNALS if number not in ignored]
 
 
 def _watch(signals: socket.socket, request: Request) -> None:
-    """Answers the signals whose numbers it reads, until there can be no more."""
+    """Answers the signals whose numbers it reads, until the socket is closed."""
     asked = 0
     while True:
-        # Once patience is at an end it looks every so often whether it may leave by now.
+        # Out of patience, it checks now and then whether the process may end by now.
         patience = request.patience if asked else None
         signals.settimeout(None if patience is None else max(patience, 0.2))
         try:

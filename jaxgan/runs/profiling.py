@@ -1,4 +1,4 @@
-"""A trace of some train steps, for TensorBoard or Perfetto."""
+"""Traces of some train steps, for TensorBoard or Perfetto."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ _WARM_UP = 2  # calls: the first compiles, the second may still allocate
 def traced(
     step: TrainStep, *, calls: int, path: pathlib.Path, say: Callable[[str], None]
 ) -> Iterator[TrainStep]:
-    """The step, whose third call and those after it, `calls` in all, are traced to `path`."""
+    """Yields the step, some of whose calls are traced, from the third on.
+
+    Args:
+        step: A compiled train step.
+        calls: How many calls to trace; 0: none.
+        path: The folder of the trace.
+        say: Reports a line to the user: where the trace is, or that the run was too short for one.
+    """
     if calls == 0:
         yield step
         return

@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere, a log file."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, and a log file."""
 
 from __future__ import annotations
 
@@ -6,36 +6,58 @@ import contextlib
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import tqdm
 
 from jaxgan import files
+from jaxgan.runs.estimate import Speed, duration
 
 Item = TypeVar("Item")
 
 SIGNALS = {
-    "accuracy": ("real_accuracy", "fake_accuracy"),
-    "r": ("real_sign",),
-    "logit": ("real_logit", "fake_logit"),
-    "gradient": ("gradient_norm",),
-    "loss": ("loss",),
+    "accuracy": (
+        {"real_accuracy": "real", "fake_accuracy": "fake"},
+        "fraction of images that are classified correctly",
+    ),
+    "real sign": (
+        {"real_sign": ""},
+        "mean sign of the logits of real images, ADA's r_t: near 1 the discriminator overfits",
+    ),
+    "logit": ({"real_logit": "real", "fake_logit": "fake"}, "mean"),
+    "gradient norm": ({"gradient_norm": ""}, "mean"),
+    "loss": ({"loss": ""}, "mean"),
 }
-"""What a game's health is read from, by the last part of a metric's name, in order of showing."""
+"""The numbers of a progress line, in their order: by label, the last part of a metric's name with
+the images it is of, and what the number is."""
 
+
+_QUICK = 3.0  # seconds that need no mention
 
 FAILED = "error: "
-"""What a line of the log begins with that says why a run ended."""
+"""Prefix of the line of the log that says why a run ended."""
 
 
 class Progress:
-    """Shows a run of `total` steps of `rows_per_step` images, `start` of which are done."""
+    """Shows the progress of a run.
+
+    Args:
+        title: The name of the run.
+        start: Steps that are done already.
+        total: Steps in all.
+        rows_per_step: Images that a step takes, of all models.
+        log: The log file.
+    """
 
     def __init__(
         self, *, title: str, start: int, total: int, rows_per_step: int, log: pathlib.Path
     ) -> None:
         self._log, self._total, self._rows_per_step = log, total, rows_per_step
+        self._explained: set[str] = set()
+        self._speed: Speed | None = None
+        self._words: Callable[[float], str] = str
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm.tqdm(
@@ -54,9 +76,36 @@ class Progress:
         with self._showing() as bar:
             if bar is not None:
                 bar.update(step - bar.n)
+        if self._speed is not None:
+            seconds = self._speed.after(step, time.monotonic())
+            if seconds is not None:
+                self._speed = None
+                self.say(self._words(seconds))
+
+    def estimate(self, words: Callable[[float], str]) -> None:
+        """Measures the next steps, and says once how long the run takes.
+
+        Args:
+            words: The sentence to say, given the seconds a step takes.
+        """
+        self._speed, self._words = Speed(), words
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the time inside the block out of the estimate."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if self._speed is not None:
+                self._speed.leave_out(time.monotonic() - began)
 
     def show(self, row: dict[str, Any]) -> None:
-        """Shows a row of metrics."""
+        """Shows a row of metrics; before the first row, the legend of its numbers."""
+        words = legend(row)
+        if words and words not in self._explained:
+            self._explained.add(words)
+            self.say(words)
         rate = row["images_per_second"]
         speed = f"{rate:,.0f} images/s" if rate else "just compiled"
         with self._showing() as bar:
@@ -69,13 +118,14 @@ class Progress:
         tell(f"step {row['step']}/{self._total}, {speed}, {signals(row)}")
 
     def close(self) -> None:
+        """Removes the bar."""
         with self._showing() as bar:
             if bar is not None:
                 bar.close()
 
     @contextlib.contextmanager
     def _showing(self) -> Iterator[Any]:
-        """The bar, or None; there is none any more where its terminal has gone inside the block."""
+        """Yields the bar, or None; drops the bar if its terminal has gone inside the block."""
         try:
             yield self._bar
         except OSError:
@@ -84,7 +134,7 @@ class Progress:
 
 
 def tell(text: str) -> None:
-    """Prints a line where somebody still reads: a closed pipe or terminal is no reason to stop."""
+    """Prints a line; a closed pipe or terminal is no reason to stop."""
     try:
         print(text, flush=True)
     except OSError:
@@ -92,7 +142,7 @@ def tell(text: str) -> None:
 
 
 def let_go(stream: Any) -> None:
-    """Leads the stream nowhere: what is still in it, or comes, would fail again."""
+    """Redirects the stream to nowhere, as its buffer and further lines would fail again."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -102,8 +152,15 @@ def let_go(stream: Any) -> None:
 def counted(
     items: Iterable[Item], total: int, what: str, *, size: Callable[[Item], int] = len
 ) -> Iterator[Item]:
-    """The items, while stderr shows how much of `total` has been done of `what`, each item counting
-    by its size: a bar on a terminal, elsewhere a line at first and at every tenth.
+    """Yields the items and shows on stderr how much is done.
+
+    A terminal shows a bar, any other output a first line and one for every tenth.
+
+    Args:
+        items: What to yield.
+        total: The sum of the sizes of all items.
+        what: The name of the work.
+        size: The size of an item.
     """
     if sys.stderr.isatty():
         with tqdm.tqdm(desc=what, total=total, dynamic_ncols=True) as bar:
@@ -120,6 +177,22 @@ def counted(
             print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def timed(text: str, report: Callable[[str], None]) -> Iterator[None]:
+    """Reports what the block does, and afterwards how long it took if that was 3 s or more.
+
+    Args:
+        text: What the block does, as 'compiling the train step'.
+        report: Takes a line.
+    """
+    report(f"{text} ...")
+    began = time.monotonic()
+    yield
+    seconds = time.monotonic() - began
+    if seconds >= _QUICK:
+        report(f"{text} took {duration(seconds)}")
+
+
 def say(text: str, log: pathlib.Path) -> None:
     """Prints a line and appends it to the log."""
     tell(text)
@@ -127,31 +200,56 @@ def say(text: str, log: pathlib.Path) -> None:
 
 
 def note(text: str, log: pathlib.Path) -> None:
-    """Appends a line to the log alone."""
+    """Appends a line to the log only."""
     files.append(log, text + "\n")
 
 
 def signals(row: dict[str, Any]) -> str:
-    """What the health of a game is read from, as 'accuracy 0.93/0.88, r 0.86, ...'.
+    """Returns the main metrics of a game, as 'accuracy 0.93/0.88, real sign 0.86, ...'.
 
-    Entries of one kind stand side by side: real before fake, and otherwise by the names of the
-    players.
+    The values of one label stand next to each other, in the order that `legend` explains.
     """
-    shown = []
-    for label, endings in SIGNALS.items():
-        found = [
-            f"{value:.3g}"
-            for ending in endings
-            for name, value in row.items()
-            if name.rpartition("/")[2] == ending
-        ]
-        if found:
-            shown.append(f"{label} {'/'.join(found)}")
+    shown = (
+        f"{label} {'/'.join(f'{row[name]:.3g}' for name, _ in found)}"
+        for label, found in _signals_in(row)
+    )
     return ", ".join(shown)
 
 
+def legend(row: dict[str, Any]) -> str:
+    """Returns what the numbers of `signals` are, or '' if there are none.
+
+    Such as 'accuracy: discriminator real/fake (fraction of images ...)'.
+    """
+    shown = []
+    for label, found in _signals_in(row):
+        of = "/".join(words for _, words in found)
+        shown.append(f"{label}: {of} ({SIGNALS[label][1]})")
+    return f"the numbers below are {'; '.join(shown)}" if shown else ""
+
+
+def _signals_in(row: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each label its metrics in the row, real before fake, each with the words for it."""
+    by_label = []
+    for label, (endings, _) in SIGNALS.items():
+        found = [
+            (name, f"{_player(name)} {images}".strip())
+            for ending, images in endings.items()
+            for name in row
+            if name.rpartition("/")[2] == ending
+        ]
+        if found:
+            by_label.append((label, found))
+    return by_label
+
+
+def _player(name: str) -> str:
+    """The words for whose metric it is."""
+    return name.rpartition("/")[0].replace("_", " ").replace("/", " ")
+
+
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as 1:02:03."""
+    """Returns hours, minutes and seconds as 1:02:03."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}"

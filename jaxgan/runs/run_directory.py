@@ -4,7 +4,7 @@ config.json     the experiment, its configuration, the data and the environment
 log.txt         what the run said
 metrics.jsonl   a line for the means of some steps, or for a measurement of samples with all that it
                 depends on, by step; events.out.tfevents.* hold the same numbers
-samples/        pictures of the same latents, by step
+samples/        pictures of the same latents, by step, and real.png, the first training images
 checkpoints/    the latest and the best, by step
 damaged/        checkpoints that failed their check, lines of the log that could not be read, and
                 logs whose checkpoints are gone
@@ -41,7 +41,7 @@ EVENTS = "events.out.tfevents."
 _FOLDERS = ("samples", "checkpoints", "damaged", "profile")
 _WRITTEN = re.compile(
     r"log\.txt|metrics\.jsonl|events\.out\.tfevents\.[^/]*"
-    r"|samples/[0-9]{6,}\.png"
+    r"|samples/([0-9]{6,}|real)\.png"
     r"|checkpoints/[0-9]+(\.orbax-checkpoint-tmp[^/]*)?/.*"
     r"|damaged/([0-9]+-[0-9]+/.*|metrics-[0-9]+\.jsonl)"
     r"|profile/plugins/profile/[^/]+/[^/]*(\.xplane\.pb|trace\.json\.gz)"

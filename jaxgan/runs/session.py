@@ -1,4 +1,4 @@
-"""One run, from its configuration to its last checkpoint: the parts put together."""
+"""One run, from its configuration to its last checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from jaxgan.runs import (
     best_checkpoints,
     checkpoint,
     environment,
+    estimate,
     evaluation_in_training,
+    flags,
     interrupts,
     metric_log,
     profiling,
@@ -25,20 +27,27 @@ from jaxgan.runs import (
     setup,
     training_loop,
 )
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import MAY_CHANGE, RunConfig
 from jaxgan.runs.errors import Interrupted, NotFinite, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.types import TrainStep
 
 NOTHING_TO_SAVE = "interrupted before the first step: nothing to save"
+_EARLY = (50, 100, 200)  # steps of the first pictures, where the others are further apart
 _FIRST_WORD = "the run saves and ends as soon as it can"
 
 
 def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
-    """Starts the run, or continues the one in its directory, to the last step; returns its path.
+    """Trains to the last step and returns the run directory; a run in it is continued.
 
-    Raises RunError where it cannot start, RunStopped where it cannot go on, Interrupted where it
-    was told to stop.
+    Args:
+        experiment: What to train.
+        config: The settings.
+
+    Raises:
+        RunError: If the run cannot start.
+        RunStopped: If it cannot go on.
+        Interrupted: If it was asked to stop.
     """
     setup.check_numbers(config)
     environment.keep_freed_memory()
@@ -62,7 +71,7 @@ def _run(
     directory: run_directory.RunDirectory,
     request: interrupts.Request,
 ) -> None:
-    """The run in its directory; a request to stop before the first step drops it."""
+    """Runs in the directory; a request to stop before the preparation is done drops the run."""
     path = directory.path
     with contextlib.ExitStack() as stack:
         with request.droppable(NOTHING_TO_SAVE):
@@ -80,7 +89,11 @@ def _run(
             notes = []
             if config.cache:
                 notes += environment.use_compilation_cache()
-            task = setup.task(experiment, config, found=found, before=before, report=progress.tell)
+            first = "compiling the initialization" if found is None else "reading the checkpoint"
+            with progress.timed(f"loading the data and {first}", progress.tell):
+                task = setup.task(
+                    experiment, config, found=found, before=before, report=progress.tell
+                )
             config = task.config
             watch = evaluation_in_training.of(config, task, report=progress.tell)
             record = setup.record(experiment, config, task, before=before)
@@ -116,7 +129,7 @@ def _disk_errors_said(path: pathlib.Path) -> Iterator[None]:
 
 
 def _left(others: list[str]) -> list[str]:
-    """The sentence on what --overwrite has not deleted, where there is any."""
+    """A sentence on what --overwrite has not deleted, if there is any."""
     if not others:
         return []
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -126,8 +139,9 @@ def _left(others: list[str]) -> list[str]:
 def _begin(
     directory: run_directory.RunDirectory, found: checkpoint.Saved | None
 ) -> tuple[list[metric_log.Row], list[str]]:
-    """Brings the directory back to the checkpoint found, or to the beginning; the rows left of the
-    log, and sentences on what was not as a run leaves it.
+    """Brings the directory back to the checkpoint found, or to the beginning.
+
+    Returns the remaining rows of the log, and sentences on what was damaged or missing.
     """
     begun = f"continuing {directory.path} at step {found.step}" if found else None
     progress.say(begun or f"training in {directory.path}", directory.log)
@@ -135,13 +149,14 @@ def _begin(
     directory.samples.mkdir(exist_ok=True)
     notes = _set_log_aside(directory, whole=found is None)
     if odd:
-        notes.append(f"beware: no checkpoint, and moved to {directory.damaged}: {', '.join(odd)}")
+        notes.append(f"warning: no checkpoint, and moved to {directory.damaged}: {', '.join(odd)}")
     return metric_log.cut(directory.metrics, after=_logged(found), measured=_step(found)), notes
 
 
 def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> list[str]:
-    """Moves the lines of the log that are no rows out of it, or the whole log, whose run begins
-    again; the sentence that says so, where there is anything to move.
+    """Moves damaged lines out of the log, or the whole log if its run begins again.
+
+    Returns a sentence that says so, if there was anything to move.
     """
     rows, damaged = metric_log.read(directory.metrics)
     if whole and (rows or damaged):
@@ -149,14 +164,14 @@ def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> lis
         directory.metrics.rename(aside)
         reached = f", which reaches step {rows[-1]['step']}," if rows else ""
         return [
-            f"beware: {directory.checkpoints} holds no checkpoint to continue from, so the run "
+            f"warning: {directory.checkpoints} holds no checkpoint to continue from, so the run "
             f"begins again at step 0; its log{reached} is kept as {aside}"
         ]
     if damaged:
         aside = directory.aside("metrics", ".jsonl")
         files.write_whole(aside, b"".join(line + b"\n" for line in damaged))
         return [
-            f"beware: {len(damaged)} damaged lines of {directory.metrics} are kept as {aside}; "
+            f"warning: {len(damaged)} damaged lines of {directory.metrics} are kept as {aside}; "
             "the others stay in the log"
         ]
     return []
@@ -167,8 +182,15 @@ def _logged(found: checkpoint.Saved | None) -> int:
 
 
 class Outputs(NamedTuple):
-    """What a run writes to: what the user sees, its checkpoints, its log, and the standing of the
-    states that were measured.
+    """What a run writes to.
+
+    Attributes:
+        directory: The run directory.
+        shown: What the user sees.
+        checkpoints: The saved states.
+        recorder: The metrics of train steps, on their way to the log.
+        ranking: The evaluated states, from the best on.
+        log: What takes the rows of the log.
     """
 
     directory: run_directory.RunDirectory
@@ -188,7 +210,7 @@ def _outputs(
     title: str,
     found: checkpoint.Saved | None,
 ) -> Iterator[Outputs]:
-    """What the run writes to, open until the block ends; `rows` are those of its log before."""
+    """Opens what the run writes to until the block ends; `rows` are those already in its log."""
     with contextlib.ExitStack() as stack:
         shown = progress.Progress(
             title=title,
@@ -228,7 +250,7 @@ def _train(
     watch: evaluation_in_training.Watch | None,
     request: interrupts.Request,
 ) -> None:
-    """Trains from the state of the task to the last step, or until told to stop."""
+    """Trains from the state of the task to the last step, or until asked to stop."""
     directory, shown, checkpoints, recorder, ranking, _ = outputs
 
     def save(step: int, state: Any) -> None:
@@ -236,8 +258,9 @@ def _train(
             recorder.write_rest()
         checkpoints.save(step, state, {"log": recorder.notes})
 
-    def resting(step: int, state: Any) -> contextlib.AbstractContextManager[None]:
-        """A block that leaves the state alone, and may take or compile for minutes."""
+    @contextlib.contextmanager
+    def resting(step: int, state: Any) -> Iterator[None]:
+        """Marks a block that leaves the state alone and may take, or compile for, minutes."""
 
         def leave() -> str:
             if step > 0:
@@ -247,7 +270,8 @@ def _train(
             progress.note(words, directory.log)
             return words
 
-        return request.at_rest(leave)
+        with shown.paused(), request.at_rest(leave):
+            yield
 
     def measure(step: int, state: Any) -> None:
         if not watch:
@@ -258,8 +282,9 @@ def _train(
             save(step, state)
 
     def play(begin: int, before: Any) -> tuple[int, Any]:
-        """The step reached and the state at the end of the task's stage, or of the run; `before` is
-        the state at its beginning as a checkpoint holds it, which is that of the stage before.
+        """Trains the stage of the task; returns the step reached and its state.
+
+        `before` is the state at its beginning as a checkpoint holds it: that of the stage before.
         """
         drawing = _drawer(experiment, config, task, directory=directory, say=shown.say)
         step, span = _compiled(config, task), _span(config, task, begin)
@@ -268,11 +293,17 @@ def _train(
             with resting(step, state):
                 drawing(step, state)
 
-        if begin == 0:
-            draw(0, task.state)
+        pictures = training_loop.Event(config.sample_every, draw, _early(config))
+        continued = found is not None and found.step == begin
+        if continued and _lacks_picture(config, pictures, directory, begin, span):
+            draw(begin, task.state)
         if span:
-            with resting(begin, before):
-                training_loop.compile_ahead(step, task.state, task.batches(begin))
+            with progress.timed(_compilation(task, first=begin == 0), shown.say):
+                if begin == 0:
+                    draw(0, task.state)
+                with resting(begin, before):
+                    training_loop.compile_ahead(step, task.state, task.batches(begin))
+        shown.estimate(_estimator(config, task, span, continued=found is not None))
         with _traced(config, step, directory, shown.say) as call:
             return training_loop.fit(
                 call,
@@ -281,7 +312,7 @@ def _train(
                 span=span,
                 recorder=recorder,
                 events=(
-                    training_loop.Event(config.sample_every, draw),
+                    pictures,
                     training_loop.Event(config.evaluate_every, measure),
                     training_loop.Event(config.checkpoint_every, save),
                 ),
@@ -290,15 +321,16 @@ def _train(
 
     try:
         reached, state = _step(found), task.state
+        _write_real_images(config, task, directory)
         late = evaluation_in_training.is_owed(config, task.plan, reached, ranking)
         if late:
             measure(reached, state)
         if not (late and request()):
             reached, state = play(reached, state)
         while reached < config.steps and not request():
+            shown.say(f"stage {task.index + 2} of {len(task.plan)} from step {reached}")
             with resting(reached, state):
                 task = setup.next_stage(config, task, state)
-            shown.say(f"stage {task.index + 1} of {len(task.plan)} from step {reached}")
             reached, state = play(reached, state)
         save(reached, state)
         checkpoints.wait()
@@ -318,9 +350,7 @@ def _is_among_best(
     step: int,
     request: interrupts.Request,
 ) -> bool:
-    """Whether the task's state is among the best so far, once it has been measured, which is logged
-    and said.
-    """
+    """Evaluates and logs the state; returns whether it is among the best so far."""
     with outputs.recorder.paused():
         row = evaluation_in_training.measured(
             watch, task, state, step=step, request=request, say=outputs.shown.say
@@ -333,12 +363,12 @@ def _is_among_best(
     among = outputs.ranking.add(row)
     outputs.shown.say(evaluation_in_training.sentence(row, outputs.ranking.best()[0]))
     for warning in new:
-        outputs.shown.say(f"beware: {warning}")
+        outputs.shown.say(f"warning: {warning}")
     return among
 
 
 def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
-    """What ends the run, once what it has saved is on the disk; the log says it too."""
+    """Waits for saved checkpoints and logs the failure; returns the exception to raise."""
     outputs.checkpoints.wait()
     last = outputs.checkpoints.last_whole()
     if last is None:
@@ -367,6 +397,39 @@ def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
     )
 
 
+def _compilation(task: setup.Task, *, first: bool) -> str:
+    """The words for what happens before the steps of the task."""
+    what = "compiling the sampler and the train step" if first else "compiling the train step"
+    return what if len(task.plan) == 1 else f"{what} of {_stage(task)}"
+
+
+def _stage(task: setup.Task) -> str:
+    return f"stage {task.index + 1} of {len(task.plan)}"
+
+
+def _estimator(
+    config: RunConfig, task: setup.Task, span: range, *, continued: bool
+) -> Callable[[float], str]:
+    """The sentence on how long the steps of the span take, given the seconds of one."""
+    stage = task.plan[task.index]
+    names = set(flags.offered(type(config)))
+    if continued:
+        names &= MAY_CHANGE
+    kind = "steps" if len(task.plan) == 1 else f"steps of {_stage(task)}"
+    kind = f"more {kind}" if span.start > stage.start else kind
+    steps, examples = span.stop - span.start, stage.rows * config.seeds
+
+    def words(seconds: float) -> str:
+        said = estimate.sentence(seconds, steps=steps, examples=examples, kind=kind)
+        if config.evaluate_every:
+            said += ", without the evaluations"
+        long = seconds * steps > estimate.LONG
+        advice = long and estimate.shorter(config, names, shape=task.spec.shape)
+        return f"{said}; {advice}" if advice else said
+
+    return words
+
+
 def _traced(
     config: RunConfig,
     step: TrainStep,
@@ -377,6 +440,44 @@ def _traced(
     return profiling.traced(step, calls=calls, path=directory.profile, say=say)
 
 
+def _early(config: RunConfig) -> tuple[int, ...]:
+    """The steps of the first pictures, none if there are to be none but at the end."""
+    return tuple(step for step in _EARLY if step < config.sample_every)
+
+
+def _lacks_picture(
+    config: RunConfig,
+    pictures: training_loop.Event,
+    directory: run_directory.RunDirectory,
+    step: int,
+    span: range,
+) -> bool:
+    """Whether a run that was stopped at the step, while it drew, owes the picture of it."""
+    due = pictures.due(step - config.steps_per_call, step, span.stop)
+    return due and not _picture(directory, step).exists()
+
+
+def _picture(directory: run_directory.RunDirectory, step: int) -> pathlib.Path:
+    return directory.samples / f"{step:06d}.png"
+
+
+def _write_real_images(
+    config: RunConfig, task: setup.Task, directory: run_directory.RunDirectory
+) -> None:
+    """Writes the sheet of training images, once, to compare the pictures with."""
+    path = directory.samples / "real.png"
+    if path.exists():
+        return
+    sheet = image_grids.of_real(task.splits.train, seed=config.seed, rows=_rows(config))
+    if sheet is not None:
+        files.write_whole(path, image_grids.png(sheet))
+
+
+def _rows(config: RunConfig) -> int:
+    """Rows of a picture: fewer of each model if there are several."""
+    return image_grids.ROWS if setup.seeds_of(config).single else 1
+
+
 def _drawer(
     experiment: Experiment,
     config: RunConfig,
@@ -385,18 +486,18 @@ def _drawer(
     directory: run_directory.RunDirectory,
     say: Callable[[str], None],
 ) -> Callable[[int, Any], None]:
-    """What writes the picture of a state: the experiment's own, or the one for such data; of a
-    ensemble one for each member, together.
+    """Returns what writes the picture of a state: the experiment's own, or the one for its data.
+
+    An ensemble has one picture of all its models.
     """
     if experiment.picture is not None:
         picture = experiment.picture(task.single, task.splits)
     else:
-        rows = image_grids.ROWS if setup.seeds_of(config).single else 1
         picture = image_grids.picture_of(
             task.single,
             task.splits,
             seed=config.seed,
-            rows=rows,
+            rows=_rows(config),
             batch_size=config.batch_size,
             say=say,
         )
@@ -406,7 +507,7 @@ def _drawer(
 
     def draw(step: int, state: Any) -> None:
         content = image_grids.png(picture(state))
-        files.write_whole(directory.samples / f"{step:06d}.png", content)
+        files.write_whole(_picture(directory, step), content)
 
     return draw
 

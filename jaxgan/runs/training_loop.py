@@ -1,4 +1,4 @@
-"""The training loop: it knows steps, batches and when to do what, and nothing of players."""
+"""The training loop. It knows steps, batches and events, and nothing of players."""
 
 from __future__ import annotations
 
@@ -15,22 +15,41 @@ from jaxgan.types import Batch, TrainStep
 
 
 class Recorder(Protocol):
-    """What the loop needs of the log."""
+    """The part of the log that the loop uses."""
 
-    def add(self, step: int, metrics: Any) -> None: ...
-    def settle(self) -> None: ...
+    def add(self, step: int, metrics: Any) -> None:
+        """Takes the metrics of the call that began at the step."""
+        ...
+
+    def settle(self) -> None:
+        """Waits for all metrics. Raises NotFinite if they are not finite."""
+        ...
 
 
 class Event(NamedTuple):
-    """What to do, `act(step, state)`, every so many steps (period 0: never) and at the end."""
+    """Something to do every so many steps, at some steps of its own, and at the end.
+
+    Attributes:
+        period: Steps from one time to the next; 0: never in between.
+        act: `act(step, state)`, what to do.
+        at: Further steps to do it at.
+    """
 
     period: int
     act: Callable[[int, Any], None]
+    at: tuple[int, ...] = ()
 
     def due(self, before: int, reached: int, last: int) -> bool:
-        """Whether a multiple of the period lies in (before, reached], or the end is reached."""
+        """Returns whether a call does it: one of its steps or the end is in (before, reached].
+
+        Args:
+            before: The step the call began at.
+            reached: The step it ended at.
+            last: The last step of the stage or run.
+        """
         crossed = self.period > 0 and reached // self.period > before // self.period
-        return crossed or reached >= last
+        early = any(before < step <= reached for step in self.at)
+        return crossed or early or reached >= last
 
 
 def fit(
@@ -43,11 +62,18 @@ def fit(
     events: tuple[Event, ...] = (),
     asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[int, Any]:
-    """The step reached and the state after the steps of `span`, whose stride is those of one call.
+    """Trains over the steps of `span`; returns the step reached and its state.
 
-    `batches(t)` is what the call that begins at step t trains on. Events see only states whose
-    metrics have been found finite; they follow one another in the order given. The loop ends early,
-    between two calls, when asked to.
+    Events see only states whose metrics are known to be finite.
+
+    Args:
+        step: The compiled train step, or several of them in one call.
+        state: The state at the first step of the span.
+        batches: `batches(t)`, the batch of the call that begins at step t.
+        span: The steps at which the calls begin. Its stride is the number of steps of a call.
+        recorder: The log, which takes the metrics.
+        events: What to do at some steps, in this order.
+        asked_to_stop: Whether to end early; asked between two calls.
     """
     reached = span.start
     for at in span:
@@ -66,7 +92,15 @@ def fit(
 
 
 def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> TrainStep:
-    """`per_call` train steps as one compiled call; of several, all arrays are stacked [K, ...]."""
+    """Returns `per_call` train steps as one compiled call.
+
+    Args:
+        step: The train step of the model.
+        per_call: Steps of a call, K. If there are several, batches and metrics are stacked
+            [K, ...].
+        mode: How to run on several devices: jit, shard_map or pmap.
+        mesh: The devices.
+    """
     if per_call == 1:
         return parallel.compile_step(step, mode=mode, mesh=mesh)
     single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)
@@ -74,8 +108,14 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
 
 
 def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
-    """Compiles the step of `compile_call` for the state and batch, which it leaves alone: its first
-    call, which takes the state's memory, then takes no longer than others.
+    """Compiles the step of `compile_call`, so that its first call takes no longer than others.
+
+    That call donates the memory of the state; this function leaves it alone.
+
+    Args:
+        step: What `compile_call` returned.
+        state: The state, for shapes and devices.
+        batch: A batch, for shapes and devices.
     """
     step.lower(state, batch).compile()
 
@@ -83,11 +123,21 @@ def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
 def batches_of(
     dataset: Any, *, seeds: Seeds, size: int, per_call: int, mesh: Mesh
 ) -> Callable[[int], Batch]:
-    """The batches, on the devices, of the call that begins at a step: a pure function of it.
+    """Returns a pure function of a step: the batch, on the devices, of the call that begins there.
 
-    They are [B, ...], or [S, B, ...] of several seeds, whose members are then split over the
-    devices instead of the rows; those of several steps are stacked [K, ...]. Raises ValueError
-    where the devices do not divide the rows of a single seed.
+    A batch is [B, ...], or [S, B, ...] for several seeds. With several steps a call it is stacked
+    [K, ...].
+
+    Args:
+        dataset: The training data.
+        seeds: The seeds of the models. One model's examples are split over the devices; of several
+            models, the models are.
+        size: Examples of a step, B.
+        per_call: Steps of a call, K.
+        mesh: The devices.
+
+    Raises:
+        ValueError: If the devices do not divide the examples of a single model.
     """
     seeds.require_divided(size, mesh)
 

@@ -319,9 +319,27 @@ ROW = {
 }
 
 
+SHOWN = "accuracy 0.91/0.88, real sign 0.82, gradient norm 1.25/0.5"
+LEGEND = (
+    "the numbers below are accuracy: discriminator real/discriminator fake (fraction of images "
+    "that are classified correctly); real sign: discriminator (mean sign of the logits of real "
+    "images, ADA's r_t: near 1 the discriminator overfits); gradient norm: "
+    "discriminator/generator (mean)"
+)
+
+
 def test_the_signals_of_a_game_stand_side_by_side():
-    assert progress.signals(ROW) == "accuracy 0.91/0.88, r 0.82, gradient 1.25/0.5"
+    assert progress.signals(ROW) == SHOWN
     assert progress.signals({"step": 3}) == ""
+
+
+def test_the_legend_names_the_numbers_in_the_order_of_the_line():
+    assert progress.legend(ROW) == LEGEND
+    assert progress.legend({"step": 3}) == ""
+    logits = {"a/fake_logit": 1.0, "a/real_logit": 2.0, "generator/fake_logit": 3.0}
+    assert progress.signals(logits) == "logit 2/1/3"
+    expected = "the numbers below are logit: a real/a fake/generator fake (mean)"
+    assert progress.legend(logits) == expected
 
 
 @pytest.mark.parametrize(
@@ -346,10 +364,11 @@ def test_without_a_terminal_there_are_plain_lines(tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.splitlines() == [
-        "step 20/30, 1,234 images/s, 0:00:05 left, accuracy 0.91/0.88, r 0.82, gradient 1.25/0.5",
+        LEGEND,
+        f"step 20/30, 1,234 images/s, 0:00:05 left, {SHOWN}",
         "a note",
     ]
-    assert (tmp_path / "log.txt").read_text() == "a note\n"
+    assert (tmp_path / "log.txt").read_text() == f"{LEGEND}\na note\n"
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path, capsys, monkeypatch):
@@ -357,6 +376,6 @@ def test_on_a_terminal_there_is_a_bar(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     show(tmp_path)
     captured = capsys.readouterr()
-    assert captured.out == "a note\n"
+    assert captured.out == f"{LEGEND}\na note\n"
     assert "20/30" in captured.err
     assert "1,234 images/s, accuracy 0.91/0.88" in captured.err

@@ -44,7 +44,7 @@ def test_damaged_lines_are_set_aside_and_all_others_stay(data, tmp_path, capsys)
     assert [row["step"] for row in metric_log.rows(path / "metrics.jsonl")] == list(range(1, 9))
     toy_runs.train(path, data=data, steps=10, log_every=1)
     aside = path / "damaged" / "metrics-0.jsonl"
-    said = f"beware: 4 damaged lines of {path}/metrics.jsonl are kept as {aside}; the others stay"
+    said = f"warning: 4 damaged lines of {path}/metrics.jsonl are kept as {aside}; the others stay"
     assert said in capsys.readouterr().out
     assert said in (path / "log.txt").read_text()
     assert aside.read_bytes().splitlines() == damaged
@@ -56,8 +56,9 @@ def test_a_run_whose_checkpoints_are_gone_says_so_and_keeps_its_log(finished, co
     shutil.rmtree(copy / "checkpoints")
     toy_runs.train(copy, data=data)
     said = (
-        f"beware: {copy}/checkpoints holds no checkpoint to continue from, so the run begins again "
-        f"at step 0; its log, which reaches step 24, is kept as {copy}/damaged/metrics-0.jsonl\n"
+        f"warning: {copy}/checkpoints holds no checkpoint to continue from, so the run begins "
+        f"again at step 0; its log, which reaches step 24, is kept as "
+        f"{copy}/damaged/metrics-0.jsonl\n"
     )
     assert said in capsys.readouterr().out
     assert (copy / "damaged" / "metrics-0.jsonl").read_text() == before
@@ -329,7 +330,7 @@ def test_what_has_no_name_of_a_step_is_no_checkpoint(copy, data):
     moved = {"²", "007", "9" * 30, "-1", "99"}
     assert {path.name for path in (copy / "damaged").iterdir()} == {f"{name}-0" for name in moved}
     assert (copy / "checkpoints" / "note").is_dir()
-    assert "beware: no checkpoint, and moved to" in (copy / "log.txt").read_text()
+    assert "warning: no checkpoint, and moved to" in (copy / "log.txt").read_text()
 
 
 def test_checkpoints_that_are_no_folder_are_refused_in_a_sentence(copy, data):

@@ -43,7 +43,8 @@ def test_a_run_leaves_metrics_events_samples_and_checkpoints(finished):
         assert {"discriminator/loss", "generator/loss", "images_per_second"} <= row.keys()
         assert all(np.isfinite(value) for value in row.values())
     assert len(list(finished.glob("events.out.tfevents.*"))) == 1
-    assert sorted(p.name for p in (finished / "samples").iterdir()) == ["000000.png", "000024.png"]
+    names = ["000000.png", "000024.png", "real.png"]
+    assert sorted(p.name for p in (finished / "samples").iterdir()) == names
     assert checkpoint.steps_in(finished / "checkpoints") == [8, 16, 24]
     assert not (finished / files.RUN_LOCK).exists()
 

@@ -124,6 +124,7 @@ def test_pictures_come_by_their_steps_and_not_by_their_names(tmp_path):
     record = _Record(tmp_path, (8, 8, 1))
     assert [step for step, _ in run_reader.pictured(record)] == steps[::-1]  # type: ignore[arg-type]
     (folder / "favorite.png").touch()  # the user's own
+    (folder / "real.png").touch()  # the training images
     assert [step for step, _ in run_reader.pictured(record)] == steps[::-1]  # type: ignore[arg-type]
 
 
