@@ -24,7 +24,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Fraction, KernelSize, LearningRate, Positive, Weight
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,6 +48,7 @@ class Config(two_player_flags.TwoPlayerConfig):
         "features",
         "discriminator_norm",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "real_label")
 
     steps: int = 5000
     latent_size: Positive = 50

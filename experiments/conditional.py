@@ -18,7 +18,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, Positive
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -29,6 +29,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Class-conditional GAN."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("architecture", "width", "kernel")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 6000
     architecture: Literal["convolutional", "perceptron"] = "convolutional"

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Positive
+
+from .flags import refused_flags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
     """A GAN on the plane."""
+
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.IMAGES,
+        *refused_flags.EVALUATION,
+    )
 
     data: str = "ring"
     """ring or grid."""

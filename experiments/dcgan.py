@@ -30,7 +30,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, LearningRate, Positive, Range
 
-from .flags import alternatives, two_player_flags
+from .flags import alternatives, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -41,6 +41,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Deep convolutional GAN."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("width", "kernel")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 9000
     generator_learning_rate: LearningRate = 1e-3

@@ -22,7 +22,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Count, Fraction, LearningRate, Positive, Weight
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -42,6 +42,7 @@ class Config(two_player_flags.TwoPlayerConfig):
         "hidden",
         "leak",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 5000
     batch_size: int = 128

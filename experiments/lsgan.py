@@ -15,7 +15,7 @@ One seed.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -34,6 +34,8 @@ Label: TypeAlias = Annotated[float, Range(-100, 100)]
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
     """DCGAN's networks under least squares."""
+
+    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, "loss", "real_label")
 
     loss: Literal["least_squares"] = "least_squares"
     labels: tuple[Label, Label, Label] = (-1.0, 1.0, 0.0)

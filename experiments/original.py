@@ -18,7 +18,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import LearningRate, Positive, Range
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.state import GANState
@@ -30,6 +30,7 @@ class Config(RunConfig):
     """A GAN of 2014."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "labels", "hidden")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     labels: bool = False
     """Let both players see the label."""

@@ -19,6 +19,8 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import LearningRate, Positive
 
+from .flags import refused_flags
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -35,6 +37,12 @@ class Config(RunConfig):
         "latent_size",
         "generator_width",
         "discriminator_width",
+    )
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.IMAGES,
+        *refused_flags.EVALUATION,
+        "parallel",
     )
 
     data: str = "grid"

@@ -25,7 +25,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Fraction, HalfLife, LearningRate, Positive, Weight
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.state import GANState
@@ -43,6 +43,7 @@ class Config(RunConfig):
         "hidden",
         "generator_hidden",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 30_000
     batch_size: int = 100

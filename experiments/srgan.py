@@ -50,7 +50,7 @@ from jaxgan.runs.ranges import (
     Weight,
 )
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -76,6 +76,7 @@ class Config(RunConfig):
         "width",
         "discriminator_width",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.EVALUATION
 
     steps: int = 9500
     batch_size: int = 16

@@ -19,6 +19,8 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Count, LearningRate, Positive
 
+from .flags import refused_flags
+
 if TYPE_CHECKING:
     from jaxgan.games.objectives import Draw
     from jaxgan.losses import AdversarialLoss
@@ -37,6 +39,7 @@ class Config(RunConfig):
         "generator_widths",
         "discriminator_widths",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "parallel")
 
     packing: Positive = 1
     """Images that the discriminator judges together (PacGAN); 1: one by one."""

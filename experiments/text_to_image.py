@@ -75,6 +75,7 @@ class Config(RunConfig):
         "kernel",
         "compressed",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = ("data_dir",)
 
     steps: int = 7500
     data: str = "fashion-captions"

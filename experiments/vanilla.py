@@ -25,7 +25,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Decay, Positive, Range
 
-from .flags import alternatives, two_player_flags
+from .flags import alternatives, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.models.vanilla import Discriminator, Generator
@@ -37,6 +37,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Generator and discriminator are multilayer perceptrons."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("generator_hidden", "discriminator_hidden", "pieces")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 10_000
     prior: Literal["normal", "uniform"] = "uniform"

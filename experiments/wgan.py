@@ -16,13 +16,14 @@ least 2 % fall in each of 6 classes at the classifier's confidence of 0.9, and a
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import LearningRate, Positive, Range
 
 from . import dcgan
+from .flags import refused_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -32,11 +33,15 @@ if TYPE_CHECKING:
 class Config(dcgan.Config):
     """DCGAN's networks with a critic whose weights are clipped."""
 
+    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, "loss", *refused_flags.CRITIC)
+
     loss: Literal["wasserstein"] = "wasserstein"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
     generator_learning_rate: LearningRate = 2e-4
     discriminator_learning_rate: LearningRate = 2e-4
     n_critic: Positive = 5
+    augment: Literal["none", "diff"] = "none"
+    """Augmentation of real and generated images: none or diff (DiffAugment)."""
     clip: Annotated[float, Range(0, 100, open_low=True)] = 0.01
     """Largest absolute value of a critic's weight after each of its steps."""
 

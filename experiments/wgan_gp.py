@@ -24,6 +24,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Decay, LearningRate, Weight
 
 from . import dcgan
+from .flags import refused_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -34,6 +35,7 @@ class Config(dcgan.Config):
     """DCGAN's networks with a critic whose slope is held at 1."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("discriminator_norm",)
+    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, *refused_flags.CRITIC)
 
     loss: str = "wasserstein"
     generator_learning_rate: LearningRate = 5e-4

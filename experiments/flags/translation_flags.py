@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
 
-from . import two_player_flags
+from . import refused_flags, two_player_flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,11 @@ class TranslationConfig(RunConfig):
         "direction",
         "width",
         "discriminator_width",
+    )
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.EVALUATION,
+        "data_dir",
     )
 
     data: str = "fashion-halves"
