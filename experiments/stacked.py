@@ -65,7 +65,7 @@ class Config(RunConfig):
 
     @property
     def rows_per_step(self) -> int:
-        """Examples per step; each stacked image takes three, and each pack several stacked images."""
+        """Examples per step: three for each stacked image, and several of these for each pack."""
         return self.batch_size * self.packing * CHANNELS
 
 

@@ -171,8 +171,9 @@ def variety(samples: Any, held_out: Any, config: Config) -> list[str]:
 
 
 def confident(images: Any, confidence: float) -> tuple[Any, Any]:
-    """Returns the classifier's class [N] of each image, -1 below the confidence, and features [N,
-    F].
+    """Returns the class [N] and the features [N, F] that the classifier gives to each image.
+
+    The class is -1 below the confidence.
 
     Args:
         images: Images [N, H, W, C].

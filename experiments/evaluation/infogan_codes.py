@@ -75,7 +75,7 @@ def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
     for path in config.runs:
         recorded = run_directory.required_record(path)["config"]
         if not recorded.get("categories"):
-            raise RunError(f"{path} is no run of an InfoGAN with a categorical code")
+            raise RunError(f"{path} is not a run of an InfoGAN with a categorical code")
         first, count = recorded["seed"], recorded["seeds"]
         every = range(first, first + count) if config.member is None else [config.member]
         for seed in every:

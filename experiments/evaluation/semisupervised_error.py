@@ -44,7 +44,7 @@ def report(config: Config) -> str:
 
     trained = config.load()
     if not isinstance(trained.config, semisupervised.Config):
-        raise RunError(f"{config.run} is no run of the experiment semisupervised")
+        raise RunError(f"{config.run} is not a run of the experiment semisupervised")
     splits = data_of(config.run, trained.config)
     held_out = splits.held_out
     assert isinstance(splits.train, data.PartlyLabeled) and isinstance(held_out, data.Dataset)

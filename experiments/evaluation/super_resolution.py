@@ -162,8 +162,9 @@ def table(title: str, scores: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def in_columns(images: Mapping[str, np.ndarray], *, rows: int) -> Any:
-    """Returns a picture of some images, evenly chosen: an image in each row, a method in each
-    column.
+    """Returns a picture of some images: one image per row, one method per column.
+
+    The images are evenly chosen.
 
     Args:
         images: By method, images uint8 [N, H, W, C].
