@@ -283,7 +283,8 @@ TABLE = frame.Table(
         "default": (
             "InfoGAN: the full protocol of its authors' launcher, 5000 steps, one seed. BiGAN: a "
             "cut, 10,000 steps (21 epochs) instead of 156,000 (400), with learning rates that "
-            "fall in the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, 2000 steps."
+            "fall in the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, "
+            "2000 steps."
         ),
         "full": (
             "InfoGAN with 5 seeds, BiGAN for all its 400 epochs, DCGAN for 9000 steps on garments "

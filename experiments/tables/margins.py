@@ -95,7 +95,8 @@ def decided(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def machines(rows: np.ndarray, labels: np.ndarray, *, cost: float) -> np.ndarray:
     """Returns the weights [F + 1, classes] of one-against-all support vector machines.
 
-    The biases are last. Each machine minimizes |w|^2 / 2 + cost * the sum of the squared slacks max(0, 1 - y f(x))^2.
+    The biases are last. Each machine minimizes |w|^2 / 2 + cost * the sum of the squared slacks
+    max(0, 1 - y f(x))^2.
 
     Args:
         rows: Features of the examples [N, F].
