@@ -1,8 +1,9 @@
-"""The demonstration: a DCGAN trained on 10,000 garments and evaluated by a classifier.
+"""A demonstration: a DCGAN trained on 10,000 garments and evaluated.
 
     make demo
 
-A second call finds the finished run, evaluates it again and trains nothing.
+An independent classifier evaluates the samples. A second call finds the finished run, evaluates it
+again and trains nothing.
 """
 
 from __future__ import annotations

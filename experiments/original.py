@@ -35,6 +35,8 @@ class Config(RunConfig):
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "labels", "hidden")
     REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
     labels: bool = False
     """Condition both networks on the label."""
     steps: int = 15_000

@@ -1,4 +1,4 @@
-"""PacGAN (Lin et al. 2018) on the plane: a discriminator of several points at once.
+"""PacGAN (Lin et al. 2018) on the plane: a discriminator of packs of points.
 
 The networks are the perceptrons of ALI's toy experiment.
 

@@ -1,7 +1,7 @@
-"""Semi-supervised GAN (Salimans et al. 2016): a classifier from ten labels a class.
+"""Semi-supervised GAN (Salimans et al. 2016): a classifier from few labels.
 
-It trains on garments, digits, or any other labeled images, and uses all other images without their
-labels.
+It trains on garments, digits, or any other labeled images. By default ten images of each class keep
+their labels; all others are used without.
 
     python -m experiments.semisupervised
     # its error on the held-out images
@@ -52,6 +52,8 @@ class Config(RunConfig):
     batch_size: int = 100
     sample_every: int = 3000
     checkpoint_every: int = 3000
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
     labels: Positive = 10
     """Labeled examples of each class; the seed chooses them."""
     unlabeled_weight: Weight = 1.0

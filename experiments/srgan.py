@@ -81,6 +81,8 @@ class Config(RunConfig):
 
     steps: int = 9500
     batch_size: int = 16
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
     pretraining: Count = 6000
     """Steps in which the generator is trained alone, by pixels; 0: none."""
     factor: Annotated[int, Range(2, 16)] = 4

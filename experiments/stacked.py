@@ -43,6 +43,8 @@ class Config(RunConfig):
     )
     REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "parallel")
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME; grayscale images of 28x28."""
     packing: Positive = 1
     """Images that the discriminator sees at once (PacGAN); 1: one."""
     unrolled: Count = 0

@@ -39,6 +39,8 @@ class Config(two_player_flags.TwoPlayerConfig):
     REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 10_000
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     prior: Literal["normal", "uniform"] = "uniform"
     generator_hidden: tuple[Positive, ...] | None = None
     """Units of the generator's hidden layers (ReLU); default: 256 512 1024, for points 128 128."""

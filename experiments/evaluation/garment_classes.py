@@ -160,13 +160,13 @@ def variety(samples: Any, held_out: Any, config: Config) -> list[str]:
         and (known == label).sum() >= 2
     }
     if not diverse:
-        return [f"no class has {COVERED:.0%} of the samples, of which to say how diverse they are"]
+        return [f"no class has {COVERED:.0%} of the samples, so there is no diversity to report"]
     least = min(diverse, key=diverse.__getitem__)
     return [
-        f"{'judged class':16s}{'diversity':>11s}",
+        f"{'classified as':16s}{'diversity':>11s}",
         *(f"{name:16s}{value:11.2f}" for name, value in diverse.items()),
         f"least diversity {diverse[least]:.2f} ({least}): mean pairwise distance in the "
-        "classifier's features, over that of the real images judged to be of the class",
+        "classifier's features, over that of the real images classified as this class",
     ]
 
 

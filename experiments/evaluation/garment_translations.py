@@ -77,7 +77,7 @@ def report(config: Config) -> str:
     held_out = data_of(config.run, model.config).held_out
     if not isinstance(held_out, data.Domains):
         raise ValueError(f"{config.run} does not translate between two domains")
-    lines = [f"judged on what {model.config.data} holds out"]
+    lines = [f"evaluated on the held-out data of {model.config.data}"]
     lines += [f"{name}: {runs[name]} after {each.step} steps" for name, each in trained.items()]
     for source, target in (("a", "b"), ("b", "a")):
         if source in model.gan.conditions:

@@ -88,6 +88,9 @@ class TwoPlayerConfig(SubsetFlags, OptimizerFlags, LossFlags, LatentFlags, RunCo
 
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels")
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
+
     @property
     def rows_per_step(self) -> int:
         """Examples per step: one batch for each discriminator update."""

@@ -70,7 +70,7 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
             ),
             theirs="theory",
             note=(
-                f"Ours converges where the distance is below {CONVERGED} in all three orders. "
+                f"Ours converges if the distance is below {CONVERGED} in all three orders. "
                 "The NSGAN does converge in continuous time, slower than any exponential."
             ),
             figure=tuple(ORDERS.values()),

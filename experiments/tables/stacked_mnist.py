@@ -258,10 +258,10 @@ TABLE = frame.Table(
         "`python -m experiments.stacked --data tfds:mnist`: images of three channels, each a digit "
         "drawn by itself, fresh in every batch; the papers' small networks, whose discriminator "
         "has half the generator's channels; latents of 256; Adam with beta1 0.5, learning rates "
-        "1e-4 (generator) and 2e-4; batches of 128 images, or packs. 25,600 samples, every channel "
-        "of which is given to a classifier of digits: a mode is a combination of three digits. "
-        "Real images leave no mode out, and their divergence is that of so many draws and of "
-        "MNIST's own unequal classes."
+        "1e-4 (generator) and 2e-4; batches of 128 images, or packs. 25,600 samples; a digit "
+        "classifier labels each channel, and a mode is a combination of three digits. "
+        "Real images cover all modes, and their divergence is that of the same number of draws and "
+        "of MNIST's own unequal classes."
     ),
     scope={
         "default": (

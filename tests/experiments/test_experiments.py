@@ -252,7 +252,7 @@ def test_of_real_images_every_class_is_as_diverse_as_of_real_images(garments_uns
     header, *rows, least = garment_classes.variety(
         garments_unseen.float_images(), garments_unseen, config
     )
-    assert header.split() == ["judged", "class", "diversity"]
+    assert header.split() == ["classified", "as", "diversity"]
     assert [row[:16].strip() for row in rows] == list(garments_unseen.classes)
     assert all(row.endswith(" 1.00") for row in rows)
     assert least.startswith("least diversity 1.00 (")
