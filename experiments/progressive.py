@@ -76,11 +76,11 @@ class Config(two_player_flags.TwoPlayerConfig):
     """
     drift: Weight = 0.001
     """Weight of the squared logits of real images, which keeps the logits near zero."""
+    # Warning: step counts are kept too, so that the first updates of new layers are up to 10 times
+    # the learning rate (see `stages.carry_over`).
     keep_optimizers: bool = True
-    """Keep the optimizers' state of the old layers at a new resolution, and decay the learning
-    rates over the whole run; otherwise reset the optimizers at the start and end of each fade.
-    Warning: step counts are kept too, so that the first updates of new layers are up to 10 times
-    the learning rate (see `stages.carry_over`).
+    """Keep the optimizers' state of old layers, and decay the learning rates over the whole run;
+    otherwise reset the optimizers at the start and end of each fade.
     """
 
     @property
