@@ -78,9 +78,9 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Kernel size of every convolution (convolutional)."""
     features: Positive = 256
     """Size of the encoder's features and of the dense layers."""
-    # With batch and a learning rate of 1e-3 the discriminator separated real from fake pairs with no
-    # error after 7500 steps, and the samples were black. With spectral the encoder had learned no
-    # inverse after 4000 steps.
+    # With batch and a learning rate of 1e-3 the discriminator separated real from fake pairs
+    # without error after 7500 steps, and the samples were black. With spectral the encoder had
+    # learned no inverse after 4000 steps.
     discriminator_norm: Literal["batch", "spectral", "none"] = "none"
     """Normalization of the discriminator (convolutional); warning: batch and spectral can fail."""
 
