@@ -1,16 +1,18 @@
-"""BiGAN (Donahue et al. 2017): a generator and, learned beside it, the encoder that inverts it, on
-garments or any images. With --stochastic it is ALI (Dumoulin et al. 2017).
+"""BiGAN (Donahue et al. 2017): a GAN with an encoder that inverts its generator.
+
+With `--stochastic` it is ALI (Dumoulin et al. 2017). It trains on garments or any other images.
 
     python -m experiments.bigan
-    # what its encoder keeps of images and their classes
+    # how well the encoder preserves images and their classes
     python -m experiments.evaluation.encodings RUN
 
-On 2 CPU cores, 5000 steps at 830 images/s: 6 minutes. G(E(x)) keeps the class of 65.1 % of 2,000
-held-out images, and those of one label differ from each other, on average, at least 0.81 times as
-much as its photographs do. A linear probe on the encoder's features is right on 85.6 % (untrained
-84.7 %, on pixels 84.8 %), the nearest neighbor on 79.0 % (untrained 80.2 %, on pixels 81.0 %).
-Longer is not better: after 14,000 steps, when the discriminator is right on 98 % of the pairs, 40.9
-% keep their class, while the probe is right on 87.0 % and the nearest neighbor on 83.0 %.
+5000 steps take 6 minutes on 2 CPU cores (830 images/s). G(E(x)) keeps the class of 65.1 % of 2,000
+held-out images. The reconstructions of one label differ from each other, on average, at least 0.81
+times as much as its photographs do. A linear probe on the encoder's features is right on 85.6 %
+(untrained: 84.7 %, on pixels: 84.8 %), the nearest neighbor on 79.0 % (untrained: 80.2 %, on
+pixels: 81.0 %). Longer training is not better. After 14,000 steps the discriminator is right on 98
+% of the pairs and only 40.9 % of the images keep their class, while the probe is right on 87.0 %
+and the nearest neighbor on 83.0 %.
 
 The pictures of a run show held-out images, each above its G(E(x)), and two rows of samples.
 """
@@ -24,7 +26,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Fraction, KernelSize, LearningRate, Positive, Weight
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,7 +40,7 @@ COLUMNS, RECONSTRUCTED, DRAWN = 10, 30, 20
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """Generator, encoder, and a discriminator of pairs."""
+    """Flags of the BiGAN: a generator, an encoder and a discriminator of pairs."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "architecture",
@@ -48,42 +50,45 @@ class Config(two_player_flags.TwoPlayerConfig):
         "features",
         "discriminator_norm",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "real_label")
 
     steps: int = 5000
     latent_size: Positive = 50
     generator_learning_rate: LearningRate = 5e-4
-    """Step size of the optimizer of the generator, and of that of the encoder."""
+    """Learning rate of the generator and of the encoder."""
     discriminator_learning_rate: LearningRate = 2e-4
     order: Literal["alternate", "simultaneous"] = "simultaneous"
-    """Whether generator and encoder answer the moved discriminator, or all move from one state."""
+    """alternate: update generator and encoder after the discriminator; simultaneous: update all
+    from the same state.
+    """
     decay_from: Fraction = 0.5
     decay_to: Fraction = 0.0
-    """Share of the step sizes that is left at the end of the run: 0 falls to it linearly, anything
-    else exponentially.
+    """Fraction of the learning rates that remains at the end of the run; 0: linear decay, otherwise
+    exponential.
     """
     weight_decay: Weight = 0.0
-    """This times the weights is added to all gradients (before Adam scales them)."""
+    """Add this times the weights to all gradients, before Adam scales them."""
     architecture: Literal["convolutional", "perceptron"] = "convolutional"
-    """The DCGAN's networks, or the authors' perceptrons for MNIST."""
+    """convolutional: DCGAN's networks; perceptron: the authors' networks for MNIST."""
     stochastic: bool = False
-    """Let the encoder draw its latents from a Gaussian that it gives (ALI)."""
+    """Sample the encoder's latents from a Gaussian that it parameterizes (ALI)."""
     width: Positive = 48
-    """Channels next to the image (convolutional)."""
+    """Channels of the layer next to the image (convolutional)."""
     kernel: KernelSize = 4
-    """Side of every convolution's kernel (convolutional)."""
+    """Kernel size of every convolution (convolutional)."""
     features: Positive = 256
-    """Features of the encoder, and units of the dense layers."""
+    """Size of the encoder's features and of the dense layers."""
+    # With batch and a learning rate of 1e-3 the discriminator separated real from fake pairs
+    # without error after 7500 steps, and the samples were black. With spectral the encoder had
+    # learned no inverse after 4000 steps.
     discriminator_norm: Literal["batch", "spectral", "none"] = "none"
-    """Of the discriminator (convolutional). With batch and a step size of 1e-3, real pairs and
-    fakes were told apart without a mistake after 7500 steps, and the generator drew black; with
-    spectral the encoder had learned no inverse after 4000.
-    """
+    """Normalization of the discriminator (convolutional); warning: batch and spectral can fail."""
 
 
 PRESETS = {
     # jeffdonahue/bigan, train_mnist.sh: 200 epochs of 390 batches (50,000 images) and 200 more, in
-    # which the step sizes fall; give it --data tfds:mnist. Its losses are half of those here, so
-    # its weight decay of 2.5e-5 is 5e-5 of them.
+    # which the learning rates decay; use it with --data tfds:mnist. Its losses are half of those
+    # here, so its weight decay of 2.5e-5 corresponds to 5e-5.
     "paper": {
         "steps": 400 * 390,
         "batch_size": 128,
@@ -108,20 +113,28 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
-    that contradict each other.
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
     """
     from jaxgan.models import bigan
 
     if config.real_label != 1.0:
         raise ValueError(
-            "generator and encoder play the discriminator's game with its labels exchanged, which "
-            "must hence be 0 and 1; leave --real-label at 1"
+            "generator and encoder minimize the discriminator's loss with exchanged labels, which "
+            "must be 0 and 1; leave --real-label at 1"
         )
     options = two_player_flags.options(config, axis_name=axis_name)
     training = dataclasses.replace(options["training"], optimizers=optimizers(config))
     if config.order == "simultaneous":
-        # The game's own order: moved from one state, both sides meet the same pairs, computed once.
+        # The model's own default: from one state, all updates share the same pairs, computed once.
         training = dataclasses.replace(training, schedule=None, shared_noise=None)
     return bigan.build(
         shape=two_player_flags.image_shape(spec),
@@ -138,8 +151,10 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def optimizers(config: Config) -> dict[str, Any]:
-    """The optimizer of each side that the flags ask for; ValueError where they contradict each
-    other.
+    """Returns the optimizer of each player group that the flags ask for.
+
+    Raises:
+        ValueError: If the flags contradict each other.
     """
     import optax
 
@@ -151,7 +166,12 @@ def optimizers(config: Config) -> dict[str, Any]:
 
 
 def picture(gan: GAN, splits: Splits) -> Picture:
-    """Held-out images above what the averaged players make of them, then samples."""
+    """Returns a function that draws held-out images, their reconstructions, and samples.
+
+    Args:
+        gan: The model.
+        splits: The data; the held-out images are reconstructed by the averaged networks.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np

@@ -1,12 +1,15 @@
-"""Conditional GAN (Mirza and Osindero 2014) on garments, digits, or any labeled images.
+"""Conditional GAN (Mirza and Osindero 2014): samples of a given class.
+
+It trains on the embedded garments, digits, or any other labeled images.
 
     python -m experiments.conditional
-    # what the independent classifier says of it
+    # evaluate it with the independent classifier
     python -m experiments.evaluation.garment_classes RUN
 
-On 2 CPU cores, 6000 steps of about 0.1 s: 10 minutes. Of 2,000 samples the classifier agrees with
-the class asked for on 86.3 % (on 90.8 % of real held-out images); the mean distance of two samples
-of a class is at least 0.79 of that of real images. Weakest are pullovers (66 %) and coats (71 %).
+6000 steps of about 0.1 s take 10 minutes on 2 CPU cores. Of 2,000 samples the classifier finds 86.3
+% in the requested class (of real held-out images: 90.8 %). The mean distance of two samples of a
+class is at least 0.79 times that of real images. The weakest classes are pullovers (66 %) and coats
+(71 %).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, Positive
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -26,23 +29,24 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """Class-conditional GAN."""
+    """Flags of the class-conditional GAN."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("architecture", "width", "kernel")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 6000
     architecture: Literal["convolutional", "perceptron"] = "convolutional"
-    """The DCGAN's networks joined with the label, or the perceptrons of 2014."""
+    """convolutional: DCGAN's networks with the label as input; perceptron: the networks of 2014."""
     width: Positive = 64
-    """Channels next to the image (convolutional)."""
+    """Channels of the layer next to the image (convolutional)."""
     kernel: KernelSize = 4
-    """Side of every convolution's kernel (convolutional)."""
+    """Kernel size of every convolution (convolutional)."""
     shared_noise: bool = True
 
 
 PRESETS = {
-    # Mirza and Osindero 2014, section 4.1, but for the optimizer, SGD there, and for images in
-    # [-1, 1] and latents from U(-1, 1), both in [0, 1] there; closer is `experiments.original`.
+    # Mirza and Osindero 2014, section 4.1, except for the optimizer, SGD there, and for images in
+    # [-1, 1] and latents from U(-1, 1), both in [0, 1] there. `experiments.original` is closer.
     "paper": {
         "architecture": "perceptron",
         "batch_size": 100,
@@ -57,8 +61,16 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape and classes; ValueError where they are not
-    labeled.
+    """Returns the model for labeled images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape and classes of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the images have no labels, the networks cannot make this size, or the flags
+            contradict each other.
     """
     from jaxgan.models import conditional
 

@@ -1,23 +1,25 @@
-"""What keeps a GAN from collapsing: a GAN on the plane, or the same with one piece more.
+"""Methods against mode collapse: a GAN on the plane, alone or with one of them.
 
     python -m experiments.cures --data ring
     python -m experiments.cures --data grid --piece "packing 2" --seeds 5
-    python -m experiments.tables cures          # all pieces, measured on both
+    python -m experiments.tables cures          # all methods, measured on both
     python -m experiments.tables ring_grid      # those that papers have compared
 
-`experiments/networks/plane.py` says what each piece is. The defaults are a cut of the papers'
-protocol, which takes 25,000 steps of 512 examples (`--preset paper`).
+`experiments/networks/plane.py` defines each method. The defaults are a shortened version of the
+papers' protocol, which takes 25,000 steps with a batch size of 512 (`--preset paper`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Positive
+
+from .flags import refused_flags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,27 +32,34 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """A GAN on the plane."""
+    """Flags of the GAN on the plane."""
+
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.IMAGES,
+        *refused_flags.EVALUATION,
+    )
 
     data: str = "ring"
     """ring or grid."""
     piece: str = "GAN"
-    """What is added to the GAN, by name."""
+    """Method that is added to the GAN, by name, such as "packing 2"."""
     steps: int = 12_000
     batch_size: int = 64
     """Examples, or packs of them, in each update of a player."""
     steps_per_call: int = 100
     latent_size: Positive = 32
-    """Entries of a latent, N(0, 1)."""
+    """Size of the latent vector, from N(0, 1)."""
     sample_every: int = 0
 
     @property
     def rows_per_step(self) -> int:
-        """Some pieces take several examples for one of the others."""
+        """Examples per step; some methods take several times the batch size."""
         return self.batch_size * recipe(self).rows
 
     @property
     def falls_to_the_end(self) -> bool:
+        """Whether the learning rates decay up to the last step of the run."""
         return self.piece.startswith("RpGAN")
 
 
@@ -67,7 +76,15 @@ PRESETS = {
 
 
 def recipe(config: Config, *, axis_name: str | None = None) -> Recipe:
-    """The recipe of the configuration's piece; ValueError where there is none of the name."""
+    """Returns the recipe of the method that the flags name.
+
+    Args:
+        config: The flags.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If there is no method of this name.
+    """
     from .networks import plane
 
     known = plane.rows(config.steps, plane.latents(config.latent_size), axis_name=axis_name)
@@ -77,10 +94,18 @@ def recipe(config: Config, *, axis_name: str | None = None) -> Recipe:
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model; ValueError on other data than points of two coordinates.
+    """Returns the model for points on the plane.
 
-    Pieces that group or pack examples do so within a shard, as they would on one device, and raise
-    ValueError, when traced, where their size does not divide its rows.
+    Methods that group or pack examples do so within a shard, as they would on one device. When
+    traced, they raise ValueError if the group size does not divide the shard's batch size.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data are not points with two coordinates.
     """
     from .networks import plane
 
@@ -91,7 +116,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
-    """The points alone: where packs are judged, no field over the plane shows the verdict."""
+    """Returns a function that draws the points, without the discriminator's logits.
+
+    A discriminator of packs has no logit for a single point of the plane.
+
+    Args:
+        gan: The model.
+        splits: The data.
+    """
     from jaxgan import data
     from jaxgan.plotting import plane_points
 

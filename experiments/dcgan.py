@@ -1,24 +1,27 @@
-"""DCGAN (Radford et al. 2016) on garments, a folder of photographs, or any images.
+"""DCGAN (Radford et al. 2016): the deep convolutional GAN.
+
+It trains on the embedded garments, a folder of photographs, or any other images.
 
     python -m experiments.dcgan
-    # what the independent classifier says of it
+    # evaluate it with the independent classifier
     python -m experiments.evaluation.garment_classes RUN
 
-On 2 CPU cores, 9000 steps at 1,200 to 1,400 images a second where nothing else runs: 7 minutes. Of
-2,000 samples at least 2 % fall in each of 8 classes at the classifier's confidence of 0.9 or more
-(shirts 0.9 %; of real images 3.3 %), within each of which they differ at least 0.87 times as much
-as photographs do, and their proxy FID is 1.31 (of real images 0.10). On an H100 the seeds 0, 1 and
-2 have 1.21, 1.16 and 1.13, and seed 0 on a CPU with jax 0.12 instead of 0.10, which rounds
-otherwise, 1.20. The step sizes are larger than the paper's 2e-4, which the preset `paper` keeps.
+9000 steps take 7 minutes on 2 CPU cores (1,200 to 1,400 images a second on an otherwise idle
+machine). Of 2,000 samples, at least 2 % fall in each of 8 classes at a classifier confidence of 0.9
+or more (shirts: 0.9 %; of real images: 3.3 %). Within each of these classes the samples differ at
+least 0.87 times as much as photographs do. The proxy FID is 1.31 (of real images: 0.10). On an H100
+the seeds 0, 1 and 2 reach 1.21, 1.16 and 1.13. Seed 0 on a CPU with jax 0.12 instead of 0.10, which
+rounds differently, reaches 1.20. The learning rates are larger than the paper's 2e-4, which the
+preset `paper` keeps.
 
-Of few images the discriminator soon knows each by heart; `--augment` keeps it from that:
+On a small subset the discriminator soon memorizes every image. `--augment` prevents that:
 
     python -m experiments.dcgan --limit-images 1000 --workdir runs/few
     python -m experiments.dcgan --limit-images 1000 --augment ada --workdir runs/few-ada
-    jaxgan evaluate runs/few-ada --split held_out      # and the same of runs/few
+    jaxgan evaluate runs/few-ada --split held_out      # and the same for runs/few
 
-After 9000 steps on 1,000 garments it prints a proxy FID of 1.95, with `ada` of 1.56 and with `diff`
-of 1.85 (all on a CPU; without either on an H100 1.83). One seed.
+After 9000 steps on 1,000 garments the proxy FID is 1.95, with `ada` 1.56 and with `diff` 1.85 (all
+on a CPU; without augmentation on an H100: 1.83). One seed.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, LearningRate, Positive, Range
 
-from .flags import alternatives, two_player_flags
+from .flags import alternatives, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -38,34 +41,35 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """Deep convolutional GAN."""
+    """Flags of the DCGAN."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("width", "kernel")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 9000
     generator_learning_rate: LearningRate = 1e-3
     discriminator_learning_rate: LearningRate = 5e-4
     width: Positive = 64
-    """Channels next to the image; they double with every halving."""
+    """Channels of the layer next to the image; they double with every halving of the resolution."""
     kernel: KernelSize = 4
-    """Side of every convolution's kernel."""
+    """Kernel size of every convolution."""
     shared_noise: bool = True
     augment: Literal["none", "diff", "ada"] = "none"
-    """What both players see of all images: them as they are, the random changes of DiffAugment, or
-    changes as frequent as keeps the discriminator from learning the images by heart (ADA).
+    """Augmentation of real and generated images: none, diff (DiffAugment) or ada (adaptive:
+    strength set by discriminator overfitting).
     """
     ada_target: Annotated[float, Range(-1, 1)] = 0.6
-    """The mean sign of real images' logits at which ADA holds the discriminator."""
+    """ADA: mean sign of the real images' logits at which it holds the discriminator."""
     ada_images: Annotated[float, Range(1)] = 100_000.0
-    """Images in which ADA takes the share of changed images from 0 to 1; 500,000 in the authors'
-    runs, which are 40 times as long.
+    """ADA: images over which the fraction of augmented images can rise from 0 to 1; the authors'
+    runs, 40 times as long, have 500,000.
     """
 
 
 ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
-    # Radford et al. 2016, section 4: batch 128, 5x5 kernels, 1024 channels at 4x4 for 64 px,
+    # Radford et al. 2016, section 4: batch size 128, 5x5 kernels, 1024 channels at 4x4 for 64 px,
     # uniform latents.
     "paper": {
         "steps": 50_000,
@@ -83,10 +87,17 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None, **options) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make, or on flags
-    that contradict each other.
+    """Returns the model for images of the data's shape.
 
-    `options` are arguments of the model's own build, which win over those of the flags.
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+        **options: Arguments of `models.dcgan.build`; they override those that the flags give.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
     """
     from jaxgan.models import dcgan
 
@@ -102,11 +113,15 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None, **opt
 
 
 def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `dcgan.build`, and with them what lets both players see the images as
-    the flags say.
+    """Returns the arguments of `models.dcgan.build` with the augmentation that the flags ask for.
 
-    Raises ValueError where the strength is to adapt to a discriminator whose logits do not tell
-    real from fake, or by numbers out of range.
+    Args:
+        config: The flags.
+        options: Arguments of `models.dcgan.build`, 'loss' and 'training' among them.
+
+    Raises:
+        ValueError: If `--augment ada` is given with a loss whose logits have no boundary between
+            real and fake, or a number is out of range.
     """
     if config.augment == "none":
         return options
@@ -120,8 +135,8 @@ def augmented(config: Config, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "training": dataclasses.replace(training, refine=shown)}
     if options["loss"].boundary is None:
         raise ValueError(
-            f"--augment ada follows how sure the discriminator is, which under the loss "
-            f"{config.loss} its logits do not say; use --augment diff"
+            f"--augment ada measures overfitting by the signs of the logits, which mean nothing "
+            f"under the loss {config.loss}; use --augment diff"
         )
     adapting = functools.partial(
         augmentation.adapting,

@@ -1,8 +1,9 @@
-"""The demonstration: a DCGAN learns clothes from 10,000 photographs, and a classifier judges it.
+"""A demonstration: a DCGAN trained on 10,000 garments and evaluated.
 
     make demo
 
-A second call finds the finished run, judges it again and trains nothing.
+An independent classifier evaluates the samples. A second call finds the finished run, evaluates it
+again and trains nothing.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ RUN = pathlib.Path("runs/demo")
 
 
 def main() -> None:
-    """Trains or goes on, prints the classifier's report, and says where the picture is."""
+    """Trains or resumes the run, prints the classifier's report, and names the picture's file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.parse_args()  # --help is help, and any other flag is refused
+    parser.parse_args()  # only --help is accepted
     code = command_line.command(dcgan, ["--workdir", str(RUN), "--sample-every", "1000"])
     if code:
         sys.exit(code)
     print(garment_classes.report(garment_classes.Config(RUN)))
     last = max((RUN / "samples").glob("[0-9]*.png"))
-    print(f"the picture of its samples: {last.resolve()}")
+    print(f"picture of its samples: {last.resolve()}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
-"""DiscoGAN (Kim et al. 2017): shoes to bags and back, without pairs; any two domains.
+"""DiscoGAN (Kim et al. 2017): shoes to bags and back, without pairs.
+
+It translates between any two domains.
 
     python -m experiments.discogan
     python -m experiments.evaluation.garment_translations RUN
     jaxgan translate RUN shoes/ --out bags/               # --source b for the other way
 
-By default the domains are the embedded shoes (of three kinds) and bags, as in the paper's own task.
-On 2 CPU cores, 20,000 steps at 1,200 images/s: 18 minutes. Of held-out images, 94 % of the shoes
-become bags (with 0.80 of the bags' diversity) and 98 % of the bags shoes (0.91 of theirs, within
-each kind); there and back, 84 % of the shoes and 92 % of the bags are of their class again. Many
-have holes and frayed edges. With the paper's half of reconstruction (`--late 0.5`) 79.5 % of the
-shoes come back, with 0.3 (and `--adversarial 0.5 --features 0.5`) 69 %. One seed.
+By default the domains are the embedded shoes (of three kinds) and bags, as in the paper. 20,000
+steps take 18 minutes on 2 CPU cores (1,200 images/s). Of the held-out images, 94 % of the shoes
+become bags (with 0.80 of the bags' diversity) and 98 % of the bags become shoes (with 0.91 of their
+diversity, within each kind). Translated there and back, 84 % of the shoes and 92 % of the bags keep
+their class. Many have holes and frayed edges. With the paper's reconstruction fraction of one half
+(`--late 0.5`) 79.5 % of the shoes keep their class, with 0.3 (and `--adversarial 0.5 --features
+0.5`) 69 %. One seed.
 
-The preset `paper` is the authors' protocol for images of 64 pixels, to be run as
+The preset `paper` is the authors' protocol for images of 64 pixels:
 
     python -m experiments.discogan --preset paper --data unpaired:PATH
 """
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(translation_flags.TranslationConfig):
-    """What two domains have in common, without pairs."""
+    """Flags of the DiscoGAN."""
 
     steps: int = 20_000
     batch_size: int = 64
@@ -41,19 +44,19 @@ class Config(translation_flags.TranslationConfig):
     data: str = "shoes-bags"
     """shoes-bags, fashion-halves, fashion-edges, unpaired:PATH, paired:PATH or npz:PATH."""
     adversarial: Weight = 0.1
-    """Share of the adversarial loss in what is not reconstruction."""
+    """Weight of the adversarial loss within the part that is not reconstruction."""
     features: Fraction = 0.9
-    """Share of the matching of the discriminators' features in what is not reconstruction."""
+    """Weight of feature matching within the part that is not reconstruction."""
     early: Fraction = 0.01
-    """Share of the reconstruction in the generators' loss, at first."""
+    """Fraction of the reconstruction in the generators' loss before step --curriculum."""
     late: Fraction = 0.7
-    """Share of the reconstruction in the generators' loss, from step --curriculum on."""
+    """Fraction of the reconstruction in the generators' loss from step --curriculum on."""
     curriculum: Count = 1500
-    """The train step from which the reconstruction has its later share."""
+    """Step at which the fraction of the reconstruction changes from --early to --late."""
 
 
 PRESETS = {
-    # Kim et al. 2017, section 4, and the authors' code, which runs until it is stopped.
+    # Kim et al. 2017, section 4, and the authors' code, which runs until it is stopped by hand.
     "paper": {
         "steps": 100_000,
         "late": 0.5,
@@ -76,7 +79,17 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model between domains of the data's shapes; ValueError where they do not fit."""
+    """Returns the model between two domains of the data's shapes.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images of both domains.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data have no two domains of images, or the networks cannot make their
+            sizes.
+    """
     from jaxgan.models import discogan
 
     optimizers = {

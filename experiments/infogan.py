@@ -1,16 +1,21 @@
-"""InfoGAN (Chen et al. 2016): codes of the generator that come to mean something, without labels.
+"""InfoGAN (Chen et al. 2016): latent codes that become meaningful without labels.
+
+Part of the latent (the codes) must be recoverable from the generated image.
 
     python -m experiments.infogan --data tfds:mnist
-    python -m experiments.evaluation.infogan_codes RUN  # how well the first code knows the classes
+    # how well the first code matches the classes
+    python -m experiments.evaluation.infogan_codes RUN
 
-On 2 CPU cores, the authors' 5,000 updates on MNIST at 516 images a second: 21 minutes. The first
-code, one value for each digit, then gives the right class to 74.3, 89.0 and 85.3 % of the test
-images (seeds 0, 1 and 2), with `--preset paper` to 96.2 % (seed 0, and 80.2 % on a GPU); k-means on
-the pixels has 53.5 %, the paper 95 %. The preset differs from the authors' code in one layer: their
-generator normalizes its second dense layer by unit, this one by channel of the maps it becomes.
+The authors' 5,000 updates on MNIST take 21 minutes on 2 CPU cores (516 images/s). The first code,
+one value for each digit, then gives the right class for 74.3, 89.0 and 85.3 % of the test images
+(seeds 0, 1 and 2). With `--preset paper` it is 96.2 % (seed 0; 80.2 % on a GPU). k-means on the
+pixels reaches 53.5 %, the paper reports 95 %. The preset differs from the authors' code in one
+layer: their generator normalizes its second dense layer by unit, this one by channel of the
+resulting maps.
 
-The pictures of a run traverse each code: a row is one draw of all the rest, and the columns are the
-values of the code, each class of c1 or -2 to 2 for c2 and c3 (figure 2 of the paper).
+The pictures of a run traverse each code. A row is one draw of all other entries of the latent. The
+columns are the values of the code: each class of c1, or -2 to 2 for c2 and c3 (figure 2 of the
+paper).
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Count, Fraction, LearningRate, Positive, Weight
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """A convolutional GAN whose codes are read off its images."""
+    """Flags of the InfoGAN, a convolutional GAN with latent codes."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "categories",
@@ -42,39 +47,44 @@ class Config(two_player_flags.TwoPlayerConfig):
         "hidden",
         "leak",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 5000
     batch_size: int = 128
     latent_size: Positive = 62
-    """Entries of the noise beside the codes."""
+    """Size of the noise vector, next to the codes."""
     prior: Literal["normal", "uniform", "unit_uniform"] = "uniform"
     """Distribution of the noise: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
     generator_learning_rate: LearningRate = 1e-3
     discriminator_learning_rate: LearningRate = 2e-4
-    """Step size of the discriminator's and of q's optimizer."""
+    """Learning rate of the discriminator and of q."""
     shared_noise: bool = True
     categories: tuple[Positive, ...] = (10,)
-    """How many classes each categorical code has."""
+    """Number of classes of each categorical code."""
     continuous: Count = 2
-    """How many codes from U(-1, 1) there are."""
+    """Number of continuous codes, from U(-1, 1)."""
     categorical_weight: Weight = 1.0
-    """Of what the images tell of categorical codes, beside the adversarial loss."""
+    """Weight of the mutual-information term of the categorical codes, relative to the adversarial
+    loss.
+    """
     continuous_weight: Weight = 1.0
-    """Of what the images tell of continuous codes, beside the adversarial loss."""
+    """Weight of the mutual-information term of the continuous codes, relative to the adversarial
+    loss.
+    """
     learned_std: bool = False
-    """Let q say how sure it is of a continuous code; by default its deviation is 1."""
+    """Let q predict the standard deviation of each continuous code; by default it is 1."""
     width: Positive = 64
-    """Channels next to the image; they double with every halving."""
+    """Channels of the layer next to the image; they double with every halving of the resolution."""
     hidden: Positive = 1024
-    """Entries of the dense layer of the generator and of the discriminator."""
+    """Units of the dense layer of the generator and of the discriminator."""
     leak: Fraction = 0.1
-    """Slope of the discriminator's rectifiers below 0."""
+    """Negative slope of the discriminator's LeakyReLU."""
 
 
 PRESETS = {
-    # The authors' launcher for MNIST: 50 times 100 updates. Their code has the slope 0.01 where the
-    # paper's table has 0.1, and normalizes the generator's second dense layer by unit, where this
-    # one does by channel.
+    # The authors' launcher for MNIST: 50 times 100 updates. Their code has the slope 0.01, the
+    # paper's table 0.1. Their code normalizes the generator's second dense layer by unit, this one
+    # by channel.
     "paper": {"leak": 0.01, "shared_noise": False, "ema_half_life": 0.0},
     "smoke": {
         "steps": 4,
@@ -88,7 +98,17 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
+    """
     from jaxgan.games import mutual_information
     from jaxgan.models import infogan
 
@@ -111,7 +131,12 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def picture(gan: GAN, splits: data.Splits) -> Picture:
-    """The traversals of all codes by the averaged generator, side by side."""
+    """Returns a function that draws the traversals of all codes by the averaged generator.
+
+    Args:
+        gan: The model.
+        splits: The data, for the shape of the images.
+    """
     import jax
     import numpy as np
     from PIL import Image

@@ -1,12 +1,15 @@
-"""The GAN of Goodfellow et al. 2014 as its authors trained it on digits, and the conditional one of
-Mirza and Osindero 2014: maxout, dropout, and gradient descent with a growing momentum.
+"""The original GAN and conditional GAN of 2014, as their authors trained them.
+
+Goodfellow et al. 2014 and, with `--labels`, Mirza and Osindero 2014, on digits: maxout, dropout,
+and gradient descent with increasing momentum.
 
     python -m experiments.original --data tfds:mnist --limit-images 50000
     python -m experiments.original --data tfds:mnist --limit-images 50000 --labels
-    python -m experiments.tables parzen      # its table: log-likelihoods by Parzen windows
+    # its table: log-likelihoods by Parzen windows
+    python -m experiments.tables parzen
 
-Networks and optimizer are those of the authors' mnist.yaml; `experiments.vanilla` and
-`experiments.conditional` are what one would rather use today.
+Networks and optimizer are those of the authors' mnist.yaml. `experiments.vanilla` and
+`experiments.conditional` are the modern versions.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import LearningRate, Positive, Range
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.state import GANState
@@ -27,33 +30,34 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """A GAN of 2014."""
+    """Flags of the GAN of 2014."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels", "labels", "hidden")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
     labels: bool = False
-    """Let both players see the label."""
+    """Condition both networks on the label."""
     steps: int = 15_000
     batch_size: int = 100
     limit_images: Annotated[int | None, Range(1)] = None
-    """Train on so many of the training images alone, and keep the others to choose by."""
+    """Train on a subset of this many images; the others choose the width of the Parzen windows."""
     learning_rate: LearningRate = 0.1
-    """First step size of both players, which decays by 1.000004 a step."""
+    """Initial learning rate of both players; each step divides it by 1.000004."""
     saturate: Positive = 125_000
-    """Steps over which the momentum grows from 0.5 to 0.7."""
+    """Steps over which the momentum increases from 0.5 to 0.7."""
     hidden: tuple[Positive, Positive] = (200, 1200)
-    """Units of the generator's layers: of that of the latent where there are labels, and of the
-    others.
-    """
+    """Units of the generator's layers: the latent's own layer (with --labels), and the others."""
 
     @property
     def data_options(self) -> dict[str, Any]:
-        """The training images that the flags leave."""
+        """The size of the training subset."""
         return {"limit": self.limit_images}
 
 
 PRESETS = {
-    # 250 epochs of 50,000 images, at whose end the momentum stops to grow; theirs ended by eye.
+    # 250 epochs of 50,000 images, after which the momentum is constant; the authors stopped by eye.
     "paper": {"steps": 125_000},
     "smoke": {
         "steps": 4,
@@ -66,8 +70,15 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError where they are none, or have no labels
-    for --labels.
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape and classes of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data are points, or have fewer than two classes with `--labels`.
     """
     import jax.numpy as jnp
 
@@ -80,7 +91,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
     shape, classes = two_player_flags.image_shape(spec), len(spec.classes) if config.labels else 0
     if config.labels and classes < 2:
-        raise ValueError("the data have no labels of two classes at least; leave --labels out")
+        raise ValueError("the data have no labels of two or more classes; leave --labels out")
     _, init = vanilla.weights(0.05)
     judge = (
         networks.ConditionalDiscriminator(classes)
@@ -89,7 +100,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
             (240, 240), pieces=5, input_dropout=0.2, dropout=0.5, kernel_init=init
         )
     )
-    # The authors halve the discriminator's loss, and so its step.
+    # The authors halve the discriminator's loss, and so its learning rate.
     rates = {"generator": config.learning_rate, "discriminator": config.learning_rate / 2}
     return two_player.build(
         networks.Generator(shape, classes, config.hidden),
@@ -113,7 +124,12 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def begin(state: GANState, train: Any) -> GANState:
-    """The fresh state with a generator that gives each pixel its mean over the training images."""
+    """Returns the initial state, in which the generator's output is the mean training image.
+
+    Args:
+        state: The fresh state.
+        train: The training images; each output bias is set by the mean of its pixel.
+    """
     from .networks import original as networks
 
     params = networks.at_means(state["generator"].params, train.images)

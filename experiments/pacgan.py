@@ -1,12 +1,14 @@
-"""PacGAN (Lin et al. 2018) on the plane: perceptrons of ALI's toy, the discriminator judging packs.
+"""PacGAN (Lin et al. 2018) on the plane: a discriminator of packs of points.
+
+The networks are the perceptrons of ALI's toy experiment.
 
     python -m experiments.pacgan --data grid --packing 2
     python -m experiments.pacgan --data grid --packing 2 --preset paper
     python -m experiments.tables pacgan        # its table
 
-The training set is finite, as in the paper: points drawn once, of which every example of a pack is
-a uniform draw. The batch statistics of the generator are those of all fakes of a step, where the
-authors' code takes them of each of a pack's parts by itself.
+The training set is finite, as in the paper: points are drawn once, and every example of a pack is a
+uniform draw from them. The generator's batch statistics are computed over all fakes of a step; the
+authors' code computes them separately for each position in the packs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import LearningRate, Positive
 
+from .flags import refused_flags
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """A GAN on the plane whose discriminator sees several points at once."""
+    """Flags of PacGAN on the plane."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "packing",
@@ -36,29 +40,35 @@ class Config(RunConfig):
         "generator_width",
         "discriminator_width",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.IMAGES,
+        *refused_flags.EVALUATION,
+        "parallel",
+    )
 
     data: str = "grid"
     """ring or grid."""
     packing: Positive = 2
-    """Points in a pack; 1 is the plain GAN."""
+    """Points in a pack; 1: the plain GAN."""
     steps: int = 10_000
     batch_size: int = 100
-    """Packs in each update."""
+    """Packs in each update of a player."""
     steps_per_call: int = 50
     points: Positive = 100_000
     """Size of the training set."""
     latent_size: Positive = 2
-    """Entries of a latent, N(0, 1)."""
+    """Size of the latent vector, from N(0, 1)."""
     generator_width: Positive = 400
     """Units of each of the generator's four hidden layers."""
     discriminator_width: Positive = 200
-    """Maxout units, of 5 pieces, of each of the discriminator's three hidden layers."""
+    """Maxout units, each with 5 pieces, of each of the discriminator's three hidden layers."""
     learning_rate: LearningRate = 1e-4
-    """Step size of both Adams, whose momentum is 0.8."""
+    """Learning rate of both players (Adam with beta1 0.8)."""
 
     @property
     def rows_per_step(self) -> int:
-        """Each pack takes several examples."""
+        """Examples per step; each pack takes several."""
         return self.batch_size * self.packing
 
 
@@ -79,8 +89,15 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model; ValueError on other data than a mixture on the plane, and on an axis, which the
-    batch statistics do not know.
+    """Returns the model for a mixture on the plane.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data.
+        axis_name: None; the batch statistics cannot be split over an axis.
+
+    Raises:
+        ValueError: If the data are not the ring or the grid, or `axis_name` is not None.
     """
     import functools
 
@@ -117,7 +134,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
-    """The points alone: packs are judged, and no field over the plane shows the verdict."""
+    """Returns a function that draws the points, without the discriminator's logits.
+
+    A discriminator of packs has no logit for a single point of the plane.
+
+    Args:
+        gan: The model.
+        splits: The data.
+    """
     from jaxgan import data
     from jaxgan.plotting import plane_points
 
@@ -126,8 +150,11 @@ def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
 
 
 def among(training_set: Array, inner: Step) -> Step:
-    """The step on uniform draws, with replacement, from the training set [N, D] in the place of
-    the batch's points.
+    """Returns a step that trains on uniform draws, with replacement, from a training set.
+
+    Args:
+        training_set: Points [N, D]; draws from them replace the batch's points.
+        inner: The step.
     """
     import jax
 

@@ -1,16 +1,19 @@
-"""Pix2Pix (Isola et al. 2017): from drawings to garments, from pairs; any pairs of images.
+"""Pix2Pix (Isola et al. 2017): translation between two domains, from pairs.
+
+By default it translates drawings to garments.
 
     python -m experiments.pix2pix
-    # the score, beside another run
+    # compare it with another run
     python -m experiments.evaluation.garment_translations RUN --beside OTHER
     jaxgan translate RUN drawings/ --out garments/        # your own drawings
 
 By default the drawings are edges found in the embedded photographs (see
-`jaxgan.data.fashion_domains`). On 2 CPU cores, 15,000 steps at 270 images/s: 15 minutes. Of 2,000
-held-out drawings 84.5 % become garments of the right class (of the photographs themselves 90.8 %),
-0.107 away in the mean. The same U-Net on the absolute error alone, `--adversarial 0`, has 85.0 %
-and 0.102, but its edges are twice as far from real ones' (5.7 against 2.7) and its spectrum five
-times (2.3 dB against 0.4). The preset `paper` is the authors' protocol for facades, to be run as
+`jaxgan.data.fashion_domains`). 15,000 steps take 15 minutes on 2 CPU cores (270 images/s). Of 2,000
+held-out drawings, 84.5 % become garments of the right class (of the photographs themselves: 90.8
+%), with a mean absolute error of 0.107. The same U-Net trained only on the absolute error,
+`--adversarial 0`, reaches 85.0 % and 0.102, but the distance of its edges to those of real images
+is twice as large (5.7 against 2.7) and that of its spectrum five times (2.3 dB against 0.4). The
+preset `paper` is the authors' protocol for facades:
 
     python -m experiments.pix2pix --preset paper --data paired:facades --direction BtoA
 """
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(translation_flags.PatchConfig):
-    """Image to image, from pairs."""
+    """Flags of Pix2Pix."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("norm",)
 
@@ -45,11 +48,13 @@ class Config(translation_flags.PatchConfig):
     l1: Weight = 100.0
     """Weight of the mean absolute error."""
     adversarial: Weight = 1.0
-    """Weight of the generator's adversarial loss; 0 leaves the absolute error alone."""
+    """Weight of the generator's adversarial loss; 0: only the absolute error."""
     norm: Literal["batch", "instance"] = "instance"
-    """Of each image by itself, or by its batch, as the authors, also when the model is used."""
+    """instance: normalize each image by itself; batch: by its batch, also when sampling, as the
+    authors.
+    """
     dropout: Decay = 0.5
-    """Share of what the first three decoder layers drop, also when the model is used."""
+    """Dropout rate of the first three decoder layers, also when sampling."""
 
     @property
     def data_options(self) -> dict[str, Any]:
@@ -58,8 +63,9 @@ class Config(translation_flags.PatchConfig):
 
 
 PRESETS = {
-    # Isola et al. 2017, section 6.2, and the authors' code, for the 400 facades: 200 epochs, one
-    # image at a time (a norm by batch is then one by image), scaled to 286 pixels and cut to 256.
+    # Isola et al. 2017, section 6.2, and the authors' code, for the 400 facades: 200 epochs with a
+    # batch size of 1 (batch norm then equals instance norm), images resized to 286 pixels and
+    # cropped to 256.
     "paper": {
         "steps": 80_000,
         "batch_size": 1,
@@ -85,8 +91,16 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for pairs of the data's shapes; ValueError where the data are no pairs or too small
-    for the patches.
+    """Returns the model for pairs of the data's shapes.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's pairs.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data are not pairs of images, or the images are too small for the
+            patches.
     """
     from jaxgan.models import pix2pix
 

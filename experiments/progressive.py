@@ -1,24 +1,25 @@
-"""Progressive growing (Karras et al. 2018): images grow from 4 pixels, each resolution fading in.
+"""Progressive growing (Karras et al. 2018): resolutions fade in from 4 pixels on.
 
     python -m experiments.progressive
     python -m experiments.progressive --data folder:PHOTOS --resolution 64
-    # what the independent classifier says of it
+    # evaluate it with the independent classifier
     python -m experiments.evaluation.garment_classes RUN
 
-On 2 CPU cores a step of 16 garments takes 13, 33, 54 and 129 ms at 4, 8, 16 and 32 pixels: 14
-minutes. After 58,000 images of 32 pixels the proxy FID of 2,000 samples is 1.61, and at least 2 %
-of them fall in each of 7 classes, within which they differ at least 0.70 times as much as
-photographs do. A DCGAN after as many of these (`experiments.dcgan --resolution 32 --steps 906`) has
-1.93 and 5 classes. One seed.
+13,000 steps on garments take 14 minutes on 2 CPU cores: a step of 16 images takes 13, 33, 54 and
+129 ms at 4, 8, 16 and 32 pixels. After 58,000 images of 32 pixels the proxy FID of 2,000 samples is
+1.61. At least 2 % of the samples fall in each of 7 classes, within which they differ at least 0.70
+times as much as photographs do. A DCGAN after the same number of images (`experiments.dcgan
+--resolution 32 --steps 906`) reaches 1.93 and 5 classes. One seed.
 
-The step size decides, for equalized weights move by steps, and not by their own size: with the
-paper's 1e-3, kept for the whole run, the proxy FID is 2.26 after 150,000 images of 32 pixels, with
-1e-2, kept, 3.10. In batches of 64, to the eye, as many images taught less.
+Warning: results depend on the learning rate, because equalized weights move by the learning rate
+and not by their own size. With the paper's 1e-3, constant for the whole run, the proxy FID is 2.26
+after 150,000 images of 32 pixels; with a constant 1e-2 it is 3.10. With a batch size of 64, the
+same number of images gave visibly worse samples.
 
-Each resolution is a stage of the run: it fades in over `--fade-images`, trains on for
-`--stable-images`, and the last one goes on to the end. 32 pixels have the stages 4, 8, 16 and 32;
-every size that halves to a base of 4 to 7 pixels is grown to in the same way. With
-`--no-keep-optimizers`, as in the paper, a fade and what follows it are two stages.
+Each resolution is a stage of the run. It fades in over `--fade-images` and trains on for
+`--stable-images`; the last one continues to the end. 32 pixels have the stages 4, 8, 16 and 32.
+Every size that halves to a base of 4 to 7 pixels grows in the same way. With
+`--no-keep-optimizers`, as in the paper, a fade and the training after it are two stages.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """Progressive growing with the Wasserstein loss and a gradient penalty."""
+    """Flags of progressive growing with the Wasserstein loss and a gradient penalty."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("width", "max_width", "group")
 
@@ -60,37 +61,39 @@ class Config(two_player_flags.TwoPlayerConfig):
     fade_images: Positive = 30_000
     """Real images over which a resolution fades in."""
     stable_images: Positive = 30_000
-    """Real images shown to the whole of a resolution before the next begins."""
+    """Real images on which a resolution trains after its fade, before the next one begins."""
     batch_sizes: tuple[Positive, ...] = ()
-    """The batch size of each resolution, the smallest first; default: --batch-size for all."""
+    """Batch size of each resolution, the smallest first; default: --batch-size for all."""
     width: Positive = 16
     """Channels at the full resolution; they double with every halving, up to --max-width."""
     max_width: Positive = 128
-    """The most channels a layer has."""
+    """Largest number of channels of a layer."""
     group: Positive = 4
-    """Examples in a group of the minibatch's standard deviation; it must divide the batch size."""
+    """Group size of the minibatch standard deviation; it must divide the batch size."""
     penalty_weight: Weight = 10.0
-    """Of the squared distance of the critic's slope from 1, between real images and fakes."""
+    """Weight of the gradient penalty, (|gradient of the critic| - 1)^2 between real images and
+    fakes.
+    """
     drift: Weight = 0.001
     """Weight of the squared logits of real images, which keeps the logits near zero."""
+    # Warning: step counts are kept too, so that the first updates of new layers are up to 10 times
+    # the learning rate (see `stages.carry_over`).
     keep_optimizers: bool = True
-    """Let the optimizers keep what they know of the old layers, and their step sizes fall over the
-    whole run; otherwise they are reset where a fade begins and where it ends. What is kept counts
-    the steps of all layers: the first updates of new ones are up to 10 times the step size (see
-    `stages.carry_over`).
+    """Keep the optimizers' state of old layers, and decay the learning rates over the whole run;
+    otherwise reset the optimizers at the start and end of each fade.
     """
 
     @property
     def rows_per_step(self) -> int:
-        """Of the stage that takes the most."""
+        """Examples per step in the stage that takes the most."""
         return max(self.batch_sizes or (self.batch_size,)) * self.n_critic
 
 
 PRESETS = {
-    # Karras et al. 2018, appendix A: 1024 pixels in nine stages of 800,000 images to fade in and
-    # as many to stay, in batches of 16 that are one group of the minibatch's deviation; theirs
-    # shrink from 256 pixels on, for the memory's sake. The optimizers start afresh whenever a fade
-    # begins and ends, as in the authors' code.
+    # Karras et al. 2018, appendix A: 1024 pixels in nine stages, each with 800,000 images to fade
+    # in and 800,000 to stabilize. A batch of 16 is one group of the minibatch standard deviation;
+    # the paper's batches shrink from 256 pixels on, to save memory. The optimizers are reset
+    # whenever a fade begins and ends, as in the authors' code.
     "paper": {
         "steps": 900_000,
         "resolution": None,
@@ -123,8 +126,14 @@ PRESETS = {
 
 
 def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
-    """The stages of the run, one for each resolution; ValueError where the flags do not fit them or
-    one another.
+    """Returns the stages of the run: one for each resolution, two where the optimizers are reset.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+
+    Raises:
+        ValueError: If the flags contradict each other or do not fit the resolutions.
     """
     import functools
 
@@ -133,8 +142,8 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
 
     if config.decay_from != 1.0 and not config.keep_optimizers:
         raise ValueError(
-            "optimizers that start afresh at each stage cannot let their step sizes fall over the "
-            "run; take --keep-optimizers or --decay-from 1"
+            "learning rates cannot decay over the run if the optimizers are reset at each stage; "
+            "use --keep-optimizers or --decay-from 1"
         )
     shape = two_player_flags.image_shape(spec)
     found, start = [], 0
@@ -149,8 +158,9 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
 
 
 def _parts(config: Config, level: int) -> list[tuple[int, int, Callable[..., GANState]]]:
-    """The stages of a level: the images that each takes to fade in, those it is shown in all, and
-    how it grows. A fade is one by itself where the optimizers are reset at its end.
+    """The stages of a level, each as (images to fade in, images in all, how it grows).
+
+    A fade is a stage of its own if the optimizers are reset at its end.
     """
     import functools
 
@@ -166,12 +176,29 @@ def _parts(config: Config, level: int) -> list[tuple[int, int, Callable[..., GAN
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model of the last stage; ValueError on a size that cannot be grown to."""
+    """Returns the model of the last stage.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the size cannot be grown to, or the flags contradict each other.
+    """
     return plan(config, spec)[-1].build(axis_name=axis_name)
 
 
 def rows_by_level(config: Config, last: int) -> list[int]:
-    """The rows of a step at each level from 0 to `last`; ValueError on batches that do not fit."""
+    """Returns the number of examples that a step takes at each level.
+
+    Args:
+        config: The flags.
+        last: The last level; the first is 0.
+
+    Raises:
+        ValueError: If the number of batch sizes is wrong, or one is not divisible into groups.
+    """
     sizes = config.batch_sizes or (config.batch_size,) * (last + 1)
     if len(sizes) != last + 1:
         raise ValueError(
@@ -179,12 +206,12 @@ def rows_by_level(config: Config, last: int) -> list[int]:
         )
     whole = config.group * max(
         1, config.accumulate
-    )  # `two_player_flags.options` refuses fewer slices than one
+    )  # `two_player_flags.options` refuses --accumulate below 1
     for size in sizes:
         if size < 1 or size % whole:
             raise ValueError(
                 f"a batch of {size} cannot be split into groups of {config.group} for the "
-                f"minibatch's standard deviation; use a multiple of {whole}, or a smaller --group"
+                f"minibatch standard deviation; use a multiple of {whole}, or a smaller --group"
             )
     return [size * config.n_critic for size in sizes]
 
@@ -197,13 +224,21 @@ def at_level(
     rows: int,
     axis_name: str | None = None,
 ) -> GAN:
-    """The model of one stage."""
+    """Returns the model of one stage.
+
+    Args:
+        config: The flags.
+        shape: Full shape (H, W, C) of the images.
+        level: Level of the stage, from 0 at the lowest resolution.
+        rows: Examples that a step takes.
+        axis_name: Mapped axis over which the batch is split, or None.
+    """
     import functools
 
     from jaxgan import penalties
     from jaxgan.models import progressive
 
-    # The batch size of the level, of which `batch_size` is only the default.
+    # `config.batch_size` is only the default of the level's batch size.
     of_level = dataclasses.replace(config, batch_size=rows // config.n_critic)
     options = two_player_flags.options(of_level, axis_name=axis_name)
     options["loss"] = progressive.drifting(options["loss"], config.drift)

@@ -1,15 +1,16 @@
-"""SNGAN (Miyato et al. 2018), a spectrally normalized discriminator under the hinge loss, on
-garments or any images.
+"""SNGAN (Miyato et al. 2018): spectral normalization and the hinge loss.
+
+It has DCGAN's networks and trains on the embedded garments or any other images.
 
     python -m experiments.sngan
-    # what the independent classifier says of it
+    # evaluate it with the independent classifier
     python -m experiments.evaluation.garment_classes RUN
 
-A step takes 1.04 times as long as one of `experiments.dcgan` (`python -m benchmarks.speed`): 7 to 8
-minutes on 2 CPU cores. Of 2,000 samples after the 9000 steps, at least 2 % fall in each of 8
-classes at the classifier's confidence of 0.9, and their proxy FID is 1.58 (that of
-`experiments.dcgan` 1.31). On an H100 the seeds 1 and 2 have 1.55 and 1.62 (DCGAN 1.16 and 1.13),
-and seed 0 with `--decay-from 0.5` 1.65.
+9000 steps take 7 to 8 minutes on 2 CPU cores: a step takes 1.04 times as long as one of
+`experiments.dcgan` (`python -m benchmarks.speed`). Of 2,000 samples, at least 2 % fall in each of 8
+classes at a classifier confidence of 0.9. The proxy FID is 1.58 (that of `experiments.dcgan`:
+1.31). On an H100 the seeds 1 and 2 reach 1.55 and 1.62 (DCGAN: 1.16 and 1.13), and seed 0 with
+`--decay-from 0.5` reaches 1.65.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
-    """DCGAN's networks with a discriminator that is spectrally normalized."""
+    """Flags of the SNGAN."""
 
     loss: str = "hinge"
 
@@ -37,8 +38,8 @@ class Config(dcgan.Config):
 ALTERNATIVES = alternatives.FOR_NORMALIZED
 
 PRESETS = {
-    # pfnet-research/sngan_projection, sn_cifar10_unconditional.yml, but for its residual networks
-    # and for the generator's batch, which is 128 there.
+    # pfnet-research/sngan_projection, sn_cifar10_unconditional.yml, except for its residual
+    # networks and for the generator's batch size, which is 128 there.
     "paper": {
         "steps": 50_000,
         "latent_size": 128,
@@ -56,7 +57,17 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
+    """
     return dcgan.build(config, spec, axis_name=axis_name, discriminator_norm="spectral")
 
 

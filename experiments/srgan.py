@@ -1,32 +1,33 @@
-"""SRGAN (Ledig et al. 2017): images made four times larger, as sharp as photographs are.
+"""SRGAN (Ledig et al. 2017): super-resolution by a factor of 4.
 
     python -m experiments.srgan
     python -m experiments.srgan --data folder:PHOTOS --resolution 128
     python -m experiments.evaluation.super_resolution RUN      # PSNR, SSIM, spectra, and a picture
 
-Any images will do: each is made smaller, and to be found again; the embedded garments go from 7 to
-28 pixels. The run has two stages: the generator learns alone, by pixels, for `--pretraining` steps,
-and then against a discriminator and by feature maps. What it was in between stays in the run, as
-the player 'pretrained'.
+Any images will do: each one is downscaled and then recovered. The embedded garments go from 7 to 28
+pixels. The run has two stages. First the generator is trained alone, by pixels, for `--pretraining`
+steps (SRResNet). Then it is trained against a discriminator and by feature maps (SRGAN). The
+pre-trained generator stays in the run as the player 'pretrained'.
 
-With the defaults, on garments, 8 minutes on one CPU core: on 2,000 held-out images SRResNet has
-21.28 dB of PSNR and an SSIM of 0.680, bicubic enlargement 15.68 and 0.400; SRGAN's mean log
-spectrum is 0.8 dB from the originals' (SRResNet's 4.2, bicubic 26.2), and what it made, reduced
+On garments the defaults take 8 minutes on one CPU core. On 2,000 held-out images SRResNet has a
+PSNR of 21.28 dB and an SSIM of 0.680, bicubic interpolation 15.68 dB and 0.400. SRGAN's mean log
+spectrum is 0.8 dB from the originals' (SRResNet's: 4.2, bicubic: 26.2). Its output, downscaled
 again, agrees with the small image to 56 dB.
 
-With `--flip` and 2,934 photographs of flowers at 128 pixels, on 2 CPU cores: 21 minutes by pixels
-at 76 images a second and 29 of the game at 32. On the 736 held out, SRResNet has 1.63 dB more PSNR
-on the luminance than bicubic enlargement (25.60 against 23.97) and an SSIM of 0.721 against 0.636;
-SRGAN's mean log spectrum is 2.6 dB from the originals' (SRResNet's 13.7, bicubic 24.1), and what it
-made, reduced again, agrees with the small image to 68 dB.
+With `--flip` and 2,934 photographs of flowers at 128 pixels, on 2 CPU cores, the pre-training takes
+21 minutes (76 images a second) and the adversarial stage 29 minutes (32 images a second). On the
+736 held-out photographs SRResNet has 1.63 dB more PSNR on the luminance than bicubic interpolation
+(25.60 against 23.97) and an SSIM of 0.721 against 0.636. SRGAN's mean log spectrum is 2.6 dB from
+the originals' (SRResNet's: 13.7, bicubic: 24.1). Its output, downscaled again, agrees with the
+small image to 68 dB.
 
-The defaults are for a CPU. They differ from the paper, which the preset `paper` keeps: a network
-without BatchNorm that computes at the low resolution alone and corrects the bicubic enlargement;
-the absolute difference of pixels at first; and, after each pass, the projection onto the images
-that make the small one when they are reduced again, which a picture made larger should
-(`--no-consistent` leaves it out). The feature maps are the averaged moduli of a fixed bank of
-wavelets, because weights of VGG19 are not part of this package. With them (torchvision's, as .pth
-or .safetensors):
+The defaults are for a CPU. They differ from the paper, whose protocol is the preset `paper`, in
+four ways. The network has no batch normalization, computes only at the low resolution, and corrects
+the bicubic interpolation. The pre-training minimizes the absolute difference of pixels. After each
+pass the output is projected onto the images that give the small one when downscaled
+(`--no-consistent` disables this). The feature maps are averaged moduli of a fixed bank of wavelets,
+because the weights of VGG19 are not part of this package. With these weights (torchvision's, as
+.pth or .safetensors):
 
     python -m experiments.srgan --features vgg19:vgg19-dcbb9e9d.pth
 """
@@ -50,7 +51,7 @@ from jaxgan.runs.ranges import (
     Weight,
 )
 
-from .flags import two_player_flags
+from .flags import refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -64,7 +65,7 @@ VGG19 = "vgg19:"
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """Super-resolution, first by pixels and then against a discriminator."""
+    """Flags of super-resolution, first by pixels and then against a discriminator."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "channels",
@@ -76,19 +77,21 @@ class Config(RunConfig):
         "width",
         "discriminator_width",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.EVALUATION
 
     steps: int = 9500
     batch_size: int = 16
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
     pretraining: Count = 6000
-    """Steps in which the generator learns alone, by pixels; 0: none."""
+    """Steps in which the generator is trained alone, by pixels; 0: none."""
     factor: Annotated[int, Range(2, 16)] = 4
-    """How many times larger the images become, in height and width."""
+    """Upscaling factor, in height and width."""
     crop: str | None = "96"
-    """Size of the pieces of the originals that batches hold, at random places; larger than the
-    images: these whole.
+    """Size of the random crops of the originals in a batch; larger than the images: whole images.
     """
     architecture: Literal["efficient", "resnet"] = "efficient"
-    """A network that computes at the low resolution, or the paper's."""
+    """efficient: a network that computes at the low resolution; resnet: the paper's."""
     blocks: Positive = 8
     """Residual blocks of the generator."""
     width: Positive = 64
@@ -96,44 +99,50 @@ class Config(RunConfig):
     discriminator_width: Positive = 16
     """Channels of the discriminator's first layer."""
     pixel_loss: Literal["absolute", "squared"] = "absolute"
-    """Difference of pixels in the pre-training."""
+    """Pixel loss of the pre-training: mean absolute or mean squared error."""
     consistent: bool = True
-    """Project what the generator makes onto the images that are reduced to the small one."""
+    """Project the output onto the images that give the small one when downscaled."""
     features: str = WAVELETS
-    """What the game compares: wavelets, pixels, or vgg19:FILE with torchvision's weights."""
+    """Features of the content loss: wavelets, pixels, or vgg19:FILE with torchvision's weights."""
     features_sha256: str | None = None
-    """Of that file, 8 digits or more; default: as its name says (vgg19-dcbb9e9d.pth)."""
+    """First digits of the sha256 of that file, 8 or more; default: those in its name
+    (vgg19-dcbb9e9d.pth).
+    """
     pixels: Weight = 0.3
-    """Weight of the pixels' mean square beside the features, in the game."""
+    """Weight of the pixels' mean squared error in the adversarial stage, next to the features."""
     adversarial: Weight = 3e-3
-    """Weight of the adversarial loss, in the game."""
+    """Weight of the adversarial loss."""
     pretraining_learning_rate: LearningRate = 6e-4
-    """Step size of the pre-training."""
+    """Learning rate of the pre-training."""
     decay_from: Fraction = 0.5
-    """Share of the pre-training after which its step size falls linearly, to 0; 1: never."""
+    """Fraction of the pre-training after which its learning rate falls linearly to 0; 1: never."""
     generator_learning_rate: LearningRate = 1e-4
-    """Step size of the generator in the game."""
+    """Learning rate of the generator in the adversarial stage."""
     discriminator_learning_rate: LearningRate = 2e-4
-    """Step size of the discriminator in the game."""
+    """Learning rate of the discriminator."""
     drop_at: Fraction = 0.75
-    """Share of the game after which both step sizes are a tenth; 1: never."""
+    """Fraction of the adversarial stage after which both learning rates are divided by 10; 1:
+    never.
+    """
     beta1: Decay = 0.9
-    """Momentum of all Adams."""
+    """Adam's beta1 (momentum), for all optimizers."""
     ema_half_life: HalfLife = 5_000.0
-    """Half-life of the generator's average, in images; 0 keeps none and samples from the last
+    """Half-life of the generator's moving average, in images; 0: no average, sample from the last
     weights.
     """
     accumulate: Positive = 1
-    """Slices a batch's gradients are averaged over, to save memory."""
+    """Average gradients over this many slices of a batch, to save memory."""
 
     @property
     def falls_to_the_end(self) -> bool:
+        """Whether the learning rates depend on the last step of the run."""
         return self.drop_at != 1.0
 
     @property
     def margin(self) -> int:
-        """How many pixels of a small image, at most, one of the large image depends on each way: by
-        it photos of any size are enlarged tile by tile.
+        """Largest distance, in small pixels, from which a pixel of the large image is affected.
+
+        Photos of any size are enlarged in tiles with this margin.
         """
         from jaxgan.nn import resampling, super_resolution
 
@@ -142,9 +151,9 @@ class Config(RunConfig):
 
 
 PRESETS = {
-    # Ledig et al. 2017, section 3.2: 16 blocks, 1e6 steps by the mean square at 1e-4, then 1e5 at
-    # 1e-4 and 1e5 at 1e-5 by VGG19's maps alone. Without its weights wavelets stand in for it; the
-    # small images are in [-1, 1] here, in [0, 1] there.
+    # Ledig et al. 2017, section 3.2: 16 blocks, 1e6 steps by the mean squared error at 1e-4, then
+    # 1e5 at 1e-4 and 1e5 at 1e-5 only by VGG19's maps. Without its weights, wavelets replace them.
+    # The small images are in [-1, 1] here, in [0, 1] there.
     "paper": {
         "steps": 1_200_000,
         "pretraining": 1_000_000,
@@ -175,7 +184,12 @@ PRESETS = {
 
 
 def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
-    """The pre-training, if there is one, and the game."""
+    """Returns the stages of the run: the pre-training, if there is one, and the adversarial stage.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+    """
     import functools
 
     from jaxgan.games import stages
@@ -196,7 +210,16 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
 
 
 def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The generator that learns by pixels."""
+    """Returns the model of the pre-training, a generator that is trained by pixels.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks do not fit the factor or the size.
+    """
     from jaxgan import optimizers
     from jaxgan.models import srgan
 
@@ -213,8 +236,15 @@ def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The game; ValueError on a factor or a size that the networks do not make, or on features that
-    there are none of.
+    """Returns the model of the adversarial stage.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks do not fit the factor or the size, or the features do not exist.
     """
     import optax
 
@@ -242,7 +272,13 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def training(config: Config, optimizers: dict[str, Any], axis_name: str | None) -> Training:
-    """How both parts are trained, by optimizers of their own."""
+    """Returns how a stage is trained.
+
+    Args:
+        config: The flags.
+        optimizers: Optimizer of each player of the stage, by name.
+        axis_name: Mapped axis over which the batch is split, or None.
+    """
     from jaxgan.games.training import Training
 
     return Training(
@@ -254,7 +290,14 @@ def training(config: Config, optimizers: dict[str, Any], axis_name: str | None) 
 
 
 def model(config: Config, spec: DataSpec, training: Training, **options: Any) -> GAN:
-    """The model of these options of `srgan.build`, on pieces of single images."""
+    """Returns the model of a stage, on crops of single images.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        training: How the stage is trained.
+        **options: Further arguments of `models.srgan.build`.
+    """
     from jaxgan.models import srgan
     from jaxgan.nn import resampling
 
@@ -274,8 +317,16 @@ def model(config: Config, spec: DataSpec, training: Training, **options: Any) ->
 
 
 def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:
-    """The shape of what batches hold of an original: the crop, or as much of the whole image as the
-    factor divides. Raises ValueError where that is nothing.
+    """Returns the shape (H, W, C) of the crops of the originals in a batch.
+
+    It is the crop that the flags ask for, or as much of the whole image as the factor divides.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+
+    Raises:
+        ValueError: If the images are too small to be downscaled by the factor.
     """
     from jaxgan import data
 
@@ -292,7 +343,11 @@ def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:
 
 
 def features_of(config: Config) -> Any:
-    """What the content loss compares; ValueError where there is no such thing."""
+    """Returns the features that the content loss compares, or None for pixels.
+
+    Raises:
+        ValueError: If there are no such features.
+    """
     from jaxgan.nn import scattering, vgg
 
     if config.features == WAVELETS:
@@ -307,8 +362,13 @@ def features_of(config: Config) -> Any:
 
 
 def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
-    """Held-out images in threes: enlarged by bicubic interpolation, enlarged by the averaged
-    generator, and the original.
+    """Returns a function that draws held-out images in threes.
+
+    They are the bicubic interpolation, the averaged generator's output, and the original.
+
+    Args:
+        gan: The model.
+        splits: The data.
     """
     import jax
     import numpy as np
@@ -335,7 +395,12 @@ def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any]:
 
 
 def factor_of(gan: GAN, channels: int) -> int:
-    """How many times larger the model makes images."""
+    """Returns the upscaling factor of the model.
+
+    Args:
+        gan: The model.
+        channels: Number of channels of its images.
+    """
     import jax
     import numpy as np
 
@@ -349,7 +414,13 @@ def factor_of(gan: GAN, channels: int) -> int:
 
 
 def threes(small: Any, found: Any, large: Any) -> Any:
-    """The bicubic enlargement, the model's and the original of each image, one after the other."""
+    """Returns each image's bicubic interpolation, the model's output, and the original, in turn.
+
+    Args:
+        small: Small images [N, h, w, C].
+        found: The model's output [N, H, W, C].
+        large: The originals [N, H, W, C].
+    """
     import numpy as np
 
     from jaxgan.kernels import bicubic

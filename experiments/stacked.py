@@ -1,13 +1,15 @@
-"""A GAN of color images whose three channels are digits, each drawn by itself: a thousand modes
-that can be counted (Metz et al. 2017, section 3.3.1), and small networks that miss many of them.
+"""Stacked digits (Metz et al. 2017, section 3.3.1): a thousand modes to count.
+
+Each of the three channels of a color image is a digit, drawn independently. The networks are small
+and miss many of the modes.
 
     python -m experiments.stacked --data tfds:mnist
     python -m experiments.stacked --data tfds:mnist --packing 2
     python -m experiments.stacked --data tfds:mnist --unrolled 5
     python -m experiments.tables stacked_mnist      # its table, with the modes counted
 
-Any grayscale images of 28x28 can be stacked. The generator's batch statistics are those of all
-fakes of a step, where PacGAN's code takes them of each of a pack's parts by itself.
+Any grayscale images of 28x28 can be stacked. The generator's batch statistics are computed over all
+fakes of a step; PacGAN's code computes them separately for each position in the packs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Count, LearningRate, Positive
 
+from .flags import refused_flags
+
 if TYPE_CHECKING:
     from jaxgan.games.objectives import Draw
     from jaxgan.losses import AdversarialLoss
@@ -29,7 +33,7 @@ CHANNELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """A GAN of stacked images."""
+    """Flags of the GAN of stacked images."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "packing",
@@ -37,36 +41,39 @@ class Config(RunConfig):
         "generator_widths",
         "discriminator_widths",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "parallel")
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME; grayscale images of 28x28."""
     packing: Positive = 1
-    """Images that the discriminator judges together (PacGAN); 1: one by one."""
+    """Images that the discriminator sees at once (PacGAN); 1: one."""
     unrolled: Count = 0
-    """Steps of the discriminator that the generator foresees (unrolled GAN); 0: none."""
+    """Discriminator steps that the generator looks ahead (unrolled GAN); 0: none."""
     steps: int = 5000
     batch_size: int = 128
-    """Images, or packs of them, in each update."""
+    """Images, or packs of them, in each update of a player."""
     latent_size: Positive = 256
-    """Entries of a latent, N(0, 1)."""
+    """Size of the latent vector, from N(0, 1)."""
     generator_widths: tuple[Positive, ...] = (64, 32, 16, 8)
     """Channels of the generator's maps of 4, 7, 14 and 28 pixels."""
     discriminator_widths: tuple[Positive, ...] = (4, 8, 16)
     """Channels of the discriminator's maps of 14, 7 and 4 pixels."""
     generator_learning_rate: LearningRate = 1e-4
-    """Step size of the generator's Adam."""
+    """Learning rate of the generator (Adam)."""
     discriminator_learning_rate: LearningRate = 2e-4
-    """Step size of the discriminator's Adam."""
+    """Learning rate of the discriminator (Adam)."""
     shared_noise: bool = False
-    """Let the generator meet the fakes of the discriminator's step."""
+    """Reuse the discriminator update's fakes for the generator: saves a forward pass."""
 
     @property
     def rows_per_step(self) -> int:
-        """Each stacked image takes three, and each pack several of these."""
+        """Examples per step: three for each stacked image, and several of these for each pack."""
         return self.batch_size * self.packing * CHANNELS
 
 
 PRESETS = {
     # PacGAN's code for the protocol of Metz et al., whose D is half as large as G: both players
-    # meet the same latents. Its batch statistics are those of a part of the packs (see above).
+    # see the same latents. Its batch statistics differ (see above).
     "paper": {"steps": 500_000, "shared_noise": True},
     "smoke": {
         "steps": 4,
@@ -81,8 +88,15 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model; ValueError on other images than grayscale ones of 28x28, and on an axis, which the
-    batch statistics do not know.
+    """Returns the model for stacks of grayscale images of 28x28.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: None; the batch statistics cannot be split over an axis.
+
+    Raises:
+        ValueError: If the images have another shape, or `axis_name` is not None.
     """
     import functools
 
@@ -127,8 +141,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def foreseeing(loss: AdversarialLoss, latents: Draw, *, count: int) -> Objective:
-    """The generator's objective `count` discriminator steps ahead, all on one draw of fakes, which
-    is computed once.
+    """Returns the generator's objective after several discriminator steps on the same fakes.
+
+    The fakes are drawn and computed once.
+
+    Args:
+        loss: The adversarial loss.
+        latents: Draws latents by keys.
+        count: Number of discriminator steps to look ahead.
     """
     from jaxgan import steps
     from jaxgan.games import objectives
@@ -151,8 +171,9 @@ def foreseeing(loss: AdversarialLoss, latents: Draw, *, count: int) -> Objective
 
 
 def adam(learning_rate: float):
-    """Adam as in the authors' code, smooth where a gradient is zero: an unrolled generator meets
-    its derivative.
+    """Returns Adam as in the authors' code.
+
+    Its update is smooth at a gradient of zero, because an unrolled generator differentiates it.
     """
     from jaxgan import optimizers
 
@@ -160,7 +181,7 @@ def adam(learning_rate: float):
 
 
 def on_stacks(inner: Step) -> Step:
-    """The step on color images whose channels are three of the batch's images each."""
+    """Returns a step on color images, each made of three of the batch's images as channels."""
     from jaxgan.nn import packing
 
     def step(state, batch, keys):

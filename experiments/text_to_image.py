@@ -1,30 +1,31 @@
-"""Text to image (Reed et al. 2016): garments, or any captioned images, drawn from words.
+"""Text to image (Reed et al. 2016): images generated from captions.
 
     python -m experiments.text_to_image
     python -m experiments.evaluation.garment_captions RUN
     jaxgan translate RUN --captions "a dark slim dress" --out pictures/
 
-By default the captions of the embedded garments are composed of words for class, shade and shape,
-which are computed from the images (`jaxgan.data.fashion_captions`). Your own images with captions
-are `--data captioned:FOLDER` (a `metadata.jsonl` with file_name and text beside the images) or
-`--data npz:FILE` (images and captions, or embeddings of them).
+By default the captions of the embedded garments consist of words for class, shade and shape, which
+are computed from the images (`jaxgan.data.fashion_captions`). Your own captioned images are `--data
+captioned:FOLDER` (a `metadata.jsonl` with file_name and text next to the images) or `--data
+npz:FILE` (images and captions, or embeddings of them).
 
-On 2 CPU cores, 1000 steps of matching and 6500 of the game at 380 images/s: 20 minutes. Of 2,000
-held-out captions, 71.1 % are drawn as the class that they name (the classifier finds it in 93.0 %
-of their photographs), 94.2 % in the shade and 81.8 % in the shape; within a class two pictures
-differ 0.72 times as much as two photographs. Weakest are coats (26 %), pullovers and shirts. More
-steps have not helped: after 12,000, trained on an H100, 70.7 % are of their class, and with
-`--variety 0.1` 69.7 and 77.0 % (two runs of one seed, which a GPU does not add up in one order),
-with a diversity of 0.61 and 0.72. A discriminator that halves garments once more, to 4 pixels where
-the paper's meets the caption, knew all fakes from step 4000 on, and 53.8 % were of their class.
+1000 steps of matching and 6500 of the GAN take 20 minutes on 2 CPU cores (380 images/s). Of 2,000
+held-out captions, 71.1 % give an image of the class that they name (for their photographs the
+classifier finds it in 93.0 %), 94.2 % of the shade and 81.8 % of the shape. Within a class two
+samples differ 0.72 times as much as two photographs. The weakest classes are coats (26 %),
+pullovers and shirts. More steps have not helped: after 12,000, trained on an H100, 70.7 % are of
+their class. With `--variety 0.1` it is 69.7 and 77.0 % in two runs of one seed (a GPU does not add
+in a fixed order), with a diversity of 0.61 and 0.72. A discriminator that halves garments once
+more, to 4 pixels where the paper's sees the caption, recognized all fakes from step 4000 on, and
+53.8 % were of their class.
 
-The run has two stages: for `--matching` steps a network that reads characters learns, together with
-one that sees images, which captions match which images; then it reads for the generator and the
-discriminator. Embeddings that the data bring need no first stage.
+The run has two stages. For `--matching` steps a network that reads characters and one that sees
+images learn together which captions match which images. Then the reader embeds the captions for the
+generator and the discriminator. Data with embeddings need no first stage.
 
-Unlike the authors', which sees what a network trained on a million photographs sees, the first
-stage starts from nothing. The preset `paper` has their protocol for 64 pixels, with the networks of
-the paper's figure, to which their code adds residual blocks; it is to be run as
+The authors' image encoder was trained on a million photographs; here the first stage starts from
+scratch. The preset `paper` has their protocol for 64 pixels, with the networks of the paper's
+figure, without the residual blocks of their code:
 
     python -m experiments.text_to_image --preset paper --data captioned:FOLDER
 """
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(RunConfig):
-    """Images from captions."""
+    """Flags of text to image."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "resolution",
@@ -75,60 +76,63 @@ class Config(RunConfig):
         "kernel",
         "compressed",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = ("data_dir",)
 
     steps: int = 7500
     data: str = "fashion-captions"
     """fashion-captions, captioned:PATH or npz:PATH."""
     matching: Count = 1000
-    """Steps in which the reader of captions learns what matches images; 0: it stays as drawn."""
+    """Steps that train the caption encoder to match captions and images; 0: it stays untrained."""
     text_size: Positive = 128
-    """Entries of a caption's embedding."""
+    """Size of a caption's embedding."""
     reader_width: Positive = 64
-    """Channels of the first layer that reads characters."""
+    """Channels of the caption encoder's first layer, which reads characters."""
     seer_width: Positive = 32
-    """Channels of the first layer of the network that matches images with captions."""
+    """Channels of the first layer of the image encoder, which the matching trains with the
+    captions'.
+    """
     matching_learning_rate: LearningRate = 1e-3
-    """Step size of the first stage, which falls linearly to 0 over its second half."""
+    """Learning rate of the matching; it falls linearly to 0 over the second half."""
     latent_size: Positive = 100
-    """Entries of a latent."""
+    """Size of the latent vector."""
     prior: Literal["normal", "uniform", "unit_uniform"] = "normal"
     """Distribution of the latents: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
     width: Positive = 64
-    """Channels of the generator next to the image; they double with every halving."""
+    """Channels of the generator's layer next to the image; they double with every halving."""
     discriminator_width: Positive = 64
-    """Channels of the discriminator next to the image; they double with every halving."""
+    """Channels of the discriminator's layer next to the image; they double with every halving."""
     kernel: KernelSize = 4
-    """Side of every convolution's kernel."""
+    """Kernel size of every convolution."""
     compressed: Positive = 128
-    """Entries that both networks compress an embedding to."""
+    """Size to which generator and discriminator project an embedding."""
     mismatched: Fraction = 0.5
-    """Share of real images with wrong captions among the wrong pairs; 0: none (no CLS)."""
+    """Fraction of real images with wrong captions among the negative pairs; 0: none (no CLS)."""
     interpolated: bool = True
-    """Judge the generator midway between captions, too (INT)."""
+    """Also train the generator on interpolations between captions (INT)."""
     variety: Weight = 0.2
-    """Weight of the difference between two images of one caption (Mao et al. 2019); without it all
-    images of a caption are one.
+    """Weight of the difference between two images of one caption (Mao et al. 2019); with 0 all
+    images of a caption are the same.
     """
     loss: str = "non_saturating"
     """Name of the adversarial loss (jaxgan.losses.LOSSES)."""
     generator_learning_rate: LearningRate = 5e-4
-    """Step size of the generator."""
+    """Learning rate of the generator."""
     discriminator_learning_rate: LearningRate = 5e-4
-    """Step size of the discriminator."""
+    """Learning rate of the discriminator."""
     beta1: Decay = 0.5
-    """Momentum of the Adams of the game."""
+    """Adam's beta1 (momentum), for both players."""
     decay_from: Fraction = 0.5
-    """Share of the game after which both step sizes fall linearly, to 0 at its end; 1: never."""
+    """Fraction of the second stage after which both learning rates fall linearly to 0; 1: never."""
     halve_every: Count = 0
-    """Steps of the game after which both step sizes are halved, again and again; 0: never."""
+    """Halve both learning rates every so many steps of the second stage; 0: never."""
     ema_half_life: HalfLife = 10_000.0
-    """Half-life of the generator's average, in images; 0 keeps none and samples from the last
+    """Half-life of the generator's moving average, in images; 0: no average, sample from the last
     weights.
     """
     shared_noise: bool = True
-    """Let the generator meet the fakes of the discriminator step: one forward pass less a round."""
+    """Reuse the discriminator update's fakes for the generator: saves a forward pass."""
     accumulate: Positive = 1
-    """Slices a batch's gradients are averaged over, to save memory."""
+    """Average gradients over this many slices of a batch, to save memory."""
 
     @property
     def data_options(self) -> dict[str, Any]:
@@ -137,14 +141,15 @@ class Config(RunConfig):
 
     @property
     def falls_to_the_end(self) -> bool:
+        """Whether the learning rates decay up to the last step of the run."""
         return self.decay_from != 1.0
 
 
 PRESETS = {
-    # Reed et al. 2016, section 5, and the authors' code, for the 8,855 birds: 600 epochs, the step
-    # sizes halved every 100. Their discriminator draws afresh for each player and averages four
-    # captions' embeddings; here a batch has one caption of each image. The networks are those of
-    # the paper's figure 2; those of the authors' code have residual blocks besides.
+    # Reed et al. 2016, section 5, and the authors' code, for the 8,855 birds: 600 epochs, the
+    # learning rates halved every 100. Their code draws fresh noise for each player and averages
+    # four captions' embeddings; here a batch has one caption of each image. The networks are those
+    # of the paper's figure 2; those of the authors' code have additional residual blocks.
     "paper": {
         "steps": 103_000,
         "matching": 20_000,
@@ -175,10 +180,14 @@ PRESETS = {
 
 
 def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
-    """The matching of captions and images, where there are captions and steps for it, and the game.
+    """Returns the stages of the run: the matching, if captions and steps allow it, and the GAN.
 
-    Raises ValueError where no step is left for the game, unless a run to start from may have
-    matched them.
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images and captions.
+
+    Raises:
+        ValueError: If no step is left for the GAN, unless `--init-from` may have done the matching.
     """
     import functools
 
@@ -187,8 +196,8 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     rows, game_begins = config.rows_per_step, matching_steps(config, spec)
     if config.steps <= game_begins and not config.skipped_stages and config.init_from is None:
         raise ValueError(
-            f"--steps {config.steps} leaves none for the game after the {game_begins} of "
-            "--matching; give more steps, or fewer to the matching"
+            f"--steps {config.steps} leaves none for the GAN after the {game_begins} of "
+            "--matching; use more steps, or fewer for the matching"
         )
     playing = functools.partial(build, config, spec)
     if not game_begins:
@@ -198,12 +207,28 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
 
 
 def matching_steps(config: Config, spec: DataSpec) -> int:
-    """How many steps the first stage takes: none where the data bring embeddings."""
+    """Returns the number of steps of the first stage: 0 if the data have embeddings.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images and captions.
+    """
     return 0 if "text" in spec.inputs else config.matching
 
 
 def matched(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """What learns to match captions and images, and draws nothing."""
+    """Returns the model of the first stage, which matches captions and images.
+
+    It has no generator.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images and captions.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data are points, or `--accumulate` does not divide the batch size.
+    """
     import optax
 
     from jaxgan import optimizers
@@ -224,8 +249,16 @@ def matched(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> 
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The game on images of the data's shape; ValueError on a size that the networks cannot make,
-    or on flags that contradict each other.
+    """Returns the GAN on images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images and captions.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
     """
     from jaxgan import losses
     from jaxgan.games.training import Training
@@ -259,7 +292,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def reader(config: Config) -> linen.Module:
-    """The network that reads captions."""
+    """Returns the network that embeds captions."""
     from jaxgan.data import captions
     from jaxgan.nn import text_encoder
 
@@ -269,13 +302,21 @@ def reader(config: Config) -> linen.Module:
 
 
 def optimizers(config: Config, updates: int) -> dict[str, Any]:
-    """The optimizer of each player of a game of so many updates."""
+    """Returns the optimizer of each player of the GAN.
+
+    Args:
+        config: The flags.
+        updates: Number of updates of each player, over which the learning rates decay.
+
+    Raises:
+        ValueError: If two ways to decay the learning rates are given.
+    """
     import optax
 
     from jaxgan import optimizers
 
     if config.halve_every and config.decay_from != 1.0:
-        raise ValueError("--halve-every has a law of its own; leave --decay-from at 1")
+        raise ValueError("--halve-every and --decay-from both decay; leave --decay-from at 1")
 
     def rate(value: float) -> Any:
         if config.halve_every:
@@ -289,8 +330,13 @@ def optimizers(config: Config, updates: int) -> dict[str, Any]:
 
 
 def picture(gan: GAN, splits: data.Splits) -> Callable[[Any], Any] | None:
-    """Held-out captions, each above its image and what the averaged generator draws; None while
-    there is no generator.
+    """Returns a function that draws held-out captions with their images and samples.
+
+    It is None for the first stage, which has no generator.
+
+    Args:
+        gan: The model of the stage.
+        splits: The data.
     """
     if not gan.conditions:
         return None

@@ -1,19 +1,18 @@
-r"""The GAN of Goodfellow et al. 2014: two perceptrons, on images or on a toy density that can be
-watched.
+r"""GAN (Goodfellow et al. 2014): two perceptrons, on images or a toy density.
 
     python -m experiments.vanilla
     python -m experiments.vanilla --data ring --steps 6000 --steps-per-call 50 --batch-size 256 \
         --generator-learning-rate 1e-3 --discriminator-learning-rate 1e-3
     python -m experiments.vanilla --data gauss1d --steps 4000 --steps-per-call 50 --batch-size 256
 
-On 2 CPU cores 10,000 steps on garments take 2 minutes: at the confidence of 0.9 or more, 5 classes
-get at least 2 % of 2,000 samples, whose proxy FID is 7.35 (`python -m
+10,000 steps on garments take 2 minutes on 2 CPU cores. At a classifier confidence of 0.9 or more, 5
+classes have at least 2 % of 2,000 samples each, and the proxy FID is 7.35 (`python -m
 experiments.evaluation.garment_classes RUN`). The ring takes half a minute and ends with points on
-all 8 modes; on gauss1d the value of the discriminator comes to -1.389 in 20 seconds, beside -log 4
-= -1.386.
+all 8 modes. On gauss1d the discriminator's value reaches -1.389 in 20 seconds; the optimum is -log
+4 = -1.386.
 
-The preset `paper` has the authors' layers, optimizer and latents around images in [-1, 1], which a
-tanh ends in; `experiments.original` is their protocol on digits, with pixels in [0, 1].
+The preset `paper` has the authors' layers, optimizer and latents, with images in [-1, 1] and a tanh
+output. `experiments.original` is their protocol on digits, with pixels in [0, 1].
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Decay, Positive, Range
 
-from .flags import alternatives, two_player_flags
+from .flags import alternatives, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.models.vanilla import Discriminator, Generator
@@ -34,34 +33,38 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(two_player_flags.TwoPlayerConfig):
-    """Generator and discriminator are multilayer perceptrons."""
+    """Flags of the GAN of multilayer perceptrons."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("generator_hidden", "discriminator_hidden", "pieces")
+    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 10_000
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     prior: Literal["normal", "uniform"] = "uniform"
     generator_hidden: tuple[Positive, ...] | None = None
-    """Widths of the generator's hidden layers (ReLU); default: 256 512 1024, for points 128 128."""
+    """Units of the generator's hidden layers (ReLU); default: 256 512 1024, for points 128 128."""
     discriminator_hidden: tuple[Positive, ...] | None = None
-    """Widths of the discriminator's hidden layers; default: 512 256, for points 128 128."""
+    """Units of the discriminator's hidden layers; default: 512 256, for points 128 128."""
     pieces: Positive = 1
-    """Pieces of the discriminator's maxout units; 1: LeakyReLU instead."""
+    """Linear pieces of each maxout unit in the discriminator; 1: LeakyReLU instead of maxout."""
     input_dropout: Decay = 0.0
-    """Share of the discriminator's inputs dropped."""
+    """Dropout rate of the discriminator's inputs."""
     dropout: Annotated[float | None, Range(0, 1, open_high=True)] = None
-    """Share of the discriminator's hidden units dropped; default: 0.3, for points 0."""
+    """Dropout rate of the discriminator's hidden units; default: 0.3, for points 0."""
     weight_range: Annotated[float | None, Range(0, 10, open_low=True)] = None
-    """Initial weights are U(-r, r) in the generator and a tenth of it in the discriminator;
-    default: by fan-in.
+    """Draw the generator's initial weights from U(-r, r), the discriminator's from a tenth of that
+    range; default: by fan-in.
     """
 
 
 ALTERNATIVES = alternatives.FOR_UNBOUNDED
 
 PRESETS = {
-    # goodfeli/adversarial, mnist.yaml: 250 epochs of 50,000 images grow the momentum; training
-    # ended by eye. They halve the discriminator's loss, and so its step. Theirs makes and judges
-    # pixels in [0, 1], the generator by a sigmoid on biases from the data: `experiments.original`.
+    # goodfeli/adversarial, mnist.yaml: the momentum grows over 250 epochs of 50,000 images;
+    # training ended by eye. They halve the discriminator's loss, and so its learning rate. Their
+    # pixels are in [0, 1], the generator's from a sigmoid on biases set by the data: see
+    # `experiments.original`.
     "paper": {
         "steps": 250 * 500,
         "batch_size": 100,
@@ -90,8 +93,11 @@ PRESETS = {
 
 
 def networks(config: Config, shape: tuple[int, ...]) -> tuple[Generator, Discriminator]:
-    """Generator and discriminator for examples of the shape, as large as asked for or as they
-    need.
+    """Returns the generator and the discriminator for examples of the given shape.
+
+    Args:
+        config: The flags.
+        shape: Shape of an example, (H, W, C) or (D,); it decides the default layers.
     """
     from jaxgan.models import vanilla
 
@@ -114,7 +120,16 @@ def networks(config: Config, shape: tuple[int, ...]) -> tuple[Generator, Discrim
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for examples of the data's shape, images or points."""
+    """Returns the model for examples of the data's shape, images or points.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's examples.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the flags contradict each other.
+    """
     from jaxgan.models import vanilla
 
     generator, discriminator = networks(config, spec.shape)

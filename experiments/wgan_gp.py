@@ -1,17 +1,18 @@
-"""WGAN-GP (Gulrajani et al. 2017), DCGAN's networks with a gradient penalty, on garments or any
-images.
+"""WGAN-GP (Gulrajani et al. 2017): DCGAN's networks with a gradient penalty.
+
+It trains on the embedded garments or any other images.
 
     python -m experiments.wgan_gp
-    # what the independent classifier says of it
+    # evaluate it with the independent classifier
     python -m experiments.evaluation.garment_classes RUN
 
-`discriminator/wasserstein` is the critic's estimate of the distance: it falls as the samples
-improve, from 2.20 after 500 steps to 0.98 after 1000, 0.50 after 3000 and 0.42 at the end.
+`discriminator/wasserstein` is the critic's estimate of the Wasserstein distance. It falls as the
+samples improve: from 2.20 after 500 steps to 0.98 after 1000, 0.50 after 3000 and 0.42 at the end.
 
-9000 steps take 14.5 minutes on 2 CPU cores (660 images/s), and took 86 seconds on an H100 that
-other runs shared. After these, at least 2 % of 2,000 samples fall in each of 8 classes at the
-classifier's confidence of 0.9 (coats 1.9 %), and their proxy FID is 1.15 (that of
-`experiments.dcgan`, trained there too, 1.21, 1.16 and 1.13 in three seeds). One seed.
+9000 steps take 14.5 minutes on 2 CPU cores (660 images/s) and took 86 seconds on an H100 shared
+with other runs. Of 2,000 samples from the H100, at least 2 % fall in each of 8 classes at a
+classifier confidence of 0.9 (coats: 1.9 %), and the proxy FID is 1.15 (that of `experiments.dcgan`,
+also trained there, is 1.21, 1.16 and 1.13 in three seeds). One seed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import Decay, LearningRate, Weight
 
 from . import dcgan
+from .flags import refused_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
@@ -31,18 +33,23 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
-    """DCGAN's networks with a critic whose slope is held at 1."""
+    """Flags of the WGAN-GP."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("discriminator_norm",)
+    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, *refused_flags.CRITIC)
 
     loss: str = "wasserstein"
     generator_learning_rate: LearningRate = 5e-4
     beta1: Decay = 0.0
     beta2: Decay = 0.9
     penalty_weight: Weight = 10.0
-    """Of the squared distance of the critic's slope from 1, between real images and fakes."""
+    """Weight of the gradient penalty, (|gradient of the critic| - 1)^2 between real images and
+    fakes.
+    """
     discriminator_norm: Literal["layer", "none"] = "layer"
-    """Of the critic; statistics of the batch would couple the examples whose slopes are held."""
+    """Normalization of the critic; batch normalization would couple the examples that are
+    penalized.
+    """
 
 
 PRESETS = {
@@ -62,7 +69,17 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError on a size it cannot make."""
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: Shape of the data's images.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the networks cannot make images of this size, or the flags contradict each
+            other.
+    """
     import functools
 
     from jaxgan import penalties

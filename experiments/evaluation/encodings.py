@@ -1,13 +1,15 @@
-"""What a run's encoder keeps of held-out images, and what its features tell of their classes.
+"""Evaluates a run's encoder: reconstructions of held-out images, and probes of its features.
 
     python -m experiments.evaluation.encodings runs/bigan
 
-The share of held-out garments x whose G(E(x)) the independent classifier gives the class that it
-gives x stands beside two controls: G(E(x)) before training, and G(E(x)) of another image of the
-run's data; and, since one image a class could reach it, with the diversity of each class (mean
-pairwise feature distance over that of the real images). Then a linear probe and the nearest
-training image, of the labeled data of the run, on: the features and the latents of the encoder,
-those of the untrained encoder, and the pixels. The encoder is used without drawing anything.
+For garments it reports the fraction of held-out images x for which the independent classifier gives
+G(E(x)) the class that it gives x. There are two controls: G(E(x)) before training, and G(E(x)) of
+another image of the run's data. One image a class could reach the same fraction, so the diversity
+of each class is reported too (mean pairwise feature distance over that of the real images).
+
+For labeled data it reports the accuracy of a linear probe and of the nearest training image on the
+encoder's features and latents, on those of the untrained encoder, and on the pixels. The encoder is
+used without sampling.
 """
 
 from __future__ import annotations
@@ -21,22 +23,26 @@ from jaxgan.tools import command
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to look at."""
+    """What to evaluate."""
 
     seed: int = 1
-    """Of the untrained players, and of what the players draw."""
+    """Seed of the untrained networks and of the sampling."""
     examples: int = 60_000
-    """The most training images that the probes learn from."""
+    """Largest number of training images for the probes."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; ValueError where its model takes no images to encode."""
+    """Returns the report on the run, as text.
+
+    Raises:
+        ValueError: If the run's model has no encoder of images.
+    """
     from jaxgan import data
     from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if "image" not in trained.gan.conditions:
-        raise ValueError(f"the model of {config.run} encodes no images; give a run of bigan")
+        raise ValueError(f"the model of {config.run} has no encoder; give a run of bigan")
     splits = data_of(config.run, trained.config)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
@@ -50,7 +56,14 @@ def report(config: Config) -> str:
 
 
 def kept(trained: Any, untrained: Any, held_out: Any, config: Config) -> list[str]:
-    """The shares of images whose class G(E(x)) keeps, in all and by class, and the diversity."""
+    """Returns the fractions of images whose class G(E(x)) keeps, and the diversity, as lines.
+
+    Args:
+        trained: The trained model.
+        untrained: The model before training.
+        held_out: The held-out images.
+        config: The flags.
+    """
     import numpy as np
 
     from jaxgan.metrics import garments
@@ -79,7 +92,14 @@ def kept(trained: Any, untrained: Any, held_out: Any, config: Config) -> list[st
 
 
 def probed(trained: Any, untrained: Any, train: Any, held_out: Any) -> list[str]:
-    """A table: what is looked at by row, accuracy on the held-out images by kind of probe."""
+    """Returns the accuracies of both probes on the held-out images, as the lines of a table.
+
+    Args:
+        trained: The trained model.
+        untrained: The model before training.
+        train: Labeled images that the probes are trained on.
+        held_out: Labeled images that the probes are tested on.
+    """
     import numpy as np
 
     from jaxgan.metrics import probes
@@ -101,7 +121,7 @@ def probed(trained: Any, untrained: Any, train: Any, held_out: Any) -> list[str]
 
 
 def encoded(model: Any, images: Any) -> Any:
-    """The encoding of the images by the averaged encoder, as NumPy arrays."""
+    """Returns the encoding of images [N, H, W, C] by the averaged encoder, as NumPy arrays."""
     from jaxgan.games import bidirectional
     from jaxgan.runs.trained_model import in_pieces
 

@@ -1,18 +1,18 @@
-"""What captions that were held out say of a run of `experiments.text_to_image`, and a page of them.
+"""Evaluates a run of `experiments.text_to_image` on held-out captions, and draws a page of them.
 
     python -m experiments.evaluation.garment_captions RUN
     python -m experiments.evaluation.garment_captions RUN --credit "Images: ..."
 
-Of the embedded garments: how often the classifier, which never saw the model, gives a picture the
-class that its caption names; how often its shade and its shape are the words asked for, computed as
-those of the captions were; and how diverse pictures of a class are beside real images. Controls are
-real images of the same captions, and the generator before training.
+For the embedded garments it reports three numbers. How often the classifier, which never saw the
+model, gives a sample the class that its caption names. How often the sample's shade and shape,
+computed as for the captions, are the requested words. How diverse the samples of a class are,
+relative to real images. The controls are real images of the same captions, and the generator before
+training.
 
-Of other data: two networks learn to match the training images and captions, by other seeds than the
-run's own reader, and rank for each picture the caption that it was drawn from among others that
-were held out. Controls are the real images, the generator before training, and pictures drawn from
-another caption. The page shows held-out captions, the real image and what is drawn, and the credit
-of the data set.
+For other data, two networks are trained to match the training images and captions, with other seeds
+than the run's own encoders. They rank, for each sample, its caption among other held-out captions.
+The controls are the real images, the generator before training, and samples of another caption. The
+page shows held-out captions, the real image and samples, and the credit of the data set.
 """
 
 from __future__ import annotations
@@ -31,37 +31,41 @@ from .. import text_to_image
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to judge."""
+    """What to evaluate."""
 
     samples: int = 2000
-    """How many pictures of garments to draw."""
+    """Number of samples of garments."""
     seed: int = 1
-    """Of the latents."""
+    """Seed of the latents."""
     matcher_steps: int = 2000
-    """Steps in which the independent networks learn to match images and captions."""
+    """Train steps of the independent networks that match images and captions."""
     among: int = 100
-    """Captions among which they look for the right one."""
+    """Number of captions that are ranked."""
     top: int = 10
-    """Best places that count as found."""
+    """Highest ranks that count as found."""
     captions: int = 24
-    """Captions on the page."""
+    """Number of captions on the page."""
     picture: pathlib.Path | None = None
-    """Where the page goes (default: captions.png in the run directory)."""
+    """File of the page (default: captions.png in the run directory)."""
     credit: str | None = None
-    """Credit and license of the data, for the foot of the page (default: that of the garments)."""
+    """Credit and license of the data, at the foot of the page (default: those of the garments)."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; ValueError where it does not draw from captions."""
+    """Returns the report on the run, as text, and writes the page.
+
+    Raises:
+        ValueError: If the run's model does not draw from captions.
+    """
     from jaxgan import data
     from jaxgan.data import fashion_captions
     from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, text_to_image.Config) or not trained.gan.conditions:
-        raise ValueError(f"{config.run} is no run of experiments.text_to_image that draws")
+        raise ValueError(f"{config.run} is not a run of experiments.text_to_image with a generator")
     if trained.gan.conditions != ("caption",):
-        raise ValueError(f"{config.run} draws from embeddings; captions are needed to judge by")
+        raise ValueError(f"{config.run} draws from embeddings; the evaluation needs captions")
     splits = data_of(config.run, trained.config)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Captioned) and isinstance(held_out, data.Captioned)
@@ -82,7 +86,13 @@ def report(config: Config) -> str:
 
 
 def of_garments(trained: Any, held_out: Any, config: Config) -> list[str]:
-    """Tables of how well pictures show the words of their captions, by what and by class."""
+    """Returns how well samples show the words of their captions, by word and by class, as lines.
+
+    Args:
+        trained: The trained model.
+        held_out: The held-out images and captions.
+        config: The flags.
+    """
     from jaxgan.data import captions, fashion_captions
 
     batch = held_out.batch(seed=config.seed, step=0, size=config.samples)
@@ -112,8 +122,15 @@ def of_garments(trained: Any, held_out: Any, config: Config) -> list[str]:
 
 
 def shown(images: Any, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The words [N, 3] that images of garments show: the class by the classifier, and the shape
-    beside those of the class that was asked for; and the classifier's features [N, F].
+    """Returns the words that images of garments show, and the classifier's features.
+
+    Args:
+        images: Images [N, H, W, C].
+        asked: The requested words, int [N, 3].
+
+    Returns:
+        The words [N, 3] and the features [N, F]. The class is the classifier's; the shape is
+        relative to those of the requested class.
     """
     from jaxgan import data
     from jaxgan.data import fashion, fashion_captions
@@ -130,8 +147,12 @@ def shown(images: Any, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def varieties(seen: Any, real: Any, asked: np.ndarray) -> np.ndarray:
-    """The diversity [10] of what was drawn of each class beside that of the real images of the same
-    captions.
+    """Returns the diversity [10] of the samples of each class, relative to real images.
+
+    Args:
+        seen: Words and features of the samples, see `shown`.
+        real: Words and features of real images of the same captions.
+        asked: The requested words, int [N, 3].
     """
     from jaxgan.metrics import garments
 
@@ -142,7 +163,13 @@ def varieties(seen: Any, real: Any, asked: np.ndarray) -> np.ndarray:
 
 
 def drawn(trained: Any, codes: np.ndarray, seed: int) -> np.ndarray:
-    """A picture [N, H, W, C] of each caption, by the averaged generator."""
+    """Returns a sample [N, H, W, C] of each caption, by the averaged generator.
+
+    Args:
+        trained: The trained model.
+        codes: The encoded captions [N, L].
+        seed: Seed of the latents.
+    """
     return np.asarray(trained.sample(seed, len(codes), caption=codes))
 
 
@@ -150,7 +177,14 @@ def drawn(trained: Any, codes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def of_matcher(trained: Any, train: Any, held_out: Any, config: Config) -> list[str]:
-    """How often the caption of a picture is found among others, beside controls."""
+    """Returns how often the caption of a sample is found among others, with controls, as lines.
+
+    Args:
+        trained: The trained model.
+        train: The training images and captions.
+        held_out: The held-out images and captions.
+        config: The flags.
+    """
     from jaxgan.metrics import retrieval
 
     first = held_out.texts[held_out.first[:-1]]
@@ -177,8 +211,14 @@ def of_matcher(trained: Any, train: Any, held_out: Any, config: Config) -> list[
 
 
 def matcher(trained: Any, train: Any, *, steps: int) -> Any:
-    """The state of the two networks of the run's kind, trained on the training images and captions
-    by a seed of their own.
+    """Returns the state of two independent networks that match images and captions.
+
+    They are of the run's kind, with a seed of their own.
+
+    Args:
+        trained: The trained model.
+        train: The training images and captions.
+        steps: Number of train steps.
     """
     import jax
 
@@ -196,7 +236,13 @@ def matcher(trained: Any, train: Any, *, steps: int) -> Any:
 
 
 def scores(state: Any, images: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """How well each image and each caption match, [N, N]."""
+    """Returns how well each image and each caption match, [N, N].
+
+    Args:
+        state: The two networks.
+        images: Images [N, H, W, C].
+        codes: Encoded captions [N, L].
+    """
     from jaxgan.games import image_text_embedding
     from jaxgan.runs.trained_model import in_pieces
 
@@ -209,12 +255,20 @@ def scores(state: Any, images: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def page(trained: Any, held_out: Any, config: Config, *, credit: str, each: int = 5) -> Any:
-    """Some of the held-out captions, each above its real image and `each` pictures drawn."""
+    """Returns a picture of held-out captions, each above its real image and samples.
+
+    Args:
+        trained: The trained model.
+        held_out: The held-out images and captions.
+        config: The flags.
+        credit: Text at the foot of the page.
+        each: Samples of each caption.
+    """
     from jaxgan.data import captions
     from jaxgan.plotting import caption_pages
 
     chosen = held_out.take(min(config.captions, len(held_out)))
-    # Not the first caption of each: those of garments differ in nothing but their words.
+    # Not always the first caption: those of the garments all have the same form.
     which = chosen.first[:-1] + np.arange(len(chosen)) % np.diff(chosen.first)
     codes = chosen.texts[which]
     made = drawn(trained, np.repeat(codes, each, axis=0), config.seed)

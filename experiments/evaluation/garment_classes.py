@@ -1,16 +1,18 @@
-"""What the independent classifier of garments says of a run's samples, beside three controls.
+"""Evaluates a run's samples with the independent classifier of garments, next to controls.
 
     python -m experiments.evaluation.garment_classes runs/demo
 
-Prints, for each class, the share of the samples that the classifier gives to it with a confidence
-of at least 0.9; the controls are real held-out images, the run's own generator before training, and
-uniform noise. Since one image a class could fill that table, the samples' diversity within each
-class follows: their mean pairwise distance in the classifier's features, over that of real
-held-out images. A conditional run is asked for each class, and how often the classifier agrees
-stands beside; of any other run the classifier says which samples, and which real images, are of a
-class. Last comes the proxy FID of the samples against the held-out garments
-(`jaxgan.metrics.fid`), beside that of as many training images, and what it depends on. Images
-of another size than the classifier's are scaled to it, real ones alike.
+It reports, for each class, the fraction of the samples that the classifier assigns to it with a
+confidence of at least 0.9. The controls are real held-out images, the run's own generator before
+training, and uniform noise. One image a class could fill that table, so the diversity within each
+class follows: the mean pairwise distance of the samples in the classifier's features, over that of
+real held-out images.
+
+For a conditional run it samples each class and reports how often the classifier agrees. For any
+other run the classifier decides which samples, and which real images, belong to a class. The report
+ends with the proxy FID of the samples against the held-out garments (`jaxgan.metrics.fid`), the
+same for as many training images, and what it depends on. Images of another size than the
+classifier's are resized, and so are the real ones.
 """
 
 from __future__ import annotations
@@ -24,23 +26,27 @@ from jaxgan.tools import command
 from ..flags import two_player_flags
 
 COVERED = 0.02
-"""The share of the samples from which on a class counts as drawn."""
+"""The smallest fraction of the samples at which a class counts as covered."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to judge."""
+    """What to evaluate."""
 
     samples: int = 2000
-    """How many images to draw."""
+    """Number of samples."""
     seed: int = 1
-    """Of the samples."""
+    """Seed of the samples."""
     confidence: float = 0.9
-    """Least confidence at which an image counts."""
+    """Lowest confidence at which an image counts."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; ValueError where it did not learn garments."""
+    """Returns the report on the run, as text.
+
+    Raises:
+        ValueError: If the run was not trained on garments.
+    """
     from jaxgan import data
     from jaxgan.tools import latent_concepts
 
@@ -48,11 +54,11 @@ def report(config: Config) -> str:
     if not latent_concepts.are_garments(trained):
         learned = ", ".join(trained.spec.classes[:3]) or "no classes"
         raise ValueError(
-            f"{config.run} learned from {trained.config.data} ({learned}), and the classifier that "
-            "judges here knows nothing but the garments of fashion; for other images take "
+            f"{config.run} learned from {trained.config.data} ({learned}), and this classifier "
+            "knows nothing but the garments of fashion; for other images use "
             f"jaxgan evaluate {config.run}"
         )
-    # As large as the run's own images: what a change of size takes away, both sides lose.
+    # In the size of the run's own images, so that resizing affects samples and real images alike.
     size = two_player_flags.image_shape(trained.spec)[:2]
     splits = data.load("fashion", resolution=size, resize=trained.config.resize)
     train, held_out = splits.train, splits.held_out
@@ -69,7 +75,14 @@ def report(config: Config) -> str:
 
 
 def shares(trained: Any, held_out: Any, samples: Any, config: Config) -> list[str]:
-    """A table: classes by row, what was judged by column."""
+    """Returns the fraction of each class among samples and controls, as the lines of a table.
+
+    Args:
+        trained: The trained model.
+        held_out: The held-out garments.
+        samples: Samples [N, H, W, C].
+        config: The flags.
+    """
     import numpy as np
 
     from jaxgan.metrics import garments
@@ -97,8 +110,12 @@ def shares(trained: Any, held_out: Any, samples: Any, config: Config) -> list[st
 
 
 def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
-    """How often the classifier agrees with the asked class, and each class's diversity over that of
-    real images.
+    """Returns how often the classifier finds the requested class, and the diversity, as lines.
+
+    Args:
+        trained: The trained model.
+        held_out: The held-out garments.
+        config: The flags.
     """
     import numpy as np
 
@@ -120,8 +137,15 @@ def agreement(trained: Any, held_out: Any, config: Config) -> list[str]:
 
 
 def variety(samples: Any, held_out: Any, config: Config) -> list[str]:
-    """The diversity of the samples of each class that is drawn, over that of real images: of both,
-    those that the classifier gives to it with the confidence asked for.
+    """Returns the diversity of the samples within each covered class, as lines.
+
+    It is relative to real images. Of both, the images count that the classifier assigns to the
+    class with the given confidence.
+
+    Args:
+        samples: Samples [N, H, W, C].
+        held_out: The held-out garments.
+        config: The flags.
     """
     from jaxgan.metrics import garments
 
@@ -136,19 +160,24 @@ def variety(samples: Any, held_out: Any, config: Config) -> list[str]:
         and (known == label).sum() >= 2
     }
     if not diverse:
-        return [f"no class has {COVERED:.0%} of the samples, of which to say how diverse they are"]
+        return [f"no class has {COVERED:.0%} of the samples, so there is no diversity to report"]
     least = min(diverse, key=diverse.__getitem__)
     return [
-        f"{'judged class':16s}{'diversity':>11s}",
+        f"{'classified as':16s}{'diversity':>11s}",
         *(f"{name:16s}{value:11.2f}" for name, value in diverse.items()),
         f"least diversity {diverse[least]:.2f} ({least}): mean pairwise distance in the "
-        "classifier's features, over that of the real images judged to be of the class",
+        "classifier's features, over that of the real images classified as this class",
     ]
 
 
 def confident(images: Any, confidence: float) -> tuple[Any, Any]:
-    """The class [N] that the classifier gives to each image, -1 below the confidence, and its
-    features [N, F].
+    """Returns the class [N] and the features [N, F] that the classifier gives to each image.
+
+    The class is -1 below the confidence.
+
+    Args:
+        images: Images [N, H, W, C].
+        confidence: Lowest confidence at which an image counts.
     """
     import numpy as np
 
@@ -160,8 +189,13 @@ def confident(images: Any, confidence: float) -> tuple[Any, Any]:
 
 
 def proxy_fid(samples: Any, train: Any, held_out: Any, config: Config) -> list[str]:
-    """How far the samples are from the held-out images, and how far real ones are: a sentence, and
-    what it depends on.
+    """Returns the proxy FID of samples and of training images, and what it depends on, as lines.
+
+    Args:
+        samples: Samples [N, H, W, C].
+        train: The training garments.
+        held_out: The held-out garments, against which both are measured.
+        config: The flags.
     """
     from jaxgan.metrics import evaluation, features, fid
 

@@ -1,19 +1,19 @@
-"""What held-out images say of a model that turns images into images, beside three controls.
+"""Evaluates a model that translates images on held-out images, next to three controls.
 
     python -m experiments.evaluation.garment_translations RUN
-    # and what they say of another
+    # and another run next to it
     python -m experiments.evaluation.garment_translations RUN --beside OTHER
 
-Every held-out image is translated, and what comes out is compared with the real images of the
-target domain. The controls are another run's translations (the same model without a part of its
-loss, say), the input as it is, and the real images themselves.
+Every held-out image is translated, and the results are compared with the real images of the target
+domain. The controls are another run's translations (such as the same model without one loss term),
+the input as it is, and the real images themselves.
 
-L1 is the mean absolute difference (of a range of 2). `edges apart` and `spectrum apart` say by how
-much the translations differ from real images in the sharpness of their edges and in how their
-variation is spread over frequencies (`jaxgan.metrics.edges`, `.spectrum`). Of garments, the
-classifier that never saw the model says whether the class is kept or, where there is no truth to
-compare with, whether a translation is of the target domain, and how diverse they are within each
-class beside real ones. Models that translate both ways are asked for both, and for there and back.
+L1 is the mean absolute difference (in a range of 2). `edges apart` and `spectrum apart` are the
+distances between translations and real images in edge sharpness and in the power spectrum
+(`jaxgan.metrics.edges`, `.spectrum`). For garments, the classifier that never saw the model reports
+whether the class is kept. Without pairs it reports whether a translation belongs to the target
+domain, and how diverse the translations are within each class, relative to real images. Models that
+translate both ways are evaluated both ways, and there and back.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ from jaxgan.tools import command
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Column:
-    """Images [N, H, W, C] to be measured."""
+    """Images to be measured, a column of a table.
+
+    Attributes:
+        images: Images [N, H, W, C].
+    """
 
     images: np.ndarray
 
     @functools.cached_property
     def judged(self) -> tuple[np.ndarray, np.ndarray]:
-        """The class of garment [N] that the classifier gives each, and its features [N, F]."""
+        """The classifier's class [N] and features [N, F] of each image, as of a garment."""
         from jaxgan.metrics import garments
 
         probabilities, features = garments.judge(garments.fitted(self.images))
@@ -50,16 +54,20 @@ Measures = Mapping[str, Callable[[Column], str]]
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to judge."""
+    """What to evaluate."""
 
     beside: pathlib.Path | None = None
-    """Another run on the same data, to compare with, by the same checkpoint and member."""
+    """Another run on the same data to compare with, by the same --checkpoint and --member."""
     seed: int = 1
-    """Of the noise."""
+    """Seed of the noise."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; ValueError where it does not translate images."""
+    """Returns the report on the run, as text.
+
+    Raises:
+        ValueError: If the run's model does not translate images.
+    """
     from jaxgan import data
     from jaxgan.runs.trained_model import data_of
 
@@ -69,7 +77,7 @@ def report(config: Config) -> str:
     held_out = data_of(config.run, model.config).held_out
     if not isinstance(held_out, data.Domains):
         raise ValueError(f"{config.run} does not translate between two domains")
-    lines = [f"judged on what {model.config.data} holds out"]
+    lines = [f"evaluated on the held-out data of {model.config.data}"]
     lines += [f"{name}: {runs[name]} after {each.step} steps" for name, each in trained.items()]
     for source, target in (("a", "b"), ("b", "a")):
         if source in model.gan.conditions:
@@ -80,7 +88,15 @@ def report(config: Config) -> str:
 def one_way(
     trained: Mapping[str, Any], held_out: Any, source: str, target: str, *, seed: int
 ) -> list[str]:
-    """Tables of the translations from the domain `source` to `target`, and of those back again."""
+    """Returns the tables of the translations one way, and of those back again, as lines.
+
+    Args:
+        trained: The models by name.
+        held_out: The held-out images of both domains.
+        source: Domain of the inputs, 'a' or 'b'.
+        target: The other domain.
+        seed: Seed of the noise.
+    """
     from jaxgan import data
 
     inputs, real = (getattr(held_out, domain) for domain in (source, target))
@@ -107,7 +123,14 @@ def one_way(
 
 
 def translate(model: Any, images: np.ndarray, source: str, seed: int) -> np.ndarray:
-    """The images translated by the averaged players, in batches as in training."""
+    """Returns images translated by the averaged networks, in batches as in training.
+
+    Args:
+        model: The trained model.
+        images: Images [N, H, W, C] of the source domain.
+        source: Domain of the images, 'a' or 'b'.
+        seed: Seed of the noise.
+    """
     import jax
 
     from jaxgan.games import domain_translation
@@ -123,7 +146,13 @@ def translate(model: Any, images: np.ndarray, source: str, seed: int) -> np.ndar
 
 
 def table(title: str, columns: Mapping[str, Column], measures: Measures) -> list[str]:
-    """A row for each measure, a column for each set of images."""
+    """Returns the lines of a table.
+
+    Args:
+        title: Title of the table.
+        columns: Sets of images by name.
+        measures: Measures by name, one for each row.
+    """
     rows = [f"{title:28s}" + "".join(f"{name:>17s}" for name in columns)]
     for name, measure in measures.items():
         cells = "".join(f"{measure(column):>17s}" for column in columns.values())
@@ -132,14 +161,14 @@ def table(title: str, columns: Mapping[str, Column], measures: Measures) -> list
 
 
 def knows(images: Any) -> bool:
-    """Whether the classifier of garments knows the images' classes."""
+    """Returns whether the images have the labels of the garment classifier."""
     from jaxgan.data import fashion
 
     return images.labels is not None and images.classes == fashion.CLASSES
 
 
 def kept(truth: Any) -> Measures:
-    """How well images agree, one by one, with the true ones."""
+    """Returns measures of how well images agree, one by one, with the true ones."""
 
     def same_class(column: Column) -> str:
         return f"{np.mean(column.judged[0] == truth.labels):.1%}"
@@ -153,7 +182,7 @@ def kept(truth: Any) -> Measures:
 
 
 def likeness(real: Column) -> Measures:
-    """How far images are, as a set, from the real ones."""
+    """Returns measures of the distance between a set of images and the real ones."""
     from jaxgan.metrics import edges, spectrum
 
     of_real = spectrum.radial_log_spectrum(real.images)
@@ -168,7 +197,12 @@ def likeness(real: Column) -> Measures:
 
 
 def in_domain(images: Any, real: Column) -> Measures:
-    """How often garments are of the classes of the real `images`, and how diverse within them."""
+    """Returns measures of membership in the target domain and of diversity within its classes.
+
+    Args:
+        images: The real images of the target domain, with labels.
+        real: The same images as a column.
+    """
     from jaxgan.metrics import garments
 
     classes = np.unique(images.labels)

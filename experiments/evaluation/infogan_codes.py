@@ -1,14 +1,15 @@
-"""How well the first code of an InfoGAN knows the classes that it never saw, beside two controls.
+"""Evaluates how well the first code of an InfoGAN matches classes that it never saw.
 
     python -m experiments.evaluation.infogan_codes runs/infogan
     python -m experiments.evaluation.infogan_codes runs/seed0 runs/seed1 runs/seed2
 
-Each held-out image is put into the cluster of its likeliest value of c1. Prints, for each model of
-each run, the share of the images in the cluster of their class, each cluster having another class
-(the one-to-one or Hungarian accuracy); the purity, where clusters may share a class; how often q
-recognizes the code of the model's own samples; and the class of each value of c1, which is that of
-each column in a run's pictures. Of several models it prints the best and the median as well. The
-controls are the first model before training, and k-means on the pixels of its training images.
+Each held-out image is assigned to the cluster of its most likely value of c1. For each model of
+each run, four results are reported. The one-to-one (Hungarian) accuracy is the fraction of images
+in the cluster of their class, if each cluster has another class. In the purity, clusters may share
+a class. The third is how often q recovers the code of the model's own samples. The last is the
+class of each value of c1, which is that of each column in a run's pictures. For several models the
+best and the median are reported too. The controls are the first model before training, and k-means
+on the pixels of its training images.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from jaxgan.tools import command
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.Choice):
-    """What to score; of a run of several models all of them, or the one of the seed `member`."""
+    """What to evaluate: all models of a run, or the one with the seed `member`."""
 
     runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
-    """The run directories, of one seed or of several."""
+    """The run directories, with one or several seeds."""
     samples: int = 2000
-    """How many of its own samples each model is to recognize."""
+    """Number of its own samples whose codes each model recovers."""
     seed: int = 0
-    """Of the samples and of the controls."""
+    """Seed of the samples and of the controls."""
 
 
 def report(config: Config) -> str:
-    """The scores of all models and of the controls, as text."""
+    """Returns the results of all models and of the controls, as text."""
     from jaxgan.metrics import clusters
 
     lines = [f"{'':32s}{'one-to-one':>11s}{'purity':>11s}{'own codes':>11s}"]
@@ -63,8 +64,10 @@ def report(config: Config) -> str:
 
 
 def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
-    """The name, the run and the model of each that is to be scored; RunError where one is no
-    InfoGAN with a class code.
+    """Yields the name, the run and the model of each seed to evaluate.
+
+    Raises:
+        RunError: If a run is not one of an InfoGAN with a categorical code.
     """
     from jaxgan.runs import run_directory
     from jaxgan.runs.errors import RunError
@@ -72,7 +75,7 @@ def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
     for path in config.runs:
         recorded = run_directory.required_record(path)["config"]
         if not recorded.get("categories"):
-            raise RunError(f"{path} is no run of an InfoGAN with a categorical code")
+            raise RunError(f"{path} is not a run of an InfoGAN with a categorical code")
         first, count = recorded["seed"], recorded["seeds"]
         every = range(first, first + count) if config.model_seed is None else [config.model_seed]
         for seed in every:
@@ -81,8 +84,14 @@ def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
 
 
 def labeled(run: pathlib.Path, config: Any) -> Any:
-    """The data of the run, whose configuration is `config`; RunError where the held-out images have
-    no labels.
+    """Returns the data of the run.
+
+    Args:
+        run: The run directory.
+        config: The run's configuration.
+
+    Raises:
+        RunError: If the held-out images have no labels.
     """
     from jaxgan import data
     from jaxgan.runs.errors import RunError
@@ -95,7 +104,7 @@ def labeled(run: pathlib.Path, config: Any) -> Any:
 
 
 def recognized(trained: Any, images: Any) -> Any:
-    """The likeliest value of c1 of each image [N, H, W, C], int [N]."""
+    """Returns the most likely value of c1 of each image [N, H, W, C], int [N]."""
     from jaxgan.models import infogan
     from jaxgan.runs.trained_model import in_pieces
 
@@ -106,8 +115,15 @@ def recognized(trained: Any, images: Any) -> Any:
 
 
 def clusters_of_pixels(trained: Any, splits: Any, config: Config) -> Any:
-    """The nearest of as many means as c1 has values of each held-out image, int [N]: k-means on up
-    to 10,000 training images.
+    """Returns the k-means cluster of each held-out image, int [N].
+
+    There are as many clusters as c1 has values. They are fitted to the pixels of up to 10,000
+    training images.
+
+    Args:
+        trained: The model, for the number of values of c1.
+        splits: The training and the held-out images.
+        config: The flags; `seed` initializes k-means.
     """
     import numpy as np
     from scipy.cluster import vq
@@ -127,7 +143,14 @@ def clusters_of_pixels(trained: Any, splits: Any, config: Config) -> Any:
 
 
 def own_codes(trained: Any, config: Config) -> float:
-    """The share of the model's own samples whose c1 q recognizes, each value as often."""
+    """Returns the fraction of the model's own samples whose c1 is recovered by q.
+
+    Every value is sampled equally often.
+
+    Args:
+        trained: The model.
+        config: The flags.
+    """
     import numpy as np
 
     values = np.arange(config.samples, dtype=np.int32) % trained.config.categories[0]
@@ -136,7 +159,13 @@ def own_codes(trained: Any, config: Config) -> float:
 
 
 def row(name: str, found: Any, labels: Any) -> str:
-    """A line of the table without its last column."""
+    """Returns a line of the table without its last column.
+
+    Args:
+        name: Name of the row.
+        found: Cluster of each image, int [N].
+        labels: Class of each image, int [N].
+    """
     from jaxgan.metrics import clusters
 
     accuracy = clusters.one_to_one_accuracy(found, labels)
@@ -144,7 +173,13 @@ def row(name: str, found: Any, labels: Any) -> str:
 
 
 def columns(found: Any, images: Any, count: int) -> str:
-    """The name of the class that is matched with each of `count` clusters, '-' where none is."""
+    """Returns the name of the class matched with each cluster, '-' if there is none.
+
+    Args:
+        found: Cluster of each image, int [N].
+        images: The images, with labels.
+        count: Number of clusters.
+    """
     from jaxgan.metrics import clusters
 
     matched = clusters.matching(clusters.contingency(found, images.labels))

@@ -1,10 +1,10 @@
-"""The error of a semi-supervised run on the held-out images, beside two controls.
+"""Evaluates the error of a semi-supervised run on held-out images, next to two controls.
 
     python -m experiments.evaluation.semisupervised_error runs/semisupervised-DATE
 
-Prints the share of the held-out images that the averaged discriminator gives to another class than
-theirs, without noise; the same by its last weights; and that of the same network trained by the
-run's labeled examples alone, with the same optimizer and average.
+It reports the fraction of the held-out images that the averaged discriminator misclassifies,
+without noise. The controls are the same with its last weights, and the same network trained only on
+the run's labeled examples, with the same optimizer and average.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ from .. import semisupervised
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to score."""
+    """What to evaluate."""
 
     model_seed: Annotated[int | None, tyro.conf.arg(aliases=("--seed",))] = dataclasses.field(
         default=None, kw_only=True
     )
-    """The seed of the model, where the run holds several."""
+    """Seed of the model, if the run holds several."""
     control_steps: int = 2000
-    """Train steps of the network that has the labeled examples alone; 0: leave it out."""
+    """Train steps of the network that sees only the labeled examples; 0: leave it out."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; RunError where it is not a semi-supervised one."""
+    """Returns the report on the run, as text.
+
+    Raises:
+        RunError: If the run is not a semi-supervised one.
+    """
     from jaxgan import data
     from jaxgan.runs.errors import RunError
     from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, semisupervised.Config):
-        raise RunError(f"{config.run} is no run of the experiment semisupervised")
+        raise RunError(f"{config.run} is not a run of the experiment semisupervised")
     splits = data_of(config.run, trained.config)
     held_out = splits.held_out
     assert isinstance(splits.train, data.PartlyLabeled) and isinstance(held_out, data.Dataset)
@@ -59,13 +63,25 @@ def report(config: Config) -> str:
 
 
 def line(name: str, state: Any, dataset: Any) -> str:
-    """How many of the images of the data set the state's discriminator gets wrong."""
+    """Returns a line with the error of the state's discriminator.
+
+    Args:
+        name: Name of the line.
+        state: The state.
+        dataset: The labeled images.
+    """
     wrong = mistakes(state, dataset)
     return f"{name:42s}{wrong / len(dataset):8.2%}  ({wrong})"
 
 
 def mistakes(state: Any, dataset: Any, *, batch: int = 500) -> int:
-    """How many images of the data set are given to another class than theirs."""
+    """Returns the number of misclassified images.
+
+    Args:
+        state: The state, whose discriminator classifies.
+        dataset: The labeled images.
+        batch: Images per batch.
+    """
     import numpy as np
 
     from jaxgan.models import semisupervised as model
@@ -76,8 +92,12 @@ def mistakes(state: Any, dataset: Any, *, batch: int = 500) -> int:
 
 
 def supervised(trained: Any, labeled: Any, *, steps: int) -> Any:
-    """The averaged state of a fresh discriminator of the run's kind after that many steps on the
-    labeled examples.
+    """Returns the averaged state of a discriminator trained only on the labeled examples.
+
+    Args:
+        trained: The run's model, for the kind of network and its settings.
+        labeled: The labeled examples.
+        steps: Number of train steps.
     """
     import jax
 

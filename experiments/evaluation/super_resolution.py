@@ -1,16 +1,16 @@
-"""What held-out images say of a run of `experiments.srgan`, beside bicubic enlargement.
+"""Evaluates a run of `experiments.srgan` on held-out images, next to bicubic interpolation.
 
     python -m experiments.evaluation.super_resolution RUN
-    # and whole photos of any size
+    # and on whole photos of any size
     python -m experiments.evaluation.super_resolution RUN --photos FOLDER
 
-Each held-out image is reduced and enlarged again: by bicubic interpolation, by the generator as the
-pre-training left it (SRResNet) and by that of the game (SRGAN). PSNR and SSIM are those of the
-luminance without the outermost 4 pixels, in 256 levels, the mean over images. `spectrum apart` says
-by how much the mean log power of all frequencies differs from the originals'. `reduced again` is
-the PSNR, on all channels and pixels, of the enlarged image made small again beside the small one
-that it was made from: the mean over images, and the least of all. The picture shows images enlarged
-in these ways, and the original, in columns.
+Each held-out image is downscaled and then enlarged by bicubic interpolation, by the pre-trained
+generator (SRResNet), and by the generator of the adversarial stage (SRGAN). PSNR and SSIM are
+computed on the luminance without the outermost 4 pixels, in 256 levels, and averaged over images.
+`spectrum apart` is the difference of the mean log power from the originals', over all frequencies.
+`reduced again` is the PSNR, over all channels and pixels, of the enlarged image downscaled again
+against the small one: the mean over images, and the minimum. The picture shows the enlarged images
+and the original, in columns.
 """
 
 from __future__ import annotations
@@ -28,32 +28,36 @@ from jaxgan.tools import command
 from .. import srgan
 
 Enlargers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
-"""By name, from small images [N, h, w, C] in [-1, 1] to large ones."""
+"""Enlarges small images [N, h, w, C] in [-1, 1], by name of the method."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(command.OfRun):
-    """What to score."""
+    """What to evaluate."""
 
     picture: pathlib.Path | None = None
-    """Where the picture goes (default: super_resolution.png in the run directory)."""
+    """File of the picture (default: super_resolution.png in the run directory)."""
     rows: int = 6
     """Rows of the picture."""
     photos: pathlib.Path | None = None
-    """A folder of photos, each scored whole, at its own size."""
+    """A folder of photos to evaluate whole, each in its own size."""
     tile: int = 256
-    """Side, in small pixels, of the tiles in which those are computed."""
+    """Side of the tiles in which photos are enlarged, in small pixels."""
 
 
 def report(config: Config) -> str:
-    """The report on the run, as text; ValueError where it does not enlarge images."""
+    """Returns the report on the run, as text, and writes the picture.
+
+    Raises:
+        ValueError: If the run's model does not enlarge images.
+    """
     from jaxgan import data
     from jaxgan.data import super_resolution_pairs
     from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, srgan.Config):
-        raise ValueError(f"{config.run} is no run of experiments.srgan")
+        raise ValueError(f"{config.run} is not a run of experiments.srgan")
     held_out = super_resolution_pairs.pairs(
         data_of(config.run, trained.config).held_out, trained.config.factor
     )
@@ -72,7 +76,12 @@ def report(config: Config) -> str:
 
 
 def enlargers_of(trained: Any, *, rows: int = 16) -> Enlargers:
-    """Bicubic interpolation, and the run's generators, by batches of `rows`."""
+    """Returns bicubic interpolation and the run's generators.
+
+    Args:
+        trained: The trained model.
+        rows: Batch size of the generators.
+    """
     import jax
 
     from jaxgan.games import domain_translation
@@ -101,8 +110,11 @@ def enlargers_of(trained: Any, *, rows: int = 16) -> Enlargers:
 
 
 def scorer(small: np.ndarray, large: np.ndarray) -> Callable[[np.ndarray], dict[str, str]]:
-    """What says, by name, how enlarged images compare with the originals and with the small ones,
-    all uint8 [N, H, W, C].
+    """Returns a function that scores enlarged images, uint8 [N, H, W, C], by name of the score.
+
+    Args:
+        small: Small images, uint8 [N, h, w, C].
+        large: The originals, uint8 [N, H, W, C].
     """
     from jaxgan.metrics import psnr_ssim, spectrum
 
@@ -123,7 +135,12 @@ def scorer(small: np.ndarray, large: np.ndarray) -> Callable[[np.ndarray], dict[
 
 
 def reduced_again(images: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """The PSNR [N], in dB, of images uint8 made as small as `small`, beside those."""
+    """Returns the PSNR [N], in dB, of images downscaled again against the small ones.
+
+    Args:
+        images: Enlarged images, uint8 [N, H, W, C].
+        small: Small images, uint8 [N, h, w, C].
+    """
     from jaxgan.kernels import bicubic
     from jaxgan.metrics import psnr_ssim
 
@@ -132,7 +149,12 @@ def reduced_again(images: np.ndarray, small: np.ndarray) -> np.ndarray:
 
 
 def table(title: str, scores: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """A row for each score, a column for each way to enlarge."""
+    """Returns the lines of a table: scores by row, methods by column.
+
+    Args:
+        title: Title of the table.
+        scores: By method, the scores by name.
+    """
     rows = [title, " " * 22 + "".join(f"{name:>12s}" for name in scores)]
     for name in next(iter(scores.values())):
         rows.append(f"{name:22s}" + "".join(f"{column[name]:>12s}" for column in scores.values()))
@@ -140,7 +162,14 @@ def table(title: str, scores: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def in_columns(images: Mapping[str, np.ndarray], *, rows: int) -> Any:
-    """Some of the images, spread evenly over them, uint8: a row for each, a column for each way."""
+    """Returns a picture of some images: one image per row, one method per column.
+
+    The images are evenly chosen.
+
+    Args:
+        images: By method, images uint8 [N, H, W, C].
+        rows: Number of rows.
+    """
     from jaxgan import data
     from jaxgan.plotting import image_grids
 
@@ -155,7 +184,13 @@ def in_columns(images: Mapping[str, np.ndarray], *, rows: int) -> Any:
 
 
 def of_photos(trained: Any, folder: pathlib.Path, *, tile: int) -> list[str]:
-    """A table of the photos in the folder: the PSNR on Y of each way, photo by photo."""
+    """Returns the PSNR on the luminance of each photo and method, as the lines of a table.
+
+    Args:
+        trained: The trained model.
+        folder: The folder of photos.
+        tile: Side of the tiles, in small pixels.
+    """
     from jaxgan import data
     from jaxgan.kernels import bicubic
     from jaxgan.metrics import psnr_ssim
@@ -177,7 +212,13 @@ def of_photos(trained: Any, folder: pathlib.Path, *, tile: int) -> list[str]:
 def photos(
     folder: pathlib.Path, channels: int, factor: int
 ) -> Iterator[tuple[pathlib.Path, np.ndarray]]:
-    """The images directly in the folder, uint8 [H, W, C], cut to multiples of the factor."""
+    """Yields path and pixels, uint8 [H, W, C], of the images directly in the folder.
+
+    Args:
+        folder: The folder.
+        channels: Number of channels.
+        factor: Sides are cropped to multiples of it.
+    """
     from jaxgan.data import resizing
     from jaxgan.data.readers import file_listing, image_file
 

@@ -1,4 +1,4 @@
-"""The judge of garments: a small classifier trained on the embedded training images only.
+"""Trains the garment classifier, a small network, only on the embedded training images.
 
 python -m experiments.evaluation.train_classifier --out garments.safetensors
 """
@@ -15,26 +15,30 @@ class Config:
     """Flags of the training."""
 
     out: pathlib.Path = pathlib.Path("garments.safetensors")
-    """Where the weights go."""
+    """File of the weights."""
     epochs: int = 30
-    """Passes over the 10,000 training images."""
+    """Epochs over the 10,000 training images."""
     batch_size: int = 128
-    """Images in an update."""
+    """Images in each update."""
     learning_rate: float = 4e-3
-    """Peak of the one-cycle schedule."""
+    """Peak learning rate of the one-cycle schedule."""
     weight_decay: float = 1e-2
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     smoothing: float = 0.0
-    """Of the labels; 0 keeps the confidences honest, which the judge counts by."""
+    """Label smoothing; 0 keeps the confidences calibrated, on which the evaluation relies."""
     shift: int = 2
-    """Largest shift of a training image, in pixels; half of them are mirrored, too."""
+    """Largest random shift of a training image, in pixels; half of the images are also mirrored."""
     seed: int = 0
-    """Decides initial weights, order and augmentation."""
+    """Seed of initial weights, data order and augmentation."""
 
 
 def augment(images, keys, shift: int):
-    """Each image mirrored at random, and shifted by up to `shift` pixels over its black ground
-    (-1).
+    """Returns images mirrored at random and shifted over the black background (-1).
+
+    Args:
+        images: Images [B, H, W, C].
+        keys: Keys of the augmentation.
+        shift: Largest shift, in pixels.
     """
     import jax
     import jax.numpy as jnp
@@ -56,7 +60,7 @@ def augment(images, keys, shift: int):
 
 
 def objective(config: Config):
-    """Cross-entropy with smoothed labels on augmented images."""
+    """Returns the cross-entropy with smoothed labels on augmented images, as an objective."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -75,7 +79,12 @@ def objective(config: Config):
 
 
 def fit(config: Config, train):
-    """The variables after training on the data set."""
+    """Returns the classifier's variables after training.
+
+    Args:
+        config: The flags.
+        train: The training images, with labels.
+    """
     import jax
     import jax.numpy as jnp
     import optax
@@ -111,7 +120,7 @@ def fit(config: Config, train):
 
 
 def main(config: Config) -> None:
-    """Trains, writes the weights, and prints the accuracy on the held-out images."""
+    """Trains the classifier, writes its weights, and prints its accuracy on held-out images."""
     import numpy as np
     import safetensors.numpy
     from flax import traverse_util

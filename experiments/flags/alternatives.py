@@ -1,6 +1,6 @@
-"""Which other experiments, on the same images, help where `jaxgan diagnose` finds something wrong.
+"""Experiments that `jaxgan diagnose` recommends in place of the one it examined.
 
-An experiment whose networks and data they share names them as its `ALTERNATIVES`.
+An experiment with the same networks and data lists them as its `ALTERNATIVES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from jaxgan.tools.diagnosis.remedy import Remedy, both, has, lacks
 
 
 def of_images(config: Any) -> bool:
-    """Whether the run is of images: the experiments below know no points."""
+    """Returns whether the run is on images; the experiments below do not take points."""
     from jaxgan.data import mixtures
 
     return config.data not in mixtures.MIXTURES
@@ -19,26 +19,26 @@ def of_images(config: Any) -> bool:
 
 GRADIENT_PENALTY = Remedy(
     "python -m experiments.wgan_gp",
-    "a critic of bounded slope tells how far the samples are, however well it knows them",
+    "a critic with a bounded gradient measures the distance however well it separates the samples",
     "Gulrajani et al. 2017",
     both(of_images, lacks("loss", "wasserstein")),
 )
 BOUND_FOR_A_CRITIC = Remedy(
     "python -m experiments.wgan_gp",
-    "a critic without a bound on its slope grows for ever",
+    "a critic without a bound on its gradient grows without limit",
     "Gulrajani et al. 2017",
     both(of_images, has("loss", "wasserstein")),
 )
 SPECTRAL_NORMALIZATION = Remedy(
     "python -m experiments.sngan",
-    "a discriminator whose every layer is bounded",
+    "a discriminator in which the norm of every layer is bounded",
     "Miyato et al. 2018",
     of_images,
 )
 
 REPEATED_PIXELS = Remedy(
     "python -m experiments.progressive",
-    "a generator that repeats pixels and convolves them",
+    "a generator that upsamples by repeating pixels, then convolves",
     "Karras et al. 2018, table 2",
     of_images,
 )
@@ -47,7 +47,7 @@ FOR_NORMALIZED = {
     **{kind: (GRADIENT_PENALTY,) for kind in ("collapsed", "modes lost", "won", "vanished")},
     "checkered": (REPEATED_PIXELS,),
 }
-"""For a discriminator that is spectrally normalized already, by kind of finding."""
+"""Remedies for a discriminator with spectral normalization, by kind of finding."""
 
 FOR_UNBOUNDED = {
     **FOR_NORMALIZED,
@@ -56,4 +56,4 @@ FOR_UNBOUNDED = {
     "exploded": (BOUND_FOR_A_CRITIC, SPECTRAL_NORMALIZATION),
     "not finite": (SPECTRAL_NORMALIZATION,),
 }
-"""For a discriminator whose slope nothing bounds, by kind of finding."""
+"""Remedies for a discriminator without a bound on its gradient, by kind of finding."""

@@ -1,4 +1,4 @@
-"""The flags of every model that turns images of one domain into images of another."""
+"""Flags of the models that translate images between two domains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
 
-from . import two_player_flags
+from . import refused_flags, two_player_flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,27 +22,32 @@ class TranslationConfig(RunConfig):
         "width",
         "discriminator_width",
     )
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *refused_flags.STAGES,
+        *refused_flags.EVALUATION,
+        "data_dir",
+    )
 
     data: str = "fashion-halves"
     """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """BtoA exchanges the two domains."""
     jitter: Count = 0
-    """Pixels by which training images are enlarged, to cut their size out at random."""
+    """Random crops: enlarge training images by this many pixels, then crop to the original size."""
     generator_learning_rate: LearningRate = 2e-4
-    """Step size of the generators' optimizer."""
+    """Learning rate of the generators."""
     discriminator_learning_rate: LearningRate = 2e-4
-    """Step size of the discriminators' optimizer."""
+    """Learning rate of the discriminators."""
     width: Positive = 32
     """Channels of the generators' first layer."""
     discriminator_width: Positive = 32
     """Channels of the discriminators' first layer."""
     ema_half_life: HalfLife = 0.0
-    """Half-life of the generators' average, in images; 0 keeps none and translates with the last
-    weights.
+    """Half-life of the generators' moving average, in images; 0: no average, translate with the
+    last weights.
     """
     accumulate: Positive = 1
-    """Slices a batch's gradients are averaged over, to save memory."""
+    """Average gradients over this many slices of a batch, to save memory."""
 
     @property
     def data_options(self) -> dict[str, Any]:
@@ -52,19 +57,20 @@ class TranslationConfig(RunConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PatchConfig(TranslationConfig):
-    """Flags of the models whose discriminators judge patches."""
+    """Flags of the models with patch discriminators (PatchGAN)."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("patch_size",)
 
     patch_size: Literal[1, 16, 34, 70, 142, 286] = 16
-    """Side of the patches that the discriminators judge, in pixels."""
+    """Receptive field of the patch discriminators, in pixels."""
     beta1: Decay = 0.5
-    """Momentum of both Adams."""
+    """Adam's beta1 (momentum), for both player groups."""
     decay_from: Fraction = 1.0
-    """Share of the run after which both step sizes fall linearly, to 0 at its end; 1: never."""
+    """Fraction of the run after which both learning rates fall linearly to 0; 1: never."""
 
     @property
     def falls_to_the_end(self) -> bool:
+        """Whether the learning rates decay up to the last step of the run."""
         return self.decay_from != 1.0
 
 
@@ -75,8 +81,16 @@ def options(
     *,
     axis_name: str | None,
 ) -> dict[str, Any]:
-    """The arguments that the models' own `build`s share; ValueError where the data are not images
-    of two domains.
+    """Returns the arguments that the `build` functions of all these models share.
+
+    Args:
+        config: The flags.
+        spec: Shapes of the data's images of both domains.
+        optimizers: Optimizer of each player group.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the data are not images of two domains.
     """
     from jaxgan.games.training import Training
 
@@ -97,7 +111,7 @@ def options(
 
 
 def adams(config: PatchConfig) -> dict[str, Any]:
-    """The optimizer of each side, whose step sizes fall as the flags say."""
+    """Returns the optimizer of each player group, with the learning-rate decay of the flags."""
     from jaxgan import optimizers
 
     return {

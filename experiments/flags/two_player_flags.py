@@ -1,6 +1,4 @@
-"""The flags of every game between one generator and one discriminator, and what they mean to
-`two_player.build`.
-"""
+"""Flags of the GANs with one generator and one discriminator, for `two_player.build`."""
 
 from __future__ import annotations
 
@@ -13,20 +11,20 @@ from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive
 
 @dataclasses.dataclass(frozen=True)
 class LatentFlags:
-    """What the generator draws its images from."""
+    """Flags of the generator's latents."""
 
     GROUP: ClassVar[str] = "latent"
     NETWORK: ClassVar[tuple[str, ...]] = ("latent_size", "prior")
 
     latent_size: Positive = 100
-    """Entries of a latent vector."""
+    """Size of the latent vector."""
     prior: Literal["normal", "uniform", "unit_uniform"] = "normal"
     """Distribution of the latents: N(0, 1), U(-1, 1), or U(-sqrt 3, sqrt 3), of variance 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LossFlags:
-    """The game of the two players."""
+    """Flags of the losses of the two players, and of the order of their updates."""
 
     GROUP: ClassVar[str] = "loss"
 
@@ -48,7 +46,7 @@ class LossFlags:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerFlags:
-    """How the two players are optimized."""
+    """Flags of the optimizers of the two players."""
 
     GROUP: ClassVar[str] = "optimizer"
 
@@ -76,7 +74,7 @@ class OptimizerFlags:
 
 @dataclasses.dataclass(frozen=True)
 class SubsetFlags:
-    """How much of the training data to train on."""
+    """Flags of the size of the training set."""
 
     GROUP: ClassVar[str] = "data"
 
@@ -90,23 +88,31 @@ class TwoPlayerConfig(SubsetFlags, OptimizerFlags, LossFlags, LatentFlags, RunCo
 
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels")
 
+    data: str = "fashion"
+    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
+
     @property
     def rows_per_step(self) -> int:
-        """A round takes one batch for each discriminator step."""
+        """Examples per step: one batch for each discriminator update."""
         return self.batch_size * self.n_critic
 
     @property
     def falls_to_the_end(self) -> bool:
+        """Whether the learning rates decay up to the last step of the run."""
         return self.decay_from != 1.0
 
     @property
     def data_options(self) -> dict[str, Any]:
-        """The training images that the flags leave."""
+        """The size of the training subset."""
         return {**super().data_options, "limit": self.limit_images}
 
 
 def image_shape(spec: DataSpec) -> tuple[int, int, int]:
-    """Height, width and channels of the data's images; ValueError where the data are points."""
+    """Returns height, width and channels of the data's images.
+
+    Raises:
+        ValueError: If the data are points.
+    """
     if len(spec.shape) != 3:
         raise ValueError(
             f"the data are points of {spec.shape[0]} coordinates; this model needs images "
@@ -117,10 +123,15 @@ def image_shape(spec: DataSpec) -> tuple[int, int, int]:
 
 
 def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]:
-    """The arguments of `two_player.build` that the flags ask for.
+    """Returns the arguments of `two_player.build` that the flags ask for.
 
-    Raises ValueError on a loss that does not exist or does not take the flag, on flags that
-    contradict each other, or on slices that a batch does not have.
+    Args:
+        config: The flags.
+        axis_name: Mapped axis over which the batch is split, or None.
+
+    Raises:
+        ValueError: If the loss does not exist or does not take `--real-label`, the flags contradict
+            each other, or `--accumulate` does not divide the batch size.
     """
     import functools
 
@@ -133,7 +144,7 @@ def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]
         chosen["axis_name"] = axis_name
     if config.order == "simultaneous" and (config.n_critic > 1 or config.shared_noise):
         raise ValueError(
-            "simultaneous players move once a round, on one draw; "
+            "simultaneous players are updated once a step, on the same fakes; "
             "leave --n-critic at 1 and --shared-noise out"
         )
     alternating = functools.partial(steps.alternate, n_critic=config.n_critic)
@@ -154,8 +165,14 @@ def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]
 
 
 def slices(accumulate: int, batch_size: int) -> int:
-    """How many slices a batch's gradients are averaged over; ValueError where they are none, or of
-    different sizes.
+    """Returns the number of slices over which a batch's gradients are averaged.
+
+    Args:
+        accumulate: Number of slices.
+        batch_size: Examples in a batch.
+
+    Raises:
+        ValueError: If there is no slice, or the slices differ in size.
     """
     if accumulate < 1 or batch_size % accumulate:
         raise ValueError(
@@ -166,11 +183,17 @@ def slices(accumulate: int, batch_size: int) -> int:
 
 
 def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, Any]:
-    """The optimizer of each player that the flags ask for; ValueError where they contradict each
-    other.
+    """Returns the optimizer of each player that the flags ask for.
 
-    Each player's step size falls over its own updates, of which the discriminator has `n_critic` a
-    step, to `decay_to` times itself (see `optimizers.falling_from`).
+    Each player's learning rate decays over its own updates. The discriminator has `n_critic`
+    updates a step. See `optimizers.falling_from`.
+
+    Args:
+        config: The flags.
+        decay_to: Fraction of the learning rates that remains at the end of the run.
+
+    Raises:
+        ValueError: If the flags contradict each other.
     """
     import functools
 
@@ -182,7 +205,7 @@ def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, A
 
     if config.optimizer == "sgd" and (config.decay_from != 1.0 or decay_to):
         leave = "--decay-from at 1" + (" and --decay-to at 0" if decay_to else "")
-        raise ValueError(f"--optimizer sgd decays by its own law; leave {leave}")
+        raise ValueError(f"--optimizer sgd has its own decay; leave {leave}")
     make = {
         "adam": functools.partial(optimizers.adam, beta1=config.beta1, beta2=config.beta2),
         "rmsprop": optimizers.rmsprop,

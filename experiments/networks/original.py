@@ -1,7 +1,7 @@
 """The perceptrons of Goodfellow et al. 2014 and of Mirza and Osindero 2014 for digits.
 
-They made and judged pixels in [0, 1], where nearly all of a digit is zero, and plain gradient
-descent depends on it: here are their networks around images in [-1, 1].
+The authors' pixels are in [0, 1], where nearly all of a digit is zero, and plain gradient descent
+depends on that. Here their networks are adapted to images in [-1, 1].
 """
 
 from __future__ import annotations
@@ -22,23 +22,30 @@ from jaxgan.random import Keys
 from jaxgan.types import Array
 
 LAST = "pixels"
-"""The generator's last layer."""
+"""Name of the generator's last layer."""
 
 
 def latents(keys: Keys) -> Array:
-    """Latents [B, 100] from U(-sqrt 3, sqrt 3), of unit variance, as the authors drew them.
+    """Returns latents [B, 100] from U(-sqrt 3, sqrt 3), of unit variance, as the authors drew them.
 
-    With those of U(-1, 1) the game is lost on some seeds: all samples become one image.
+    Warning: with latents from U(-1, 1) training fails on some seeds, and all samples become one
+    image.
     """
     return random.latents(keys, 100, prior="unit_uniform")
 
 
 class Generator(linen.Module):
-    """Latents [B, Z], and labels [B] where there are classes, to images [B, *shape] in [-1, 1].
+    """Maps latents [B, Z], and labels [B] if there are classes, to images [B, *shape] in [-1, 1].
 
-    Without classes: two layers of `hidden[1]` ReLU units. With them: `hidden[0]` units see the
-    latent, five times as many the label, and `hidden[1]` units both; `dropout` is the share of
-    units dropped from each layer.
+    Without classes it has two layers of `hidden[1]` ReLU units. With classes, a layer of
+    `hidden[0]` units sees the latent, one of five times as many sees the label, and one of
+    `hidden[1]` units sees both.
+
+    Attributes:
+        shape: Shape (H, W, C) of an image.
+        classes: Number of classes; 0: no labels.
+        hidden: Units of the layers, see above.
+        dropout: Dropout rate of each layer, if there are classes.
     """
 
     shape: tuple[int, int, int]
@@ -50,6 +57,7 @@ class Generator(linen.Module):
     def __call__(
         self, latents: Array, *label: Array, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns the images; `keys` draw the dropout masks, and None disables dropout."""
         weights = vanilla.symmetric_uniform(0.05)
         small, large = self.hidden
 
@@ -68,8 +76,13 @@ class Generator(linen.Module):
 
 
 def at_means(params: Any, images: np.ndarray) -> Any:
-    """The generator's parameters whose last biases are those at which each pixel has its mean over
-    these images, uint8 [N, H, W, C] (pylearn2's `init_sigmoid_bias_from_marginals`).
+    """Returns the generator's parameters, with the last biases set to the mean image.
+
+    It is pylearn2's `init_sigmoid_bias_from_marginals`.
+
+    Args:
+        params: The generator's parameters.
+        images: Training images, uint8 [N, H, W, C]; each bias gives the mean of its pixel.
     """
     means = np.clip(np.mean(images, axis=0).ravel() / 255, 1e-7, 1 - 1e-7)
     bias = jnp.asarray(np.log(means / (1 - means)), jnp.float32)
@@ -77,9 +90,15 @@ def at_means(params: Any, images: np.ndarray) -> Any:
 
 
 class ConditionalDiscriminator(linen.Module):
-    """Images and labels [B] to logits [B]: maxout of 240 x 5 on the image, 50 x 5 on the label, 240
-    x 4 on both, dropout before and after each but on the label, from the weights that the
-    discriminator of 2014 begins with.
+    """Maps images [B, H, W, C] and labels [B] to logits [B] by maxout layers.
+
+    The layers are 240 x 5 on the image, 50 x 5 on the label, and 240 x 4 on both, with dropout
+    before and after each, except on the label. The initial weights are those of the discriminator
+    of 2014.
+
+    Attributes:
+        classes: Number of classes.
+        dropout: Dropout rate after the first layers and after the last one.
     """
 
     classes: int
@@ -89,6 +108,7 @@ class ConditionalDiscriminator(linen.Module):
     def __call__(
         self, images: Array, label: Array, *, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns the logits; `keys` draw the dropout masks, and None disables dropout."""
         weights = vanilla.symmetric_uniform(0.005)
         maxout = functools.partial(nn.Maxout, kernel_init=weights)
         x = nn.Dropout(0.2)(images.reshape(images.shape[0], -1), keys)
@@ -99,11 +119,12 @@ class ConditionalDiscriminator(linen.Module):
 
 
 class InInk(linen.Module):
-    """The discriminator on images in [0, 1]."""
+    """The discriminator `network`, applied to images in [0, 1] instead of [-1, 1]."""
 
     network: linen.Module
 
     def __call__(
         self, images: Array, *conditions: Array, keys: Keys | None = None, train: bool = False
     ) -> Array:
+        """Returns the network's logits for images in [-1, 1], which it receives in [0, 1]."""
         return self.network((images + 1) / 2, *conditions, keys=keys, train=train)  # type: ignore[operator]

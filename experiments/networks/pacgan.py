@@ -12,14 +12,16 @@ from jaxgan.types import Array
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to points [B, 2] by four normalized ReLU layers; running statistics forget by
-    a twentieth a step.
+    """Maps latents [B, Z] to points [B, 2] by four ReLU layers with batch normalization.
+
+    The running statistics have a momentum of 0.95. `width` is the number of units of a layer.
     """
 
     width: int = 400
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the points; `train` chooses the batch's statistics over the running ones."""
         x = latents
         for _ in range(4):
             x = linen.Dense(self.width, use_bias=False, kernel_init=layers.normal_weights)(x)
@@ -29,13 +31,19 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Points, or packs of them, [B, D] to logits [B] by three maxout layers of 5 pieces."""
+    """Maps points, or packs of them, [B, D] to logits [B] by three maxout layers.
+
+    Attributes:
+        width: Maxout units of each layer.
+        pieces: Linear pieces of each unit.
+    """
 
     width: int = 200
     pieces: int = 5
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the logits."""
         x = images
         for _ in range(3):
             x = nn.Maxout(self.width, self.pieces, kernel_init=layers.normal_weights)(x)

@@ -1,9 +1,9 @@
-"""A GAN on the plane, and the same with one piece more: what `experiments.cures` trains.
+"""A GAN on the plane, alone or with one more method, as `experiments.cures` trains it.
 
 The GAN is that of the unrolled GAN's notebook (Metz et al. 2017), on which the papers compare:
-perceptrons of two hidden layers of 128 tanh units, orthogonal weights of gain 1.4, Adam with
-momentum 0.5, step sizes 1e-4 and 1e-3 for discriminator and generator, both moving at once. There
-the game is zero-sum ("minimax"); the generator of all others does not saturate.
+perceptrons of two hidden layers of 128 tanh units, orthogonal weights of gain 1.4, Adam with beta1
+0.5, and learning rates of 1e-4 (discriminator) and 1e-3 (generator), updated simultaneously. The
+notebook's game is zero-sum ("minimax"); all other rows have the non-saturating generator loss.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ _dense = partial(linen.Dense, kernel_init=layers.orthogonal(1.4))
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to points [B, 2]; `norm` makes what comes before each activation."""
+    """Maps latents [B, Z] to points [B, 2].
+
+    `norm()` makes a normalization of the pre-activations, or is None.
+    """
 
     norm: Callable[[], Callable[[Array], Array]] | None = None
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the points."""
         x = latents
         for width in HIDDEN:
             x = _dense(width)(x)
@@ -48,14 +52,17 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Points [B, D] to logits [B]; `statistic` makes what features of the batch the last layer
-    also sees.
+    """Maps points [B, D] to logits [B].
+
+    `statistic()` makes a module that adds features of the batch to the last layer's input, or is
+    None.
     """
 
     statistic: Callable[[], Callable[[Array], Array]] | None = None
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the logits."""
         x = images
         for width in HIDDEN:
             x = jnp.tanh(_dense(width)(x))
@@ -65,12 +72,21 @@ class Discriminator(linen.Module):
 
 
 Objectives = tuple[Objective, Objective]
-"""The discriminator's and the generator's."""
+"""The discriminator's and the generator's objective."""
 
 
 class Recipe(NamedTuple):
-    """What makes a game: networks, loss, penalty, optimizers, what becomes of the two objectives,
-    and how their steps make a round; `rows` multiplies the batch.
+    """The components of a GAN on the plane.
+
+    Attributes:
+        generator: The generator.
+        discriminator: The discriminator.
+        loss: The adversarial loss.
+        penalty: Penalty on the discriminator, or None.
+        optimizers: Optimizer of each player.
+        refine: Maps the two objectives to those that are trained.
+        schedule: Combines the two players' steps into one.
+        rows: Examples per step, as a multiple of the batch size.
     """
 
     generator: linen.Module = Generator()
@@ -87,12 +103,18 @@ class Recipe(NamedTuple):
 
 
 def latents(size: int) -> objectives.Draw:
-    """Latents [B, size] from N(0, 1)."""
+    """Returns a function of keys that draws latents [B, size] from N(0, 1)."""
     return partial(random.latents, size=size)
 
 
 def build(recipe: Recipe, latents: objectives.Draw, **training: Any) -> GAN:
-    """The game of the recipe; `training` are further fields of `Training`."""
+    """Returns the model of the recipe.
+
+    Args:
+        recipe: The components of the GAN.
+        latents: Draws latents by keys.
+        **training: Further fields of `Training`.
+    """
     return two_player.build(
         recipe.generator,
         recipe.discriminator,
@@ -109,7 +131,13 @@ def build(recipe: Recipe, latents: objectives.Draw, **training: Any) -> GAN:
 def rows(
     count: int, latents: objectives.Draw, *, axis_name: str | None = None
 ) -> dict[str, Recipe]:
-    """The recipes by the name of what is added to the GAN; a run is `count` train steps long."""
+    """Returns the recipes by the name of the method that is added to the GAN.
+
+    Args:
+        count: Number of train steps of the run.
+        latents: Draws latents by keys.
+        axis_name: Mapped axis over which the batch is split, or None.
+    """
     noise = input_transforms.instance_noise(optax.linear_schedule(0.2, 0.0, count // 2))
     features = partial(_with_features, objectives.fakes(latents), axis_name=axis_name)
     unrolling = partial(_unrolling, axis_name=axis_name)
@@ -193,7 +221,7 @@ def _consensus(judge: Objective, generate: Objective, *, axis_name: str | None) 
 
 
 def _packing(size: int) -> Recipe:
-    # As many packs as there were examples: the discriminator judges as often.
+    # As many packs as there were examples: the discriminator has the same number of logits.
     return Recipe(discriminator=packing.Packed(Discriminator(), size), rows=size)
 
 
@@ -202,13 +230,13 @@ def _unrolling(count: int, *, axis_name: str | None) -> Recipe:
         ahead = steps.unrolled(generate, {"discriminator": judge}, count=count, axis_name=axis_name)
         return judge, ahead
 
-    # The authors' 1e-8, under the root: beside it, the root's slope is infinite at a gradient of 0.
+    # The authors' 1e-8, under the root: outside, the root's derivative is infinite at gradient 0.
     smooth = optimizers.adam(1e-4, eps_root=1e-16)
     return Recipe(refine=refine, optimizers={**Recipe().optimizers, "discriminator": smooth})
 
 
 def _wgan_gp() -> Recipe:
-    """Weight, critic steps and Adam of the toy of Gulrajani et al. 2017."""
+    """The weight, critic updates and Adam settings of the toy of Gulrajani et al. 2017."""
     return Recipe(
         loss=losses.wasserstein(),
         penalty=partial(penalties.gradient_penalty, weight=0.1),
@@ -219,8 +247,9 @@ def _wgan_gp() -> Recipe:
 
 
 def _rpgan(count: int) -> Recipe:
-    """The loss of R3GAN (Huang et al. 2024) and its penalties in every step; the step sizes fall
-    from the middle of the `count` steps on.
+    """The loss of R3GAN (Huang et al. 2024) with its penalties in every step.
+
+    The learning rates fall linearly to 0 over the second half of the `count` steps.
     """
     rate = optimizers.linear_from(5e-3, 0.5, steps=count)
 

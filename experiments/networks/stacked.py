@@ -15,13 +15,16 @@ from jaxgan.types import Array
 
 SIDE, BASE = 28, 4
 
-# From 4 to 7 pixels (8 less one), then doubled.
+# From 4 to 7 pixels (8 minus 1), then doubled.
 _PADDINGS = (((1, 1), (1, 1)), "SAME", "SAME")
 
 
 class Generator(linen.Module):
-    """Latents [B, Z] to images [B, 28, 28, channels] in [-1, 1] through maps of 4, 7, 14 and 28
-    pixels, of as many channels as `widths` says.
+    """Maps latents [B, Z] to images [B, 28, 28, channels] in [-1, 1].
+
+    Attributes:
+        channels: Channels of the images.
+        widths: Channels of the maps of 4, 7, 14 and 28 pixels.
     """
 
     channels: int = 3
@@ -29,6 +32,7 @@ class Generator(linen.Module):
 
     @linen.compact
     def __call__(self, latents: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the images; `train` chooses the batch's statistics over the running ones."""
         first, *rest = self.widths
         x = linen.Dense(BASE * BASE * first, use_bias=False, kernel_init=layers.normal_weights)(
             latents
@@ -43,14 +47,17 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Images, or packs of them, [B, 28, 28, C] to logits [B]: halved three times, every layer
-    normalized; LeakyReLU 0.3.
+    """Maps images, or packs of them, [B, 28, 28, C] to logits [B].
+
+    Three strided layers with batch normalization and LeakyReLU 0.3 halve the resolution. `widths`
+    are their channels.
     """
 
     widths: Sequence[int] = (4, 8, 16)
 
     @linen.compact
     def __call__(self, images: Array, *, keys: Keys | None = None, train: bool = False) -> Array:
+        """Returns the logits; `train` chooses the batch's statistics over the running ones."""
         x = images
         for width in self.widths:
             x = nn.Conv(width, (3, 3), 2, use_bias=False, kernel_init=layers.normal_weights)(x)

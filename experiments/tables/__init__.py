@@ -1,4 +1,4 @@
-"""The papers' tables beside our own numbers: `python -m experiments.tables` writes docs/results.md.
+"""Our numbers next to the papers': `python -m experiments.tables` writes docs/results.md.
 
 Each table is a module with a declaration `TABLE` (`experiments.tables.frame`). Imports no JAX.
 """
@@ -25,7 +25,11 @@ NAMES = (
 
 
 def load() -> Mapping[str, frame.Table]:
-    """The tables by the name of their module; ValueError where a declaration contradicts itself."""
+    """Returns the tables by the name of their module.
+
+    Raises:
+        ValueError: If a declaration contradicts itself.
+    """
     found = {name: importlib.import_module(f"{__name__}.{name}").TABLE for name in NAMES}
     for name, table in found.items():
         frame.check(name, table)

@@ -1,13 +1,13 @@
-"""The papers' tables, measured and written to docs/results.md.
+"""Measures the papers' tables and writes docs/results.md.
 
     python -m experiments.tables                      what is missing, of all tables
-    python -m experiments.tables dirac ring_grid      of these
-    python -m experiments.tables ring_grid/ring-gan   this piece
-    python -m experiments.tables pacgan --full        the paper's protocol where the default cuts it
+    python -m experiments.tables dirac ring_grid      of these tables
+    python -m experiments.tables ring_grid/ring-gan   one row
+    python -m experiments.tables pacgan --full        the paper's protocol if the default is shorter
     python -m experiments.tables --quick              proves that each table runs; keeps nothing
 
-It may be stopped at any time and goes on where it was; what is finished is not run again. A table
-is meant to take at most 45 minutes on 2 cores; --quick at most 10 minutes for all.
+It may be stopped at any time and then resumes; finished rows are not run again. A table is meant to
+take at most 45 minutes on 2 cores; --quick takes at most 10 minutes for all.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ class Config:
     """What to measure."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Tables, or pieces as TABLE/PIECE; default: all."""
+    """Tables, or single rows as TABLE/PIECE; default: all."""
     quick: bool = False
     """Tiny budgets, into a temporary folder."""
     full: bool = False
-    """The papers' protocols, for as long as they take."""
+    """The papers' full protocols, which take hours to days."""
     page_only: bool = False
-    """Write the page from the results that there are and measure nothing."""
+    """Write the page from the existing results and measure nothing."""
     results: Path = running.Places().results
-    """Where results are kept; the page lies beside the folder."""
+    """Folder of the results; the page is written next to it."""
     work: Path = running.Places().work
-    """Where pieces that are not finished keep their runs."""
+    """Folder of the runs of unfinished rows."""
     cache: bool = True
     """Keep compiled programs in the user's cache folder, so that the next start is quick."""
 
     @property
     def budget(self) -> str:
-        """The budget asked for."""
+        """The name of the budget: quick, full or default."""
         return "quick" if self.quick else "full" if self.full else "default"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code of a run with these arguments."""
+    """Returns the exit code of a run with these arguments."""
     config = tyro.cli(
         Config, args=list(arguments), description=__doc__, prog=f"python -m {__package__}"
     )
@@ -63,7 +63,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def start(config: Config) -> int:
-    """`play`, whose results --quick throws away; RunError on two budgets at once."""
+    """Runs `play`, in a temporary folder for --quick, and returns its exit code.
+
+    Raises:
+        RunError: If two budgets are given.
+    """
     if config.quick and config.full:
         raise RunError("--quick and --full are two budgets; give one of them")
     if not config.quick or config.results != running.Places().results:
@@ -74,7 +78,7 @@ def start(config: Config) -> int:
 
 
 def play(config: Config) -> int:
-    """Measures what is asked for and writes the page: 1 where a piece could not be measured."""
+    """Measures what the flags ask for, writes the page, and returns 1 if a row failed, else 0."""
     asked, failed = chosen(config.names), []
     if config.page_only:
         asked = {}
@@ -91,7 +95,13 @@ def play(config: Config) -> int:
 
 
 def here(config: Config, name: str, only: Sequence[str]) -> list[str]:
-    """Measures the table in this process; the pieces that could not be measured."""
+    """Measures a table in this process, and returns the names of the rows that failed.
+
+    Args:
+        config: The flags.
+        name: Name of the table.
+        only: Names of the rows to measure; empty: all.
+    """
     from jaxgan.runs import environment  # imports JAX
 
     environment.keep_freed_memory()
@@ -102,9 +112,12 @@ def here(config: Config, name: str, only: Sequence[str]) -> list[str]:
 
 
 def chosen(names: Sequence[str]) -> dict[str, list[str]]:
-    """By table, in the order of the page, the pieces that are named; none of them means all.
+    """Returns the named rows of each named table, in the order of the page.
 
-    Raises RunError on a table that does not exist.
+    An empty list stands for all rows of a table.
+
+    Raises:
+        RunError: If there is no such table.
     """
     named: dict[str, list[str]] = {}
     for given in names or tables.NAMES:
@@ -116,14 +129,19 @@ def chosen(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def apart(config: Config, names: Sequence[str]) -> int:
-    """The exit code of the same for these names in a process of its own: JAX settles its devices
-    and types once in a process, and tables want their own.
+    """Runs these tables in a process of its own, and returns its exit code.
+
+    JAX sets its devices and types once in a process, and tables need different ones.
+
+    Args:
+        config: The flags.
+        names: Tables, or single rows as TABLE/PIECE.
     """
     flags = [f"--{flag}" for flag in ("quick", "full") if getattr(config, flag)]
     flags += [] if config.cache else ["--no-cache"]
     places = ["--results", str(config.results), "--work", str(config.work)]
     command = [sys.executable, "-m", str(__package__), *names, *flags, *places]
-    # A session of its own: Ctrl-C reaches this process, which passes one signal on.
+    # A session of its own: Ctrl-C reaches only this process, which passes one signal on.
     child = subprocess.Popen(command, start_new_session=True)
     try:
         return child.wait()
@@ -134,6 +152,6 @@ def apart(config: Config, names: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # So that a piece that is told to stop says how long it took.
+    # So that a row that is stopped records how long it took.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(main(sys.argv[1:]))

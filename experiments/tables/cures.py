@@ -1,4 +1,4 @@
-"""Every piece that keeps a GAN from collapsing, beside the GAN without it, on ring and grid."""
+"""Table of all methods against mode collapse, next to the GAN without them, on ring and grid."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PIECES = (
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The ring and the grid."""
+    """Returns the tables of the ring and of the grid."""
     chosen = BUDGETS[budget]
     # Each of them takes seconds to compile.
     shown = PIECES[:1] if budget == "quick" else PIECES
@@ -69,10 +69,10 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
 
 TABLE = frame.Table(
     title="Cures for collapse",
-    paper="No paper's table: each cure beside the others, under one budget.",
+    paper="No paper's table: all methods under one budget.",
     protocol=(
-        "The non-saturating GAN of the table of ring and grid with latents of 32, and one piece "
-        "more (`experiments/networks/plane.py`); the same data, measures and seeds."
+        "The non-saturating GAN of the table of ring and grid with latents of 32, and one more "
+        "method (`experiments/networks/plane.py`); the same data, measures and seeds."
     ),
     scope={"default": "8,000 iterations of 64 examples."},
     parts=parts,

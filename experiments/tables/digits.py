@@ -1,7 +1,7 @@
-"""MNIST, which half of the tables are about. Imports no JAX.
+"""MNIST, the data of half of the tables. Imports no JAX.
 
-The set that TensorFlow Datasets prepared is taken where there is one; else it is prepared once,
-from the four original files in the folder that the variable MNIST_DIR names, or by download.
+It is read as prepared by TensorFlow Datasets. If there is no prepared set, it is prepared once from
+the four original files in the folder that the variable MNIST_DIR names, or by download.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ MNIST = "tfds:mnist"
 FOLDER = "MNIST_DIR"
 
 DATA = {"quick": "fashion", "default": MNIST, "full": MNIST}
-"""By budget: the quick one needs nothing that the package does not hold."""
+"""The data of each budget; the quick one needs nothing but the package."""
 
 
 def flags(settings: Settings) -> dict[str, Any]:
-    """The flags by which a run of an experiment finds the data of a piece's settings."""
+    """Returns the flags with which an experiment's run finds the data of a row's settings."""
     name = settings["data"]
     return {"data": name, "data_dir": os.environ.get(FOLDER) if name == MNIST else None}
 
 
 def load(settings: Settings) -> Splits:
-    """The training and the test images of a piece's settings; RunError where they cannot be had."""
+    """Returns the training and the test images of a row's settings.
+
+    Raises:
+        RunError: If they cannot be had.
+    """
     return _load(settings["data"])
 
 

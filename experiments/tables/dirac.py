@@ -1,4 +1,4 @@
-"""Which games converge: the Dirac-GAN in all its variants, and a game on the line seen through."""
+"""Table of which games converge: variants of the Dirac-GAN, and a GAN on the line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from . import frame
 
-# By game: its title, whether theory says that it converges, and |(theta, psi)| after 500 steps of
-# the vector field in NumPy, players moving at once, theta first and psi first.
+# By game: its title, whether it converges in theory, and |(theta, psi)| after 500 steps of the
+# vector field in NumPy, with simultaneous updates, theta first and psi first.
 GAMES = {
     "gan": ("GAN", "no", ("3.097", "1.421", "1.413")),
     "nsgan": ("NSGAN", "no", ("0.640", "0.284", "0.2706")),
@@ -36,11 +36,11 @@ GAMES = {
 ORDERS = {"simultaneous": "at once", "theta_first": "theta first", "psi_first": "psi first"}
 
 CONVERGED = 0.01
-"""A distance from the equilibrium, of sqrt(2) at the start, below which a game has converged."""
+"""The distance from the equilibrium, initially sqrt(2), below which a game has converged."""
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The Dirac-GAN, and the Gaussian on the line."""
+    """Returns the tables of the Dirac-GAN and of the Gaussian on the line."""
     count = 20 if budget == "quick" else 500
     distances = tuple(
         frame.Column(order, words, "{:.4g}".format) for order, words in ORDERS.items()
@@ -64,13 +64,13 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
             games,
             source=(
                 "Theory: the vector fields of the paper followed in NumPy, in float64, at the "
-                "settings of its authors' notebook; converges: the verdict of the paper, for the "
-                "RpGAN that of Huang et al. 2024, and for the unrolled game that of its "
+                "settings of its authors' notebook; converges: according to the paper, for the "
+                "RpGAN according to Huang et al. 2024, and for the unrolled game according to its "
                 "eigenvalues."
             ),
             theirs="theory",
             note=(
-                f"Ours converges where the distance is below {CONVERGED} in all three orders. "
+                f"Ours converges if the distance is below {CONVERGED} in all three orders. "
                 "The NSGAN does converge in continuous time, slower than any exponential."
             ),
             figure=tuple(ORDERS.values()),
@@ -116,7 +116,12 @@ def _line(budget: str) -> frame.Part:
 
 
 def measure_game(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """Where the game ends in each order, and its three paths as a strip."""
+    """Measures the final distance from the equilibrium in each order, and draws the three paths.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     import numpy as np
 
     from jaxgan.plotting import plane_points
@@ -140,7 +145,12 @@ def measure_game(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def measure_line(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """What the GAN 2014 on the line has come to."""
+    """Trains the GAN of 2014 on the line, and measures its distance from the equilibrium.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     import numpy as np
 
     import jaxgan
@@ -187,8 +197,8 @@ TABLE = frame.Table(
     ),
     protocol=(
         "The data are a point at 0, the generator a point at theta, the discriminator psi x. The "
-        "library's losses, penalties and steps play with SGD in float64; the players move at once, "
-        "or one answers the other."
+        "library's losses, penalties and steps are run with SGD in float64; the players are "
+        "updated simultaneously, or one after the other."
     ),
     scope={"default": "The full protocol."},
     parts=parts,

@@ -1,8 +1,8 @@
-"""Dirac-GAN by the library's losses, penalties and steps: the smallest game there is.
+"""The Dirac-GAN, the smallest GAN, by the library's losses, penalties and steps.
 
-As in Mescheder et al. 2018, the data are a point at 0, the generator a point at theta and the
-discriminator psi * x. Theirs is positive on fakes: the logit, positive on real examples, is
--psi * x.
+As in Mescheder et al. 2018, the data are a point at 0, the generator is a point at theta and the
+discriminator is psi * x. Theirs is positive on fakes; here the logit is positive on real examples,
+hence -psi * x.
 """
 
 from __future__ import annotations
@@ -29,16 +29,22 @@ ORDERS: dict[str, Callable[[Step, Step], Step]] = {
     "theta_first": lambda judge, generate: steps.chain(generate, judge),
     "psi_first": steps.alternate,
 }
-"""How the players move, from the discriminator's step and the generator's."""
+"""How the players are updated, from the discriminator's step and the generator's."""
 
 NODES = 60
-"""Of the quadrature that takes the mean over instance noise."""
+"""Number of nodes of the quadrature over the instance noise."""
 
 
 class Game(NamedTuple):
-    """What is played: loss, penalty (discriminator, real, fake, keys) -> [B], the deviation of
-    instance noise, the limit of the discriminator's weight, the weight of consensus, and the
-    discriminator's steps that the generator looks ahead.
+    """The settings of a game.
+
+    Attributes:
+        loss: The adversarial loss.
+        penalty: Penalty (discriminator, real, fake, keys) -> [B], or None.
+        noise: Standard deviation of the instance noise.
+        clip: Largest absolute value of the discriminator's weight, or None.
+        consensus: Weight of the consensus term; 0: none.
+        unrolled: Discriminator steps that the generator looks ahead.
     """
 
     loss: losses.AdversarialLoss
@@ -50,24 +56,26 @@ class Game(NamedTuple):
 
 
 class Generator(linen.Module):
-    """Noise [B, 1] moved by theta."""
+    """The noise [B, 1] shifted by theta."""
 
     @linen.compact
     def __call__(self, noise: Array) -> Array:
+        """Returns the points [B, 1]."""
         return noise + self.param("theta", linen.initializers.ones, (), jnp.result_type(float))
 
 
 class Discriminator(linen.Module):
-    """Points [B, 1] to logits [B], -psi x."""
+    """Maps points x [B, 1] to logits [B], -psi x."""
 
     @linen.compact
     def __call__(self, points: Array) -> Array:
+        """Returns the logits."""
         psi = self.param("psi", linen.initializers.ones, (), jnp.result_type(float))
         return -psi * points[:, 0]
 
 
 def r1(gamma: float) -> Callable[..., Array]:
-    """The penalty R1 alone."""
+    """Returns the R1 penalty of weight `gamma`."""
 
     def penalty(judge: Callable[[Array], Array], real: Array, fake: Array, keys: Keys) -> Array:
         return penalties.r1(judge, real, gamma=gamma)
@@ -76,7 +84,7 @@ def r1(gamma: float) -> Callable[..., Array]:
 
 
 def r1_and_r2(gamma: float) -> Callable[..., Array]:
-    """Both penalties, of the same weight each."""
+    """Returns the sum of the R1 and R2 penalties, both of weight `gamma`."""
 
     def penalty(judge: Callable[[Array], Array], real: Array, fake: Array, keys: Keys) -> Array:
         at_fake = penalties.r2(judge, fake, gamma=gamma)
@@ -86,7 +94,7 @@ def r1_and_r2(gamma: float) -> Callable[..., Array]:
 
 
 def zero_sum(loss: losses.AdversarialLoss) -> losses.AdversarialLoss:
-    """The game of the theory, whose generator maximizes what the discriminator minimizes."""
+    """Returns the loss whose generator maximizes the discriminator's loss, as in the theory."""
     return loss._replace(generator=lambda fake, real: -loss.discriminator(real, fake))
 
 
@@ -110,9 +118,15 @@ GAMES = {
 
 
 def played(game: Game, order: str, *, rate: float, count: int) -> np.ndarray:
-    """The path [count + 1, 2] of (theta, psi) from (1, 1), in float64, under gradient descent.
+    """Returns the path [count + 1, 2] of (theta, psi) from (1, 1) under gradient descent.
 
-    `order` is a name of `ORDERS`; the mean over instance noise is taken by quadrature.
+    It is computed in float64. The mean over the instance noise is computed by quadrature.
+
+    Args:
+        game: The game.
+        order: A name of `ORDERS`.
+        rate: Learning rate of both players.
+        count: Number of steps.
     """
     with jax.enable_x64(True):
         batch = _batch(game)

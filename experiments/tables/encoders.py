@@ -1,4 +1,4 @@
-"""What networks of GANs know of classes that they never saw: codes, encodings and features."""
+"""Table of what GANs' networks represent of classes: codes, encodings and features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MNIST = {"examples": 60_000, "tests": 10_000}
 INFOGAN = {"flags": {"steps": 5000, **infogan.PRESETS["paper"]}, "tests": 10_000}
 
 SLACK = {"labels": 100, "costs": [1e-4, 1e-3, 1e-2]}
-"""Labels of each class for a support vector machine, and the costs of its slack to choose from."""
+"""Labels of each class for a support vector machine, and the slack costs to choose from."""
 
 BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
@@ -51,7 +51,7 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """InfoGAN's codes, BiGAN's encodings and DCGAN's features, each beside its controls."""
+    """Returns the tables of InfoGAN's codes, BiGAN's encodings and DCGAN's features."""
     chosen, data = BUDGETS[budget], {"data": digits.DATA[budget]}
     return (
         _codes({**chosen["infogan"], **data}),
@@ -66,8 +66,9 @@ def _pieces(
     settings: Settings,
     measure: Callable[[Settings, Path], frame.Measured],
 ) -> tuple[frame.Piece, ...]:
-    """The trained network, the same before training, and the pixels, each with its title and what
-    the paper prints.
+    """The rows of the trained network, the untrained one and the pixels.
+
+    `rows` gives the title of each and the paper's numbers.
     """
     kinds = ("trained", "untrained", "pixels")
     return tuple(
@@ -83,9 +84,7 @@ def _pieces(
 
 
 def _networks(settings: Settings, folder: Path) -> list[TrainedModel | None]:
-    """The models through which images are seen, one for each seed; None where they are seen as
-    pixels.
-    """
+    """The models of all seeds, or None for each seed if the row is of pixels."""
     experiment, seeds = settings["experiment"], settings["seeds"]
     flags = {**settings["flags"], **digits.flags(settings)}
     if settings["seen"] == "pixels":
@@ -122,7 +121,12 @@ def _codes(settings: Settings) -> frame.Part:
 
 
 def measure_codes(settings: Settings, folder: Path) -> frame.Measured:
-    """How well the likeliest value of the first code agrees with the class."""
+    """Measures how well the most likely value of the first code matches the class.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     from jaxgan import data
     from jaxgan.metrics import clusters
 
@@ -168,7 +172,12 @@ def _encodings(settings: Settings) -> frame.Part:
 
 
 def measure_encodings(settings: Settings, folder: Path) -> frame.Measured:
-    """How often the nearest training image, by the encoder's features, has the class."""
+    """Measures how often the nearest training image, by the encoder's features, has the class.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     import numpy as np
 
     from jaxgan.metrics import probes
@@ -214,7 +223,12 @@ def _features(settings: Settings) -> frame.Part:
 
 
 def measure_features(settings: Settings, folder: Path) -> frame.Measured:
-    """How often a machine on the discriminator's features finds the class."""
+    """Measures the accuracy of a support vector machine on the discriminator's features.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     import numpy as np
 
     from jaxgan.data import few_labels
@@ -259,17 +273,18 @@ TABLE = frame.Table(
     title="What a GAN's networks know of classes",
     paper=(
         "Chen et al. 2016 (InfoGAN), Donahue et al. 2017 (BiGAN) and Radford et al. 2016 (DCGAN): "
-        "codes, encodings and features that were learned without a label, judged by labels."
+        "codes, encodings and features that were learned without labels, evaluated by labels."
     ),
     protocol=(
         "The experiments `infogan` and `bigan` on MNIST with the presets `paper`, and `dcgan` on "
-        "garments. Beside each stand the same networks before training, and the pixels."
+        "garments. The controls are the same networks before training, and the pixels."
     ),
     scope={
         "default": (
             "InfoGAN: the full protocol of its authors' launcher, 5000 steps, one seed. BiGAN: a "
-            "cut, 10,000 steps (21 epochs) instead of 156,000 (400), with step sizes that fall in "
-            "the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, 2000 steps."
+            "cut, 10,000 steps (21 epochs) instead of 156,000 (400), with learning rates that "
+            "fall in the second half. DCGAN: garments instead of ImageNet, CIFAR-10 and SVHN, "
+            "2000 steps."
         ),
         "full": (
             "InfoGAN with 5 seeds, BiGAN for all its 400 epochs, DCGAN for 9000 steps on garments "

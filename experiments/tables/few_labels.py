@@ -1,4 +1,4 @@
-"""Classifiers of digits from few labels: the discriminator of a GAN against the network alone."""
+"""Table of digits from few labels: a GAN's discriminator against the same network alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The one part: a row for each number of labels."""
+    """Returns the table, with a row for each number of labels."""
     pieces = tuple(
         frame.Piece(
             f"labels-{count}",
@@ -52,8 +52,13 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The errors of the averaged classifiers of all seeds, which train together, each with labels
-    of its own; and those of a network of the same kind that has the labels alone.
+    """Measures the errors of the averaged classifiers and of networks that see only the labels.
+
+    All seeds train together, each with labels of its own.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
     """
     from jaxgan.data import few_labels
 
@@ -81,15 +86,15 @@ TABLE = frame.Table(
     ),
     protocol=(
         "`python -m experiments.semisupervised --data tfds:mnist`: the authors' perceptrons, "
-        "feature matching, Adam with their step size; each seed has labels of its own. The "
+        "feature matching, Adam with their learning rate; each seed has labels of its own. The "
         "averaged discriminator is tested, without noise."
     ),
     scope={
         "default": (
-            "A cut: 6000 steps (10 epochs) instead of 180,000 (300), with step sizes that fall "
+            "A cut: 6000 steps (10 epochs) instead of 180,000 (300), with learning rates that fall "
             "in the second half, and 3 draws of labels instead of 10."
         ),
-        "full": "The full protocol: 300 epochs at a constant step size, 10 draws of labels.",
+        "full": "The full protocol: 300 epochs at a constant learning rate, 10 draws of labels.",
     },
     parts=parts,
 )

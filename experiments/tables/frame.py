@@ -1,39 +1,39 @@
-"""How a table is declared. Imports no JAX: the page is written from declarations and files alone.
+"""How a table is declared. Imports no JAX: the page is written only from declarations and files.
 
 A table is a module `experiments/tables/NAME.py` that ends in
 
     TABLE = frame.Table(title=..., paper=..., protocol=..., scope=..., parts=parts)
 
-and stands in `experiments.tables.NAMES`. `parts(budget)` gives its parts (sub-tables), each with
-its columns and its pieces, for a budget of `frame.BUDGETS`:
+and is listed in `experiments.tables.NAMES`. `parts(budget)` returns its parts (sub-tables), each
+with its columns and its pieces (rows), for a budget of `frame.BUDGETS`:
 
     quick    seconds a piece, and at most a minute a table: proves that everything runs. Its
              results go to a temporary folder and never into the page.
     default  meant for at most 45 minutes a table on 2 cores.
-    full     the paper's protocol or nearer to it, where `default` cuts it; else left out of
+    full     the paper's protocol or nearer to it, if `default` shortens it; else left out of
              `scope`.
 
-A piece is a row: it is run by itself, and what it found is a file. `piece.measure(settings,
-folder)` returns a `Measured` with every measure of its part's columns, by seed; seeds train
-together under `vmap` or one after another as it likes. It imports JAX and the library inside the
-function. Beside `settings` (JSON's types) its numbers may depend on the experiments' defaults and
-on the code alone. The digest of the settings tells whether a kept result is still one of this
-declaration, so whatever is tuned for a table stands there, and whoever changes a default or the
-code so that numbers change, changes an entry too ("version": 2), or deletes the results.
+A piece is a row. It is run separately, and its result is a file. `piece.measure(settings, folder)`
+returns a `Measured` with every measure of its part's columns, by seed. Seeds may train together
+under `vmap` or one after another. It imports JAX and the library inside the function. Its numbers
+may depend only on `settings` (JSON's types), on the experiments' defaults and on the code. The
+digest of the settings decides whether a kept result still belongs to this declaration. So whatever
+is tuned for a table must be a setting, and whoever changes a default or the code so that numbers
+change must also change an entry ("version": 2), or delete the results.
 
-`folder` exists, belongs to the piece and these settings, and outlives a killed process: what is
-long resumes from what it left there. An experiment's run is resumed by asking for it again,
+`folder` exists, belongs to the piece and these settings, and outlives a killed process: long work
+resumes from what it left there. An experiment's run is resumed by training it again,
 
     run.train(module, module.Config(..., workdir=str(folder / f"seed-{seed}"), cache=False))
 
-which returns at once where the run is finished; the folder itself is no run directory, and whether
+which returns at once if the run is finished. The folder itself is not a run directory, and whether
 compiled programs are cached is decided for all pieces together. The first run of several seeds in a
-process settles JAX's devices (`environment.use_cores`).
+process sets JAX's devices (`environment.use_cores`).
 
-What the frame does: `python -m experiments.tables [NAMES] [--quick] [--full]` measures each piece
-that has no result or one of other settings, writes its file as soon as it is known
-(`records.py`: docs/results/NAME/PIECE.json, whole or not at all), and rewrites the page from all
-files (`page.py`). A name is that of a table or TABLE/PIECE. Several tables run in a process each.
+`python -m experiments.tables [NAMES] [--quick] [--full]` measures each piece that has no result, or
+one of other settings. It writes the piece's file as soon as the result is known (`records.py`:
+docs/results/NAME/PIECE.json, whole or not at all), and rewrites the page from all files
+(`page.py`). A name is that of a table or TABLE/PIECE. Several tables run in a process each.
 """
 
 from __future__ import annotations
@@ -56,7 +56,14 @@ NOTHING: Mapping[str, str] = types.MappingProxyType({})
 
 
 class Column(NamedTuple):
-    """A measure as it is shown: its heading, its form, and what it is multiplied by before."""
+    """A measure and how it is shown.
+
+    Attributes:
+        measure: Name of the measure.
+        heading: Heading of the column.
+        form: Formats a number.
+        factor: Factor on a number before it is formatted.
+    """
 
     measure: str
     heading: str
@@ -65,12 +72,13 @@ class Column(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a piece found.
+    """The result of a piece.
 
-    numbers: by measure, a number for each seed (one number where nothing is drawn).
-    picture: a strip of the part's figure, one panel beside the other.
-    by:      the settings of what measured, where others than the piece's decide its numbers: such
-             as the network that gave the features, and its sha256.
+    Attributes:
+        numbers: By measure, a number for each seed (one number if nothing is random).
+        picture: A strip of the part's figure, with panels next to each other, or None.
+        by: Further settings that decide the numbers, such as the network of the features and its
+            sha256.
     """
 
     numbers: Mapping[str, Sequence[float]]
@@ -81,9 +89,12 @@ class Measured(NamedTuple):
 class Piece(NamedTuple):
     """A row of a table.
 
-    name:  names its file and its command: small letters, digits and dashes, unique in the table.
-    title: what the row is called.
-    paper: by measure, what the paper prints, such as "6.3 +- 0.5"; left out where it has none.
+    Attributes:
+        name: Names its file and its command: small letters, digits and dashes, unique in the table.
+        title: Title of the row.
+        settings: What the numbers depend on.
+        measure: Measures the piece, from its settings and its folder.
+        paper: By measure, what the paper prints, such as "6.3 +- 0.5"; left out if it has none.
     """
 
     name: str
@@ -94,13 +105,18 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Rows of the same columns.
+    """Rows with the same columns.
 
-    name:   names the figure's file, as a piece's name does its own.
-    source: where the paper's numbers stand, in words; "" where there are none.
-    theirs: what is said over them: "paper", or what else ours are compared with.
-    note:   what a reader must know to compare, in whole sentences.
-    figure: what the strips of the pieces' pictures show, from left to right; () without pictures.
+    Attributes:
+        name: Names the figure's file, as a piece's name does its own.
+        title: Title of the part.
+        columns: The columns.
+        pieces: The rows.
+        source: Where the paper's numbers are printed; "" if there are none.
+        theirs: Heading of the numbers that ours are compared with, such as "paper".
+        note: What a reader must know to compare, in whole sentences.
+        figure: Headings of the panels of the pieces' pictures, from left to right; () without
+            pictures.
     """
 
     name: str
@@ -116,9 +132,13 @@ class Part(NamedTuple):
 class Table(NamedTuple):
     """A module's declaration.
 
-    protocol: data, networks, training and measures in plain words.
-    scope:    by budget ('default', and 'full' where that is another), in plain words whether it is
-              the full protocol or what was cut.
+    Attributes:
+        title: Title of the table.
+        paper: The paper of the table.
+        protocol: Data, networks, training and measures in plain words.
+        scope: By budget ('default', and 'full' if it differs), whether it is the full protocol or
+            what was cut.
+        parts: Returns the parts for a budget.
     """
 
     title: str
@@ -128,16 +148,25 @@ class Table(NamedTuple):
     parts: Callable[[str], tuple[Part, ...]]
 
     def budget(self, asked: str) -> str:
-        """The budget asked for; 'default' where 'full' is no other."""
+        """Returns the given budget, or 'default' if 'full' is the same."""
         return asked if asked in ("quick", *self.scope) else "default"
 
     def pieces(self, budget: str) -> dict[str, tuple[Part, Piece]]:
-        """The pieces by name, each with its part."""
+        """Returns the pieces by name, each with its part."""
         return {piece.name: (part, piece) for part in self.parts(budget) for piece in part.pieces}
 
 
 def check(name: str, table: Table) -> None:
-    """ValueError where the declaration contradicts itself."""
+    """Checks that a declaration does not contradict itself.
+
+    Args:
+        name: Name of the table.
+        table: The declaration.
+
+    Raises:
+        ValueError: If a scope is unknown, a name is no file name or occurs twice, or a number has
+            no column.
+    """
     if not {"default"} <= set(table.scope) <= {"default", "full"}:
         raise ValueError(f"{name}: its scope is of {sorted(table.scope)}; expected 'default'")
     for budget in ("quick", *table.scope):
@@ -146,7 +175,8 @@ def check(name: str, table: Table) -> None:
         for given in (*names, *(part.name for part in parts)):
             if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", given):
                 raise ValueError(
-                    f"{name}: the name {given!r} is no file's; use small letters, digits and dashes"
+                    f"{name}: the name {given!r} is no file's; use lowercase letters, "
+                    "digits and dashes"
                 )
         twice = sorted({given for given in names if names.count(given) > 1})
         if twice:

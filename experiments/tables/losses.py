@@ -1,4 +1,4 @@
-"""The same DCGAN under six losses, on garments, by the proxies of the papers' measures."""
+"""Table of one DCGAN under six losses, on garments, by proxies of the papers' measures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PROXIES = ("proxy_fid", "proxy_kid", "proxy_coverage")
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The one part: a row for each loss, and real images."""
+    """Returns the table, with a row for each loss and one for real images."""
     chosen = BUDGETS[budget]
     pieces = [
         frame.Piece(
@@ -82,7 +82,12 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The measures of the models of all seeds, which train together."""
+    """Measures the models of all seeds, which train together.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     from jaxgan import data
 
     models = runs.trained(settings["experiment"], settings["flags"], folder)
@@ -95,8 +100,11 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The measures of other training images in the place of samples; no discriminator judges
-    them.
+    """Measures other training images in place of samples; there is no discriminator.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
     """
     others = iter(halves(settings["images"])[1].float_images())
 
@@ -109,7 +117,10 @@ def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def scorer(settings: frame.Settings) -> Callable[[Sample], Scores]:
-    """What scores samples against training images, as many of each as the settings say."""
+    """Returns a function that scores samples against training images.
+
+    The settings give the number of both.
+    """
     from jaxgan.metrics import evaluation, features, statistics_cache
 
     return evaluation.evaluator(
@@ -122,7 +133,7 @@ def scorer(settings: frame.Settings) -> Callable[[Sample], Scores]:
 
 
 def halves(count: int) -> tuple[Dataset, Dataset]:
-    """Twice so many training images, in two sets of equally many of each class."""
+    """Returns two sets of `count` training images, with equally many of each class."""
     import numpy as np
 
     from jaxgan import data
@@ -133,8 +144,9 @@ def halves(count: int) -> tuple[Dataset, Dataset]:
 
 
 def _ranked_right(model: TrainedModel, held_out: Dataset) -> float:
-    """How often the discriminator ranks a held-out image above an image by the generator it last
-    met, both in batches as it was trained on.
+    """How often the discriminator ranks a held-out image above a sample of the current generator.
+
+    Both are seen in batches of the training's batch size.
     """
     import jax
 
@@ -160,8 +172,13 @@ def _ranked_right(model: TrainedModel, held_out: Dataset) -> float:
 
 
 def ranked_right(real: np.ndarray, fake: np.ndarray) -> float:
-    """The share of all pairs of a real and a fake logit of which the real one is the higher, ties
-    by half: 0.5 by chance, whatever the loss makes of the logits.
+    """Returns the fraction of pairs in which the real logit is higher than the fake one.
+
+    A tie counts half. By chance the fraction is 0.5, whatever the loss makes of the logits.
+
+    Args:
+        real: Logits of real images, [N].
+        fake: Logits of fakes, [M].
     """
     import numpy as np
 
@@ -180,12 +197,12 @@ TABLE = frame.Table(
     ),
     protocol=(
         "10,000 garments of Fashion-MNIST; DCGAN of 32 channels next to the image; steps of "
-        "64 images, with the step sizes and Adam of each experiment's defaults; the averaged "
-        "generator. Only the critic of WGAN-GP has another norm, of layers instead of the batch, "
-        "which its penalty asks for. 5000 samples against 5000 training images: the Frechet and "
-        "the kernel distance on the embedded classifier of garments (proxies, which compare with "
-        "each other alone), coverage (5 neighbors) on the same features, and how often the "
-        "discriminator ranks a held-out image above a generated one (50 % by chance)."
+        "64 images, with the learning rates and Adam of each experiment's defaults; the averaged "
+        "generator. Only the critic of WGAN-GP has layer normalization instead of batch "
+        "normalization, which its penalty requires. 5000 samples against 5000 training images: the "
+        "Frechet and the kernel distance on the embedded classifier of garments (proxies, which "
+        "compare only with each other), coverage (5 neighbors) on the same features, and how often "
+        "the discriminator ranks a held-out image above a generated one (50 % by chance)."
     ),
     scope={
         "default": (

@@ -1,4 +1,4 @@
-"""Linear support vector machines, and the layers of a DCGAN's discriminator for them to see."""
+"""Linear support vector machines on the layers of a DCGAN's discriminator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ SIDE = 4
 
 
 def pooled_layers(state: GANState, images: Array) -> Array:
-    """All convolutional layers of the discriminator of `models.dcgan` on images [B, H, W, C], each
-    pooled to 4x4 by its largest values, side by side: [B, F] (Radford et al. 2016, section 5.1).
+    """Returns the max-pooled convolutional layers of DCGAN's discriminator, concatenated: [B, F].
+
+    Each layer is pooled to 4x4.
+
+    Args:
+        state: The state, with the discriminator of `models.dcgan`.
+        images: Images [B, H, W, C].
+
+    References:
+        Radford et al. 2016, section 5.1.
     """
     height, width = images.shape[1:3]
     seen = []
@@ -39,11 +47,16 @@ def pooled_layers(state: GANState, images: Array) -> Array:
 def classify(
     train: np.ndarray, labels: np.ndarray, features: np.ndarray, costs: Sequence[float]
 ) -> np.ndarray:
-    """The labels [M] that machines on the training rows [N, F] give to the rows of the features
-    [M, F], at that one of the costs by which four fifths of the training rows best predict the
-    last; every fifth row is of that part.
+    """Returns the labels [M] that support vector machines predict.
 
-    Features are standardized by the training rows.
+    The cost is the one with which four fifths of the training examples best predict the last fifth
+    (every fifth example). Features are standardized by the training examples.
+
+    Args:
+        train: Features of the training examples [N, F].
+        labels: Labels of the training examples [N].
+        features: Features of the examples to classify [M, F].
+        costs: Costs of the slack to choose from.
     """
     mean, deviation = np.mean(train, axis=0), np.std(train, axis=0)
     deviation[deviation == 0] = 1
@@ -60,24 +73,35 @@ def classify(
 
 
 def in_their_span(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows [N, F] by their coordinates [N, R] in an orthonormal basis [F, R] of a space that
-    holds them all, R the smaller of N and F.
+    """Returns coordinates [N, R] of the examples in an orthonormal basis [F, R] of their span.
 
-    The weights of `machines` lie in the span of the rows, whatever the cost, so that few rows of
-    many features are told apart by as few coordinates.
+    R is the smaller of N and F. The weights of `machines` lie in the span of the examples, whatever
+    the cost, so few examples with many features need only few coordinates.
     """
     basis, coordinates = np.linalg.qr(rows.T)
     return coordinates.T, basis
 
 
 def decided(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The class [N] whose machine, of `machines`, puts each row [N, F] farthest inside."""
+    """Returns the class [N] whose machine gives each example the largest value.
+
+    Args:
+        weights: Weights of `machines`, [F + 1, classes].
+        rows: Features of the examples [N, F].
+    """
     return np.argmax(rows @ weights[:-1] + weights[-1], axis=1)
 
 
 def machines(rows: np.ndarray, labels: np.ndarray, *, cost: float) -> np.ndarray:
-    """The weights [F + 1, classes], biases last, that tell each class from all others: of each,
-    they minimize |w|^2 / 2 + cost * the sum of the squared slacks max(0, 1 - y f(x))^2.
+    """Returns the weights [F + 1, classes] of one-against-all support vector machines.
+
+    The biases are last. Each machine minimizes |w|^2 / 2 + cost * the sum of the squared slacks
+    max(0, 1 - y f(x))^2.
+
+    Args:
+        rows: Features of the examples [N, F].
+        labels: Labels of the examples [N].
+        cost: Weight of the squared slacks.
     """
     shape = (rows.shape[1] + 1, int(labels.max()) + 1)
     signs = 2 * np.eye(shape[1])[labels] - 1

@@ -1,4 +1,4 @@
-"""PacGAN's own table of ring and grid."""
+"""Table of ring and grid as in PacGAN's paper."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ PUBLISHED = {
 }
 
 PACKS = {"quick": (1, 2), "default": (1, 2), "full": (1, 2, 3, 4)}
-"""The sizes of packs that a budget has time for."""
+"""The sizes of packs that each budget has time for."""
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The ring and the grid."""
+    """Returns the tables of the ring and of the grid."""
     return _part("ring", "Ring of 8", budget), _part("grid", "Grid of 25", budget)
 
 
@@ -79,9 +79,9 @@ TABLE = frame.Table(
         "A training set of 100,000 points, batches of 100 packs. Latents of 2; a generator of four "
         "layers of 400 units with batch normalization, evaluated with its running statistics; a "
         "discriminator of three layers of 200 maxout units of 5 pieces; weights N(0, 0.02). Adam "
-        "of step size 1e-4 and momentum 0.8, both players moving at once on the non-saturating "
-        "loss. 2,500 points of each model after the last step. Batch statistics are those of all "
-        "fakes of a step, where the authors take them of each part of a pack."
+        "with learning rate 1e-4 and beta1 0.8, both players updated simultaneously with the "
+        "non-saturating loss. 2,500 points of each model after the last step. Batch statistics are "
+        "those of all fakes of a step; the authors compute them for each position in the packs."
     ),
     scope={
         "default": (

@@ -1,4 +1,4 @@
-"""docs/results.md, a pure function of the declarations and the results' files. Imports no JAX."""
+"""Writes docs/results.md, a pure function of declarations and results' files. Imports no JAX."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from . import frame, records, strips
 
 INTRODUCTION = """# Results
 
-Our numbers beside the papers', under the papers' protocols. Written by
+Our numbers next to the papers', under the papers' protocols. Written by
 `python -m experiments.tables`, which measures what is missing, from the files in `results/`, which
 hold every number by seed, its settings, versions and wall time. Ours are means +- standard errors
-over the seeds. Where a protocol was cut it says so; numbers of a cut are no reproduction of the
-paper's, and compare with each other.
+over the seeds. A shortened protocol is marked as a cut; its numbers do not reproduce the paper's
+and compare only with each other.
 """
 
 MISSING = "not run yet"
 
 
 def write(results: Path) -> Path:
-    """Writes the page beside the folder of results, and its figures into it; returns its path."""
+    """Writes the page next to the folder of results, and its figures into the folder.
+
+    Returns:
+        The path of the page.
+    """
     declared = tables.load()
     for name, table in declared.items():
         for budget in table.scope:
@@ -38,7 +42,12 @@ def write(results: Path) -> Path:
 
 
 def text(declared: Mapping[str, frame.Table], results: Path) -> str:
-    """The page."""
+    """Returns the page.
+
+    Args:
+        declared: The tables by name.
+        results: Folder of the results.
+    """
     sections = [INTRODUCTION]
     for name, table in declared.items():
         sections += _table(name, table, results)
@@ -46,7 +55,12 @@ def text(declared: Mapping[str, frame.Table], results: Path) -> str:
 
 
 def cell(values: list[float], column: frame.Column) -> str:
-    """The mean over seeds and, of several, its standard error."""
+    """Returns the mean over seeds and, for several seeds, its standard error, as text.
+
+    Args:
+        values: One number for each seed.
+        column: The column, which formats them.
+    """
     scaled = column.factor * np.asarray(values)
     mean = column.form(float(np.mean(scaled)))
     if len(scaled) == 1 or not np.isfinite(scaled).all():
@@ -130,7 +144,7 @@ def _row(
 
 
 def duration(seconds: float) -> str:
-    """A wall time in words."""
+    """Returns a wall time in words."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Log-likelihoods of MNIST by Parzen windows: the number of the first GANs, and its worth."""
+"""Table of log-likelihoods of MNIST by Parzen windows, the measure of the first GANs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ BUDGETS: dict[str, dict[str, Any]] = {
 }
 
 PROTOCOL = {"seen": 50_000, "samples": 10_000, "tests": 10_000}
-"""The training images that the models see, of whose others the first 1,000 choose the windows'
-width; samples, and test images.
+"""Numbers of training images that the models see, of samples, and of test images.
+
+The first 1,000 of the other training images choose the width of the windows.
 """
 
 QUICK = {"seen": 8000, "samples": 200, "tests": 100}
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The one part: two GANs, and three sets of rows that are none."""
+    """Returns the table: two GANs, and three sets of images as controls."""
     once = {"data": digits.DATA[budget], **(QUICK if budget == "quick" else PROTOCOL)}
     chosen = {**once, **BUDGETS[budget]}
     controls = {
@@ -72,8 +73,13 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The likelihoods under samples of the models of all seeds, of each class as many where the
-    models see labels.
+    """Measures the likelihoods under samples of the models of all seeds.
+
+    Models with labels sample each class equally often.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
     """
     digits.load(settings)
     flags = {
@@ -87,7 +93,7 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def of_rows(draw: Callable[[Any, int], np.ndarray]) -> Callable[..., frame.Measured]:
-    """What measures the likelihood under images that `draw(training images, count)` gives."""
+    """Returns a measure of the likelihood under the images of `draw(training images, count)`."""
 
     def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
         train, _ = _split(settings)
@@ -97,27 +103,33 @@ def of_rows(draw: Callable[[Any, int], np.ndarray]) -> Callable[..., frame.Measu
 
 
 def draw_training_images(train: Any, count: int) -> np.ndarray:
-    """As many images, spread evenly over the training images."""
+    """Returns `count` training images, evenly spread over them."""
     return train.take(count).float_images()
 
 
 def draw_centers(train: Any, count: int) -> np.ndarray:
-    """The centers of as many clusters of the training images."""
+    """Returns the centers of `count` clusters of the training images."""
     images = train.float_images()
     found = centers(images.reshape(len(images), -1), count)
     return found.reshape(count, *images.shape[1:])
 
 
 def draw_noise(train: Any, count: int) -> np.ndarray:
-    """As many images whose pixels are uniform draws."""
+    """Returns `count` images with uniformly random pixels."""
     import numpy as np
 
     return np.random.default_rng(0).uniform(-1, 1, (count, *train.shape))
 
 
 def centers(rows: np.ndarray, count: int, *, rounds: int = 5) -> np.ndarray:
-    """The means [count, F] of the clusters of rows [N, F] after so many rounds of Lloyd's
-    algorithm, from rows spread evenly; a cluster that nothing is left of keeps its mean.
+    """Returns the means [count, F] of clusters after some rounds of Lloyd's algorithm.
+
+    The initial means are evenly spread examples. An empty cluster keeps its mean.
+
+    Args:
+        rows: Examples [N, F].
+        count: Number of clusters.
+        rounds: Number of rounds.
     """
     import numpy as np
     import scipy.sparse
@@ -137,7 +149,7 @@ def centers(rows: np.ndarray, count: int, *, rounds: int = 5) -> np.ndarray:
 
 
 def _split(settings: frame.Settings) -> tuple[Any, Any]:
-    """The training images that models see, and those that they do not."""
+    """The training images that models see, and the others."""
     import numpy as np
 
     from jaxgan.data import limiting
@@ -176,7 +188,7 @@ TABLE = frame.Table(
     protocol=(
         "`python -m experiments.original`: the authors' perceptrons, maxout in the discriminator "
         "and sigmoids in the generator, dropout, gradient descent in batches of 100 whose momentum "
-        "grows and whose rate decays, both players moving at once; trained on 50,000 images. "
+        "grows and whose learning rate decays, simultaneous updates; trained on 50,000 images. "
         "Windows on 10,000 samples, 1,000 of each class of the conditional GAN; of ten widths from "
         "0.1 to 1 the one that is best on 1,000 other images; the mean log-likelihood of the "
         "10,000 test images with pixels in [0, 1]."

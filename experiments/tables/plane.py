@@ -1,4 +1,4 @@
-"""What tables of GANs on the plane share: their columns, and how an ensemble is measured."""
+"""The columns and measures that tables of GANs on the plane share."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from . import frame
 MODES = {"ring": 8, "grid": 25}
 
 REACH = {"ring": 1.6, "grid": 5.2}
-"""Half the side of the square that pictures show."""
+"""Half the side of the square that pictures show, by data."""
 
 PANELS = 5
 
 
 def columns(data: str) -> tuple[frame.Column, ...]:
-    """What is measured of points beside a mixture."""
+    """Returns the columns of a table on the mixture."""
     return (
         frame.Column("captured", f"modes of {MODES[data]}", "{:.1f}".format),
         frame.Column("filled", "filled", "{:.1f}".format),
@@ -27,13 +27,23 @@ def columns(data: str) -> tuple[frame.Column, ...]:
 
 
 def control(data: str, samples: int) -> frame.Piece:
-    """The row of points drawn from the mixture itself."""
+    """Returns the row of points drawn from the mixture itself.
+
+    Args:
+        data: Name of the mixture.
+        samples: Number of points.
+    """
     settings = {"data": data, "samples": samples, "seeds": 10}
     return frame.Piece(f"{data}-real", "the data themselves", settings, measure_control)
 
 
 def measure_control(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The coverage of fresh draws, by seed."""
+    """Measures the coverage of fresh draws, by seed.
+
+    Args:
+        settings: The row's settings.
+        folder: The row's folder.
+    """
     from jaxgan.data import mixtures
 
     mixture = mixtures.held_out(mixtures.MIXTURES[settings["data"]]())
@@ -45,11 +55,15 @@ def measure_control(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Measured:
-    """Trains the models of `settings["seeds"]` together, or goes on with them, and measures
-    `settings["samples"]` points of each.
+    """Trains or resumes a row's models, which train together, and measures their points.
 
-    All other settings are fields of the configuration of `experiments.NAME`. The strip shows the
-    first seed's points at every fifth of the run.
+    The strip shows the first seed's points at every fifth of the run.
+
+    Args:
+        experiment: Name of the experiment.
+        settings: `samples` points are measured for each of `seeds` models; all other settings are
+            fields of the experiment's configuration.
+        folder: The row's folder.
     """
     import numpy as np
 
@@ -75,12 +89,17 @@ def train(experiment: str, settings: frame.Settings, folder: Path) -> frame.Meas
 
 
 def marks_of(steps: int, steps_per_call: int) -> tuple[str, ...]:
-    """The heads of a strip's panels."""
+    """Returns the headings of a strip's panels.
+
+    Args:
+        steps: Train steps of the run.
+        steps_per_call: Train steps in one compiled call.
+    """
     return tuple(f"{mark:,} steps" for mark in _marks(steps, steps_per_call))
 
 
 def _marks(steps: int, steps_per_call: int) -> list[int]:
-    """The ends of calls at which points are shown, evenly spread, the last step among them."""
+    """The steps at which points are shown: evenly spread ends of calls, the last step included."""
     every = math.ceil(steps / steps_per_call / PANELS) * steps_per_call
     return sorted({*range(every, steps, every), steps})
 

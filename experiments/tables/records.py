@@ -1,4 +1,4 @@
-"""The results' files, the only source of the page: a JSON file for each piece, and its picture.
+"""The results' files, the only source of the page: a JSON file and a picture for each piece.
 
     RESULTS/TABLE/PIECE.json        of the default budget
     RESULTS/TABLE/full/PIECE.json   of the full protocol
@@ -26,12 +26,14 @@ from . import frame
 class Kept(NamedTuple):
     """A result as it was kept.
 
-    numbers:     by measure, a number for each seed.
-    seconds:     wall time of all sittings.
-    command:     what measures the piece again.
-    environment: versions, device, number of cores, and the code's revision.
-    by:          the settings of what measured; {} where the piece's own are all, or were taken to
-                 be.
+    Attributes:
+        settings: The piece's settings.
+        digest: Their digest.
+        numbers: By measure, a number for each seed.
+        seconds: Wall time, over all interruptions.
+        command: The command that measures the piece again.
+        environment: Versions, device, number of cores, and the code's revision.
+        by: Further settings that decide the numbers, see `frame.Measured`; {} if there are none.
     """
 
     settings: Mapping[str, Any]
@@ -44,19 +46,30 @@ class Kept(NamedTuple):
 
 
 def digest(settings: frame.Settings) -> str:
-    """The first 16 hexadecimal digits of the sha256 of the settings."""
+    """Returns the first 16 hexadecimal digits of the sha256 of the settings."""
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def path(results: Path, table: str, piece: str, *, budget: str) -> Path:
-    """The file of the piece's result."""
+    """Returns the file of the piece's result.
+
+    Args:
+        results: Folder of the results.
+        table: Name of the table.
+        piece: Name of the piece.
+        budget: Name of the budget.
+    """
     folder = results / table
     return (folder / "full" if budget == "full" else folder) / f"{piece}.json"
 
 
 def read(file: Path) -> Kept | None:
-    """The result in the file, None where there is none; RunError where it cannot be read."""
+    """Returns the result in the file, or None if there is no file.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
     try:
         content = json.loads(file.read_text())
         decoded = {name: [float(v) for v in values] for name, values in content["numbers"].items()}
@@ -65,7 +78,7 @@ def read(file: Path) -> Kept | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{file} is no result of a table: {error}; bring it back, or delete it to measure again"
+            f"{file} is no result of a table: {error}; restore it, or delete it to measure again"
         ) from error
 
 
@@ -79,9 +92,20 @@ def write(
     command: str,
     environment: Mapping[str, Any],
 ) -> None:
-    """Keeps what the piece found.
+    """Keeps the result of a piece.
 
-    Raises ValueError where it lacks a column's measure or has another number of seeds for one.
+    Args:
+        file: File of the result; its picture has the suffix .png.
+        piece: The piece.
+        measured: Its result.
+        columns: The columns of its part.
+        seconds: Wall time, over all interruptions.
+        command: The command that measures the piece again.
+        environment: Versions, device, number of cores, and the code's revision.
+
+    Raises:
+        ValueError: If a column's measure is missing, or the measures differ in their number of
+            seeds.
     """
     _check(measured.numbers, columns, file)
     # JSON has no infinity and no NaN: they are kept as their names.
@@ -99,17 +123,27 @@ def write(
         buffer = io.BytesIO()
         measured.picture.save(buffer, format="PNG", optimize=True)
         files.write_whole(file.with_suffix(".png"), buffer.getvalue())
-    # Last: with it, the piece is finished.
+    # Last: this file marks the piece as finished.
     files.write_whole(file, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def is_stale(kept: Kept, piece: frame.Piece) -> bool:
-    """Whether the result is of other settings than those declared now."""
+    """Returns whether the result is of other settings than those declared now.
+
+    Args:
+        kept: The result.
+        piece: The declaration.
+    """
     return kept.digest != digest(piece.settings)
 
 
 def changes(kept: Kept, piece: frame.Piece) -> str:
-    """Which settings have changed since the result was measured, in words."""
+    """Returns the settings that have changed since the result was measured, in words.
+
+    Args:
+        kept: The result.
+        piece: The declaration.
+    """
     before, now = dict(kept.settings), json.loads(json.dumps(dict(piece.settings)))
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return ", ".join(f"{name} was {before.get(name)} and is {now.get(name)}" for name in names)

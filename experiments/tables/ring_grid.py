@@ -1,4 +1,4 @@
-"""Ring and grid under the protocol of VEEGAN and of the unrolled GAN's notebook."""
+"""Table of ring and grid under the protocol of VEEGAN and of the unrolled GAN's notebook."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ PUBLISHED = {
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The ring and the grid."""
+    """Returns the tables of the ring and of the grid."""
     return _part("ring", "Ring of 8", budget), _part("grid", "Grid of 25", budget)
 
 
 def _part(data: str, title: str, budget: str) -> frame.Part:
     chosen = BUDGETS[budget]
-    # What runs on one runs on the other.
+    # One row is enough for the second: what runs on one runs on the other.
     rows = dict([*ROWS.items()][:1]) if (budget, data) == ("quick", "grid") else ROWS
     pieces = [
         frame.Piece(
@@ -99,11 +99,11 @@ TABLE = frame.Table(
     protocol=(
         "8 Gaussians of standard deviation 0.01 on the unit circle, 25 of 0.05 on {-4, ..., 4}^2, "
         "fresh draws in every batch. Perceptrons of 128 and 128 tanh units, latents of 256; Adam "
-        "with momentum 0.5, step sizes 1e-3 (generator) and 1e-4 (discriminator), both moving at "
-        "once. PacGAN and minibatch discrimination are the non-saturating GAN with that piece; "
-        "WGAN-GP has the weight 0.1, 5 critic steps a round and Adam(1e-4, 0.5, 0.9) of its "
+        "with beta1 0.5, learning rates 1e-3 (generator) and 1e-4 (discriminator), simultaneous "
+        "updates. PacGAN and minibatch discrimination are the non-saturating GAN with that method; "
+        "WGAN-GP has the weight 0.1, 5 critic updates a step and Adam(1e-4, 0.5, 0.9) of its "
         "authors' toy; RpGAN has R1 and R2 of gamma 0.03 in every step, players that alternate, "
-        "and Adam(5e-3, 0, 0.99), whose step sizes fall to 0 from the middle on: the only row "
+        "and Adam(5e-3, 0, 0.99), whose learning rates fall to 0 from the middle on: the only row "
         "whose settings were chosen here, on other seeds than the table's. 2,500 points of each "
         "model; the seeds train together."
     ),

@@ -16,14 +16,14 @@ from . import frame, page, records
 
 
 class Places(NamedTuple):
-    """Where results are kept, and where the pieces that are not finished keep their own."""
+    """Folders of the results, and of the unfinished pieces' runs."""
 
     results: Path = Path("docs/results")
     work: Path = Path("runs/tables")
 
 
 class Job(NamedTuple):
-    """A piece to measure, and why."""
+    """A piece to measure, with its part, its file and the reason."""
 
     part: frame.Part
     piece: frame.Piece
@@ -39,9 +39,17 @@ def jobs(
     results: Path,
     only: Sequence[str] = (),
 ) -> list[Job]:
-    """What there is to measure, in the order of the page; `only` names pieces.
+    """Returns what there is to measure, in the order of the page.
 
-    Raises RunError on a piece that does not exist.
+    Args:
+        name: Name of the table.
+        table: The declaration.
+        budget: Name of the budget.
+        results: Folder of the results.
+        only: Names of the pieces to measure; empty: all.
+
+    Raises:
+        RunError: If there is no such piece.
     """
     pieces = table.pieces(budget)
     for asked in only:
@@ -68,11 +76,18 @@ def run(
     only: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Measures what is missing of the table under the budget asked for, rewriting the page after
-    each piece; returns the pieces that could not be measured.
+    """Measures what is missing of a table, and returns the pieces that failed.
 
-    A piece that raises RunError is reported and passed over; all else ends the table, whose
-    finished pieces stay.
+    The page is written again after each piece. A piece that raises RunError is reported and
+    skipped; any other exception ends the table, whose finished pieces stay.
+
+    Args:
+        name: Name of the table.
+        table: The declaration.
+        asked: Name of the budget that was asked for.
+        places: Folders of the results and of the runs.
+        only: Names of the pieces to measure; empty: all.
+        say: Receives each line of the report.
     """
     budget = table.budget(asked)
     waiting = jobs(name, table, budget, results=places.results, only=only)
@@ -93,7 +108,14 @@ def run(
 
 
 def measure(name: str, job: Job, budget: str, *, work: Path) -> float:
-    """Measures one piece and keeps what it found; returns the seconds it took."""
+    """Measures one piece, keeps its result, and returns the seconds it took.
+
+    Args:
+        name: Name of the table.
+        job: The piece.
+        budget: Name of the budget.
+        work: Folder of the runs.
+    """
     import jax
 
     from jaxgan.runs import environment
@@ -116,19 +138,24 @@ def measure(name: str, job: Job, budget: str, *, work: Path) -> float:
 
 
 def command(name: str, budget: str) -> str:
-    """What measures the table or the piece of that name."""
+    """Returns the command that measures the table or the piece of that name.
+
+    Args:
+        name: TABLE or TABLE/PIECE.
+        budget: Name of the budget.
+    """
     return f"python -m experiments.tables {name}" + (" --full" if budget == "full" else "")
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _timed(piece: frame.Piece, folder: Path) -> tuple[frame.Measured, float]:
-    """What the piece found, and the seconds that it took in this sitting and those before."""
+    """The piece's result, and the seconds that it took, earlier interrupted attempts included."""
     clock = folder / "seconds.json"
     before: Any = json.loads(clock.read_text()) if clock.exists() else 0.0
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Runs of the experiments, as the pieces of the tables need them. Imports no JAX."""
+"""Runs of the experiments for the pieces of the tables. Imports no JAX."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[TrainedModel]:
-    """The models, one for each seed, of the run of `experiments.NAME` with these flags (fields of
-    its `Config`) in the folder; a run that was stopped goes on, and a finished one is read.
+    """Trains or resumes a run, and returns its models, one for each seed.
 
-    Raises RunError where it cannot start or go on, and Interrupted where it is told to stop.
+    Args:
+        experiment: Name of the experiment.
+        flags: Fields of its `Config`.
+        folder: The piece's folder.
+
+    Raises:
+        RunError: If the run cannot start or be resumed.
+        Interrupted: If the process is told to stop.
     """
     import jaxgan
 
@@ -30,9 +36,15 @@ def trained(experiment: str, flags: Mapping[str, Any], folder: Path) -> list[Tra
 
 
 def untrained(experiment: str, flags: Mapping[str, Any], seed: int) -> TrainedModel:
-    """The model that the run of the experiment with these flags would begin with at this seed.
+    """Returns the untrained model with which such a run begins.
 
-    Raises RunError where the data cannot be had.
+    Args:
+        experiment: Name of the experiment.
+        flags: Fields of its `Config`.
+        seed: Seed of the run.
+
+    Raises:
+        RunError: If the data cannot be had.
     """
     import jax
 

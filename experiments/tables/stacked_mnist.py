@@ -1,4 +1,4 @@
-"""Stacked MNIST: how many of a thousand modes a GAN's samples have."""
+"""Table of stacked MNIST: how many of a thousand modes the samples of a GAN cover."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ROWS: dict[str, tuple[str, dict[str, int], tuple[str, str]]] = {
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """The modes of GANs and of the data, and the classifier that counts them."""
+    """Returns the tables of the modes, and of the classifier that counts them."""
     data = {"data": digits.DATA[budget]}
     chosen = {**data, **BUDGETS[budget]}
     chosen["classifier"] = {**data, **chosen["classifier"]}
@@ -87,8 +87,13 @@ def parts(budget: str) -> tuple[frame.Part, ...]:
 
 
 def classifier(settings: frame.Settings, folder: Path) -> PyTree:
-    """The variables of the classifier of digits: those in the folder that pieces share, or trained
-    and put there.
+    """Returns the variables of the digit classifier.
+
+    They are read from the folder that the table's pieces share, or trained and written there.
+
+    Args:
+        settings: The classifier's settings.
+        folder: The piece's folder.
     """
     import numpy as np
     import safetensors.numpy
@@ -141,7 +146,13 @@ def _network(settings: frame.Settings) -> Any:
 
 
 def classify(settings: frame.Settings, variables: PyTree, images: np.ndarray) -> np.ndarray:
-    """The likeliest digit [N] of images [N, 28, 28, 1] in [-1, 1], seen as 256 levels."""
+    """Returns the most likely digit [N] of images, quantized to 256 levels.
+
+    Args:
+        settings: The classifier's settings.
+        variables: The classifier's variables.
+        images: Images [N, 28, 28, 1] in [-1, 1].
+    """
     from jaxgan import data
     from jaxgan.runs.trained_model import in_pieces
 
@@ -154,7 +165,13 @@ def classify(settings: frame.Settings, variables: PyTree, images: np.ndarray) ->
 
 
 def modes_of(settings: frame.Settings, variables: PyTree, images: np.ndarray) -> np.ndarray:
-    """The mode [N], from 0 to 999, of stacked images [N, 28, 28, 3]: the digits of the channels."""
+    """Returns the mode [N], from 0 to 999, of stacked images: the digits of the channels.
+
+    Args:
+        settings: The classifier's settings.
+        variables: The classifier's variables.
+        images: Images [N, 28, 28, 3] in [-1, 1].
+    """
     hundreds, tens, ones = (
         classify(settings, variables, images[..., channel : channel + 1]) for channel in range(3)
     )
@@ -165,11 +182,16 @@ def modes_of(settings: frame.Settings, variables: PyTree, images: np.ndarray) ->
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The modes of samples of the models of all seeds, which train together."""
+    """Measures the modes of samples of the models of all seeds, which train together.
+
+    Args:
+        settings: The piece's settings.
+        folder: The piece's folder.
+    """
     import numpy as np
 
     digits.load(settings)
-    # First: an ensemble settles on how many devices a CPU is.
+    # First: a run of several seeds decides into how many devices a CPU is divided.
     models = runs.trained("stacked", {**settings["gan"], **digits.flags(settings)}, folder)
     variables = classifier(settings["classifier"], folder)
     drawn = (np.asarray(model.sample(1, settings["samples"])) for model in models)
@@ -177,7 +199,12 @@ def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The modes of as many stacks of training images."""
+    """Measures the modes of the same number of stacks of training images.
+
+    Args:
+        settings: The piece's settings.
+        folder: The piece's folder.
+    """
     import numpy as np
 
     from jaxgan.nn import packing
@@ -189,7 +216,12 @@ def measure_real(settings: frame.Settings, folder: Path) -> frame.Measured:
 
 
 def measure_classifier(settings: frame.Settings, folder: Path) -> frame.Measured:
-    """The share of test images that the classifier recognizes."""
+    """Measures the accuracy of the classifier on test images.
+
+    Args:
+        settings: The classifier's settings.
+        folder: The piece's folder.
+    """
     import numpy as np
 
     held_out: Any = digits.load(settings).held_out
@@ -225,11 +257,11 @@ TABLE = frame.Table(
     protocol=(
         "`python -m experiments.stacked --data tfds:mnist`: images of three channels, each a digit "
         "drawn by itself, fresh in every batch; the papers' small networks, whose discriminator "
-        "has half the generator's channels; latents of 256; Adam with momentum 0.5, step sizes "
-        "1e-4 (generator) and 2e-4; batches of 128 images, or packs. 25,600 samples, every channel "
-        "of which is given to a classifier of digits: a mode is a combination of three digits. "
-        "Real images leave no mode out, and their divergence is that of so many draws and of "
-        "MNIST's own unequal classes."
+        "has half the generator's channels; latents of 256; Adam with beta1 0.5, learning rates "
+        "1e-4 (generator) and 2e-4; batches of 128 images, or packs. 25,600 samples; a digit "
+        "classifier labels each channel, and a mode is a combination of three digits. "
+        "Real images cover all modes, and their divergence is that of the same number of draws and "
+        "of MNIST's own unequal classes."
     ),
     scope={
         "default": (

@@ -14,8 +14,12 @@ GAP, LINE = 4, 14
 
 
 def path(steps: np.ndarray, *, reach: float, size: int = 96) -> Image.Image:
-    """A path [N, 2] on the square [-reach, reach]^2 as a line, gray at first and black at its end,
-    over the axes.
+    """Returns a picture of a path over the axes: a line, gray at its start and black at its end.
+
+    Args:
+        steps: Points of the path [N, 2].
+        reach: Half the side of the square that the picture shows.
+        size: Side of the picture, in pixels.
     """
     panel = Image.new("L", (size, size), 255)
     pen = ImageDraw.Draw(panel)
@@ -33,8 +37,11 @@ def path(steps: np.ndarray, *, reach: float, size: int = 96) -> Image.Image:
 
 
 def together(files: Mapping[str, Path], heads: Sequence[str]) -> bytes:
-    """The strips in the files below one another, each after its title, under the heads of their
-    panels, as a PNG file.
+    """Returns a PNG file with the strips below one another.
+
+    Args:
+        files: Files of the strips by title.
+        heads: Headings of the panels of a strip.
     """
     opened = {title: Image.open(file).convert("L") for title, file in files.items()}
     wide = max(strip.width for strip in opened.values())

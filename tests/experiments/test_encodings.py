@@ -80,7 +80,7 @@ def test_a_run_without_an_encoder_is_refused(directory, monkeypatch):
     monkeypatch.setattr(
         encodings.Config, "load", lambda config: type(model)(changed, None, None, None, 0)
     )
-    with pytest.raises(ValueError, match="encodes no images; give a run of bigan"):
+    with pytest.raises(ValueError, match="has no encoder; give a run of bigan"):
         encodings.report(encodings.Config(directory))
 
 

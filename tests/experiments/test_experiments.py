@@ -173,7 +173,7 @@ def test_what_decides_the_arrays_of_the_networks_is_declared(name):
 
 def test_flags_that_contradict_each_other_are_refused():
     config = two_player_flags.TwoPlayerConfig(order="simultaneous", n_critic=2)
-    with pytest.raises(ValueError, match="simultaneous players move once a round"):
+    with pytest.raises(ValueError, match="simultaneous players are updated once a step"):
         two_player_flags.options(config, axis_name=None)
 
 
@@ -204,7 +204,7 @@ def test_the_judge_of_garments_refuses_what_learned_something_else(finished, tmp
         out, err = capsys.readouterr()
         assert not out
         said = f"error: .* learned from {learned}, .* knows nothing but the garments of fashion; .*"
-        assert re.fullmatch(said + f"jaxgan.tools.evaluate {path}\n", err)
+        assert re.fullmatch(said + f"jaxgan evaluate {path}\n", err)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_of_real_images_every_class_is_as_diverse_as_of_real_images(garments_uns
     header, *rows, least = garment_classes.variety(
         garments_unseen.float_images(), garments_unseen, config
     )
-    assert header.split() == ["judged", "class", "diversity"]
+    assert header.split() == ["classified", "as", "diversity"]
     assert [row[:16].strip() for row in rows] == list(garments_unseen.classes)
     assert all(row.endswith(" 1.00") for row in rows)
     assert least.startswith("least diversity 1.00 (")

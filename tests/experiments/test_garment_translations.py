@@ -61,7 +61,7 @@ def test_two_runs_of_one_name_are_told_apart(runs):
     one, other = runs("shoes-bags"), runs("shoes-bags", "other", of_batch=True)
     text = garment_translations.report(garment_translations.Config(one, beside=other))
     assert text.splitlines()[:3] == [
-        "judged on what shoes-bags holds out",
+        "evaluated on the held-out data of shoes-bags",
         f"run: {one} after 1 steps",
         f"beside: {other} after 1 steps",
     ]

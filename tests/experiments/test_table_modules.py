@@ -221,7 +221,7 @@ def test_the_judge_of_2014_sees_ink():
 
 
 def test_only_data_with_classes_have_labels_to_see():
-    with pytest.raises(ValueError, match="no labels of two classes at least; leave --labels out"):
+    with pytest.raises(ValueError, match="no labels of two or more classes; leave --labels out"):
         original.build(original.Config(labels=True), DataSpec((4, 4, 1)))
 
 

@@ -154,7 +154,7 @@ def test_a_killed_writer_leaves_no_half_of_a_result(play, places, monkeypatch):
         path.with_name(path.name + ".partial").write_bytes(b'{"settings"')
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records.rundir, "write_whole", die)
+    monkeypatch.setattr(records.files, "write_whole", die)
     with pytest.raises(KeyboardInterrupt):
         play(make_table(size=1))
     monkeypatch.undo()

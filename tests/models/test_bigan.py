@@ -247,9 +247,9 @@ def test_each_players_step_size_falls_over_its_own_updates_and_no_further(n_crit
 
 def test_flags_that_contradict_the_exchanged_labels_or_each_other_are_refused():
     spec = DataSpec((28, 28, 1))
-    with pytest.raises(ValueError, match=r"labels exchanged.*leave --real-label at 1"):
+    with pytest.raises(ValueError, match=r"exchanged labels.*leave --real-label at 1"):
         experiment.build(experiment.Config(real_label=0.9), spec)
-    with pytest.raises(ValueError, match="--optimizer sgd decays by its own law"):
+    with pytest.raises(ValueError, match="--optimizer sgd has its own decay"):
         experiment.build(experiment.Config(optimizer="sgd", decay_to=0.1), spec)
     with pytest.raises(ValueError, match="times itself; expected a number from 0 to 1"):
         experiment.build(experiment.Config(decay_to=1.5), spec)

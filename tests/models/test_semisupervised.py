@@ -383,5 +383,5 @@ def test_mistakes_are_counted_against_the_labels(trained):
 
 
 def test_the_score_refuses_a_run_of_another_experiment(finished):
-    with pytest.raises(RunError, match="is no run of the experiment semisupervised"):
+    with pytest.raises(RunError, match="is not a run of the experiment semisupervised"):
         semisupervised_error.report(semisupervised_error.Config(finished))

@@ -330,7 +330,7 @@ def test_what_draws_nothing_yet_is_not_measured_and_the_game_is(finished):
 
 def test_a_run_whose_steps_all_go_into_the_matching_is_refused():
     spec = DataSpec((28, 28, 1), (), {"caption": (40,)})
-    with pytest.raises(ValueError, match="--steps 8 leaves none for the game after the 8 of"):
+    with pytest.raises(ValueError, match="--steps 8 leaves none for the GAN after the 8 of"):
         experiment.plan(experiment.Config(steps=8, matching=8), spec)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import pkgutil
 
@@ -10,7 +9,7 @@ import pytest
 
 import experiments
 from experiments import dcgan, sngan, vanilla, wgan_gp
-from jaxgan.runs import command_line
+from jaxgan.runs import command_line, flags
 from jaxgan.runs import experiments as found_experiments
 from jaxgan.runs.config import RunConfig
 from jaxgan.tools import diagnosis
@@ -51,7 +50,7 @@ def test_what_is_recommended_exists(remedy):
         assert remedy.do.removeprefix("python -m experiments.") in CONFIGS
     elif remedy.do.startswith("--"):
         field = remedies.flag_of(remedy)
-        having = [name for name, config in CONFIGS.items() if hasattr(config, field)]
+        having = [name for name, config in CONFIGS.items() if field in flags.offered(type(config))]
         assert having
         if " " in remedy.do:
             module = importlib.import_module(f"experiments.{having[0]}")
@@ -67,7 +66,7 @@ def test_what_is_recommended_exists(remedy):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
     config = CONFIGS[name]
-    fields = {field.name for field in dataclasses.fields(config)}
+    fields = flags.offered(type(config))
     for kind in remedies.REMEDIES:
         advice = remedies.against(kind, config, {}, ALTERNATIVES[name])
         assert advice

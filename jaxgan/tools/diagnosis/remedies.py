@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgan.runs import flags
 from jaxgan.runs.config import RunConfig
 from jaxgan.tools.diagnosis import overfitting_signal
 from jaxgan.tools.diagnosis.remedy import Remedy, above, both, has, lacks
@@ -282,7 +283,7 @@ def against(
     chosen = [
         remedy
         for remedy in offered
-        if (not _is_flag(remedy) or flag_of(remedy) in values)
+        if (not _is_flag(remedy) or flag_of(remedy) in flags.offered(type(config)))
         and remedy.fits(config)
         and remedy.helps(seen)
     ]

@@ -1,0 +1,19 @@
+"""Groups of inherited flags that some experiments do not offer (`Config.REFUSED`)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxgan.runs.config import EvaluationFlags
+
+STAGES = ("first_stage",)
+"""Of no use to a run with a single stage."""
+
+IMAGES = ("data_dir", "resolution", "resize", "holdout", "flip", "channels")
+"""Of no use to an experiment on points."""
+
+EVALUATION = tuple(field.name for field in dataclasses.fields(EvaluationFlags))
+"""Of no use to a model that draws points, or images from other images: no metric applies."""
+
+CRITIC = ("real_label", "ada_target", "ada_images")
+"""Of no use to a critic: its logits have no target and no boundary between real and fake."""
