@@ -177,7 +177,7 @@ def test_an_explosion_and_what_it_ended_in_are_told_without_a_checkpoint(archive
 
 
 def test_a_run_that_dies_before_its_first_row_is_told_so(archives, tmp_path):
-    rates = {"generator_learning_rate": 1e9, "discriminator_learning_rate": 1e9}
+    rates = {"generator_learning_rate": 100.0, "discriminator_learning_rate": 100.0}
     with pytest.raises(RunStopped):
         train(tmp_path / "run", archives, loss="wasserstein", optimizer="sgd", **rates)
     report = diagnosed(tmp_path / "run")

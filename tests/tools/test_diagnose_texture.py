@@ -37,7 +37,8 @@ def images(levels):
 def examined(garments, levels, columns=None, *, loss="hinge", step=2000, splits=None):
     """What is found in a run that draws these images, and all that is said of it."""
     made = images(levels)
-    trained = types.SimpleNamespace(sample=lambda seed, n: made[:n], step=step)
+    gan = types.SimpleNamespace(conditions=())
+    trained = types.SimpleNamespace(gan=gan, sample=lambda seed, n: made[:n], step=step)
     record = types.SimpleNamespace(
         spec=DataSpec(made.shape[1:]),
         config=types.SimpleNamespace(loss=loss),
