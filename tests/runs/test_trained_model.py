@@ -248,10 +248,12 @@ def test_a_model_that_a_script_trained_in_another_process_needs_the_script_but_n
     )
     assert list((tmp_path / "cache" / "jaxgan" / "compiled").iterdir())
     (tmp_path / "images.npz").unlink()
-    images = jaxgan.load(workdir).sample(0, 2)
+    with pytest.raises(RunError, match=r"my_gan.py, whose code is run only if you name it"):
+        jaxgan.load(workdir)
+    images = jaxgan.load(workdir, experiment=script).sample(0, 2)
     assert images.shape == (2, 4, 4, 1)
     assert images.dtype == np.float32
     assert np.abs(images).max() <= 1
     script.unlink()
-    with pytest.raises(RunError, match=r"my_gan.py of this run cannot be found"):
-        jaxgan.load(workdir)
+    with pytest.raises(RunError, match=r"there is no experiment .*my_gan.py"):
+        jaxgan.load(workdir, experiment=script)
