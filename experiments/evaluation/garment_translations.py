@@ -57,7 +57,7 @@ class Config(command.OfRun):
     """What to evaluate."""
 
     beside: pathlib.Path | None = None
-    """Another run on the same data to compare with, by the same --checkpoint and --member."""
+    """Another run on the same data to compare with, by the same --checkpoint and --model-seed."""
     seed: int = 1
     """Seed of the noise."""
 

@@ -214,7 +214,7 @@ def test_every_member_is_measured_and_their_mean_decides(data, tmp_path, monkeyp
     assert len(set(found)) == 3
     flags = {"checkpoint": "best", "metrics": ("swd",), "samples": 30, "cache": False}
     for seed, value in zip(SEEDS, found, strict=True):
-        report = evaluate.evaluate(evaluate.Config(tmp_path, member=seed, **flags))
+        report = evaluate.evaluate(evaluate.Config(tmp_path, model_seed=seed, **flags))
         assert report["step"] == lowest["step"]
         assert report["numbers"]["swd"] == pytest.approx(value, rel=1e-3)
 

@@ -201,7 +201,7 @@ def task_of(source, *conditions):
     """What a run would train on, and a model of these conditions."""
     stage = types.SimpleNamespace(build=lambda: GAN(None, None, None, conditions))
     return types.SimpleNamespace(
-        splits=data_of_runs.Splits(source, source), plan=[stage], member=None, spec=None
+        splits=data_of_runs.Splits(source, source), plan=[stage], single=None, spec=None
     )
 
 

@@ -156,9 +156,9 @@ def test_of_several_models_one_must_be_named_in_the_words_of_the_caller(tmp_path
     with pytest.raises(RunError, match=r"of the seeds 3, 4: say which, --model-seed 3$"):
         command.OfRun(several).load()
     with pytest.raises(RunError, match="no model of seed 5; it has the seeds 3, 4"):
-        command.OfRun(several, member=5).load()
+        command.OfRun(several, model_seed=5).load()
     with pytest.raises(RunError, match="has no checkpoint yet"):
-        command.OfRun(several, member=4).load()
+        command.OfRun(several, model_seed=4).load()
 
 
 def test_the_data_of_a_run_are_those_it_learned_from(tmp_path):
