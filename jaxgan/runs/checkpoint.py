@@ -225,11 +225,7 @@ def read(path: pathlib.Path, step: int) -> Saved:
         return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
     except run_directory.Newer:
         raise
-    except (
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:  # of a reader that expected other types
+    except (TypeError, AttributeError, IndexError) as error:  # from a reader
         raise RunError(
             f"the checkpoint {folder} is damaged: its entries are of other types than were written"
         ) from error

@@ -137,7 +137,7 @@ def test_the_checkpoint_can_be_chosen(finished):
     assert jaxgan.load(finished, checkpoint=8).step == 8
     with pytest.raises(RunError, match=r"no checkpoint 9; .* \[8, 16, 24\]"):
         jaxgan.load(finished, checkpoint=9)
-    with pytest.raises(RunError, match="watched no metric"):
+    with pytest.raises(RunError, match="no metric was evaluated"):
         jaxgan.load(finished, checkpoint="best")
     with pytest.raises(RunError, match="no checkpoint 'newest'"):
         jaxgan.load(finished, checkpoint="newest")
@@ -216,7 +216,7 @@ def test_evaluate_and_diagnose_are_told_where_the_data_are(tmp_path, monkeypatch
     place, model = f"npz:{tmp_path / 'moved.npz'}", jaxgan.load(path)
     images = evaluate.images(evaluate.Config(path, data=place), model)
     assert images.digest == run_directory.required_record(path)["data"]["digest"]
-    with pytest.raises(RunError, match="says where they are now"):
+    with pytest.raises(RunError, match="name their new place"):
         evaluate.images(evaluate.Config(path), model)
     told = []
     monkeypatch.setattr(
