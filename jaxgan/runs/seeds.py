@@ -132,7 +132,7 @@ class Seeds(NamedTuple):
         """
         if not self.single and mode != "jit":
             raise RunError(
-                f"--parallel {mode} splits the examples of a batch over the devices, where "
+                f"--parallel {mode} splits the examples of a batch over the devices, but "
                 f"--seeds {len(self.numbers)} splits the models; use --parallel jit"
             )
 

@@ -420,7 +420,7 @@ def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> 
         note += f"; left {len(missing)} fresh ({_named(missing)})"
     unused = sorted(set(held) - set(taken))
     if unused:
-        note += f"; {len(unused)} of the run's have no place here ({_named(unused)})"
+        note += f"; {len(unused)} arrays of that run were not used ({_named(unused)})"
     return state.replace(ema=weights["ema"]), note
 
 
@@ -528,8 +528,8 @@ def _require_same_data(
     was = f"their {name} was {earlier.get(name)} and is {now.get(name)}"
     if config.data != place:
         raise RunError(
-            f"--data {config.data} holds other data than the run began with, {place}: {was}; give "
-            "the place where those are now, or choose another --workdir"
+            f"--data {config.data} holds other data than the run began with, {place}: {was}; "
+            "name the new place of those, or choose another --workdir"
         )
     raise RunError(
         f"the data have changed since the run began: {was}; bring them back, or choose another "

@@ -198,7 +198,7 @@ def test_a_run_finds_its_data_from_anywhere_and_follows_them(tmp_path, monkeypat
     assert recorded.data == f"npz:{began / 'images.npz'}"
     assert recorded.holdout == str(began / "held")
     (began / "images.npz").rename(moved / "pictures.npz")
-    with pytest.raises(RunError, match=r"not there: check the path; where the data have moved, --"):
+    with pytest.raises(RunError, match=r"not there: check the path; if the data have moved, name"):
         trained_model.data_of(path, recorded)
     there = dataclasses.replace(recorded, data=f"npz:{moved / 'pictures.npz'}")
     assert len(trained_model.data_of(path, there).train) == 42
