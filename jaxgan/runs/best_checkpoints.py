@@ -1,7 +1,7 @@
-"""Which states of a run are its best, by the measurements in its log.
+"""The best states of a run, by the evaluations in its log.
 
-What better means the latest measurement says. One that was made otherwise, of fewer samples say,
-compares with none.
+The latest evaluation decides which metric ranks the states. Evaluations with other settings, such
+as fewer samples, are not compared with it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from jaxgan.runs.metric_log import MEASURED, Row
 
 
 def ranked(rows: Iterable[Row]) -> list[int]:
-    """The steps whose states the rows of a log have measured as its latest measurement does, the
-    best first; of equally good states the earlier.
+    """Returns the steps of the evaluated states, the best first and ties by step.
+
+    Only evaluations with the settings of the latest one count.
     """
     measured = [row for row in rows if metric_log.is_measurement(row)]
     alike = [row for row in measured if _manner(row) == _manner(measured[-1])]
@@ -24,9 +25,12 @@ def ranked(rows: Iterable[Row]) -> list[int]:
 
 
 class Ranking:
-    """The measurements of a run so far, whose best `keep` states are to have checkpoints.
+    """The evaluations of a run so far; the best `keep` states are to have checkpoints.
 
-    `rows` are those of the log when it starts or goes on, and `saved` the steps that have one then.
+    Args:
+        rows: The rows of the log when the run is started or resumed.
+        saved: The steps that have a checkpoint then.
+        keep: How many of the best states to keep.
     """
 
     def __init__(self, rows: Iterable[Row], *, saved: Iterable[int], keep: int) -> None:
@@ -36,28 +40,28 @@ class Ranking:
         self._rows = [row for row in measured if row["step"] in held]
 
     def add(self, row: Row) -> bool:
-        """Takes one measurement more; whether its state is among the best."""
+        """Adds an evaluation and returns whether its state is among the best."""
         self._rows.append(row)
         self._steps.add(row["step"])
         return row["step"] in self.best()
 
     def best(self) -> list[int]:
-        """The steps of the best states, the very best first."""
+        """Returns the steps of the best states, the best first."""
         return ranked(self._rows)[: self._keep]
 
     def knows(self, step: int) -> bool:
-        """Whether the state of the step has been measured."""
+        """Returns whether the state of the step has been evaluated."""
         return step in self._steps
 
 
 def _manner(row: Row) -> Any:
-    """What two measurements must have in common to compare."""
+    """Returns the settings in which two evaluations must agree to be compared."""
     aim, settings = row[MEASURED]["aim"], row[MEASURED]["settings"]
     return aim, {**settings, "metrics": settings["metrics"][aim["metric"]]}
 
 
 def _cost(row: Row) -> float:
-    """What is lower for better states."""
+    """Returns a number that is lower for better states."""
     aim = row[MEASURED]["aim"]
     value = row[aim["number"]]
     cost = value if aim["best"] == "lowest" else -value

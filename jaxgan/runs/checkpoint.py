@@ -1,8 +1,8 @@
-"""Checkpoints: the whole state by orbax, written while training goes on, checked when read.
+"""Checkpoints of the whole state, written by Orbax during training and verified by a digest.
 
-A checkpoint holds the state's arrays by path ('players/generator/params/...'), so that it can be
-read, and its digest checked, before any model is built; and a JSON item with the digest and what
-the run says of it.
+A checkpoint has two items. `state` holds the arrays by path ('players/generator/params/...'), so
+that it can be read, and its digest verified, before a model is built. `meta` is a JSON object with
+the format, the step, the names of the PRNGs, the notes of the run and the digest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ _MOMENT = 0.2  # seconds
 
 
 class Saved(NamedTuple):
-    """A checkpoint as read: arrays by path, the PRNG's name by path of a key, and the notes."""
+    """A checkpoint that has been read.
+
+    Attributes:
+        step: Number of completed train steps.
+        arrays: Arrays by path.
+        keys: Name of the PRNG implementation by path, for the arrays that are random keys.
+        notes: Notes of the run: JSON types.
+    """
 
     step: int
     arrays: Arrays
@@ -45,8 +52,16 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """Writes checkpoints to a directory and keeps the latest `keep`, and those of the steps that
-    `best()` gives whenever one has been written.
+    """Writes checkpoints to a directory and deletes old ones.
+
+    Args:
+        path: The directory of the checkpoints.
+        keep: Number of latest checkpoints to keep.
+        best: Returns the steps of other checkpoints to keep. It is called after every write. By
+            default there are none.
+
+    Raises:
+        RunError: If the directory cannot be written to.
     """
 
     def __init__(
@@ -58,16 +73,25 @@ class Checkpoints:
         self._path, self._latest = path, max(steps_in(path), default=None)
         try:
             self._manager = ocp.CheckpointManager(path.absolute(), options=options)
-        except Exception as error:  # whatever lies there instead of checkpoints
+        except Exception as error:  # anything may lie there instead of checkpoints
             raise RunError(
                 f"{path} cannot be written to: {files.reason(error)}; choose another --workdir"
             ) from error
 
     def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
-        """Starts writing the state and the notes (of JSON's types), unless this step is written.
+        """Starts writing a checkpoint, unless the latest checkpoint is of the same step.
 
-        Both are copied before it returns: the state may be donated at once. Raises NotFinite where
-        the state is not finite, which is never written, and RunStopped where the disk refuses.
+        The state and the notes are copied before this method returns, so that the state may be
+        donated at once. A state that is not finite is never written.
+
+        Args:
+            step: Number of completed train steps.
+            state: The state.
+            notes: Notes of the run, of JSON types.
+
+        Raises:
+            NotFinite: If the state is not finite.
+            RunStopped: If this checkpoint or the previous one could not be written.
         """
         if step == self._latest:
             return
@@ -78,7 +102,7 @@ class Checkpoints:
                 f"the state after step {step} is not finite, {broken[0]} first of "
                 f"{len(broken)} arrays, and was not saved"
             )
-        # Notes are written later too, so what they refer to must not change until then.
+        # Notes are written in another thread, so they are copied: their values may change before.
         meta = {"format": run_directory.FORMAT, "step": step, "keys": keys, "notes": notes}
         meta = json.loads(json.dumps(meta))
         meta["digest"] = digest(arrays, meta)
@@ -93,25 +117,29 @@ class Checkpoints:
         except Exception as error:
             raise self._failed(error) from error
         if not begun:
-            raise self._failed(ValueError(f"orbax takes none of step {step}"))
+            raise self._failed(ValueError(f"Orbax refused to save step {step}"))
         self._latest = step
 
     def wait(self) -> None:
-        """Returns once all is on the disk. Raises RunStopped where it could not be written."""
+        """Waits until all checkpoints are on the disk.
+
+        Raises:
+            RunStopped: If a checkpoint could not be written.
+        """
         try:
             self._manager.wait_until_finished()
         except Exception as error:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Ends the writing threads, whatever happened to them."""
+        """Ends the writing threads, also after errors."""
         try:
             self._manager.close()
         except Exception:
             return  # reported by save or wait already
 
     def last_whole(self) -> int | None:
-        """The step of the checkpoint to return to, or None; it was read to be sure."""
+        """Returns the step of the latest undamaged checkpoint, or None; the checkpoint is read."""
         try:
             whole = latest(self._path, report=lambda text: None)
         except RunError:
@@ -119,11 +147,11 @@ class Checkpoints:
         return None if whole is None else whole.step
 
     def last_words(self) -> str:
-        """Which checkpoint there is to return to, in a sentence."""
+        """Returns a sentence that names the latest undamaged checkpoint."""
         return self.words_on(self.last_whole())
 
     def words_on(self, step: int | None) -> str:
-        """The sentence on what `last_whole` found."""
+        """Returns that sentence for the step that `last_whole` found."""
         if step is None:
             return "There is no checkpoint to return to."
         return f"The last whole checkpoint is that of step {step} in {self._path}."
@@ -137,8 +165,10 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class _LatestAndBest:
-    """Which checkpoints orbax keeps. Its own policy for the best reads their numbers from what was
-    saved, and a state may have to be measured after it was.
+    """Preservation policy that keeps the latest and the best checkpoints.
+
+    Orbax's own policy reads the metrics that were saved with a checkpoint. Here a state may be
+    evaluated after it was saved.
     """
 
     keep: int
@@ -151,8 +181,12 @@ class _LatestAndBest:
 
 
 def steps_in(path: pathlib.Path) -> list[int]:
-    """The steps that have a whole checkpoint in the directory, in order; what has any other name is
-    none of ours. Raises RunError where the directory cannot be read.
+    """Returns the steps that have a complete checkpoint in the directory, in ascending order.
+
+    Entries whose name is not a number of steps are ignored.
+
+    Raises:
+        RunError: If the directory cannot be read.
     """
     try:
         if not path.exists():
@@ -164,10 +198,15 @@ def steps_in(path: pathlib.Path) -> list[int]:
 
 
 def read(path: pathlib.Path, step: int) -> Saved:
-    """The checkpoint of `step`.
+    """Reads a checkpoint and verifies its digest.
 
-    Raises RunError where it is damaged: where it cannot be read, or its digest is not that of what
-    was read; and where a newer version of the library wrote it.
+    Args:
+        path: The directory of the checkpoints.
+        step: The step of the checkpoint.
+
+    Raises:
+        RunError: If the checkpoint is damaged: it cannot be read, or its digest is wrong.
+        run_directory.Newer: If a newer version of the library wrote it.
     """
     item = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
     folder = path / str(step)
@@ -176,46 +215,48 @@ def read(path: pathlib.Path, step: int) -> Saved:
             found = reader.restore(folder.absolute(), args=item)
         meta = found["meta"]
         if not isinstance(meta, dict):
-            raise ValueError("its notes are no entries by name")
+            raise ValueError("its metadata are not a JSON object")
         run_directory.require_format(meta, folder)
         arrays = {name: np.asarray(value) for name, value in found["state"].items()}
         stored = meta.pop("digest")
         if stored != digest(arrays, meta):
-            raise ValueError("its contents do not have the digest that was stored with them")
+            raise ValueError("its digest differs from the one that was stored")
         _require_types(meta, step)
         return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
     except run_directory.Newer:
         raise
-    except (TypeError, AttributeError, IndexError) as error:  # of a reader that expected others
+    except (TypeError, AttributeError, IndexError) as error:  # from a reader
         raise RunError(
             f"the checkpoint {folder} is damaged: its entries are of other types than were written"
         ) from error
-    except Exception as error:  # whatever else a damaged file makes a reader do
+    except Exception as error:  # a damaged file can raise anything
         raise RunError(f"the checkpoint {folder} is damaged: {files.reason(error)}") from error
 
 
 def _require_types(meta: Mapping[str, Any], step: int) -> None:
-    """Raises ValueError where the notes are not what `Checkpoints` writes."""
+    """Raises ValueError if `meta` does not have the types that `Checkpoints` writes."""
     keys, notes = meta["keys"], meta["notes"]
     if meta["step"] != step:
-        raise ValueError(f"it is that of step {meta['step']!r}")
+        raise ValueError(f"its metadata are of step {meta['step']!r}")
     if not isinstance(keys, dict) or not all(isinstance(name, str) for name in keys.values()):
-        raise ValueError("its generators are not named")
+        raise ValueError("the PRNGs of its random keys are not named")
     log = notes.get("log", {}) if isinstance(notes, dict) else None
     if not isinstance(log, dict):
-        raise ValueError("its notes are no entries by name")
+        raise ValueError("its notes are not a JSON object")
     sums = log.get("sums", {})
     numbers = (log.get("logged", 0), log.get("seconds", 0.0))
     if not isinstance(sums, dict) or not all(type(n) in (int, float) for n in numbers):
-        raise ValueError("its notes on the log are no numbers")
+        raise ValueError("its notes on the log are not numbers")
     if any(np.asarray(pairs, np.float64).shape[-1:] != (2,) for pairs in sums.values()):
-        raise ValueError("its sums of the log are no totals and counts")
+        raise ValueError("its sums of the log are not pairs of a total and a count")
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Inside the block the reader's libraries say nothing: what a damaged file makes them log, the
-    last of it from threads that go on for a moment, is said in a sentence by who catches it.
+    """Silences the libraries that read a checkpoint.
+
+    They log errors about a damaged file, the last ones from threads that live a moment longer. The
+    caller reports the damage in one sentence instead.
     """
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels = [logger.level for logger in loggers]
@@ -240,10 +281,18 @@ def _quietly() -> Iterator[None]:
 
 
 def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None:
-    """The latest whole checkpoint, or None if there are none; damaged later ones are reported.
+    """Reads the latest undamaged checkpoint.
 
-    Raises RunError where there are checkpoints and all are damaged, or where a newer version of the
-    library wrote the latest.
+    Args:
+        path: The directory of the checkpoints.
+        report: Called with a sentence for each damaged checkpoint that is skipped.
+
+    Returns:
+        The checkpoint, or None if there are no checkpoints.
+
+    Raises:
+        RunError: If all checkpoints are damaged.
+        run_directory.Newer: If a newer version of the library wrote the latest one.
     """
     steps = steps_in(path)
     for step in reversed(steps):
@@ -252,15 +301,25 @@ def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None
         except run_directory.Newer:
             raise
         except RunError as error:
-            report(f"{error}; trying the one before")
+            report(f"{error}; trying the previous one")
     if steps:
         raise RunError(f"all {len(steps)} checkpoints in {path} are damaged")
     return None
 
 
 def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> list[str]:
-    """Moves the checkpoints of steps later than `after` to the directory `aside`, and what has a
-    number for a name but is no checkpoint, as orbax would take it for one; the names of these.
+    """Moves checkpoints that must not be resumed from to another directory.
+
+    Besides the later checkpoints, it moves all entries that are not checkpoints but have a number
+    as their name. Orbax would take them for checkpoints.
+
+    Args:
+        path: The directory of the checkpoints.
+        aside: The directory to move them to. It is created if needed.
+        after: Checkpoints of later steps are moved.
+
+    Returns:
+        The names of the entries that are not checkpoints.
     """
     steps = steps_in(path)
     later = [str(step) for step in steps if step > after]
@@ -273,6 +332,7 @@ def set_aside(path: pathlib.Path, aside: pathlib.Path, *, after: int) -> list[st
 
 
 def _is_number(name: str) -> bool:
+    """Returns whether Orbax would take the name for a step."""
     try:
         int(name)
     except ValueError:
@@ -281,22 +341,31 @@ def _is_number(name: str) -> bool:
 
 
 def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
-    """The leaves by path as host copies, typed keys as their bits; and the PRNG's name by path."""
+    """Copies the leaves of a tree to the host.
+
+    Returns:
+        The arrays by path, random keys as their bits; and the names of the PRNG implementations by
+            path, for the random keys.
+    """
     arrays, keys = {}, {}
     for name, leaf in _by_path(tree):
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             keys[name] = str(jax.random.key_impl(leaf))
             leaf = jax.random.key_data(leaf)
-        arrays[name] = np.array(
-            leaf
-        )  # a copy: the device's buffer may be donated while this is written
+        # np.array copies: the device's buffer may be donated before this is written.
+        arrays[name] = np.array(leaf)
     return arrays, keys
 
 
 def to_tree(template: PyTree, saved: Saved) -> PyTree:
-    """The saved arrays in the place of the template's leaves (arrays or their shapes), on the host.
+    """Returns the saved arrays as a tree, on the host.
 
-    Raises RunError where they do not fit: the model is not the one that was saved.
+    Args:
+        template: A tree of the same structure. Its leaves are arrays or their shapes.
+        saved: The checkpoint.
+
+    Raises:
+        RunError: If the arrays do not fit the template: the model is not the one that was saved.
     """
 
     def restored(name: str, leaf: Any) -> Any:
@@ -310,8 +379,8 @@ def to_tree(template: PyTree, saved: Saved) -> PyTree:
                 array = jax.random.wrap_key_data(jnp.asarray(array), impl=saved.keys[name])
             except (ValueError, TypeError) as error:
                 raise RunError(
-                    f"the checkpoint's {name} is no key of a generator {saved.keys[name]!r} that "
-                    "this JAX knows"
+                    f"the checkpoint's {name} is not a random key of a PRNG {saved.keys[name]!r} "
+                    "that this JAX knows"
                 ) from error
         if array.shape != leaf.shape or array.dtype != leaf.dtype:
             raise RunError(
@@ -325,7 +394,15 @@ def to_tree(template: PyTree, saved: Saved) -> PyTree:
 
 
 def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
-    """The tree with the saved arrays that agree in path and shape; paths taken, and those left."""
+    """Copies those arrays of a checkpoint into a tree that have the path and the shape of a leaf.
+
+    Args:
+        tree: The tree. Leaves without such an array stay as they are.
+        saved: The checkpoint.
+
+    Returns:
+        The new tree, the paths of the copied leaves, and the paths of the others.
+    """
     taken, left = fitting(tree, saved)
     fits = set(taken)
     leaves = [
@@ -336,8 +413,14 @@ def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
 
 
 def fitting(tree: PyTree, saved: Saved) -> tuple[list[str], list[str]]:
-    """The paths of the tree's leaves (arrays or their shapes) that agree with a saved array in path
-    and shape, and those of the others.
+    """Finds the leaves of a tree that have a saved array of the same path and shape.
+
+    Args:
+        tree: The tree. Its leaves are arrays or their shapes.
+        saved: The checkpoint. Its random keys fit no leaf.
+
+    Returns:
+        The paths of these leaves, and the paths of the others.
     """
     taken, left = [], []
     for name, leaf in _by_path(tree):
@@ -348,7 +431,13 @@ def fitting(tree: PyTree, saved: Saved) -> tuple[list[str], list[str]]:
 
 
 def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:
-    """The sha256, in hex, of the path, type, shape and bytes of every array, and of `meta`."""
+    """Returns the SHA-256 of a checkpoint, in hex digits.
+
+    Args:
+        arrays: Arrays by path. Path, dtype, shape and bytes of each are hashed; empty arrays are
+            not.
+        meta: The JSON object that is stored next to the arrays, without its digest.
+    """
     contents = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         if array.size:
@@ -358,6 +447,7 @@ def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:
 
 
 def _by_path(tree: PyTree) -> list[tuple[str, Any]]:
+    """Returns the leaves of a tree with their paths."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
 

@@ -1,13 +1,21 @@
-"""The command line of every experiment and its one runner. Imports no JAX: `--help` is instant.
+"""The command line of every experiment. Imports no JAX, so that `--help` is instant.
 
-An experiment is a module with a docstring (command, wall time, expected numbers), a frozen
-dataclass `Config(Common)`, a function `build(config, spec, *, axis_name=None) -> GAN`, and the line
-`command_line.main(__name__)` under `__main__`. It may have `PRESETS`, a dict of fields to replace
-by preset, `picture(gan, splits)`, a picture of its own (see `image_grids.picture_of`),
-`plan(config, spec)`, the stages of its run (`stages.Stage`) where `build`'s is only the last,
-`begin(state, train)`, the state that a run begins with where it depends on the training data: from
-the one of `gan.init`, and `ALTERNATIVES`, what else to train where `jaxgan diagnose` finds
-something wrong: remedies by kind of finding.
+An experiment is a module with
+
+* a docstring: command, wall time, expected numbers,
+* a frozen dataclass `Config(RunConfig)`,
+* a function `build(config, spec, *, axis_name=None) -> GAN`,
+* the line `command_line.main(__name__)` under `__main__`.
+
+It may also have
+
+* `PRESETS`: by preset, the fields of `Config` that it replaces,
+* `picture(gan, splits)`: its own sample picture, see `image_grids.picture_of`,
+* `plan(config, spec)`: the stages of its run (`stages.Stage`), if `build` makes only the last one,
+* `begin(state, train)`: the initial state, computed from the one of `gan.init` and the training
+  data,
+* `ALTERNATIVES`: by kind of finding of `jaxgan diagnose`, remedies that suggest what to train
+  instead.
 """
 
 from __future__ import annotations
@@ -29,13 +37,18 @@ if TYPE_CHECKING:
 
 
 def main(name: str) -> None:
-    """Runs the experiment in the module `name` (pass `__name__`) by the command line and exits."""
+    """Runs the experiment in the module `name` (pass `__name__`) with `sys.argv`, and exits."""
     sys.exit(command(sys.modules[name], sys.argv[1:]))
 
 
 def command(module: ModuleType, arguments: Sequence[str]) -> int:
-    """The exit code of a run with these arguments; what went wrong is one sentence on stderr."""
-    # Orbax logs what it raises, with a traceback, before the run can say it in a sentence.
+    """Runs an experiment and returns its exit code; an error is one sentence on stderr.
+
+    Args:
+        module: The module of the experiment.
+        arguments: The command line after the experiment's name.
+    """
+    # Orbax logs its exceptions with a traceback before the run can report them in one sentence.
     for logger in ("absl", "asyncio"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)
 
@@ -46,10 +59,15 @@ def command(module: ModuleType, arguments: Sequence[str]) -> int:
 
 
 def train(module: ModuleType, config: RunConfig) -> pathlib.Path:
-    """Trains the experiment's model, or continues its run; returns the run directory.
+    """Trains the experiment's model, or resumes its run; returns the run directory.
 
-    Raises `RunError` where it cannot start or go on as asked, and `Interrupted` where it was told
-    to stop.
+    Args:
+        module: The module of the experiment.
+        config: The configuration of the run.
+
+    Raises:
+        RunError: If the run cannot be started or resumed as asked, or had to stop.
+        Interrupted: If the process was asked to stop.
     """
     from jaxgan.runs import session  # imports JAX
 
@@ -59,8 +77,8 @@ def train(module: ModuleType, config: RunConfig) -> pathlib.Path:
 def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunConfig:
     """Returns the configuration that the arguments ask for, as a `Config` of the experiment.
 
-    What they leave out is taken from the run in the directory, if it holds one that is not to be
-    overwritten, and else from the preset. Ends the process on a value of the wrong type.
+    Fields that they do not set come from `defaults`. Ends the process on `--help`, and on a value
+    of the wrong type.
 
     Args:
         experiment: The experiment to configure.
@@ -82,8 +100,17 @@ def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunCo
 
 
 def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunConfig:
-    """What the flags replace: the configuration of the run to continue, or the preset's, whose
-    networks are those of the run to start from, if there is one.
+    """Returns the configuration whose fields the flags replace.
+
+    It is that of the run in `--workdir`, if there is one that `--overwrite` does not delete.
+    Otherwise it is the preset's, with the network settings of the run given by `--init-from`.
+
+    Args:
+        experiment: The experiment to configure.
+        arguments: The command line after the experiment's name.
+
+    Raises:
+        RunError: If a run or preset cannot be read, or belongs to another experiment.
     """
     workdir = _given(arguments, "--workdir")
     if workdir is not None and "--overwrite" not in arguments:
@@ -99,7 +126,7 @@ def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Ru
 
 
 def _given(arguments: Sequence[str], flag: str) -> str | None:
-    """The value that the arguments give to the flag, the last one if there are several."""
+    """Returns the last value that the arguments give to the flag, or None."""
     value = None
     for argument, following in itertools.zip_longest(arguments, arguments[1:]):
         if argument == flag:

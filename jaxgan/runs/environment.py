@@ -1,4 +1,4 @@
-"""Where a run takes place: versions, devices, the code's revision, the cache of programs."""
+"""The environment of a run: versions, devices, git revision, memory, the compilation cache."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Parameters of mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
-_UNREADABLE = "Error reading persistent compilation cache entry for "  # how JAX's warning begins
+_UNREADABLE = "Error reading persistent compilation cache entry for "  # start of JAX's warning
 
-_COMPILED = "/jax/core/compile/backend_compile_duration"  # what jax.monitoring calls it
+_COMPILED = "/jax/core/compile/backend_compile_duration"  # event of jax.monitoring
 
 
 def describe(file: str) -> dict[str, Any]:
-    """Versions, devices, and the git revision of the repository that tracks `file`."""
+    """Returns versions, devices, and the git revision of the repository that tracks `file`."""
     versions = {"python": platform.python_version(), "jaxgan": jaxgan.__version__}
     versions |= {name: metadata.version(name) for name in _PACKAGES}
     devices = jax.devices()
@@ -41,13 +41,16 @@ def describe(file: str) -> dict[str, Any]:
 
 
 def sentence(environment: dict[str, Any]) -> str:
-    """The environment in one line."""
+    """Returns the environment of `describe` in one line."""
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
     return f"{versions}; {environment['device']}; revision {environment['revision'] or 'unknown'}"
 
 
 def revision(file: str) -> str | None:
-    """The git revision of the repository that tracks `file` ('+changes' if altered), or None."""
+    """Returns the git revision of the repository that tracks `file`, or None if there is none.
+
+    The revision ends in '+changes' if tracked files have changed since.
+    """
     folder = pathlib.Path(file).parent
     if _git(folder, "ls-files", "--error-unmatch", file) is None:
         return None
@@ -67,10 +70,11 @@ def _git(folder: pathlib.Path, *arguments: str) -> str | None:
 
 
 def use_cores(most: int) -> None:
-    """Has JAX see a CPU as several devices, at most `most`, one a core: work that shares nothing
-    runs side by side on them, where its small operations cannot use more than one.
+    """Makes JAX treat the CPU as several devices, one per core, at most `most`.
 
-    Does nothing where the user has set the number of devices, or JAX has counted them already.
+    Independent work then runs in parallel on them, although each of its small operations can use
+    only one core. Does nothing if the user has set the number of devices, or if JAX is already
+    initialized.
     """
     if most == 1:
         return
@@ -84,18 +88,18 @@ def use_cores(most: int) -> None:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Has the C library keep the memory that programs free, and give it to the next ones.
+    """Makes the C library keep freed memory for the next allocations.
 
-    A step frees its temporary arrays and the next asks for as many: handed back to the system and
-    cleared page by page in between, they cost up to a fifth of a step on a CPU. What the compiler
-    frees is handed back, as it lies in pieces that no step can use. Does nothing without glibc, or
-    a second time.
+    Every step frees its temporary arrays, and the next allocates as many. Returning them to the
+    system, which clears them page by page, costs up to a fifth of a step on a CPU. Memory that the
+    compiler frees is returned: its fragments are of no use to a step. Does nothing without glibc,
+    or on a second call.
     """
     if platform.libc_ver()[0] != "glibc":
         return
     library = ctypes.CDLL(None)
     for option, value in (
-        (_ARENA_MAX, 1),  # threads' own arenas map every large piece anew
+        (_ARENA_MAX, 1),  # arenas of threads would map every large array again
         (_MMAP_THRESHOLD, 1 << 30),
         (_TRIM_THRESHOLD, (1 << 31) - 1),
     ):
@@ -109,9 +113,13 @@ def keep_freed_memory() -> None:
 
 
 def use_compilation_cache() -> list[str]:
-    """Has JAX keep compiled programs in the user's cache folder; returns notes where it cannot.
+    """Makes JAX cache compiled programs in the user's cache folder.
 
-    The folder is $JAX_COMPILATION_CACHE_DIR, which JAX heeds by itself, or `cache_folder`'s.
+    The folder is $JAX_COMPILATION_CACHE_DIR, which JAX reads itself, or that of
+    `files.cache_folder`.
+
+    Returns:
+        Notes for the user: a sentence if the folder cannot be used, else none.
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return []
@@ -131,10 +139,14 @@ def use_compilation_cache() -> list[str]:
 
 @contextlib.contextmanager
 def replacing_damaged_programs(*, report: Callable[[str], None]) -> Iterator[None]:
-    """Inside the block a kept program that cannot be read is deleted and reported, so that the one
-    that is then compiled is kept in its place: JAX warns, compiles, and overwrites nothing.
+    """Deletes and reports, inside the block, cached programs that cannot be read.
 
-    JAX names the program and not the file: all that are kept under that name go.
+    JAX itself warns and compiles the program, but does not overwrite the damaged file. Once that is
+    deleted, the next compilation is cached. JAX names the program rather than the file, so all
+    cached programs of that name are deleted.
+
+    Args:
+        report: Takes a sentence on each damaged program.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("always", message=_UNREADABLE)
@@ -149,7 +161,7 @@ def replacing_damaged_programs(*, report: Callable[[str], None]) -> Iterator[Non
             for entry in folder.glob(f"{glob.escape(found[1])}-*"):
                 with contextlib.suppress(OSError):
                     entry.unlink()
-            report(f"the program {found[1]} that was kept in {folder} is damaged and is made anew")
+            report(f"the compiled program {found[1]} in {folder} is damaged and is compiled again")
 
         warnings.showwarning = replace
         yield

@@ -18,19 +18,20 @@ class RunError(Exception):
 
 
 class RunStopped(RunError):
-    """A run had to stop after it had started: numbers that are not finite, a full disk."""
+    """A run had to stop after its start, for numbers that are not finite or a full disk."""
 
     code = 1
 
 
 class NotFinite(RunStopped):
-    """Training met a number that is not finite."""
+    """A metric of training is not finite."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop (Ctrl-C, SIGTERM or SIGHUP) and has saved.
+    """A run was asked to stop (Ctrl-C, SIGTERM or SIGHUP) and has saved a checkpoint.
 
     Attributes:
+        message: A sentence for the user, which `str` returns.
         code: The exit code of the process.
     """
 
@@ -46,7 +47,7 @@ def exit_code(act: Callable[[], int | None], *, interrupted: str) -> int:
 
     Args:
         act: The program. It returns an exit code, or None for 0.
-        interrupted: The sentence for a Ctrl-C that was not handled further down.
+        interrupted: The sentence for a Ctrl-C that `act` did not handle.
     """
     with escaping_streams():
         try:
@@ -67,7 +68,7 @@ def escaping_streams() -> Iterator[None]:
     """Escapes, inside the block, characters that stdout or stderr cannot encode."""
     changed = []
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # others, such as a notebook's, take all text
+        if isinstance(stream, io.TextIOWrapper):  # others, such as a notebook's, accept all text
             changed.append((stream, stream.errors))
             stream.reconfigure(errors="backslashreplace")
     try:

@@ -1,4 +1,4 @@
-"""How long a run takes, measured over its first calls, and what makes it shorter."""
+"""Estimates the duration of a run from its first calls, and names flags that shorten it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 LONG = 3600.0
-"""Seconds from which on the flags that make a run shorter are named."""
+"""The estimated seconds from which on a run suggests flags that shorten it."""
 
 COSTLY = (
     "steps",
@@ -20,28 +20,30 @@ COSTLY = (
     "n_critic",
     "seeds",
 )
-"""Fields of configurations whose smaller values make a run shorter, those that do most first."""
+"""Fields whose smaller values make a run shorter, those with the largest effect first."""
 
 _ENOUGH = 10.0  # seconds
-_STEPS, _AT_LEAST = 20, 1.0  # so many steps are enough earlier, but not within less than a second
+_STEPS, _AT_LEAST = 20, 1.0  # this many steps are enough earlier, if they take this many seconds
 
 
 class Speed:
     """Measures the seconds a train step takes.
 
-    The first call is left out: it may still compile or allocate. The next ones count until they
-    have taken 10 s, or have made 20 steps in at least 1 s.
+    It excludes the first call, which may still compile or allocate. It measures the following
+    calls until they have taken 10 s, or have made 20 steps in at least 1 s.
     """
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def after(self, step: int, now: float) -> float | None:
-        """Returns the seconds a step takes, or None if it is too early to say.
+        """Returns the seconds per step, or None if it is too early for an estimate.
+
+        Call it once after every call of the compiled step.
 
         Args:
-            step: How many steps are done; once a call.
-            now: The time in seconds, of any clock that only goes forward.
+            step: The number of steps done.
+            now: The time in seconds, from any monotonic clock.
         """
         if self._first is None:
             self._first = step, now
@@ -51,19 +53,19 @@ class Speed:
         return seconds / steps if enough and steps > 0 else None
 
     def leave_out(self, seconds: float) -> None:
-        """Leaves out time in which nothing was trained, such as that of a picture."""
+        """Excludes seconds that were not spent on training, such as on a sample picture."""
         if self._first is not None:
             self._first = self._first[0], self._first[1] + seconds
 
 
 def sentence(seconds_per_step: float, *, steps: int, examples: int, kind: str = "steps") -> str:
-    """Returns such as 'about 96 minutes for 9000 steps (270 images a second)'.
+    """Returns a sentence like 'about 96 minutes for 9000 steps (270 images a second)'.
 
     Args:
-        seconds_per_step: Time a train step takes.
-        steps: Train steps that are left.
-        examples: Images, or points, that a train step takes, of all models.
-        kind: What the steps are, after their number.
+        seconds_per_step: Seconds that a train step takes.
+        steps: The number of train steps left.
+        examples: Images, or points, in a train step, of all seeds.
+        kind: The words after the number of steps.
     """
     rate = examples / seconds_per_step
     speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
@@ -72,7 +74,7 @@ def sentence(seconds_per_step: float, *, steps: int, examples: int, kind: str = 
 
 
 def duration(seconds: float) -> str:
-    """Returns the time in the unit that suits it: '40 seconds', '96 minutes', '3.5 hours'."""
+    """Returns the time in a suitable unit: '40 seconds', '96 minutes', '3.5 hours'."""
     if seconds < 90:
         count, unit = round(seconds), "second"
     elif seconds < 120 * 60:
@@ -85,12 +87,12 @@ def duration(seconds: float) -> str:
 
 
 def shorter(config: Any, names: Collection[str], *, shape: Sequence[int]) -> str:
-    """Returns a sentence on the flags that make the run shorter; '' if it has none.
+    """Returns a sentence on the flags that make the run shorter, or '' if there are none.
 
     Args:
-        config: The run's configuration.
-        names: The fields that the user may choose.
-        shape: Of an example: (H, W, C) of images, (D,) of points.
+        config: The configuration of the run.
+        names: The fields that the user can set.
+        shape: The shape of an example: (H, W, C) for images, (D,) for points.
     """
     found = []
     for name in (name for name in COSTLY if name in names):

@@ -1,10 +1,10 @@
-"""A model measured while it trains: what is measured, of which states, and what the log says of it.
+"""Evaluation during training: metrics of samples, which also choose the best checkpoint.
 
-Training goes on as if it were not: samples are drawn by keys of their own, from states that are
-only read, and a run that is told to stop drops the measurement and makes it when it goes on.
+Evaluation does not change training. Samples are drawn with keys of their own, and states are only
+read. A run that is asked to stop drops the evaluation and repeats it when it is resumed.
 
-Of models that train together each is measured, and the mean of their numbers decides. A run in
-stages is measured at the end of each as well, by the model of the stage.
+Every seed of an ensemble is evaluated; the mean of the numbers chooses the best state. A run in
+stages is also evaluated at the end of each stage, with the model of that stage.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from jaxgan.runs.errors import RunError
 from jaxgan.runs.metric_log import MEASURED, Row
 
 PREFIX = "evaluation/"
-"""Stands before the numbers in a row of the log."""
+"""Prefix of the names of the numbers in a row of the log."""
 
 
 class Watch(NamedTuple):
-    """What is measured of the states of a run.
+    """How the states of a run are evaluated.
 
-    scores: `scores(sample)`, see `evaluation.evaluator`.
-    config: of the run.
-    aim:    what makes one state better than another: the 'metric' and its 'number' in the row, and
-            whether the 'lowest' or the 'highest' is the 'best'.
-    note:   a sentence that says so.
+    Attributes:
+        scores: `scores(sample)`, see `evaluation.evaluator`.
+        config: The configuration of the run.
+        aim: How states are ranked: the 'metric', its 'number' in the row, and whether the 'lowest'
+            or the 'highest' number is the 'best'.
+        note: A sentence that describes the evaluation for the log.
     """
 
     scores: Callable[[evaluation.Sample], evaluation.Scores]
@@ -45,19 +46,27 @@ class Watch(NamedTuple):
 
 
 class BrokenOff(KeyboardInterrupt):
-    """A measurement that was dropped as the process was told to stop."""
+    """An evaluation was dropped because the process was asked to stop."""
 
 
 def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) -> Watch | None:
-    """What is to be measured of the task's model against the training images; None where nothing
-    is. The statistics of the images are gathered now, unless they have been kept.
+    """Returns how to evaluate the task's model on the training images, or None if it is not to be.
 
-    Raises RunError where the metrics cannot be had of the data or the model, or choose no best.
+    Computes the statistics of the training images, unless they are cached.
+
+    Args:
+        config: The configuration of the run.
+        task: The model and its data.
+        report: Takes a sentence on what is being computed.
+
+    Raises:
+        RunError: If the data or the model do not allow the metrics, or the first metric cannot
+            choose the best state.
     """
     if not config.evaluate_every:
         return None
     try:
-        last = task.plan[-1].build()  # an earlier stage's may draw nothing, see `measured`
+        last = task.plan[-1].build()  # earlier stages may not be able to sample, see `measured`
         real = evaluation.images_of(task.splits.train, last)
         extractor = evaluation.extractor_of(
             config.inception,
@@ -70,7 +79,7 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
         names = config.evaluate or evaluation.usual(real, extractor)[:1]
         metrics = evaluation.chosen(names)
         aim = evaluation.aim(metrics, extractor)
-        report(f"looking at {len(real)} images of {real.name} to measure samples against")
+        report(f"computing statistics of {len(real)} images of {real.name} for the evaluation")
         scores = evaluation.evaluator(
             metrics,
             real,
@@ -80,10 +89,10 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
             conditions=last.conditions,
         )
     except ValueError as error:
-        raise RunError(f"the run cannot be measured (--evaluate-every): {error}") from error
+        raise RunError(f"the run cannot be evaluated (--evaluate-every): {error}") from error
     note = (
-        f"every {config.evaluate_every} steps {config.evaluate_samples} samples are measured "
-        f"against {len(real)} images of {real.name} (train); the best state is that of the "
+        f"every {config.evaluate_every} steps {config.evaluate_samples} samples are compared "
+        f"with {len(real)} images of {real.name} (train); the best state has the "
         f"{aim.best} {'' if setup.seeds_of(config).single else 'mean '}{_plain(aim.number)}"
     )
     named = {"metric": names[0], "number": PREFIX + aim.number, "best": aim.best}
@@ -93,8 +102,15 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
 def is_owed(
     config: RunConfig, plan: Sequence[stages.Stage], step: int, ranking: best_checkpoints.Ranking
 ) -> bool:
-    """Whether a run that goes on at `step` has first to measure the state there: it was told to
-    stop before it had, or is asked to only now.
+    """Returns whether a run resumed at `step` must first evaluate the state of that step.
+
+    This is so if the run was stopped before it did, or has evaluation switched on only now.
+
+    Args:
+        config: The configuration of the run.
+        plan: The stages of the run.
+        step: The step at which the run is resumed.
+        ranking: The evaluations so far.
     """
     if not config.evaluate_every or not step or ranking.knows(step):
         return False
@@ -110,44 +126,58 @@ def measured(
     request: interrupts.Request,
     say: Callable[[str], None],
 ) -> Row | None:
-    """The row of the log about the task's state after `step` steps; None, and a sentence, where it
-    could not be measured, or the process was told to stop.
+    """Evaluates a state and returns the row for the log, or None if that was not possible.
+
+    It returns None, after a sentence, if the evaluation fails or the process is asked to stop.
+
+    Args:
+        watch: How to evaluate.
+        task: The model and its data.
+        state: The state after `step` steps.
+        step: The number of steps done.
+        request: Whether the process was asked to stop.
+        say: Takes the sentence.
     """
     try:
         with breaking_off(request):
             models = _models(watch.config, task, state, step=step)
             found = [watch.scores(model.sample) for model in models]
     except BrokenOff:
-        say(f"step {step} is left to be measured when the run goes on")
+        say(f"evaluation of step {step} postponed until the run is resumed")
         return None
     except ValueError as error:
-        say(f"step {step} could not be measured: {error}")
+        say(f"step {step} could not be evaluated: {error}")
         return None
     return _row(watch, found, step=step)
 
 
 def sentence(row: Row, first: int) -> str:
-    """What a row says, and which step has the best state so far."""
+    """Returns the numbers of a row, and the step of the best state so far, as a sentence.
+
+    Args:
+        row: An evaluation's row of the log.
+        first: The step of the best state so far.
+    """
     numbers = ", ".join(
         f"{_plain(name.removeprefix(PREFIX))} {value:.5g}"
         for name, value in row.items()
         if name.startswith(PREFIX)
     )
     means = f" (means of {len(row['members']['seed'])} seeds)" if "members" in row else ""
-    place = "the best so far" if row["step"] == first else f"the best is that of step {first}"
+    place = "the best so far" if row["step"] == first else f"the best is step {first}"
     return f"step {row['step']}: {numbers}{means}, {place}"
 
 
 @contextlib.contextmanager
 def breaking_off(request: interrupts.Request) -> Iterator[None]:
-    """Inside the block a request to stop raises BrokenOff, at once where it was made before.
+    """Raises BrokenOff inside the block on a request to stop, or at once after an earlier one.
 
-    Only for what can be dropped half done: the exception may strike anywhere.
+    Use it only around work that can be dropped half done: the exception can occur anywhere in it.
     """
     if request():
         raise BrokenOff
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # only the main thread receives signals
         return
     before = {number: signal.getsignal(number) for number in interrupts.heeded()}
 
@@ -167,16 +197,14 @@ def breaking_off(request: interrupts.Request) -> Iterator[None]:
 
 
 def _plain(number: str) -> str:
-    """The name of a number for reading."""
+    """Returns the name of a number as words."""
     return number.replace("_", " ")
 
 
 def _models(
     config: RunConfig, task: setup.Task, state: Any, *, step: int
 ) -> list[trained_model.TrainedModel]:
-    """The models that train together, each as `jaxgan.load` gives it back: it samples by its
-    averaged players.
-    """
+    """Returns the model of each seed as `jaxgan.load` does: it samples with averaged players."""
     return [
         trained_model.TrainedModel(task.single, each, config, task.spec, step)
         for each in setup.seeds_of(config).states(state)
@@ -184,7 +212,7 @@ def _models(
 
 
 def _row(watch: Watch, found: Sequence[evaluation.Scores], *, step: int) -> Row:
-    """The scores of each seed's model as a row, in the types that JSON gives back."""
+    """Returns the scores of all seeds as a row, in the types that JSON reads back."""
     seeds = setup.seeds_of(watch.config)
     numbers = {
         PREFIX + name: [scores.numbers[name] for scores in found] for name in found[0].numbers

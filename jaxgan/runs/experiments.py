@@ -1,7 +1,7 @@
-"""Experiments: those that are shipped, found by name, and the user's own, found by file.
+"""Experiments: the shipped ones, found by name, and the user's own, found by file.
 
-A run directory may come from anybody. So a record brings back a shipped experiment by its name, but
-a user's own experiment, which is code, only where the user names it. Imports no JAX.
+A run directory may come from anybody. So a record alone can load a shipped experiment, but never a
+user's own: that is code, and the user must name it. Imports no JAX.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jaxgan.games.stages import Stage
 
 SHIPPED = "jaxgan.experiments"
-"""The package of the shipped experiments, as an installed wheel has it."""
+"""The package of the shipped experiments in an installed wheel."""
 
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
@@ -43,9 +43,9 @@ class Experiment:
 
     Attributes:
         module: The module with `Config` and `build`.
-        name: The dotted name that imports it; None for a script.
+        name: The dotted name that imports it, or None for a script.
         file: The file it was read from.
-        shipped: Whether it is one of jaxgan's own, which `name` finds in any installation.
+        shipped: Whether it is part of jaxgan, so that `name` finds it in any installation.
     """
 
     module: ModuleType
@@ -55,17 +55,25 @@ class Experiment:
 
     @property
     def config_class(self) -> type[Any]:
+        """Returns the class of the configuration, `Config`."""
         return self.module.Config
 
     @property
     def build(self) -> Callable[..., Any]:
+        """Returns the function `build(config, spec, *, axis_name=None)` that builds the model."""
         return self.module.build
 
     def plan(self, config: Any, spec: Any) -> tuple[Stage, ...]:
-        """The stages of a run: the experiment's own `plan(config, spec)`, or its model as the one,
-        from the configuration's first stage on.
+        """Returns the stages of a run, from the configuration's first stage on.
 
-        Raises ValueError where they do not follow one another, or there is no such first one.
+        They are those of the experiment's own `plan(config, spec)`, or one stage with its model.
+
+        Args:
+            config: The configuration of the run.
+            spec: The shapes and classes of the data.
+
+        Raises:
+            ValueError: If the stages do not follow one another, or there is no such first stage.
         """
         from jaxgan.games import stages  # imports JAX
 
@@ -78,35 +86,41 @@ class Experiment:
         return stages.beginning_in(plan, config.skipped_stages + 1)
 
     def begin(self, state: Any, train: Any) -> Any:
-        """The state that a run begins with, given a fresh one and the training data: the
-        experiment's own `begin`, or the fresh one itself.
+        """Returns the initial state: from the experiment's own `begin`, or else `state` itself.
+
+        Args:
+            state: A freshly initialized state.
+            train: The training data.
         """
         own = getattr(self.module, "begin", None)
         return state if own is None else own(state, train)
 
     @property
     def picture(self) -> Callable[..., Any] | None:
+        """Returns the experiment's own sample picture, or None for the usual one."""
         return getattr(self.module, "picture", None)
 
     @property
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Returns, by preset, the fields that it replaces; 'quick' is always there."""
         return {"quick": {}, **getattr(self.module, "PRESETS", {})}
 
     @property
     def alternatives(self) -> Mapping[str, Sequence[Any]]:
-        """What the experiment recommends in its place, by kind of finding: remedies, as `jaxgan
-        diagnose` knows them.
+        """Returns the alternatives that the experiment recommends, by kind of finding.
+
+        Their values are remedies of `jaxgan diagnose`.
         """
         return getattr(self.module, "ALTERNATIVES", {})
 
     @property
     def title(self) -> str:
-        """The short name that run directories are named by."""
+        """Returns the short name, which is also part of the names of run directories."""
         return self.name.rpartition(".")[2] if self.name else pathlib.Path(self.file).stem
 
     @property
     def command_line(self) -> str:
-        """Returns what starts the experiment, before any flag."""
+        """Returns the command that starts the experiment, without flags."""
         if self.shipped and self.module.__name__ == "__main__":
             return f"python -m experiments.{self.title}"
         if self.shipped:
@@ -115,19 +129,21 @@ class Experiment:
 
     @property
     def description(self) -> str:
+        """Returns the docstring of the module, or else of `Config`."""
         return self.module.__doc__ or self.config_class.__doc__ or ""
 
     @property
     def record(self) -> dict[str, str | None]:
-        """Returns what `recorded` finds the experiment by."""
+        """Returns the entry of config.json from which `recorded` finds the experiment."""
         if self.shipped:
             return {"module": self.name, "file": None}
         return {"module": self.name, "file": self.file, "sha256": _sha256(self.file)}
 
     def preset(self, name: str | None) -> Any:
-        """The configuration of the preset; 'quick', the plain defaults, if None.
+        """Returns the configuration of the preset; None is 'quick', by default without changes.
 
-        Raises RunError where the experiment has no such preset.
+        Raises:
+            RunError: If the experiment has no such preset.
         """
         name = name or "quick"
         if name not in self.presets:
@@ -137,17 +153,21 @@ class Experiment:
 
     @property
     def network_settings(self) -> tuple[str, ...]:
-        """The fields that decide what the networks are: the `NETWORK` of the configuration
-        and of all its bases.
+        """Returns the fields that determine the networks.
+
+        They are listed in `NETWORK` of the configuration class and all its bases.
         """
         classes = reversed(self.config_class.__mro__)
         return tuple(name for of in classes for name in vars(of).get("NETWORK", ()))
 
     def with_networks_of(self, record: Mapping[str, Any], config: Any) -> Any:
-        """The configuration with the recorded run's networks, and with images of the size and
-        channels that these were made for.
+        """Returns the configuration with the recorded run's network settings and image shape.
 
-        Of a run of another experiment it takes what both have by the same name and type.
+        From a run of another experiment it takes the settings with the same name and type.
+
+        Args:
+            record: The content of a run's config.json.
+            config: The configuration whose settings are replaced.
         """
         recorded = {**record["config"], **_of_images(record)}
         same = record["experiment"]["module"] == self.name and self.name is not None
@@ -159,31 +179,44 @@ class Experiment:
         return dataclasses.replace(config, **taken)
 
     def check_made(self, record: Mapping[str, Any], source: object) -> None:
-        """Raises RunError if the run recorded in `source` is of another experiment."""
+        """Checks that the recorded run is one of this experiment.
+
+        Args:
+            record: The content of a run's config.json.
+            source: Where the record is from, for the error.
+
+        Raises:
+            RunError: If the run was made by another experiment.
+        """
         made_by = _maker(record["experiment"])
         if made_by != (self.name or self.file):
             raise RunError(f"{source} is a run of {made_by}; choose another --workdir")
 
     def config_from(self, values: Mapping[str, Any], *, source: object) -> Any:
-        """The configuration with these recorded values, and defaults for fields younger than they.
+        """Returns the configuration with recorded values, and defaults for fields added since.
 
-        Raises RunError where the record, from `source`, has fields that the experiment no longer
-        knows, or values of other types than theirs.
+        Args:
+            values: The recorded values by field.
+            source: Where the record is from, for errors.
+
+        Raises:
+            RunError: If the record has a field that the experiment does not have, or a value of
+                the wrong type.
         """
         known = {field.name for field in dataclasses.fields(self.config_class)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise RunError(
-                f"{source} was made with a setting {unknown[0]!r} that {self.title} does not have; "
-                "use the version of the experiment that made it"
+                f"{source} was made with the setting {unknown[0]!r}, which {self.title} does not "
+                "have; use the version of the experiment that made it"
             )
         given = {name: _as_tuples(value) for name, value in values.items()}
         hints = typing.get_type_hints(self.config_class)
         for name, value in given.items():
             if not _fits(value, hints[name]):
                 raise RunError(
-                    f"{source} is damaged: its setting {name!r} is {value!r}, which is of another "
-                    f"type than {self.title} has; bring back a copy of its config.json"
+                    f"{source} is damaged: its setting {name!r} is {value!r}, which is not of the "
+                    f"type that {self.title} expects; restore its config.json from a copy"
                 )
         return self.config_class(**given)
 
@@ -192,8 +225,9 @@ _IMAGES = ("resolution", "channels")
 
 
 def _of_images(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Size and channels of the recorded run's single images, in the terms of the flags, where it
-    took them as they were.
+    """Returns, as values of flags, the size and channels of the recorded run's images.
+
+    Only those that the run did not set itself, and only for data of single images.
     """
     config, shape = record["config"], record["data"]["shape"]
     if len(shape) != 3 or record["data"].get("inputs"):
@@ -261,11 +295,11 @@ def recorded(record: Mapping[str, str | None], *, given: Named | None = None) ->
 
     Args:
         record: The entry 'experiment' of a run's config.json.
-        given: The experiment as the user names it; needed where it is the user's own and this
+        given: The experiment as the user names it. It is needed if it is the user's own and this
             process has not imported it yet, since a record alone must not run code.
 
     Raises:
-        RunError: If the experiment cannot be had, or `given` is another one.
+        RunError: If the experiment cannot be found, or `given` is another one.
     """
     made_by = _maker(record)
     if given is not None:
@@ -279,27 +313,27 @@ def recorded(record: Mapping[str, str | None], *, given: Named | None = None) ->
     for module in _imported(record):
         return dataclasses.replace(of(module), name=record["module"])
     raise RunError(
-        f"this run was made by an experiment of your own, {record.get('file') or made_by}, whose "
-        "code is run only if you name it: jaxgan.load(RUN, experiment=FILE), or --experiment FILE"
+        f"this run was made by your own experiment {record.get('file') or made_by}; its code is "
+        "run only if you name it: jaxgan.load(RUN, experiment=FILE), or --experiment FILE"
     )
 
 
 def _maker(record: Mapping[str, str | None]) -> str:
-    """The name, or else the file, of the experiment in a record of any age."""
+    """Returns the name, or else the file, of the experiment in a record of any version."""
     name = record.get("module")
     short = _short_name(name) if name else None
     return f"{SHIPPED}.{short}" if short else (name or record.get("file") or "")
 
 
 def _short_name(name: str) -> str | None:
-    """The short name of a shipped experiment, also from its dotted name, or None."""
+    """Returns the short name of a shipped experiment, given it or the dotted name, or None."""
     short = name.removeprefix("jaxgan.").removeprefix("experiments.")
     file = _shipped_folder() / f"{short}.py"
     return short if short.isidentifier() and file.is_file() else None
 
 
 def _imported(record: Mapping[str, str | None]) -> list[ModuleType]:
-    """The modules of this process that were read from the recorded file."""
+    """Returns the imported modules that were read from the recorded file."""
     candidates = [sys.modules.get(record.get("module") or "__main__"), sys.modules["__main__"]]
     return [
         module
@@ -311,7 +345,7 @@ def _imported(record: Mapping[str, str | None]) -> list[ModuleType]:
 
 
 def _from_file(file: pathlib.Path) -> Experiment:
-    """The experiment in a file; modules beside it can be imported, as if it were run."""
+    """Returns the experiment in a file; it can import modules next to it, as a script can."""
     if not file.is_file():
         raise RunError(f"there is no experiment {file}")
     file = file.resolve()
@@ -343,28 +377,28 @@ def _warn_if_changed(record: Mapping[str, str | None], found: Experiment) -> Non
 def _sha256(file: str) -> str | None:
     try:
         return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
-    except OSError:  # a module that was made in memory
+    except OSError:  # a module without a file
         return None
 
 
 def _suggestion(name: str) -> str:
     have = [found.name for found in pkgutil.iter_modules([str(_shipped_folder())])]
     near = difflib.get_close_matches(name, have, n=1)
-    return f"did you mean {near[0]}?" if near else "`jaxgan list` names them all"
+    return f"did you mean {near[0]}?" if near else "`jaxgan list` lists them"
 
 
 @functools.cache
 def _shipped_folder() -> pathlib.Path:
-    """Where the shipped experiments lie: in the installed package, or next to it in a clone."""
+    """Returns the folder of the shipped experiments: in an installed package, or next to it."""
     inside = _PACKAGE / "experiments"
     return inside if inside.is_dir() else _PACKAGE.parent / "experiments"
 
 
 def _import_shipped(name: str) -> ModuleType:
-    """The module of a shipped experiment.
+    """Imports the module of a shipped experiment.
 
-    A program may have a package called `experiments` of its own: the clone's is imported under that
-    name only where Python finds it there, and as `jaxgan.experiments` otherwise.
+    A program may have its own package called `experiments`. So the clone's package is imported
+    under that name only if Python finds it there, and as `jaxgan.experiments` otherwise.
     """
     folder = _shipped_folder()
     if folder.parent == _PACKAGE:
@@ -390,7 +424,7 @@ def _package(name: str, folder: pathlib.Path) -> ModuleType:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a field of this type may have such a value: a whole number is a float, too."""
+    """Returns whether a field of the type may have the value; an int is a float, too."""
     kind, parts = typing.get_origin(hint), typing.get_args(hint)
     if kind is typing.Annotated:
         return _fits(value, parts[0])

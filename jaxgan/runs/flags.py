@@ -1,7 +1,7 @@
-"""Flags of the command line, made of the fields of a configuration: groups, help, suggestions.
+"""Flags of the command line, from the fields of a configuration: groups, help, suggestions.
 
-tyro does the parsing. Here the fields are put under the headings of the classes that declare them,
-the experiment's own first. Imports no JAX.
+tyro parses the flags. This module groups the fields under the headings of the classes that declare
+them, the experiment's own first. Imports no JAX.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "nz": ("latent-size",),
     "niter": ("steps",),
 }
-"""What other programs call a flag, and what it may be called here."""
+"""By the name of a flag in other programs, its possible names here."""
 
 
 def offered(config_class: type) -> list[str]:
-    """Returns the names of the fields that a command line offers."""
+    """Returns the names of the fields that can be set by flags."""
     refused = getattr(config_class, "REFUSED", ())
     return [f.name for f in dataclasses.fields(config_class) if f.init and f.name not in refused]
 
@@ -54,7 +54,7 @@ def require_known(
 
     Args:
         arguments: A command line.
-        names: The fields that it may set.
+        names: The fields that can be set.
         refused: Inherited fields that the experiment does not use.
 
     Raises:
@@ -68,7 +68,7 @@ def require_known(
         if flag in known or flag.removeprefix("no-") in known:
             continue
         if flag in [name.replace("_", "-") for name in refused]:
-            raise RunError(f"--{flag} has no use here; leave it out")
+            raise RunError(f"--{flag} has no effect here; leave it out")
         raise RunError(f"there is no flag --{flag}; {_suggestion(flag, known)}")
 
 
@@ -83,8 +83,8 @@ def parse(
         default: A dataclass whose classes may declare a heading, `GROUP`, for their own fields.
         arguments: The command line.
         title: The heading of the fields of the dataclass itself.
-        prog: What starts the program, for the help text.
-        description: What the program does, for the help text.
+        prog: The command that starts the program, for the help text.
+        description: The description of the program, for the help text.
     """
     import tyro
 
@@ -106,7 +106,7 @@ def parse(
 
 
 def _groups(config_class: type, title: str) -> dict[str, list[str]]:
-    """The names of the fields by heading; those of the experiment's own class stand first."""
+    """Returns the names of the fields by heading, those of the experiment's own class first."""
     found: dict[str, list[str]] = {title: []}
     for name in offered(config_class):
         found.setdefault(_group(config_class, name) or title, []).append(name)
@@ -114,13 +114,13 @@ def _groups(config_class: type, title: str) -> dict[str, list[str]]:
 
 
 def _group(config_class: type, name: str) -> str | None:
-    """The heading that the class which first declared the field gives it."""
+    """Returns the heading of the class that first declared the field."""
     declaring = [c for c in config_class.__mro__ if name in inspect.get_annotations(c)]
     return declaring[-1].__dict__.get("GROUP")
 
 
 def _form(default: Any, names: Sequence[str], group: str) -> type:
-    """A dataclass of some fields of the configuration, each with its help text."""
+    """Returns a dataclass of some fields of the configuration, each with its help text."""
     import tyro
 
     helps = _helps(type(default))
@@ -137,7 +137,7 @@ def _form(default: Any, names: Sequence[str], group: str) -> type:
 
 
 def _helps(config_class: type) -> dict[str, str]:
-    """The docstrings of the fields; that of a class replaces that of those it inherits from."""
+    """Returns the docstrings of the fields; a subclass's docstring replaces an inherited one."""
     import docstring_parser
 
     found: dict[str, str] = {}
@@ -153,4 +153,4 @@ def _suggestion(flag: str, known: Sequence[str]) -> str:
     near = near or difflib.get_close_matches(flag, known, n=1)
     if near:
         return f"did you mean {' or '.join(f'--{name}' for name in near)}?"
-    return "--help lists them all"
+    return "--help lists all flags"

@@ -1,4 +1,4 @@
-"""Metrics on their way from the device to the logs: checked step by step, averaged over rows."""
+"""The log of metrics: checks every step, averages over rows, writes JSON lines and TensorBoard."""
 
 from __future__ import annotations
 
@@ -28,36 +28,45 @@ Row = dict[str, Any]
 Sink = Callable[[Row], None]
 
 TIMES = ("images_per_second", "seconds")
-"""The entries of a row that depend on the machine; all others repeat exactly."""
+"""The entries of a row that depend on the machine. All others repeat exactly."""
 
-# Protocol buffers make their classes when they are loaded: no type checker knows them.
+# Protocol buffers create their classes at import, so type checkers do not know them.
 _EVENTS: Any = event_pb2
 _SUMMARIES: Any = summary_pb2
 
 MEASURED = "measured"
-"""The entry of a row of a measurement with all that its numbers depend on."""
+"""The entry of an evaluation's row that holds the settings its numbers depend on."""
 
 NO_NUMBERS = ("step", "members", MEASURED)
-"""The entries of a row that are no numbers to plot."""
+"""The entries of a row that are not numbers to plot."""
 
 
 def calls_ahead() -> int:
-    """How many calls the host may run ahead of the device, so that it never waits for the host.
+    """Returns how many calls the host may run ahead of the device.
 
-    None on a CPU, which is the host: the arrays of a call that waits would only take memory.
+    Running ahead keeps the device from waiting for the host. On a CPU, which is the host, it is 0:
+    the arrays of waiting calls would only take memory.
     """
     return 0 if jax.default_backend() == "cpu" else 4
 
 
 class Recorder:
-    """Collects the metrics of train steps; gives their means, a row every `every` steps, to sinks.
+    """Averages the metrics of train steps over rows and passes the rows to sinks.
 
-    Of an ensemble, whose `seeds` are given, a row holds the means over the members and, under
-    "members", a list of theirs by name, beside that of their seeds.
+    For an ensemble a row holds the means over the seeds. Its entry "members" holds the list of
+    seeds and, by name, a list with the value of each seed.
 
-    Metrics are fetched `ahead` calls late. What is not yet in a row, and the training time so
-    far, are in `notes`, with which a resumed run goes on: its rows are those of a run that was
-    never interrupted.
+    A resumed run starts from the `notes` of its checkpoint: the sums that are not yet in a row, and
+    the training time so far. Its rows equal those of a run that was never interrupted.
+
+    Args:
+        every: Steps that a row is averaged over.
+        rows_per_step: Examples of a train step, of all seeds, for the images per second.
+        sinks: Functions that take each row.
+        notes: The `notes` of the checkpoint to resume from, or an empty mapping.
+        ahead: Calls by which the metrics are fetched late, see `calls_ahead`.
+        seeds: The seeds of an ensemble, S; empty for a single model.
+        tick: `tick(step)`, called once per call when its metrics are known to be finite.
     """
 
     def __init__(
@@ -85,31 +94,41 @@ class Recorder:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What a checkpoint must hold of the log: the last row's step, the sums since, the time."""
+        """Returns what a checkpoint stores: the last row's step, the sums since then, the time."""
         sums = {name: pairs.tolist() for name, pairs in self._sums.items()}
         return {"logged": self._logged, "sums": sums, "seconds": self._seconds()}
 
     def add(self, step: int, metrics: Metrics) -> None:
-        """Takes what one call that began at `step` reports: scalars, or stacked [K] over its steps;
-        of an ensemble [S], or [K, S].
+        """Adds the metrics of one call.
 
-        Raises NotFinite where those of an earlier call turn out not to be finite.
+        Args:
+            step: The step at which the call began.
+            metrics: By name, totals and counts: scalars, or [K] for a call of several steps; [S]
+                or [K, S] for an ensemble.
+
+        Raises:
+            NotFinite: If metrics that have arrived, usually those of an earlier call, are not
+                finite.
         """
         packed = _pack(metrics)
         packed.copy_to_host_async()
         self._waiting.append((step, sorted(metrics), packed))
-        # The first call is waited for: it compiles.
+        # Wait for the first call, which compiles.
         while len(self._waiting) > (self._ahead if self._timed_from else 0):
             self._take(*self._waiting.popleft())
 
     def settle(self) -> None:
-        """Waits for all metrics given so far. Raises NotFinite where they are not finite."""
+        """Waits for all metrics added so far.
+
+        Raises:
+            NotFinite: If they are not finite.
+        """
         while self._waiting:
             self._take(*self._waiting.popleft())
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Time inside the block is not counted as training."""
+        """Excludes the time inside the block from the training time."""
         began = time.monotonic()
         try:
             yield
@@ -120,7 +139,7 @@ class Recorder:
                 self._timed_from += lost
 
     def write_rest(self) -> None:
-        """Writes the steps since the last row as a short row, which a continued run replaces."""
+        """Writes the steps since the last row as a short row, which a resumed run replaces."""
         if self._row_steps:
             self._write()
 
@@ -136,7 +155,7 @@ class Recorder:
             if self._step % self._every == 0:
                 self._write()
                 self._sums, self._logged = {}, self._step
-        if self._timed_from is None:  # what compiling took says nothing of the rate
+        if self._timed_from is None:  # the rate excludes compilation
             self._timed_steps, self._timed_from = 0, time.monotonic()
         self._tick(self._step)
 
@@ -158,7 +177,7 @@ class Recorder:
         return self._before + time.monotonic() - self._since
 
     def _rate(self) -> float:
-        """Images a second since it was last asked for; 0 while only the first call is done."""
+        """Returns the images per second since the last row; 0 after the first call only."""
         if self._timed_from is None or not self._timed_steps:
             return 0.0
         now = time.monotonic()
@@ -169,8 +188,9 @@ class Recorder:
 
 @jax.jit
 def _pack(metrics: Metrics) -> Array:
-    """Totals and counts by sorted name as one array to transfer: [M, 2], of an ensemble [S, M, 2],
-    of several steps [K, ...].
+    """Stacks totals and counts, sorted by name, into one array to transfer.
+
+    The array is [M, 2], or [S, M, 2] for an ensemble, with a leading [K] for several steps.
     """
     pairs = [jnp.stack(metrics[name], axis=-1) for name in sorted(metrics)]
     return jnp.stack(pairs, axis=-2)
@@ -179,9 +199,7 @@ def _pack(metrics: Metrics) -> Array:
 def _require_finite(
     step: int, names: list[str], values: np.ndarray, *, seeds: tuple[int, ...]
 ) -> None:
-    """Raises NotFinite, with the first member that has them, where totals or counts [S, M, 2] are
-    not finite.
-    """
+    """Raises NotFinite if totals or counts [S, M, 2] are not finite; it names the first seed."""
     finite = np.isfinite(values).all(axis=(1, 2))
     if finite.all():
         return
@@ -199,9 +217,9 @@ def _require_finite(
 
 
 def json_lines(path: pathlib.Path) -> Sink:
-    """A sink that appends rows to a file of one JSON object a line, each written out at once.
+    """Returns a sink that appends each row to the file as a line of JSON, and flushes it.
 
-    It raises RunStopped where the disk refuses.
+    The sink raises RunStopped if the file cannot be written to, such as on a full disk.
     """
 
     def write(row: Row) -> None:
@@ -218,8 +236,11 @@ def _append(path: pathlib.Path, content: str | bytes) -> None:
 
 
 class Log(NamedTuple):
-    """What a file of rows holds: the rows, and the lines that are none, but for what a crash left
-    of a last one.
+    """The content of a log file.
+
+    Attributes:
+        rows: The rows.
+        damaged: The lines that are not rows, without an unfinished last line left by a crash.
     """
 
     rows: list[Row]
@@ -227,7 +248,11 @@ class Log(NamedTuple):
 
 
 def read(path: pathlib.Path) -> Log:
-    """What is in the file; nothing where there is no file. RunError where it cannot be read."""
+    """Returns the content of the log file; it is empty if there is no file.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
     try:
         content = files.read(path)
     except FileNotFoundError:
@@ -247,12 +272,12 @@ def read(path: pathlib.Path) -> Log:
 
 
 def rows(path: pathlib.Path) -> list[Row]:
-    """The rows in the file, without what is none; none where there is no file."""
+    """Returns the rows of the file, without damaged lines; an empty list if there is no file."""
     return read(path).rows
 
 
 def _row(line: bytes) -> Row | None:
-    """The row that the line holds; None where it holds none that a run could have written."""
+    """Returns the row in the line, or None if it is not a row that a run could have written."""
     try:
         row = run_directory.parsed(line.decode("utf-8-sig"))
     except ValueError:
@@ -270,7 +295,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _are_members(value: Any) -> bool:
-    """Whether it is the numbers of each seed by name, and as many seeds."""
+    """Returns whether the value lists seeds and, by name, one number for each of them."""
     if not isinstance(value, dict) or not isinstance(value.get("seed"), list):
         return False
     return all(
@@ -282,24 +307,28 @@ def _are_members(value: Any) -> bool:
 
 
 def _is_measured(value: Any, row: Row) -> bool:
-    """Whether it says what the measurement in the row depends on, as a choice of the best reads."""
+    """Returns whether the value has the settings that choosing the best checkpoint needs."""
     try:
         aim, settings = value["aim"], value["settings"]
         metric, number = aim["metric"], aim["number"]
         says = isinstance(settings, dict) and metric in settings["metrics"].keys()  # noqa: SIM118
         return says and _is_number(row[number]) and isinstance(aim["best"], str)
-    except (KeyError, TypeError, AttributeError):  # other types than those of a measurement
+    except (KeyError, TypeError, AttributeError):  # types that no evaluation has
         return False
 
 
 def is_measurement(row: Row) -> bool:
-    """Whether the row tells of samples of one state, and not of train steps."""
+    """Returns whether the row is an evaluation of one state, rather than of train steps."""
     return MEASURED in row
 
 
 def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
-    """Deletes the rows of later steps than `after`, or than `measured` of measurements, and what a
-    crash left of a last line; returns those that are left.
+    """Deletes the rows of later steps and an unfinished last line; returns the remaining rows.
+
+    Args:
+        path: The log file.
+        after: The last step whose row of train metrics is kept.
+        measured: The last step whose evaluation is kept.
     """
 
     def last(row: Row) -> int:
@@ -312,18 +341,22 @@ def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
 
 
 class TensorBoard:
-    """Event files of the rows, each written out at once: those given, and what is called with.
+    """A sink that writes rows to a TensorBoard event file, each at once.
 
-    The file replaces those that are there, whose rows may be void or may lack the last ones before
-    a crash, and tells a TensorBoard that has read them to forget them. A member of an ensemble has
-    a tag of its own, like 'generator/loss/seed_3'.
+    The new file replaces the earlier ones. Their rows may have been deleted by `cut`, or may lack
+    the last ones before a crash. The file asks a TensorBoard that has read them to discard them.
+    Each seed of an ensemble has its own tag, such as 'generator/loss/seed_3'.
+
+    Args:
+        path: The directory of the event files; it is created if needed.
+        rows: The rows so far, which are written first.
     """
 
     def __init__(self, path: pathlib.Path, rows: Sequence[Row] = ()) -> None:
         path.mkdir(exist_ok=True)
         earlier = sorted(path.glob(f"{run_directory.EVENTS}*"))
         self._path = _later(path, earlier)
-        # When the rows were written is not known, but how much training time lay between them.
+        # The rows hold training times but no dates: date them back from now.
         self._began = time.time() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
         self._seconds = 0.0
         self._write(self._began, file_version="brain.Event:2")
@@ -337,6 +370,7 @@ class TensorBoard:
             file.unlink()
 
     def __call__(self, row: Row) -> None:
+        """Writes the row."""
         self._add(row, time.time())
 
     def _add(self, row: Row, when: float) -> None:
@@ -356,8 +390,9 @@ class TensorBoard:
 
 
 def _later(path: pathlib.Path, earlier: Sequence[pathlib.Path]) -> pathlib.Path:
-    """A new event file in the directory whose name sorts after the earlier ones': TensorBoard reads
-    them in that order.
+    """Returns a new event file whose name sorts after the earlier ones.
+
+    TensorBoard reads the files in the order of their names.
     """
     seconds = int(time.time())
     while True:

@@ -194,13 +194,23 @@ def timed(text: str, report: Callable[[str], None]) -> Iterator[None]:
 
 
 def say(text: str, log: pathlib.Path) -> None:
-    """Prints a line and appends it to the log."""
+    """Prints a line and appends it to the log.
+
+    Args:
+        text: The line.
+        log: The log file.
+    """
     tell(text)
     note(text, log)
 
 
 def note(text: str, log: pathlib.Path) -> None:
-    """Appends a line to the log only."""
+    """Appends a line to the log only.
+
+    Args:
+        text: The line.
+        log: The log file.
+    """
     files.append(log, text + "\n")
 
 

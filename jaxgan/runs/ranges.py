@@ -1,9 +1,9 @@
-"""Ranges of the numbers in a configuration, declared where a field is and checked in one place.
+"""Ranges of the numbers in a configuration, declared with the fields and checked in one place.
 
     width: ranges.Positive = 64
     dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.5
 
-A class that gives an inherited field another default keeps its range. Imports no JAX.
+A subclass that only changes the default of a field keeps its range. Imports no JAX.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 
 class Range(NamedTuple):
-    """The numbers that a field may have.
+    """The range of numbers that a field may have.
 
     Attributes:
-        low: The smallest, or the bound below all of them if `open_low`.
-        high: The largest, or the bound above all of them if `open_high`.
+        low: The lower bound.
+        high: The upper bound.
+        open_low: Whether the lower bound itself is excluded.
+        open_high: Whether the upper bound itself is excluded.
     """
 
     low: float = -math.inf
@@ -30,7 +32,7 @@ class Range(NamedTuple):
     open_high: bool = False
 
     def holds(self, value: float) -> bool:
-        """Returns whether the value is a finite number of the range."""
+        """Returns whether the value is finite and within the range."""
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
         return math.isfinite(value) and above and below
@@ -50,26 +52,31 @@ Count: TypeAlias = Annotated[int, Range(0)]
 """A count that may be zero."""
 
 Fraction: TypeAlias = Annotated[float, Range(0, 1)]
-"""A probability, or a fraction of a whole."""
+"""A probability or fraction, in [0, 1]."""
 
 Decay: TypeAlias = Annotated[float, Range(0, 1, open_high=True)]
-"""A rate of forgetting, such as Adam's beta1: 1 would never learn."""
+"""A decay rate in [0, 1), such as Adam's beta1; with 1 nothing would be learned."""
 
 Weight: TypeAlias = Annotated[float, Range(0, 1e6)]
 """The weight of a term in a loss."""
 
 LearningRate: TypeAlias = Annotated[float, Range(0, 100)]
-"""A learning rate; 0 holds a player still."""
+"""A learning rate; 0 does not train the player."""
 
 HalfLife: TypeAlias = Annotated[float, Range(0)]
-"""A half-life in images; 0 for no average."""
+"""A half-life in images; 0 for no averaging."""
 
 KernelSize: TypeAlias = Annotated[int, Range(1, 31)]
-"""The side of a convolution's kernel."""
+"""The kernel size of a convolution."""
 
 
 def of(config_class: type, name: str) -> Range | None:
-    """Returns the range that the class, or the nearest class it inherits from, declares."""
+    """Returns the range of a field, or None if it has none.
+
+    Args:
+        config_class: A dataclass. The nearest of its bases that declares a range decides.
+        name: The name of the field.
+    """
     for declaring in config_class.__mro__:
         if name in inspect.get_annotations(declaring):
             hint = typing.get_type_hints(declaring, include_extras=True)[name]
@@ -80,7 +87,7 @@ def of(config_class: type, name: str) -> Range | None:
 
 
 def violations(config: Any) -> Iterator[tuple[str, Any, Range]]:
-    """Yields the name, value and range of every field whose number is outside of its range."""
+    """Yields the name, value and range of every number that is outside its range."""
     for field in dataclasses.fields(config):
         allowed = of(type(config), field.name)
         value = getattr(config, field.name)
@@ -94,7 +101,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _metadata(hint: Any) -> Iterator[Any]:
-    """What annotates a type, or a part of it such as the items of a tuple."""
+    """Yields the annotations of a type and of its parts, such as the items of a tuple."""
     yield from getattr(hint, "__metadata__", ())
     for part in typing.get_args(hint):
         yield from _metadata(part)

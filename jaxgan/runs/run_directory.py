@@ -1,14 +1,14 @@
-"""The run directory: what lies in it, who writes to it, what may be deleted. Imports no JAX.
+"""Layout, locking and clearing of run directories. Imports no JAX.
 
 config.json     the experiment, its configuration, the data and the environment
-log.txt         what the run said
-metrics.jsonl   a line for the means of some steps, or for a measurement of samples with all that it
-                depends on, by step; events.out.tfevents.* hold the same numbers
-samples/        pictures of the same latents, by step, and real.png, the first training images
-checkpoints/    the latest and the best, by step
-damaged/        checkpoints that failed their check, lines of the log that could not be read, and
-                logs whose checkpoints are gone
-profile/        traces
+log.txt         the messages of the run
+metrics.jsonl   one line per step that was logged, with metrics averaged over some steps, or with an
+                evaluation of samples and its settings; events.out.tfevents.* hold the same numbers
+samples/        pictures of fixed latents by step, and real.png with the first training images
+checkpoints/    the latest and the best checkpoints, by step
+damaged/        damaged checkpoints, lines of the log that could not be read, and logs whose
+                checkpoints are missing
+profile/        profiler traces
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from jaxgan import files
 from jaxgan.runs.errors import RunError
 
 FORMAT = 1
-"""Of config.json and of a checkpoint's notes: another one wherever older readers would err."""
+"""Format number of config.json and of checkpoints; increased if older readers would fail."""
 
 EVENTS = "events.out.tfevents."
-"""What the names of TensorBoard's files begin with."""
+"""Beginning of the names of TensorBoard event files."""
 
 _FOLDERS = ("samples", "checkpoints", "damaged", "profile")
 _WRITTEN = re.compile(
@@ -46,59 +46,77 @@ _WRITTEN = re.compile(
     r"|damaged/([0-9]+-[0-9]+/.*|metrics-[0-9]+\.jsonl)"
     r"|profile/plugins/profile/[^/]+/[^/]*(\.xplane\.pb|trace\.json\.gz)"
 )
-"""The paths of what a run writes, all but config.json, and of nothing else."""
+"""Matches the paths of all files that a run writes, except config.json."""
 
-# Of versions that named what they were writing after what it was to be.
+# Names of incomplete files of older versions.
 _OLD_PARTIAL = re.compile(r"(config\.json|metrics\.jsonl|[0-9]{6,}\.png)\.partial")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MOST_SIDE, _MOST_NUMBERS = 2**16, 2**31
 _RUNS = pathlib.Path("runs")
-"""Where runs lie whose directory nobody named."""
+"""The default directory of runs."""
 _SUGGESTED = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """A directory that this process alone writes a run to."""
+    """A run directory that only this process writes to.
+
+    Attributes:
+        path: Its path.
+    """
 
     path: pathlib.Path
 
     @property
     def metrics(self) -> pathlib.Path:
+        """Returns the path of the logged metrics."""
         return self.path / "metrics.jsonl"
 
     @property
     def log(self) -> pathlib.Path:
+        """Returns the path of the messages of the run."""
         return self.path / "log.txt"
 
     @property
     def checkpoints(self) -> pathlib.Path:
+        """Returns the directory of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def damaged(self) -> pathlib.Path:
+        """Returns the directory of damaged files."""
         return self.path / "damaged"
 
     @property
     def samples(self) -> pathlib.Path:
+        """Returns the directory of pictures."""
         return self.path / "samples"
 
     @property
     def profile(self) -> pathlib.Path:
+        """Returns the directory of profiler traces."""
         return self.path / "profile"
 
     def record(self) -> dict[str, Any] | None:
-        """What config.json says of the run; None where there is none."""
+        """Returns the contents of config.json, or None if there is none."""
         return read_record(self.path)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
-        """Writes config.json, whole or not at all."""
+        """Writes config.json atomically.
+
+        Args:
+            record: Its contents, without the format.
+        """
         content = json.dumps({"format": FORMAT, **record}, indent=2)
         files.write_whole(self.path / "config.json", content + "\n")
 
     def clear(self) -> list[str]:
-        """Deletes what a run wrote, but for config.json, which marks the run until the next one
-        replaces it; the paths of what is left: the user's own.
+        """Deletes the files of a run, but not files of the user.
+
+        config.json is kept. It marks the directory as a run until the next run replaces it.
+
+        Returns:
+            The paths of the user's files, relative to the directory.
         """
         left = []
         for folder, folders, names in os.walk(self.path, topdown=False):
@@ -111,18 +129,31 @@ class RunDirectory:
                 elif place not in ("config.json", files.RUN_LOCK):
                     left.append(place)
             if here.relative_to(self.path).parts[:1] in {(name,) for name in _FOLDERS}:
-                with contextlib.suppress(OSError):  # something of the user's is in it
+                with contextlib.suppress(OSError):  # it holds files of the user
                     here.rmdir()
         return sorted(left)
 
     def aside(self, stem: str, suffix: str) -> pathlib.Path:
-        """A path in damaged/, which is made, that is not taken: STEM-0SUFFIX, STEM-1SUFFIX, ..."""
+        """Returns a free path in damaged/: STEM-0SUFFIX, STEM-1SUFFIX, ...
+
+        The directory damaged/ is created if needed.
+
+        Args:
+            stem: Beginning of the name.
+            suffix: End of the name.
+        """
         self.damaged.mkdir(exist_ok=True)
         return free(self.damaged, stem, suffix)
 
 
 def free(folder: pathlib.Path, stem: str, suffix: str = "") -> pathlib.Path:
-    """The first path STEM-NUMBERSUFFIX in the folder that is not taken."""
+    """Returns the first path STEM-NUMBERSUFFIX that does not exist.
+
+    Args:
+        folder: The directory of the path.
+        stem: Beginning of the name.
+        suffix: End of the name.
+    """
     count = 0
     while os.path.lexists(folder / f"{stem}-{count}{suffix}"):
         count += 1
@@ -130,9 +161,14 @@ def free(folder: pathlib.Path, stem: str, suffix: str = "") -> pathlib.Path:
 
 
 def read_record(path: pathlib.Path) -> dict[str, Any] | None:
-    """What the config.json of the run directory `path` says; None where it is no run directory.
+    """Returns the contents of a run's config.json, or None if `path` is not a run directory.
 
-    Raises RunError where the file is damaged, or of a newer format.
+    Args:
+        path: The directory.
+
+    Raises:
+        RunError: If the file is damaged.
+        Newer: If a newer version of the library wrote it.
     """
     file = path / "config.json"
     try:
@@ -151,7 +187,11 @@ def read_record(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def parsed(text: str) -> Any:
-    """What the JSON says. Raises ValueError where it is none, however it is not."""
+    """Parses JSON.
+
+    Raises:
+        ValueError: If the text is not JSON, or is nested too deeply.
+    """
     try:
         return json.loads(text)
     except RecursionError:
@@ -159,8 +199,15 @@ def parsed(text: str) -> Any:
 
 
 def require_format(record: Mapping[str, Any], source: pathlib.Path) -> None:
-    """Raises RunError where the record is of a newer format than is known here; one that says none
-    is of format 0.
+    """Checks that this version of the library can read a record.
+
+    Args:
+        record: The record. Its format is 0 if it has none.
+        source: Its file, for messages.
+
+    Raises:
+        RunError: If the format is not a number.
+        Newer: If the format is newer than `FORMAT`.
     """
     found = record.get("format", 0)
     if not _is_count(found):
@@ -173,11 +220,11 @@ def require_format(record: Mapping[str, Any], source: pathlib.Path) -> None:
 
 
 class Newer(RunError):
-    """What a newer version of the library wrote, and this one cannot read."""
+    """Raised if a newer version of the library wrote what is read."""
 
 
 def _fault(record: Mapping[str, Any]) -> str | None:
-    """What is wrong with what config.json says, in words; None where nothing is."""
+    """Returns what is wrong with the contents of config.json, or None if they are valid."""
     experiment, config, learned = record["experiment"], record["config"], record["data"]
     if not isinstance(experiment, dict) or not all(
         isinstance(experiment.get(name), str | None) for name in ("module", "file")
@@ -190,7 +237,7 @@ def _fault(record: Mapping[str, Any]) -> str | None:
     if not isinstance(learned, dict):
         return f"its data are {_short(learned)}; expected their shape, classes and digest"
     if not _is_shape(learned.get("shape")):
-        return f"the shape of its data is {_short(learned.get('shape'))}; expected sides of images"
+        return f"the shape of its data is {_short(learned.get('shape'))}; expected axis sizes"
     classes, inputs = learned.get("classes"), learned.get("inputs", {})
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         return f"the classes of its data are {_short(classes)}; expected a list of names"
@@ -212,14 +259,19 @@ def _is_count(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """The value in words that fit into a sentence."""
+    """Returns the value as JSON, truncated to 60 characters."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def required_record(path: pathlib.Path) -> dict[str, Any]:
-    """What `read_record` gives; RunError, with the run that may be meant, where `path` is no run
-    directory.
+    """Returns the contents of a run's config.json.
+
+    Args:
+        path: The run directory.
+
+    Raises:
+        RunError: If `path` is not a run directory. The message suggests similar paths.
     """
     record = read_record(path)
     if record is not None:
@@ -233,15 +285,17 @@ def required_record(path: pathlib.Path) -> dict[str, Any]:
 
 
 def suggestion(path: pathlib.Path) -> str:
-    """'; did you mean runs/flowers?' where `path`, which is no run, is nearly the name of some, and
-    nothing where it is not.
+    """Returns a suggestion such as '; did you mean runs/flowers?', or '' if no path is similar.
+
+    Args:
+        path: A path that is not a run directory.
     """
     meant = [files.printable(run) for run in _meant(path)]
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def _meant(path: pathlib.Path) -> list[pathlib.Path]:
-    """The run around the path, or a few in it, or of nearly its name: there, or in runs/."""
+    """Returns the run around the path, else up to three inside it, or runs of a similar name."""
     around = [above for above in path.parents if _holds_run(above)]
     if around:
         return around[:1]
@@ -250,7 +304,7 @@ def _meant(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _alike(path: pathlib.Path) -> list[pathlib.Path]:
-    """The runs of nearly this path, of which no name may be right."""
+    """Returns the runs of a similar path; each name in the path may be misspelled."""
     if path.parent == path:
         return []
     here = [path.parent] if path.parent.is_dir() else _near(path.parent)
@@ -258,8 +312,9 @@ def _alike(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _near(path: pathlib.Path) -> list[pathlib.Path]:
-    """The folders next to the path whose names are the most like its own, whatever the case, or
-    else begin with it.
+    """Returns the directories next to the path with similar names, else those that begin with it.
+
+    Upper and lower case are equal.
     """
     asked = path.name.casefold()
     there = {entry.name.casefold(): entry for entry in _entries(path.parent)}
@@ -269,7 +324,7 @@ def _near(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The folders in the folder, sorted; none where they cannot be listed."""
+    """Returns the subdirectories, sorted, or nothing if they cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted(folder / entry.name for entry in entries if entry.is_dir())
@@ -280,12 +335,16 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
 def _holds_run(path: pathlib.Path) -> bool:
     try:
         return (path / "config.json").is_file() and read_record(path) is not None
-    except RunError:  # damaged, but meant
+    except RunError:  # damaged, but a run
         return True
 
 
 def default_path(title: str) -> pathlib.Path:
-    """A directory runs/TITLE-DATE that does not exist yet."""
+    """Returns a path runs/TITLE-DATE that does not exist yet.
+
+    Args:
+        title: Name of the experiment.
+    """
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = pathlib.Path("runs") / f"{title}-{stamp}"
     count = 1
@@ -297,11 +356,20 @@ def default_path(title: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def claim(path: pathlib.Path) -> Iterator[RunDirectory]:
-    """The directory, made if need be, locked until the block ends, removed again if still empty.
+    """Locks a run directory until the block ends.
 
-    What a killed process left half written in it is deleted. Raises RunError where it cannot be
-    written to, where another process runs in it, where it holds something that is no run, or where
-    a link in it would lead what a run writes elsewhere.
+    The directory is created if needed, and removed at the end if it was created and is still empty.
+    Incomplete files of a killed process are deleted.
+
+    Args:
+        path: The directory.
+
+    Yields:
+        The run directory.
+
+    Raises:
+        RunError: If it cannot be written to, if another process runs in it, if it holds files but
+            no run, or if a symbolic link in it would redirect the files of a run.
     """
     made = not path.exists()
     lock = filelock.FileLock(path / files.RUN_LOCK, blocking=False)
@@ -320,7 +388,7 @@ def claim(path: pathlib.Path) -> Iterator[RunDirectory]:
     try:
         yield RunDirectory(path)
     finally:
-        with contextlib.suppress(OSError):  # Windows deletes nothing that is open
+        with contextlib.suppress(OSError):  # Windows does not delete open files
             (path / files.RUN_LOCK).unlink()
         lock.release()
         if made:
@@ -341,8 +409,13 @@ def _lock(lock: filelock.BaseFileLock, path: pathlib.Path) -> None:
 
 
 def is_claimed(path: pathlib.Path) -> bool:
-    """Whether a process runs in the directory now (see `claim`): a lock that a killed one left
-    behind is nobody's, and neither is a link. Where the system cannot tell, any lock counts.
+    """Returns whether a process runs in the directory now (see `claim`).
+
+    A lock file that a killed process left does not count, nor does a symbolic link. If the system
+    cannot check locks, any lock file counts.
+
+    Args:
+        path: The run directory.
     """
     held = path / files.RUN_LOCK
     lock = filelock.FileLock(held, blocking=False)
@@ -366,7 +439,7 @@ def _require_run_or_nothing(path: pathlib.Path) -> None:
 
 
 def _require_no_links(path: pathlib.Path) -> None:
-    """Raises RunError where what a run writes, or the folder of it, is a link."""
+    """Raises RunError if a file or directory that a run writes to is a symbolic link."""
     for entry in path.iterdir():
         name = entry.name
         if name in ("config.json", files.RUN_LOCK, *_FOLDERS) or _WRITTEN.fullmatch(name):
@@ -378,16 +451,20 @@ def _require_no_links(path: pathlib.Path) -> None:
 
 
 def require_no_link(path: pathlib.Path) -> None:
-    """Raises RunError where the path is a link: a run writes to no place but its own."""
+    """Checks that a path is not a symbolic link: a run writes only to its own directory.
+
+    Raises:
+        RunError: If the path is a symbolic link.
+    """
     if path.is_symlink():
         raise RunError(
-            f"{path} is a link, which would lead what is written elsewhere; delete it, or move "
-            "what it leads to into its place"
+            f"{path} is a symbolic link, so that files would be written elsewhere; delete it, or "
+            "move its target into its place"
         )
 
 
 def _leftovers(path: pathlib.Path) -> list[pathlib.Path]:
-    """What a killed process left half written in the run directory."""
+    """Returns the incomplete files that a killed process left in the run directory."""
     folders = [path, *(path / name for name in ("samples", "damaged"))]
     entries = (entry for folder in folders if folder.is_dir() for entry in folder.iterdir())
     return [

@@ -1,7 +1,7 @@
-"""The models that a run trains together, one for each seed: one model is the case of one seed.
+"""The models that a run trains together, one for each seed.
 
-Everything that differs between one model and several is asked here: mesh, keys, batches, placement,
-and which of the models to give back.
+A single model is the case of one seed. All differences between one model and several are handled
+here: mesh, keys, batches, placement, and the choice of one model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Seeds(NamedTuple):
     """The seeds of the models that train together.
 
     Attributes:
-        numbers: The seeds, at least one. With one, the state is that of the model itself; with
+        numbers: The seeds, at least one. With one seed, the state is that of the model itself. With
             several, every leaf but the step counter has a first axis [S].
     """
 
@@ -34,49 +34,85 @@ class Seeds(NamedTuple):
 
     @property
     def single(self) -> bool:
-        """Returns whether there is one model."""
+        """Returns whether there is only one model."""
         return len(self.numbers) == 1
 
     @property
     def logged(self) -> tuple[int, ...]:
-        """Returns the seeds that the log tells apart: none of a single model."""
+        """Returns the seeds that the log distinguishes: none if there is only one model."""
         return () if self.single else self.numbers
 
     # --- training ---------------------------------------------------------------------------------
 
     def mesh(self, mesh: Mesh) -> Mesh:
-        """Returns the devices to train on: several models need as many as split them evenly."""
+        """Returns the devices to train on: all, or as many as split several models evenly.
+
+        Args:
+            mesh: All available devices.
+        """
         return mesh if self.single else ensemble.mesh_for(len(self.numbers), mesh)
 
     def together(self, gan: GAN, mesh: Mesh) -> GAN:
-        """Returns the model as it trains: itself, or all models at once, split over the devices."""
+        """Returns what is trained: the model itself, or an ensemble split over the devices.
+
+        Args:
+            gan: The model of one seed.
+            mesh: The devices to train on.
+        """
         return gan if self.single else ensemble.spread(ensemble.of(gan), mesh)
 
     def keys(self, stage: int = 0) -> jax.Array:
-        """Returns the key that a stage's fresh state is drawn from, or one [S] for each model."""
+        """Returns the random key of a stage's initial state, or one key per model [S].
+
+        Args:
+            stage: Index of the stage.
+        """
         keys = ensemble.keys(self.numbers)
         if stage > 0:
             keys = jax.vmap(lambda key: jax.random.fold_in(key, stage))(keys)
         return keys[0] if self.single else keys
 
     def for_each(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `change`, a function of one model's states, for the states of all models."""
+        """Returns a function of all models' states that applies `change` to each model.
+
+        Args:
+            change: A function of one model's states.
+        """
         return change if self.single else ensemble.for_each(change)
 
     def place(self, state: Any, mesh: Mesh) -> Any:
-        """Returns the state on the devices: replicated, or the models split over them."""
+        """Returns the state on the devices: replicated, or the models split over the devices.
+
+        Args:
+            state: State of one model, or of all.
+            mesh: The devices to train on.
+        """
         return (parallel.place_state if self.single else ensemble.place)(state, mesh)
 
     def batch(self, dataset: Any, *, step: int, size: int) -> Mapping[str, np.ndarray]:
-        """Returns the batch [B, ...] of a step, or [S, B, ...], each model's own."""
+        """Returns the batch of a train step.
+
+        Args:
+            dataset: The training data.
+            step: The train step.
+            size: Batch size of one model.
+
+        Returns:
+            The arrays [B, ...] by name, or [S, B, ...] with a different batch for each of several
+                models.
+        """
         parts = [dataset.batch(seed=seed, step=step, size=size) for seed in self.numbers]
         return parts[0] if self.single else stacked(parts)
 
     def require_divided(self, size: int, mesh: Mesh) -> None:
-        """Checks that the devices divide the examples of a step.
+        """Checks that the devices can split the batch of a single model evenly.
+
+        Args:
+            size: Batch size of a train step.
+            mesh: The devices to train on.
 
         Raises:
-            ValueError: If one model's batch cannot be split evenly.
+            ValueError: If the batch of a single model cannot be split evenly.
         """
         if self.single and size % mesh.size:
             raise ValueError(
@@ -85,25 +121,37 @@ class Seeds(NamedTuple):
             )
 
     def require_mode(self, mode: str) -> None:
-        """Checks that several models can train in this mode.
+        """Checks that several models can train in a mode of parallelism.
+
+        Args:
+            mode: The value of `--parallel`.
 
         Raises:
-            RunError: If the mode splits batches where the devices are to split the models.
+            RunError: If there are several models and the mode splits batches over the devices. With
+                several seeds the devices split the models.
         """
         if not self.single and mode != "jit":
             raise RunError(
-                f"--parallel {mode} splits the examples of a batch over the devices, where "
+                f"--parallel {mode} splits the examples of a batch over the devices, but "
                 f"--seeds {len(self.numbers)} splits the models; use --parallel jit"
             )
 
     def picture(self, draw: image_grids.Picture) -> image_grids.Picture:
-        """Returns what draws the picture of one model, or one for each model, together."""
+        """Returns the function that draws the pictures of all models together.
+
+        Args:
+            draw: Draws the picture of one model.
+        """
         return draw if self.single else image_grids.of_seeds(draw, self.numbers)
 
     # --- looking at a model -----------------------------------------------------------------------
 
     def states(self, state: Any) -> list[Any]:
-        """Returns the state of each model; of several on the host, as they lie on other devices."""
+        """Returns the state of each model. The states of several models are copied to the host.
+
+        Args:
+            state: State of one model, or of all.
+        """
         if self.single:
             return [state]
         together = jax.device_get(state)
@@ -113,12 +161,12 @@ class Seeds(NamedTuple):
         """Returns the seed of the model to load.
 
         Args:
-            seed: The seed asked for, or None if none was named.
+            seed: The requested seed, or None if none was named.
             path: The run directory, for messages.
             flag: What the user writes before a seed, for messages.
 
         Raises:
-            RunError: If there is no such seed, or several to choose from.
+            RunError: If there is no such seed, or if none was named and there are several.
         """
         numbers = ", ".join(map(str, self.numbers))
         have = f"seed {numbers}" if self.single else f"the seeds {numbers}"
@@ -132,17 +180,30 @@ class Seeds(NamedTuple):
         return self.numbers[0] if seed is None else seed
 
     def restore(self, gan: GAN, saved: checkpoint.Saved, seed: int) -> Any:
-        """Returns the state of the model of a seed, from a checkpoint of all."""
+        """Returns the state of one model from the checkpoint of all.
+
+        Args:
+            gan: The model of one seed.
+            saved: The checkpoint.
+            seed: Seed of the model, one of `numbers`.
+        """
         together = gan if self.single else ensemble.of(gan)
         everyone = checkpoint.to_tree(jax.eval_shape(together.init, self.keys()), saved)
         chosen = everyone if self.single else ensemble.select(everyone, self.numbers.index(seed))
         return jax.device_put(chosen)
 
     def adopt(self, saved: checkpoint.Saved, held: int, path: pathlib.Path) -> checkpoint.Saved:
-        """Returns the checkpoint of `held` models as one of as many as there are here.
+        """Returns another run's checkpoint as a checkpoint of as many models as there are here.
+
+        The weights of a single model are repeated for every seed.
+
+        Args:
+            saved: The checkpoint.
+            held: Number of models that it holds.
+            path: The run directory of the checkpoint, for messages.
 
         Raises:
-            RunError: If it holds several, but another number.
+            RunError: If it holds several models, but not as many as there are here.
         """
         wanted = len(self.numbers)
         if held == wanted:
@@ -157,5 +218,5 @@ class Seeds(NamedTuple):
 
 
 def stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Returns batches [K] times [...] as one [K, ...], by name."""
+    """Stacks K batches [...] to one batch [K, ...], by name."""
     return {name: np.stack([part[name] for part in parts]) for name in parts[0]}

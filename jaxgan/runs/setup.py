@@ -1,4 +1,4 @@
-"""What is settled before the first step: the settings, the data, the model and its state."""
+"""Preparation of a run before its first step: configuration, data, model and state."""
 
 from __future__ import annotations
 
@@ -25,11 +25,23 @@ from jaxgan.types import GAN, Batch
 
 
 class Task(NamedTuple):
-    """What is trained: data, model and its state on the devices of the mesh; notes for the user.
+    """Everything that a run needs to train one stage.
 
-    `config` is the one that was asked for, with what the run to start from decides. `gan` is what
-    trains, all models where there are several seeds, and `single` one model; both, the state and
-    the batches are those of the stage `plan[index]`.
+    `gan`, `single`, `state` and `batches` belong to the stage `plan[index]`.
+
+    Attributes:
+        config: The requested configuration, completed by what the run given by `--init-from`
+            determines.
+        splits: Training data and held-out data.
+        spec: Shape, classes and inputs of the data.
+        plan: All stages of the run.
+        index: Index of the current stage in `plan`.
+        single: The model of one seed.
+        gan: The model that is trained: `single`, or an ensemble of it if there are several seeds.
+        mesh: The devices to train on.
+        state: State of `gan`, placed on the devices of the mesh.
+        batches: `batches(step)` returns the batch of a train step, placed on the devices.
+        notes: Sentences to report to the user before training.
     """
 
     config: RunConfig
@@ -46,7 +58,13 @@ class Task(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The run to start from: its directory, its record and its latest checkpoint."""
+    """The run that provides the initial weights (`--init-from`).
+
+    Attributes:
+        path: Its run directory.
+        record: The contents of its config.json.
+        saved: Its latest checkpoint.
+    """
 
     path: pathlib.Path
     record: dict[str, Any]
@@ -54,24 +72,33 @@ class Source(NamedTuple):
 
 
 def as_begun(config: RunConfig, record: dict[str, Any] | None) -> RunConfig:
-    """The configuration with what the run, if it is recorded already, settled when it began."""
+    """Returns the configuration with the settings that were determined when the run began.
+
+    Args:
+        config: The requested configuration.
+        record: The recorded config.json of the run, or None if the run is new.
+    """
     if record is None or config.first_stage is not None:
         return config
     return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))
 
 
 def check_numbers(config: RunConfig) -> None:
-    """Raises RunError on numbers that make no run."""
+    """Checks that the numbers of a configuration can be trained with.
+
+    Raises:
+        RunError: If a number is outside of its range, if `steps` or `evaluate_every` is not a
+            multiple of `steps_per_call`, or if `parallel` does not support several seeds.
+    """
     for name, value, allowed in ranges.violations(config):
         raise RunError(f"{flag(name)} is {value}; expected {allowed}")
     _require_whole_calls(config, "steps")
-    _require_whole_calls(
-        config, "evaluate_every", why=", within which there is no state to measure"
-    )
+    _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel)
 
 
 def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None:
+    """Raises RunError if the field is not a multiple of the train steps per compiled call."""
     value, per_call = getattr(config, name), config.steps_per_call
     if value % per_call:
         below = value // per_call * per_call
@@ -85,23 +112,42 @@ def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None
 def check_same(
     experiment: Experiment, config: RunConfig, record: dict[str, Any], path: pathlib.Path
 ) -> None:
-    """Raises RunError where the recorded run is of another experiment or has other settings."""
+    """Checks that a run can be resumed with a configuration.
+
+    Only the settings in `config.MAY_CHANGE` may differ from the recorded ones.
+
+    Args:
+        experiment: The experiment to train.
+        config: The requested configuration.
+        record: The recorded config.json of the run.
+        path: The run directory, for messages.
+
+    Raises:
+        RunError: If the run was made by another experiment or with other settings.
+    """
     experiment.check_made(record, path)
     recorded, asked = record["config"], plain(config)
     for name, value in asked.items():
         if name not in MAY_CHANGE and name in recorded and recorded[name] != value:
             raise RunError(
                 f"{path} was made with {flag(name)} {recorded[name]} and cannot go on with "
-                f"{value}: leave it as it was, choose another --workdir, or start afresh "
+                f"{value}: use the same value, choose another --workdir, or start again "
                 "with --overwrite"
             )
 
 
 def places(config: RunConfig, record: dict[str, Any]) -> list[RunConfig]:
-    """The configuration of a recorded run by where its data may be, the likeliest first.
+    """Returns the configurations to look for a run's data with, the most likely one first.
 
-    A path that the record has was meant from the directory that the run began in; it is looked for
-    there, and from here.
+    The recorded paths are relative to the directory in which the run began. They are looked for in
+    that directory first, then in the current one.
+
+    Args:
+        config: Configuration of the run.
+        record: The recorded config.json of the run.
+
+    Returns:
+        One configuration, or two with different paths of the data.
     """
     began = record.get("directory")
     if not isinstance(began, str) or began == os.getcwd():
@@ -123,14 +169,22 @@ def places(config: RunConfig, record: dict[str, Any]) -> list[RunConfig]:
 
 
 def notes_on_the_end(config: RunConfig, record: dict[str, Any]) -> list[str]:
-    """What there is to say where a run goes on to another end than the one recorded."""
+    """Warns if a run is resumed with other `steps` and its learning rates depend on them.
+
+    Args:
+        config: The requested configuration.
+        record: The recorded config.json of the run.
+
+    Returns:
+        A list with the warning, or an empty list.
+    """
     before = record["config"]["steps"]
     if before == config.steps or not config.falls_to_the_end:
         return []
     return [
-        f"beware: step sizes fall to the run's end, which was step {before} and now is "
-        f"{config.steps}: it is not the run that it had been with --steps {config.steps} from the "
-        "start"
+        f"warning: learning rates fall to the run's end, which was step {before} and now is "
+        f"{config.steps}: the result differs from that of a run started with "
+        f"--steps {config.steps}"
     ]
 
 
@@ -142,10 +196,24 @@ def task(
     before: dict[str, Any] | None = None,
     report: Callable[[str], None],
 ) -> Task:
-    """The data, the model and its state: the checkpoint's, or fresh, or fresh with old weights.
+    """Prepares the data, the model and its state.
 
-    Raises RunError where the data cannot be had, or are not those that the record `before` of the
-    run has, or where a size does not fit the model or the devices.
+    The state is restored from `found`. Without a checkpoint it is initialized, and takes the
+    weights of the run `config.init_from` if there is one.
+
+    Args:
+        experiment: The experiment to train.
+        config: Its configuration.
+        found: The checkpoint to resume from, or None if the run is new.
+        before: The recorded config.json of the run, or None if the run is new.
+        report: Called with a sentence for each damaged checkpoint of the run `config.init_from`.
+
+    Returns:
+        The task of the current stage.
+
+    Raises:
+        RunError: If the data cannot be loaded or differ from those in `before`, if the run
+            `config.init_from` cannot be used, or if a size does not fit the model or the devices.
     """
     mesh = seeds_of(config).mesh(parallel.data_mesh())
     try:
@@ -167,7 +235,7 @@ def task(
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
-            fresh = jax.jit(gan.init)(key)  # eagerly it takes seconds
+            fresh = jax.jit(gan.init)(key)  # without jit this takes seconds
             begin = functools.partial(experiment.begin, train=splits.train)
             state = seeds_of(config).for_each(begin)(fresh)
             if source is not None:
@@ -188,9 +256,18 @@ def task(
 
 
 def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
-    """The task of the next stage, whose state grows from the one that this stage's end reached.
+    """Prepares the next stage of a run.
 
-    Raises RunStopped where a size does not fit the model or the devices.
+    Args:
+        config: Configuration of the run.
+        before: The task of the current stage.
+        reached: Last state of the current stage, from which the next stage's state is initialized.
+
+    Returns:
+        The task of the next stage.
+
+    Raises:
+        RunStopped: If a size does not fit the model or the devices.
     """
     index = before.index + 1
     stage, mesh = before.plan[index], before.mesh
@@ -205,7 +282,7 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
 
 
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
-    """The stage's model, and what trains: the model itself, or an ensemble of it."""
+    """Returns the stage's model of one seed, and what is trained: that model or an ensemble."""
     single = stage.build(axis_name=parallel.axis_for(config.parallel))
     return single, seeds_of(config).together(single, mesh)
 
@@ -223,12 +300,16 @@ def _batches(
 
 
 def seeds_of(config: RunConfig) -> Seeds:
-    """Returns the models that the run trains together."""
+    """Returns the seeds of the models that the run trains together."""
     return Seeds(config.model_seeds)
 
 
 def load_data(config: RunConfig) -> data.Splits:
-    """The data that the configuration names, which hold a batch at least; DataError otherwise."""
+    """Loads the data of a configuration.
+
+    Raises:
+        DataError: If the data cannot be loaded or hold less than one batch.
+    """
     splits = data.load(
         config.data,
         resolution=config.resolution,
@@ -244,10 +325,19 @@ def load_data(config: RunConfig) -> data.Splits:
 
 
 def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:
-    """The run in `path` to start so many models from, every one from the weights of a single one,
-    or each from its own of as many.
+    """Reads the run that provides the initial weights.
 
-    Raises RunError where there is no such run, or it holds another number of models.
+    If that run has one seed, all models start from its weights. If it has as many seeds as this
+    run, each model starts from its own.
+
+    Args:
+        path: Its run directory.
+        seeds: The seeds of the run that begins.
+        report: Called with a sentence for each damaged checkpoint.
+
+    Raises:
+        RunError: If there is no run or no checkpoint, or if its number of seeds is neither 1 nor
+            that of this run.
     """
     record = run_directory.read_record(path)
     if record is None:
@@ -262,8 +352,19 @@ def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]
 def stage_of(
     experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source, mesh: Mesh
 ) -> int | None:
-    """Which stage of the run that begins, from 1, takes most of the source's weights, the earliest
-    of equals; None where there is one stage.
+    """Returns the stage that fits the weights of another run best.
+
+    The best stage takes most of the source's arrays. The earliest one wins a tie.
+
+    Args:
+        experiment: The experiment to train.
+        config: Its configuration; `first_stage` is ignored.
+        spec: Shape, classes and inputs of the data.
+        source: The run that provides the weights.
+        mesh: The devices to train on.
+
+    Returns:
+        The number of the stage, from 1, or None if there is only one stage.
     """
     plan = experiment.plan(dataclasses.replace(config, first_stage=None), spec)
     if len(plan) == 1:
@@ -278,10 +379,22 @@ def stage_of(
 
 
 def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> tuple[Any, str]:
-    """The fresh state with what fits of the source's weights and averages, and a note.
+    """Copies the weights and averages of another run into an initial state, as far as they fit.
 
-    Optimizers, step and randomness stay fresh. Raises RunError where less than half of the players'
-    arrays fit, of the source's or of this model's, whichever are fewer; `differing` says why.
+    An array fits if its path and shape agree. Optimizer states, step and random keys keep their
+    initial values.
+
+    Args:
+        state: The initial state.
+        source: The run that provides the weights.
+        differing: Differences of the two runs, for the error message (see `differences`).
+
+    Returns:
+        The new state, and a sentence that reports what was copied.
+
+    Raises:
+        RunError: If no array of the players fits, or less than half of them: of the source's arrays
+            or of this model's, whichever are fewer.
     """
     weights, _, _ = checkpoint.transfer(_weights(state), source.saved)
     players = weights["players"]
@@ -292,7 +405,7 @@ def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> 
         f"{name} {_count(taken, name)} of {_count([*taken, *missing], name)}" for name in players
     )
     if not taken or 2 * len(taken) < min(total, len(held)):
-        why = ", ".join(differing) or "they are networks of another kind"
+        why = ", ".join(differing) or "the networks differ"
         raise RunError(
             f"--init-from {source.path}: {len(taken)} of this model's {total} arrays fit "
             f"({counts}): {why}"
@@ -307,14 +420,21 @@ def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> 
         note += f"; left {len(missing)} fresh ({_named(missing)})"
     unused = sorted(set(held) - set(taken))
     if unused:
-        note += f"; {len(unused)} of the run's have no place here ({_named(unused)})"
+        note += f"; {len(unused)} arrays of that run were not used ({_named(unused)})"
     return state.replace(ema=weights["ema"]), note
 
 
 def differences(
     experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source
 ) -> list[str]:
-    """What decides the networks and is not what it was in the source, each in words."""
+    """Returns the differences of two runs that affect their networks, as phrases.
+
+    Args:
+        experiment: The experiment to train. Its `network_settings` are compared.
+        config: Its configuration.
+        spec: Shape, classes and inputs of the data. Shape and classes are compared.
+        source: The other run.
+    """
     was, now = source.record["config"], plain(config)
     found = [
         f"{flag(name)} was {was[name]}, here {now[name]}"
@@ -330,7 +450,7 @@ def differences(
 
 
 def _weights(state: Any) -> dict[str, Any]:
-    """What is taken over of a state: the players' weights and collections, and the averages."""
+    """Returns what is copied of a state: the players' params and variables, and their averages."""
     return {
         "players": {
             name: {"params": player.params, "variables": player.variables}
@@ -344,7 +464,7 @@ _PLAYERS = re.compile("players/([^/]+)/(params|variables)/(.+)")
 
 
 def _averaging_all(saved: checkpoint.Saved) -> checkpoint.Saved:
-    """The checkpoint, in which a player without an average is its own."""
+    """Returns the checkpoint with an average of every player: its own weights if none was saved."""
     averaged = {name.split("/")[1] for name in saved.arrays if name.startswith("ema/")}
     arrays = dict(saved.arrays)
     for name, array in saved.arrays.items():
@@ -360,7 +480,7 @@ def _count(names: Sequence[str], player: str) -> int:
 
 
 def _named(names: Sequence[str], *, most: int = 6) -> str:
-    """The names, or the first of them and how many more there are."""
+    """Returns the first names and the number of the others."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([*names[:most], *more])
 
@@ -368,7 +488,17 @@ def _named(names: Sequence[str], *, most: int = 6) -> str:
 def record(
     experiment: Experiment, config: RunConfig, prepared: Task, *, before: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What config.json is to hold. Raises RunError where the data are not those recorded before."""
+    """Returns the contents of config.json.
+
+    Args:
+        experiment: The experiment to train.
+        config: Its configuration.
+        prepared: The task that was prepared with it.
+        before: The recorded config.json of the run, or None if the run is new.
+
+    Raises:
+        RunError: If the data differ from those in `before`.
+    """
     now = _data_record(prepared.spec, prepared.splits)
     _require_same_data(config, now, before)
     return {
@@ -381,14 +511,14 @@ def record(
 
 
 def _data_record(spec: DataSpec, splits: data.Splits) -> dict[str, Any]:
-    """What config.json is to hold of the data."""
+    """Returns what config.json holds of the data."""
     return {**spec.record(), "digest": splits.train.digest}
 
 
 def _require_same_data(
     config: RunConfig, now: dict[str, Any], before: dict[str, Any] | None
 ) -> None:
-    """Raises RunError where the data are not those recorded before."""
+    """Raises RunError if the data differ from those in the record `before`."""
     if before is None:
         return
     earlier, place = {"inputs": {}, **before["data"]}, before["config"].get("data")
@@ -398,8 +528,8 @@ def _require_same_data(
     was = f"their {name} was {earlier.get(name)} and is {now.get(name)}"
     if config.data != place:
         raise RunError(
-            f"--data {config.data} holds other data than the run began with, {place}: {was}; give "
-            "the place where those are now, or choose another --workdir"
+            f"--data {config.data} holds other data than the run began with, {place}: {was}; "
+            "name the new place of those, or choose another --workdir"
         )
     raise RunError(
         f"the data have changed since the run began: {was}; bring them back, or choose another "
@@ -408,10 +538,10 @@ def _require_same_data(
 
 
 def plain(config: RunConfig) -> dict[str, Any]:
-    """The configuration as JSON would give it back."""
+    """Returns the configuration as a dict of JSON types."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
 def flag(name: str) -> str:
-    """The command line's name of a field."""
+    """Returns the command line flag of a field."""
     return "--" + name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""A trained model, given back by its run directory in any process."""
+"""Trained models, loaded from a run directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
-    """A trained model: its functions, its state after `step` steps, and what it learned from."""
+    """A trained model of one seed.
+
+    Attributes:
+        gan: Its functions.
+        state: Its state after `step` train steps.
+        config: Configuration of the run, with the seed of this model.
+        spec: Shape, classes and inputs of the training data.
+        step: Number of completed train steps.
+    """
 
     gan: GAN
     state: Any
@@ -37,16 +45,27 @@ class TrainedModel:
     step: int
 
     def sample(self, key: Array | int, n: int, **conditions: Any) -> Array:
-        """`n` samples [n, ...], images float32 in [-1, 1], drawn by the averaged players.
+        """Draws samples from the averaged weights (EMA).
 
-        Sample i depends on the key (or seed), on i and on the i-th entry of each condition, never
-        on `n`: samples are drawn in compiled batches of one size. A condition is one value for all
-        or one for each sample, [n, ...]; one left out takes the model's default for sample i. A
-        `label` is the number of a class or its name (see `class_names.named`). Raises ValueError
-        where n is negative, a condition has another length or is none of its `classes`.
+        Sample i depends on the key, on i and on the i-th value of each condition, never on `n`:
+        samples are drawn in compiled batches of one size.
+
+        Args:
+            key: Random key, or an integer seed.
+            n: Number of samples.
+            **conditions: By name, one value for all samples or one per sample [n, ...]. A condition
+                that is not given takes the model's default for sample i. A `label` is the number of
+                a class or its name (see `class_names.named`).
+
+        Returns:
+            The samples [n, ...]; images are float32 in [-1, 1].
+
+        Raises:
+            ValueError: If `n` is negative, or if a condition has another length or is not one of
+                its `classes`.
         """
         if n < 0:
-            raise ValueError(f"{n} samples were asked for; expected 0 or more")
+            raise ValueError(f"{n} samples were requested; expected 0 or more")
         key = jax.random.key(key) if isinstance(key, int) else key
         size = batch_size(len(self.spec.classes))
         total = max(1, -(-n // size)) * size
@@ -73,8 +92,9 @@ class TrainedModel:
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """The names of the classes that conditions are one of, by the condition: of the label those
-        of the data, of a code its numbers.
+        """Returns the class names of the categorical conditions, by condition.
+
+        The classes of the label are those of the data. The classes of a code are numbers.
         """
         found = {name: tuple(map(str, range(count))) for name, count in self.gan.categories}
         if "label" in self.gan.conditions and self.spec.classes:
@@ -82,8 +102,9 @@ class TrainedModel:
         return found
 
     def untrained(self, seed: int) -> TrainedModel:
-        """The model before its first step, its weights drawn anew by the seed: without what an
-        experiment's `begin` takes from the training data.
+        """Returns the model before its first train step, with weights initialized from the seed.
+
+        Warning: what the experiment's `begin` takes from the training data is missing.
         """
         return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
 
@@ -91,8 +112,16 @@ class TrainedModel:
 def in_pieces(
     function: Callable[[Any, Any], Any], state: Any, images: np.ndarray, *, size: int = 500
 ) -> Any:
-    """`function(state, images)`, compiled, of images [N, ...], `size` of them at a time: its arrays
-    [N, ...] as NumPy's.
+    """Applies a function to images in batches, compiled.
+
+    Args:
+        function: `function(state, images)` returns arrays with a first axis of one entry per image.
+        state: Its first argument.
+        images: Images [N, ...].
+        size: Batch size; the last batch may be smaller.
+
+    Returns:
+        The results as NumPy arrays [N, ...].
     """
     compiled = jax.jit(function)
     parts = [compiled(state, images[at : at + size]) for at in range(0, len(images), size)]
@@ -107,8 +136,19 @@ def load(
     experiment: experiments.Named | None = None,
     seed_flag: str = "seed=",
 ) -> TrainedModel:
-    """The trained model of the run directory; see `jaxgan.load`. `seed_flag` is what the caller
-    writes before a seed, for messages.
+    """Returns the trained model in a run directory; see `jaxgan.load`.
+
+    Args:
+        run: The run directory.
+        checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
+            steps.
+        seed: Seed of the model in a run of several seeds. It may be None if the run has one seed.
+        experiment: The experiment that made the run; not needed for the experiments of this
+            package.
+        seed_flag: What the caller writes before a seed, for messages.
+
+    Raises:
+        RunError: If there is no such run, checkpoint or seed.
     """
     path = pathlib.Path(run)
     record = run_directory.required_record(path)
@@ -126,10 +166,17 @@ def load(
 
 
 def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
-    """The data of the run directory, whose configuration is `config`, wherever `config.data` says
-    or the run began: the digest decides.
+    """Loads the data that a run was trained on.
 
-    Raises RunError where they cannot be had, or are no longer what the run was trained on.
+    They are looked for at `config.data`, in the directory in which the run began and in the current
+    one. The recorded digest identifies them.
+
+    Args:
+        run: The run directory.
+        config: Its configuration. Its `data` may name a new place.
+
+    Raises:
+        RunError: If the data cannot be loaded, or have changed since the run was trained.
     """
     record = run_directory.required_record(run)
     problem: data.DataError | None = None
@@ -148,22 +195,37 @@ def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
             f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
         )
     raise RunError(
-        f"{problem}; where the data have moved, --data of evaluate, of diagnose and of the run "
-        "itself says where they are now"
+        f"{problem}; if the data have moved, name their new place with --data (of evaluate, of "
+        "diagnose, or of the run itself)"
     ) from problem
 
 
 def batch_size(classes: int) -> int:
-    """Samples in a compiled batch: a multiple of a few classes, so that labels go on cycling where
-    the model does not say what their default is (`GAN.defaults`).
+    """Returns the number of samples in a compiled batch.
+
+    It is a multiple of the number of classes, if there are few. Thus labels that cycle through the
+    classes continue across batches if the model does not define its default (`GAN.defaults`).
+
+    Args:
+        classes: Number of classes of the data; 0 for data without labels.
     """
     return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
 
 
 def spread(value: Any, n: int, total: int, *, name: str) -> Array:
-    """One value, or n of them [n, ...], as [total, ...]; the last one fills up.
+    """Returns the values of a condition for all compiled batches.
 
-    Raises ValueError, with `name`, on another length.
+    Args:
+        value: One value, or one per sample [n, ...].
+        n: Number of samples.
+        total: Number of samples in all batches, at least `n`.
+        name: Name of the condition, for messages.
+
+    Returns:
+        The values [total, ...]. The last one is repeated as padding.
+
+    Raises:
+        ValueError: If there are neither one nor `n` values.
     """
     values = jnp.asarray(value)
     if values.ndim == 0:
@@ -188,14 +250,13 @@ def _draw(
     sample: Callable[..., Array],
     size: int,
 ) -> Array:
+    """Draws the samples of one batch."""
     keys = random.row_keys(key, size, start=start)
     return sample(state.averaged(), keys, **conditions)
 
 
 def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
-    """The checkpoint asked for, a number of steps also in words of a command line. Raises RunError
-    where there is none such.
-    """
+    """Returns the checkpoint 'latest', 'best' or of a step. Raises RunError if there is none."""
     which = int(which) if isinstance(which, str) and which.isdecimal() else which
     folder = path / "checkpoints"
     steps = checkpoint.steps_in(folder)
@@ -209,8 +270,8 @@ def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
         held = [step for step in ranked if step in steps]
         if not held:
             raise RunError(
-                f"{path} has no best checkpoint: the run watched no metric to choose one by, which "
-                "--evaluate-every does; ask for 'latest' or a number of steps"
+                f"{path} has no best checkpoint: no metric was evaluated in training "
+                "(--evaluate-every); use 'latest' or a number of steps"
             )
         return checkpoint.read(folder, held[0])
     if which not in steps:

@@ -1,4 +1,4 @@
-"""The training loop. It knows steps, batches and events, and nothing of players."""
+"""The training loop. It handles steps, batches and events, and is independent of the players."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ class Recorder(Protocol):
     """The part of the log that the loop uses."""
 
     def add(self, step: int, metrics: Any) -> None:
-        """Takes the metrics of the call that began at the step."""
+        """Adds the metrics of one call.
+
+        Args:
+            step: The step at which the call began.
+            metrics: The metrics that the call returned.
+        """
         ...
 
     def settle(self) -> None:

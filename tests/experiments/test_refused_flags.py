@@ -60,7 +60,7 @@ def test_a_refused_flag_is_refused_in_one_sentence(name, field, tmp_path, capsys
     workdir = tmp_path / "run"
     arguments = ["--workdir", str(workdir), dashed(field), "1"]
     assert command_line.command(EXPERIMENTS[name], arguments) == 2
-    assert capsys.readouterr().err == f"error: {dashed(field)} has no use here; leave it out\n"
+    assert capsys.readouterr().err == f"error: {dashed(field)} has no effect here; leave it out\n"
     assert not workdir.exists()
 
 

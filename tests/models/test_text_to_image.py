@@ -325,7 +325,7 @@ def test_a_run_learns_to_read_first_and_then_plays(finished):
 def test_what_draws_nothing_yet_is_not_measured_and_the_game_is(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in lines if metric_log.MEASURED in row] == [4]
-    assert "step 2 could not be measured: " in (finished / "log.txt").read_text()
+    assert "step 2 could not be evaluated: " in (finished / "log.txt").read_text()
 
 
 def test_a_run_whose_steps_all_go_into_the_matching_is_refused():

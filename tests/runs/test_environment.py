@@ -58,7 +58,7 @@ def test_a_kept_program_that_cannot_be_read_is_replaced(tmp_path):
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
     damaged, result = said()
-    assert damaged.endswith(f"that was kept in {tmp_path} is damaged and is made anew")
+    assert damaged.endswith(f" in {tmp_path} is damaged and is compiled again")
     assert result == "7.0"
     (kept,) = tmp_path.glob("*lambda*-cache")
     assert len(kept.read_bytes()) > len(whole) // 2

@@ -115,7 +115,7 @@ def test_every_measurement_is_said_and_logged_with_all_that_it_depends_on(whole)
     assert measured["settings"]["metrics"] == {"swd": {"subsets": 1}}
     assert all(row[metric_log.MEASURED] == measured for row in others)
     log = (whole / "log.txt").read_text()
-    assert "every 4 steps 30 samples are measured against" in log
+    assert "every 4 steps 30 samples are compared with" in log
     for row in (first, *others):
         assert f"step {row['step']}: swd {row['evaluation/swd']:.5g}, the best " in log
 
@@ -252,7 +252,7 @@ def test_a_measurement_that_fails_is_said_and_training_goes_on(data, tmp_path, m
     monkeypatch.setattr(evaluation, "compare", failing)
     toy_runs.train(tmp_path, data=data, steps=4, **MEASURED)
     output = capsys.readouterr().out
-    assert "step 4 could not be measured: the features are not all finite" in output
+    assert "step 4 could not be evaluated: the features are not all finite" in output
     assert kept(tmp_path) == [4]
 
 

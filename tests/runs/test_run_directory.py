@@ -267,7 +267,7 @@ def test_a_link_that_comes_later_is_not_followed_either(tmp_path):
 def test_pictures_of_latents_go_through_no_link_in_the_run_directory(copy, tmp_path):
     (tmp_path / "outside").mkdir()
     (copy / "latents").symlink_to(tmp_path / "outside")
-    with pytest.raises(RunError, match="latents is a link"):
+    with pytest.raises(RunError, match="latents is a symbolic link"):
         latents.explore(latents.Config(run=copy), say=pytest.fail)
 
 

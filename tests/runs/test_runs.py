@@ -186,7 +186,8 @@ def test_a_run_that_goes_on_to_another_end_says_so_where_its_step_sizes_fall_to_
         toy_runs.train(tmp_path, data=data, steps=steps)
     log = (tmp_path / "log.txt").read_text()
     assert (
-        log.count("beware: step sizes fall to the run's end, which was step 8 and now is 13") == 1
+        log.count("warning: learning rates fall to the run's end, which was step 8 and now is 13")
+        == 1
     )
     record = {"config": {"steps": 8}}
     assert setup.notes_on_the_end(toy_experiment.Config(steps=8), record) == []

@@ -137,7 +137,7 @@ def test_the_checkpoint_can_be_chosen(finished):
     assert jaxgan.load(finished, checkpoint=8).step == 8
     with pytest.raises(RunError, match=r"no checkpoint 9; .* \[8, 16, 24\]"):
         jaxgan.load(finished, checkpoint=9)
-    with pytest.raises(RunError, match="watched no metric"):
+    with pytest.raises(RunError, match="no metric was evaluated"):
         jaxgan.load(finished, checkpoint="best")
     with pytest.raises(RunError, match="no checkpoint 'newest'"):
         jaxgan.load(finished, checkpoint="newest")
@@ -198,7 +198,7 @@ def test_a_run_finds_its_data_from_anywhere_and_follows_them(tmp_path, monkeypat
     assert recorded.data == f"npz:{began / 'images.npz'}"
     assert recorded.holdout == str(began / "held")
     (began / "images.npz").rename(moved / "pictures.npz")
-    with pytest.raises(RunError, match=r"not there: check the path; where the data have moved, --"):
+    with pytest.raises(RunError, match=r"not there: check the path; if the data have moved, name"):
         trained_model.data_of(path, recorded)
     there = dataclasses.replace(recorded, data=f"npz:{moved / 'pictures.npz'}")
     assert len(trained_model.data_of(path, there).train) == 42
@@ -216,7 +216,7 @@ def test_evaluate_and_diagnose_are_told_where_the_data_are(tmp_path, monkeypatch
     place, model = f"npz:{tmp_path / 'moved.npz'}", jaxgan.load(path)
     images = evaluate.images(evaluate.Config(path, data=place), model)
     assert images.digest == run_directory.required_record(path)["data"]["digest"]
-    with pytest.raises(RunError, match="says where they are now"):
+    with pytest.raises(RunError, match="name their new place"):
         evaluate.images(evaluate.Config(path), model)
     told = []
     monkeypatch.setattr(

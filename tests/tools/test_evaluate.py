@@ -89,7 +89,7 @@ def test_what_a_run_measured_is_what_the_command_finds_of_its_best_state(
     assert report["numbers"] == {"proxy_fid": pytest.approx(expected, rel=1e-3)}
     log = (workdir / "log.txt").read_text()
     assert f"step {lowest['step']}: proxy fid {expected:.5g}, the best so far" in log
-    assert "beware: a Frechet distance of 130 generated images" in log
+    assert "warning: a Frechet distance of 130 generated images" in log
 
 
 def test_colors_are_measured_by_what_can_be_had_of_them(tmp_path, capsys):
