@@ -30,6 +30,7 @@ def experiments(tree: pathlib.Path) -> list[str]:
 
 
 def digest(content: bytes) -> str:
+    """Returns the sha256 of the content, in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -94,6 +95,7 @@ def differences(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) 
 
 
 def main() -> int:
+    """Returns the exit code: 1 if the records differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("record", "compare"))
     parser.add_argument("paths", nargs=2, type=pathlib.Path)
