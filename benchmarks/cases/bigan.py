@@ -1,4 +1,4 @@
-"""BiGAN at 28 pixels: generator, encoder and a discriminator of pairs, which move at once."""
+"""BiGAN at 28 pixels: generator, encoder and a discriminator of pairs, updated together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEARNING_RATES = {"generator": 1e-3, "discriminator": 2e-4}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     shape: tuple[int, int, int] = (28, 28, 1)
     """Height, width and channels of an image."""

@@ -1,4 +1,4 @@
-"""From image to image: Pix2Pix's U-Net, CycleGAN's residual network, and SRResNet."""
+"""Image translation: Pix2Pix's U-Net, CycleGAN's residual network, and SRResNet."""
 
 from __future__ import annotations
 

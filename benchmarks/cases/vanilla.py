@@ -1,4 +1,4 @@
-"""Two perceptrons: on points of a ring, several steps a call, and on images."""
+"""Two perceptrons: on points of a ring, with several steps per call, and on images."""
 
 from __future__ import annotations
 
