@@ -31,6 +31,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import bigan
@@ -47,6 +48,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import bigan, dcgan
 
     height, width, channels = setting.shape
@@ -71,6 +73,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
 
 

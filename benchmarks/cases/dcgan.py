@@ -43,6 +43,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers, penalties, steps
     from jaxgan.games.training import Training
     from jaxgan.models import dcgan
@@ -70,6 +71,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import dcgan, penalties, training
 
     height, width, channels = setting.shape
@@ -98,6 +100,7 @@ def _stages(size: int) -> int:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     rows = setting.rows * setting.n_critic
     return {"image": uniform_images(draws, (rows, *setting.shape))}
 
@@ -106,6 +109,7 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 
 def sngan_gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import dcgan
@@ -145,6 +149,7 @@ def _from_equal_entries(gan: GAN, key: Any) -> Any:
 
 
 def sngan_twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import dcgan, sngan, training
 
     height, width, channels = setting.shape

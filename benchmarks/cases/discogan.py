@@ -33,6 +33,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan.games.training import Training
     from jaxgan.models import discogan
 
@@ -67,6 +68,7 @@ def _in_periods(gan: GAN) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import discogan
 
     height, width, channels = setting.shape
@@ -86,6 +88,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     shape = (PERIOD * setting.rows, *setting.shape)
     return {name: uniform_images(draws, shape) for name in ("a", "b")}
 

@@ -39,6 +39,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers, penalties
     from jaxgan.games.training import Training
     from jaxgan.models import progressive
@@ -71,6 +72,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import penalties, progressive, training
 
     height, breadth, channels = setting.shape
@@ -95,6 +97,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
 
 

@@ -36,6 +36,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import semisupervised
@@ -53,6 +54,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import semisupervised
 
     pixels, latent_size = setting.size[0] * setting.size[1], setting.latent_size
@@ -65,6 +67,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     shape = (setting.rows, *setting.size, 1)
     images = {n: uniform_images(draws, shape) for n in ("image", "unlabeled", "reference")}
     return {**images, "label": draws.integers(0, setting.classes, setting.rows, dtype=np.int32)}

@@ -50,22 +50,28 @@ class Replayed(Draws):
             queue.append(values.to(torch.get_default_device()))
 
     def normal(self, name: str, *shape: int) -> torch.Tensor:
+        """Returns the recorded normal draws."""
         return self._next(name, shape)
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """Returns the recorded uniform draws."""
         return self._next(name, shape)
 
     def coins(self, name: str, *shape: int) -> torch.Tensor:
+        """Returns the recorded boolean draws."""
         return self._next(name, shape)
 
     def integers(self, name: str, *shape: int, high: int) -> torch.Tensor:
+        """Returns the recorded integers."""
         return self._next(name, shape)
 
     def again(self, name: str, values: torch.Tensor) -> None:
+        """Checks that jaxgan's repeated draw has the same values."""
         if not torch.equal(self._next(name, tuple(values.shape)).to(values), values):
             raise ValueError(f"jaxgan's step draws {name!r} again, but other values")
 
     def unused(self, name: str) -> None:
+        """Skips a recorded draw that nothing uses."""
         self._take(name)
 
     def left(self) -> list[str]:
