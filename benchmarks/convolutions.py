@@ -1,9 +1,10 @@
-"""Our convolutions beside XLA's own, on the layers of a DCGAN, forward and backward.
+"""Compares jaxgan's convolutions with XLA's on DCGAN layers, forward and backward.
 
     python -m benchmarks.convolutions
 
-The two take turns in one process; printed are the medians and their ratio, of the layer's value and
-of the gradients of its input and kernel together."""
+The two alternate in one process. A turn computes the layer's output and the gradients of its input
+and kernel. The table shows the median times and their ratio.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +22,27 @@ import tyro
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How long to measure."""
+    """The number of measurements and their batch."""
 
     repeats: int = 9
-    """Timed turns of each, after one that warms up."""
+    """Timed turns of each implementation, after one warm-up turn."""
     batch_size: int = 64
     """Images in a batch."""
     json: pathlib.Path | None = None
-    """Write the table here, too."""
+    """File to write the table to, as JSON."""
 
 
 class Layer(NamedTuple):
-    """A stride-2 layer: `transposed` ones double the image, the others halve it."""
+    """A layer of stride 2.
+
+    Attributes:
+        size: Height and width of its input in pixels.
+        inputs: Input channels.
+        outputs: Output channels.
+        kernel: Kernel size.
+        transposed: Whether it is a transposed convolution, which doubles the size of the image;
+            others halve it.
+    """
 
     size: int
     inputs: int
@@ -42,6 +52,7 @@ class Layer(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Returns the description of the layer in the table."""
         kind = "transposed" if self.transposed else "convolution"
         return f"{kind} k{self.kernel} {self.size} px {self.inputs} -> {self.outputs}"
 
@@ -57,7 +68,13 @@ LAYERS = (
 
 
 def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any]:
-    """Runs the layer and its gradients once, to the end."""
+    """Returns a function that runs the layer and its gradients once and waits for them.
+
+    Args:
+        layer: The layer.
+        batch_size: Images in the batch.
+        implementation: 'fast' for jaxgan's convolutions, 'xla' for XLA's.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -81,7 +98,12 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
 
 
 def measure(layer: Layer, config: Config) -> dict[str, Any]:
-    """The row of the layer: median milliseconds of both, and how many times faster ours is."""
+    """Returns the table row of a layer: median milliseconds of both, and XLA's time over ours.
+
+    Args:
+        layer: The layer.
+        config: The number of turns and the batch size.
+    """
     tasks = {name: task(layer, config.batch_size, name) for name in ("fast", "xla")}
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(config.repeats + 1):
@@ -100,7 +122,7 @@ def measure(layer: Layer, config: Config) -> dict[str, Any]:
 
 
 def main(config: Config) -> None:
-    """Prints the table, a line a layer."""
+    """Prints the table, one line per layer."""
     rows = []
     title = f"layer, batch {config.batch_size}"
     print(f"{title:36s}{'ours ms':>10s}{'XLA ms':>10s}{'ratio':>8s}")

@@ -1,18 +1,19 @@
-"""jaxgan beside PyTorch: the same network trains on the same batch, on all cores of the CPU.
+"""Compares jaxgan with PyTorch: the same network on the same batch, on all cores of the CPU.
 
     python -m benchmarks.speed
     python -m benchmarks.speed --cases mixture dcgan28-b64 --json speed.json
     python -m benchmarks.speed --device cuda        on a GPU
 
-Each side has a process of its own; they take turns of about a second, and a side's time is the
-median of its turns. PyTorch (eager, fused Adam) runs in both memory layouts, of which the better
-counts; the ratio is its time by jaxgan's, larger is better. Before a case is timed, both sides must
-compute the same losses in three steps from the same weights, batch and draws.
+Each side runs in its own process. They alternate in turns of about a second, and the time of a side
+is the median of its turns. PyTorch (eager, fused Adam) runs in both memory layouts, and the better
+one counts. The ratio is PyTorch's time divided by jaxgan's: larger is better. Before a case is
+timed, both sides must compute the same losses in three steps from the same weights, batch and
+random draws.
 
-The first step is jaxgan's in a fresh process, from building the model to the end of the first
-compiled call, without imports: with an empty compilation cache (cold) and with the one that this
-has filled (warm). Memory is the high-water mark of each process's resident set, the libraries
-and jaxgan's compilation included.
+The time of the first step is that of jaxgan in a fresh process. It runs from building the model to
+the end of the first compiled call, without imports: with an empty compilation cache (cold), and
+with the cache that the cold run has filled (warm). Memory is the peak resident set size of each
+process, including the libraries and jaxgan's compilation.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ from benchmarks.side_by_side import measuring, protocol, seeds
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to measure, and how often."""
+    """The cases and the number of measurements."""
 
     cases: tuple[str, ...] = ()
-    """Names of cases; all by default. 'seeds' is eight seeds of 'mixture', together against in
-    sequence."""
+    """Names of cases; default: all. 'seeds' compares eight seeds of 'mixture' trained together with
+    the same in sequence.
+    """
     repeats: int = 7
-    """Timed turns of each side, after one that warms up."""
+    """Timed turns of each side, after one warm-up turn."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """What both sides compute on."""
+    """Device of both sides."""
     json: pathlib.Path | None = None
-    """Write the table here, too."""
+    """File to write the table to, as JSON."""
 
 
 COLUMNS: tuple[tuple[str, int, Callable[[Mapping[str, Any]], str]], ...] = (
@@ -61,12 +63,12 @@ COLUMNS: tuple[tuple[str, int, Callable[[Mapping[str, Any]], str]], ...] = (
 
 
 def heading() -> str:
-    """The table's first line."""
+    """Returns the first line of the table."""
     return _line({title: title for title, _, _ in COLUMNS})
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """A case's line of the table."""
+    """Returns the line of a case in the table."""
     if row["case"] == seeds.NAME:
         return seeds.line(row)
     return _line({title: text(row) for title, _, text in COLUMNS})
@@ -78,14 +80,16 @@ def _line(texts: Mapping[str, str]) -> str:
 
 
 def measurements() -> dict[str, Callable[..., dict[str, Any]]]:
-    """What measures a row, `measure(repeats=...)`, by the case's name."""
+    """Returns, by name of the case, the function that measures it: `measure(repeats=...)`."""
     by_name = {case.name: functools.partial(measuring.measure, case) for case in cases.every()}
     return {**by_name, seeds.NAME: functools.partial(seeds.measure, cases.named("mixture"))}
 
 
 def main(config: Config) -> int:
-    """Prints the table, a line a case; returns 1 where a case could not be measured, else 0, and 2
-    on a name that no case has or without PyTorch.
+    """Prints the table, one line per case, and returns the exit code.
+
+    It is 1 if a case could not be measured, 2 if a case does not exist or PyTorch is not installed,
+    and else 0.
     """
     known = measurements()
     unknown = [name for name in config.cases if name not in known]

@@ -1,11 +1,12 @@
-"""Show that two revisions compute the same: every experiment's smoke run, compared byte for byte.
+"""Compares two revisions byte for byte, by the smoke run of every experiment.
 
     python scripts/same_results.py record TREE FILE             # run every experiment of a checkout
     python scripts/same_results.py record TREE FILE dcgan ...   # or these
     python scripts/same_results.py compare FILE FILE            # exit 1 and name what differs
 
-Record both revisions on one machine with one environment. A record holds, for each experiment, the
-sha256 of its metrics (without the times), of its last sample picture, and of its final arrays.
+Record both revisions on the same machine, in the same environment. A record has, for each
+experiment, the sha256 of its metrics (without times), of its last sample picture, and of its final
+arrays.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def experiments(tree: pathlib.Path) -> list[str]:
 
 
 def digest(content: bytes) -> str:
-    """Returns the sha256 of the content, in hex."""
+    """Returns the sha256 in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -58,7 +59,12 @@ def arrays(run: pathlib.Path) -> str:
 
 
 def record(tree: pathlib.Path, names: list[str]) -> dict[str, dict[str, str]]:
-    """Returns, by experiment, the digests of its smoke run in the checkout `tree`."""
+    """Returns, by experiment, the digests of its smoke run.
+
+    Args:
+        tree: The checkout.
+        names: The experiments to run; all of them if empty.
+    """
     found = {}
     for name in names or experiments(tree):
         with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +91,12 @@ def record(tree: pathlib.Path, names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def differences(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> list[str]:
-    """Returns one line for each experiment and part in which the records differ."""
+    """Returns one line for each experiment and part in which the records differ.
+
+    Args:
+        old: The digests by part, by experiment.
+        new: The same of the other revision.
+    """
     return [
         f"{name}: {part} differs"
         for name in sorted(old.keys() & new.keys())
@@ -95,7 +106,7 @@ def differences(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) 
 
 
 def main() -> int:
-    """Returns the exit code: 1 if the records differ."""
+    """Runs the command; returns 1 if `compare` finds a difference, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("record", "compare"))
     parser.add_argument("paths", nargs=2, type=pathlib.Path)

@@ -12,6 +12,7 @@ import pytest
 from jaxgan import parallel
 from jaxgan.games import ensemble
 from jaxgan.runs import training_loop
+from jaxgan.runs.seeds import Seeds
 
 STEPS = 10
 SEEDS = (4, 5, 6)
@@ -51,8 +52,8 @@ def losses_of(gan, state, *, name, seeds, per_call, precision):
     call, mesh = compiled(gan, per_call)
     batches = training_loop.batches_of(
         Data(name, np.dtype(precision)),
-        seeds=seeds,
-        rows=laws.BY_NAME[name].rows,
+        seeds=Seeds(tuple(seeds)),
+        size=laws.BY_NAME[name].rows,
         per_call=per_call,
         mesh=mesh,
     )

@@ -1,8 +1,8 @@
-"""What is compared: a case is one network, one batch and one schedule, on both sides.
+"""The cases of the benchmark: one network, one batch and one schedule, on both sides.
 
-A module of this folder holds a list `CASES` and imports neither JAX nor PyTorch before a function
-is called: each side runs in a process without the other. To add a family, write such a module and
-the twin of its networks in `benchmarks/pytorch`; nothing else lists them.
+Each module of this folder has a list `CASES`. It imports JAX or PyTorch only inside functions,
+because each side runs in a process without the other library. To add a family, write such a module
+and the twin of its networks in `benchmarks/pytorch`. There is no other list to extend.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 class Case(NamedTuple):
     """One row of the table.
 
-    setting:  a frozen dataclass of the sizes and options that both sides share.
-    gan:      `gan(setting)`: jaxgan's model.
-    twin:     `twin(setting)`: the same as a `benchmarks.pytorch.training.Twin`.
-    batch:    `batch(setting, draws)`: the whole batch of a train step as jaxgan takes it, from a
-              numpy generator.
-    per_call: jaxgan's train steps in a compiled call, as the family's experiment records them.
-    layouts:  memory layouts that PyTorch tries; the best counts. A network without images has one.
-    tiny:     fields of the setting to replace for a test of a second or two.
-    compared: train steps whose losses both sides must agree on: fewer where a step is many updates.
+    Attributes:
+        name: The name of the case.
+        setting: A frozen dataclass of the sizes and options that both sides share.
+        gan: `gan(setting)`, jaxgan's model.
+        twin: `twin(setting)`, the same model as a `benchmarks.pytorch.training.Twin`.
+        batch: `batch(setting, draws)`, the batch of a train step as jaxgan takes it; `draws` is a
+            numpy generator.
+        tiny: Fields of the setting to replace for a test of a second or two.
+        per_call: jaxgan's train steps in a compiled call, as in the family's experiment.
+        layouts: Memory layouts that PyTorch tries; the best counts. A network without images has
+            one.
+        compared: Train steps whose losses must agree; fewer if a step has many updates.
     """
 
     name: str
@@ -45,30 +48,34 @@ class Case(NamedTuple):
     compared: int = 3
 
     def build_gan(self) -> GAN:
-        """jaxgan's model."""
+        """Returns jaxgan's model."""
         return self.gan(self.setting)
 
     def build_twin(self) -> Twin:
-        """PyTorch's model."""
+        """Returns PyTorch's model."""
         return self.twin(self.setting)
 
     def data(self) -> dict[str, np.ndarray]:
-        """A batch, the same at every call."""
+        """Returns a batch, the same on every call."""
         return dict(self.batch(self.setting, np.random.default_rng(0)))
 
     def shrunk(self) -> Case:
-        """The case with tiny networks and batches."""
+        """Returns the case with tiny networks and batches."""
         return self._replace(setting=dataclasses.replace(self.setting, **self.tiny))
 
 
 def every() -> Iterator[Case]:
-    """The cases of all modules, in the order of the modules' names."""
+    """Yields the cases of all modules, in the order of the modules' names."""
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         yield from importlib.import_module(f"{__name__}.{module.name}").CASES
 
 
 def named(name: str) -> Case:
-    """The case of that name; ValueError where there is none."""
+    """Returns the case of that name.
+
+    Raises:
+        ValueError: If there is none.
+    """
     known = {case.name: case for case in every()}
     if name not in known:
         raise ValueError(f"there is no case {name!r}; expected one of {', '.join(known)}")
@@ -76,5 +83,10 @@ def named(name: str) -> Case:
 
 
 def uniform_images(draws: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Images [B, H, W, C] of noise in [-1, 1]: their content costs no time."""
+    """Returns noise images [B, H, W, C] in [-1, 1]; their content does not affect the time.
+
+    Args:
+        draws: A numpy generator.
+        shape: The shape (B, H, W, C).
+    """
     return draws.uniform(-1, 1, shape).astype(np.float32)

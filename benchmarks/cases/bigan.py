@@ -1,4 +1,4 @@
-"""BiGAN at 28 pixels: generator, encoder and a discriminator of pairs, which move at once."""
+"""BiGAN at 28 pixels: generator, encoder and a discriminator of pairs, updated together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEARNING_RATES = {"generator": 1e-3, "discriminator": 2e-4}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     shape: tuple[int, int, int] = (28, 28, 1)
     """Height, width and channels of an image."""
@@ -31,6 +31,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import bigan
@@ -47,6 +48,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import bigan, dcgan
 
     height, width, channels = setting.shape
@@ -71,6 +73,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
 
 

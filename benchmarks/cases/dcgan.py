@@ -1,5 +1,7 @@
-"""Convolutional networks of 28 and 64 pixels: cross-entropy, R1, the Wasserstein critic, and the
-spectrally normalized discriminator under the hinge loss.
+"""Convolutional networks at 28 and 64 pixels.
+
+With cross-entropy, R1, the Wasserstein critic, and the spectrally normalized discriminator with the
+hinge loss.
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ class Setting:
 
     @property
     def norm(self) -> str:
-        """Of the discriminator: a penalty on its slope needs examples that nothing couples."""
+        """Returns the discriminator's norm: gradient penalties exclude batch normalization."""
         return "batch" if self.penalty == "none" else "none"
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers, penalties, steps
     from jaxgan.games.training import Training
     from jaxgan.models import dcgan
@@ -68,6 +71,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import dcgan, penalties, training
 
     height, width, channels = setting.shape
@@ -91,11 +95,12 @@ def twin(setting: Setting) -> Twin:
 
 
 def _stages(size: int) -> int:
-    """How often jaxgan's network halves an image: to 4 to 7 pixels."""
+    """Returns how often jaxgan's network halves an image, down to 4 to 7 pixels."""
     return (size // 4).bit_length() - 1
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     rows = setting.rows * setting.n_critic
     return {"image": uniform_images(draws, (rows, *setting.shape))}
 
@@ -104,6 +109,7 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 
 def sngan_gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import dcgan
@@ -124,8 +130,9 @@ def sngan_gan(setting: Setting) -> GAN:
 
 
 def _from_equal_entries(gan: GAN, key: Any) -> Any:
-    """The first state, but the vectors of the power method, which are no params that the other side
-    could load, have equal entries.
+    """Returns the initial state with power-method vectors of equal entries.
+
+    These vectors are not params, so the other side could not load them.
     """
     import jax
     import jax.numpy as jnp
@@ -142,6 +149,7 @@ def _from_equal_entries(gan: GAN, key: Any) -> Any:
 
 
 def sngan_twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import dcgan, sngan, training
 
     height, width, channels = setting.shape

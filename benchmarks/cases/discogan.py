@@ -1,5 +1,7 @@
-"""DiscoGAN at 28 pixels. A step of this case is a period of three train steps, in one call: one of
-the discriminators and two of the generators, each on a minibatch of its own.
+"""DiscoGAN at 28 pixels.
+
+A step of this case is a period of three train steps in one call: one of the discriminators and two
+of the generators, each on its own minibatch.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ ADVERSARIAL, FEATURES, RECONSTRUCTION = 0.1, 0.9, 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     shape: tuple[int, int, int] = (28, 28, 1)
     """Height, width and channels of an image."""
@@ -31,6 +33,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan.games.training import Training
     from jaxgan.models import discogan
 
@@ -50,7 +53,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def _in_periods(gan: GAN) -> GAN:
-    """The model whose step is a period, compiled as several steps in a call always are."""
+    """Returns the model with a period as its step, compiled like any call of several steps."""
     import jax
     import jax.numpy as jnp
 
@@ -65,6 +68,7 @@ def _in_periods(gan: GAN) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import discogan
 
     height, width, channels = setting.shape
@@ -84,6 +88,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     shape = (PERIOD * setting.rows, *setting.shape)
     return {name: uniform_images(draws, shape) for name in ("a", "b")}
 

@@ -1,4 +1,4 @@
-"""InfoGAN at 28 pixels: three players, of which two move together."""
+"""InfoGAN at 28 pixels: three players, two of them updated together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEARNING_RATES = {"generator": 1e-3, "discriminator": 2e-4}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     shape: tuple[int, int, int] = (28, 28, 1)
     """Height, width and channels of an image."""
@@ -35,6 +35,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games import mutual_information
     from jaxgan.games.training import Training
@@ -55,6 +56,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import infogan
 
     height, width, channels = setting.shape
@@ -70,10 +72,11 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
 
 
 _tiny = {"shape": (16, 16, 3), "rows": 8, "width": 4, "hidden": 12, "noise": 3, "classes": 4}
 
-# The generator's large steps magnify rounding: by the third step its loss differs by 1 %.
+# The generator's large updates magnify rounding: its loss differs by 1 % in the third step.
 CASES = [Case("infogan28", Setting(), gan, twin, batch, _tiny, compared=2)]

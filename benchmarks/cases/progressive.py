@@ -19,7 +19,7 @@ LEARNING_RATE, BETAS = 1e-3, (0.0, 0.99)
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     penalty: str = "none"
     """'none', 'r1', or 'wgan-gp', which brings its loss with the drift term."""
@@ -34,11 +34,12 @@ class Setting:
 
     @property
     def level(self) -> int:
-        """How often images double from the base of 4 to 7 pixels."""
+        """Returns how often images double from the base of 4 to 7 pixels."""
         return (min(self.shape[:2]) // 4).bit_length() - 1
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers, penalties
     from jaxgan.games.training import Training
     from jaxgan.models import progressive
@@ -71,6 +72,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import penalties, progressive, training
 
     height, breadth, channels = setting.shape
@@ -95,12 +97,13 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
 
 
 _tiny = {"shape": (8, 8, 3), "rows": 4, "width": 2, "max_width": 4, "latent_size": 3, "group": 2}
 _both: dict[str, Any] = {"gan": gan, "twin": twin, "batch": batch, "tiny": _tiny}
-# As many channels at every resolution, as the paper has at 32 pixels, if fewer than its 512.
+# Equal channels at every resolution, as in the paper up to 32 pixels, but fewer than its 512.
 _wide: dict[str, Any] = {"width": 128, "max_width": 128}
 
 CASES = [

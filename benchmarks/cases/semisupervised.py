@@ -1,7 +1,7 @@
-"""A classifier from few labels at 28 pixels: perceptrons under weight normalization and noise.
+"""A classifier from few labels at 28 pixels: perceptrons with weight normalization and noise.
 
-Both sides have Adam's usual epsilon beside the root; that of the experiment, under the root, is in
-no fused Adam of PyTorch's.
+Both sides add Adam's epsilon outside the square root, as usual. The experiment adds it inside,
+which PyTorch's fused Adam does not offer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEARNING_RATE = 3e-3
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The networks of both sides, by default of the sizes of jaxgan's experiment."""
+    """The networks of both sides; their default sizes are those of jaxgan's experiment."""
 
     size: tuple[int, int] = (28, 28)
     """Height and width of an image, which is gray."""
@@ -36,6 +36,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import semisupervised
@@ -53,6 +54,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import semisupervised
 
     pixels, latent_size = setting.size[0] * setting.size[1], setting.latent_size
@@ -65,6 +67,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     shape = (setting.rows, *setting.size, 1)
     images = {n: uniform_images(draws, shape) for n in ("image", "unlabeled", "reference")}
     return {**images, "label": draws.integers(0, setting.classes, setting.rows, dtype=np.int32)}

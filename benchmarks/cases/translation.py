@@ -1,4 +1,4 @@
-"""From image to image: Pix2Pix's U-Net, CycleGAN's residual network, and SRResNet."""
+"""Image translation: Pix2Pix's U-Net, CycleGAN's residual network, and SRResNet."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def _options(setting: Setting) -> dict[str, Any]:
 
 
 def pairs(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns a batch of image pairs."""
     return {name: uniform_images(draws, (setting.rows, *setting.shape)) for name in ("a", "b")}
 
 
@@ -55,12 +56,14 @@ def pairs(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 
 def pix2pix_gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan.models import pix2pix
 
     return pix2pix.build(l1=L1, **_options(setting))
 
 
 def pix2pix_twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import patch, pix2pix
 
     height, _, channels = setting.shape
@@ -78,6 +81,7 @@ def pix2pix_twin(setting: Setting) -> Twin:
 
 
 def cyclegan_gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan.models import cyclegan
 
     return cyclegan.build(
@@ -90,6 +94,7 @@ def cyclegan_gan(setting: Setting) -> GAN:
 
 
 def cyclegan_twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import cyclegan, patch
 
     channels, stages = setting.shape[2], STAGES[setting.patch]
@@ -113,6 +118,7 @@ FACTOR = 4
 
 
 def srresnet_gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import srgan
@@ -127,6 +133,7 @@ def srresnet_gan(setting: Setting) -> GAN:
 
 
 def srresnet_twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import srresnet
 
     sizes = {"factor": FACTOR, "blocks": setting.blocks, "width": setting.width}
@@ -134,6 +141,7 @@ def srresnet_twin(setting: Setting) -> Twin:
 
 
 def small_and_large(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns a batch of small and large images."""
     height, width, channels = setting.shape
     small = (setting.rows, height // FACTOR, width // FACTOR, channels)
     return {

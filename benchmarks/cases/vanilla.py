@@ -1,4 +1,4 @@
-"""Two perceptrons: on points of a ring, several steps a call, and on images."""
+"""Two perceptrons: on points of a ring, with several steps per call, and on images."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Setting:
 
 
 def gan(setting: Setting) -> GAN:
+    """Returns jaxgan's model."""
     from jaxgan import losses, optimizers
     from jaxgan.games.training import Training
     from jaxgan.models import vanilla
@@ -50,6 +51,7 @@ def gan(setting: Setting) -> GAN:
 
 
 def twin(setting: Setting) -> Twin:
+    """Returns PyTorch's model."""
     from benchmarks.pytorch import training, vanilla
 
     height, *rest = setting.shape
@@ -65,6 +67,7 @@ def twin(setting: Setting) -> Twin:
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns the batch of a train step."""
     if len(setting.shape) == 3:
         return {"image": uniform_images(draws, (setting.rows, *setting.shape))}
     angles = draws.integers(0, 8, setting.rows) * (np.pi / 4)

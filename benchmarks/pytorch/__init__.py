@@ -1,1 +1,1 @@
-"""The other side: the same networks and steps as good PyTorch users write them."""
+"""PyTorch's side: the same networks and steps, as good PyTorch users write them."""

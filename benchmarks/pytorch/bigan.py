@@ -78,7 +78,7 @@ class Discriminator(nn.Module):
 def game(
     players: Mapping[str, nn.Module], *, latent_size: int, learning_rates: Mapping[str, float]
 ) -> Twin:
-    """All three move from the same state: one pass of each, from whose logits both losses are."""
+    """Updates all three from the same state: both losses use the logits of one pass of each."""
     maker, encoder, judge = (players[name] for name in ("generator", "encoder", "discriminator"))
     judges, inverses = list(judge.parameters()), [*maker.parameters(), *encoder.parameters()]
     of_judge = adam(judges, learning_rates["discriminator"])

@@ -13,7 +13,7 @@ from benchmarks.pytorch.training import Losses, Twin, adam, descend, frozen
 
 
 class ResNet(nn.Module):
-    """Images [B, inputs, H, W] to images [B, outputs, H, W], sides divisible by 4."""
+    """Images [B, inputs, H, W] to images [B, outputs, H, W], with H and W divisible by 4."""
 
     def __init__(self, inputs: int, outputs: int, *, blocks: int, width: int) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ def _reflected(inputs: int, outputs: int, kernel: int, *, bias: bool = False) ->
 
 
 class Pool:
-    """Earlier fakes: see `jaxgan.games.replay_pool.exchange`."""
+    """A pool of earlier fakes, see `jaxgan.games.replay_pool.exchange`."""
 
     def __init__(self, capacity: int, name: str) -> None:
         self.capacity, self.name = capacity, name
         self.images: list[torch.Tensor] = []
 
     def exchange(self, images: torch.Tensor, draws: Draws) -> torch.Tensor:
-        """What the discriminator sees instead of the images."""
+        """Returns the images that the discriminator sees instead of the given ones."""
         coins = draws.coins("pool coin", images.shape[0])
         places = draws.integers("pool place", images.shape[0], high=self.capacity)
         shown = []

@@ -29,7 +29,7 @@ def discriminator(
 ) -> nn.Sequential:
     """Images [B, *shape] (C, H, W) to logits [B, 1]; the norm is 'batch' or 'none'."""
     if norm not in ("batch", "none"):
-        raise ValueError(f"the norm is {norm!r}; PyTorch's twin knows batch and none")
+        raise ValueError(f"the norm is {norm!r}; expected batch or none")
     channels, height, rest = shape
     parts: list[nn.Module] = []
     for index in range(stages):

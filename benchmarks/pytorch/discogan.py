@@ -38,8 +38,9 @@ def generator(inputs: int, outputs: int, *, stages: int, width: int) -> nn.Seque
 
 
 class Discriminator(nn.Sequential):
-    """Images [B, *shape] (C, H, W) to logits [B] and the features of all hidden layers but the
-    first.
+    """Images [B, *shape] (C, H, W) to logits [B] and features.
+
+    The features are those of all hidden layers but the first.
     """
 
     def __init__(self, shape: tuple[int, int, int], *, stages: int, width: int) -> None:
@@ -83,8 +84,9 @@ def feature_distance(real: Pair, fake: Pair) -> torch.Tensor:
 
 
 def game(players: Mapping[str, nn.Module], shares: Shares, *, period: int) -> Twin:
-    """A discriminators' update, then generators' updates, `period` in all, each on a minibatch of
-    its own: rows 0 ... B - 1 of the batch are the first's, and so on.
+    """An update of the discriminators, then updates of the generators, `period` in total.
+
+    Each has its own minibatch: examples 0 ... B - 1 of the batch for the first, and so on.
     """
     to_b, to_a = players["generator_ab"], players["generator_ba"]
     judges = players["discriminator_a"], players["discriminator_b"]
@@ -113,7 +115,7 @@ def game(players: Mapping[str, nn.Module], shares: Shares, *, period: int) -> Tw
                 imitation = imitation + shares.adversarial * loss.generator(logits)
                 distance = feature_distance(true_features, features)
                 imitation = imitation + shares.features * distance
-                reconstruction = reconstruction + mse(back, true) / 4  # as of images in [0, 1]
+                reconstruction = reconstruction + mse(back, true) / 4  # as for images in [0, 1]
             share = shares.reconstruction
             return descend(of_makers, (1 - share) * imitation + share * reconstruction)
 

@@ -1,4 +1,4 @@
-"""What a step draws at random: afresh, or again what jaxgan's step drew."""
+"""The random draws of a step: fresh ones, or those recorded from jaxgan's step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Draws:
-    """Fresh draws, each named as in jaxgan: the last name folded into the keys."""
+    """Fresh draws, each named as in jaxgan: by the last name folded into the keys."""
 
     def normal(self, name: str, *shape: int) -> torch.Tensor:
         """Standard normal draws."""
@@ -30,16 +30,16 @@ class Draws:
         return torch.randint(high, shape)
 
     def again(self, name: str, values: torch.Tensor) -> None:
-        """jaxgan draws these values once more, by the same keys: no work once it is compiled."""
+        """Marks a draw that jaxgan repeats with the same keys, at no cost once it is compiled."""
 
     def unused(self, name: str) -> None:
-        """jaxgan draws here what nothing uses: no work once it is compiled."""
+        """Marks a draw of jaxgan that nothing uses, at no cost once it is compiled."""
 
 
 class Replayed(Draws):
-    """The recorded draws of jaxgan's steps, by name in the order in which they were made.
+    """The recorded draws of jaxgan's steps, by name and in their order.
 
-    A twin that joins several passes into one asks for the rows of all of them at once.
+    A twin that joins several passes into one asks for the examples of all of them at once.
     """
 
     def __init__(self, recorded: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -50,32 +50,39 @@ class Replayed(Draws):
             queue.append(values.to(torch.get_default_device()))
 
     def normal(self, name: str, *shape: int) -> torch.Tensor:
+        """Returns the recorded normal draws."""
         return self._next(name, shape)
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """Returns the recorded uniform draws."""
         return self._next(name, shape)
 
     def coins(self, name: str, *shape: int) -> torch.Tensor:
+        """Returns the recorded boolean draws."""
         return self._next(name, shape)
 
     def integers(self, name: str, *shape: int, high: int) -> torch.Tensor:
+        """Returns the recorded integers."""
         return self._next(name, shape)
 
     def again(self, name: str, values: torch.Tensor) -> None:
+        """Checks that jaxgan's repeated draw has the same values."""
         if not torch.equal(self._next(name, tuple(values.shape)).to(values), values):
             raise ValueError(f"jaxgan's step draws {name!r} again, but other values")
 
     def unused(self, name: str) -> None:
+        """Skips a recorded draw that nothing uses."""
         self._take(name)
 
     def left(self) -> list[str]:
-        """Names of the draws that were not asked for."""
+        """Returns the names of the draws that were not used."""
         return [name for name, queue in self._waiting.items() if queue]
 
     def replay_dropout(self, networks: Mapping[str, nn.Module]) -> None:
-        """Makes the dropout layers of the networks drop what jaxgan's layers of the names dropped.
+        """Makes the networks' dropout layers drop the same units as jaxgan's of the same names.
 
-        Raises ValueError where two networks have dropout layers of one name.
+        Raises:
+            ValueError: If two networks have dropout layers of the same name.
         """
         taken: set[str] = set()
         for network in networks.values():
@@ -83,7 +90,7 @@ class Replayed(Draws):
                 if isinstance(layer, nn.Dropout) and layer.p > 0:
                     name = path.rsplit(".")[-1]
                     if name in taken:
-                        raise ValueError(f"two dropout layers are named {name!r}; name one anew")
+                        raise ValueError(f"two dropout layers are named {name!r}; rename one")
                     taken.add(name)
                     layer.register_forward_hook(self._dropped(name))
 

@@ -19,14 +19,14 @@ LEAK = 0.1
 
 
 class Codes(NamedTuple):
-    """The values of B latents: classes [B] of the first code, and the others [B, n]."""
+    """The codes of B latents: classes [B] of the first code, and the others [B, n]."""
 
     classes: torch.Tensor
     others: torch.Tensor
 
 
 class Sizes(NamedTuple):
-    """Entries of the noise, classes of the categorical code, and how many codes are continuous."""
+    """Entries of the noise, classes of the categorical code, and number of continuous codes."""
 
     noise: int
     classes: int
@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
 
     @property
     def latent(self) -> int:
-        """Entries of a latent."""
+        """Returns the number of entries of a latent."""
         return sum(self)
 
 
@@ -95,7 +95,7 @@ def recognizer(features: int, sizes: Sizes) -> nn.Sequential:
 
 
 def information(told: torch.Tensor, codes: Codes) -> torch.Tensor:
-    """The bound on the information in nats, of a deviation of 1 for the continuous codes."""
+    """The bound on the information in nats, with standard deviation 1 for continuous codes."""
     classes, continuous = told.shape[1] - codes.others.shape[1], codes.others.shape[1]
     logits, means = told.split([classes, continuous], dim=1)
     entropies = math.log(classes) + continuous * math.log(2)
@@ -105,7 +105,7 @@ def information(told: torch.Tensor, codes: Codes) -> torch.Tensor:
 
 
 def drawn(rows: int, sizes: Sizes, draws: Draws) -> tuple[torch.Tensor, Codes]:
-    """Latents [B, Z] and their codes, which jaxgan's two objectives draw again."""
+    """Draws latents [B, Z] and their codes, which jaxgan's two objectives draw again."""
     noise = draws.uniform("latent", rows, sizes.noise, low=-1.0, high=1.0)
     classes = draws.integers("c1", rows, high=sizes.classes).long()
     names = [f"c{index + 2}" for index in range(sizes.continuous)]

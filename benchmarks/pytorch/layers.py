@@ -1,4 +1,4 @@
-"""Torch layers with the conventions of Flax's, so that a twin computes what jaxgan's network does.
+"""Torch layers with the conventions of Flax, so that a twin computes the same as jaxgan's network.
 
 Images are [B, C, H, W] here. A twin names its layers as Flax names them ('Conv_0', 'BatchNorm_1',
 'Dense_0', counted by kind in the order of use): `pretrained_weights.load` finds them by these
@@ -17,8 +17,10 @@ Pads = tuple[int, int]
 
 
 class Conv(nn.Conv2d):
-    """A square convolution whose padding is 'SAME' as XLA means it: a stride of s divides the size
-    by s, and what cannot be split evenly is padded below and to the right.
+    """A square convolution with XLA's padding 'SAME'.
+
+    A stride of s divides the size by s. If the padding is odd, the extra pixel is below and to the
+    right.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Conv(nn.Conv2d):
 
 
 class ConvTranspose(nn.ConvTranspose2d):
-    """A square transposed convolution that multiplies the size by its stride, with the padding
-    'SAME' of Flax's. Raises ValueError where the kernel is smaller than the stride.
+    """A square transposed convolution with Flax's padding 'SAME'; its stride multiplies the size.
+
+    Raises:
+        ValueError: If the kernel is smaller than the stride.
     """
 
     def __init__(
@@ -58,8 +62,9 @@ class ConvTranspose(nn.ConvTranspose2d):
 
 
 class BeforeShuffle(nn.Conv2d):
-    """A 3x3 convolution whose `factor`^2 x `outputs` channels a pixel shuffle makes pixels: torch's
-    numbers them channel by channel, jaxgan's pixel by pixel.
+    """A 3x3 convolution to `factor`^2 x `outputs` channels, before a pixel shuffle.
+
+    Torch's pixel shuffle orders these channels by channel, jaxgan's by pixel.
     """
 
     def __init__(self, inputs: int, outputs: int, factor: int) -> None:
@@ -90,7 +95,7 @@ class ToImage(nn.Linear):
 
 
 class WeightNormDense(nn.Linear):
-    """A linear layer by directions of length 1, with a gain of its own for each feature."""
+    """A linear layer with directions of length 1 and one gain per feature."""
 
     def __init__(self, inputs: int, outputs: int, *, gain: bool = True) -> None:
         super().__init__(inputs, outputs)
@@ -104,7 +109,7 @@ class WeightNormDense(nn.Linear):
         return torch.addcmul(self.bias, functional.linear(input, self.weight), factors)
 
     def inverse_lengths(self) -> torch.Tensor:
-        """What normalizes each feature's direction, [F]."""
+        """Returns the inverse length of each feature's direction, [F]."""
         return (self.weight.square().sum(1) + 1e-8).rsqrt()
 
 
@@ -117,24 +122,25 @@ class ShiftedNorm(nn.BatchNorm1d):
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalization of images whose running statistics keep 0.9 of the old, as in jaxgan."""
+    """Batch normalization of images; running statistics decay by 0.9, as in jaxgan."""
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
 
 def feature_norm(features: int) -> nn.BatchNorm1d:
-    """The same of features [B, F]."""
+    """Batch normalization of features [B, F], as in `batch_norm`."""
     return nn.BatchNorm1d(features, eps=1e-5, momentum=0.1)
 
 
 def same_pads(kernel: int, stride: int) -> Pads:
-    """Pixels padded before and after, for sizes that the stride divides."""
+    """Returns the pixels of padding before and after, for sizes that the stride divides."""
     total = max(kernel - stride, 0)
     return total // 2, total - total // 2
 
 
 def transposed_crops(kernel: int, stride: int) -> Pads:
-    """Pixels that Flax's transposed convolution with padding 'SAME' crops off the full output, for
-    kernels no smaller than the stride.
+    """Returns the pixels that Flax's padding 'SAME' crops off the full transposed convolution.
+
+    The kernel must not be smaller than the stride.
     """
     total = kernel + stride - 2
     low = kernel - 1 if stride > kernel - 1 else -(-total // 2)
@@ -154,12 +160,12 @@ _FLAX_NAMES = (
 
 
 def sequence(*layers: nn.Module) -> nn.Sequential:
-    """The layers one after another, named as a compact Flax module names its own."""
+    """The layers in sequence, named as in a compact Flax module."""
     return nn.Sequential(named(*layers))
 
 
 def named(*layers: nn.Module) -> collections.OrderedDict[str, nn.Module]:
-    """The layers by the names that `sequence` gives them."""
+    """Returns the layers by the names that `sequence` gives them."""
     counts: collections.Counter[str] = collections.Counter()
     by_name: collections.OrderedDict[str, nn.Module] = collections.OrderedDict()
     for layer in layers:

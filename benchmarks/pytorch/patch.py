@@ -8,8 +8,10 @@ from benchmarks.pytorch import layers
 
 
 def discriminator(channels: int, *, stages: int, width: int, norm: str) -> nn.Sequential:
-    """Images [B, C, H, W] to logits of patches [B, 1, H', W']: 'stages' convolutions of stride 2,
-    one of stride 1 and the last; the norm is 'batch' or 'instance'.
+    """Images [B, C, H, W] to logits of patches [B, 1, H', W'].
+
+    It has `stages` convolutions of stride 2, one of stride 1, and the last one. The norm is 'batch'
+    or 'instance'.
     """
     parts: list[nn.Module] = []
     for index in range(stages + 1):

@@ -1,6 +1,4 @@
-"""Penalties on a discriminator's slope, by double backward; the conventions of
-`jaxgan.penalties`.
-"""
+"""Gradient penalties by double backward, with the conventions of `jaxgan.penalties`."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from benchmarks.pytorch.training import Penalty
 
 
 def r1(gamma: float) -> Penalty:
-    """gamma / 2 * |grad D|^2 at real images, by the logits that the loss has computed."""
+    """R1: gamma / 2 * |grad D|^2 at real images, from the logits that the loss has computed."""
 
     def penalty(
         discriminator: nn.Module,
@@ -27,7 +25,7 @@ def r1(gamma: float) -> Penalty:
 
 
 def gradient_penalty(weight: float = 10.0) -> Penalty:
-    """weight * (|grad D| - 1)^2 between real and fake."""
+    """WGAN-GP: weight * (|grad D| - 1)^2 between real and fake."""
 
     def penalty(
         discriminator: nn.Module,

@@ -15,7 +15,7 @@ _MOST_WIDENING, _NOISY_LAYERS = 8, 3
 
 
 class UNet(nn.Module):
-    """Images [B, inputs, H, W] to images [B, outputs, H, W], whose sides halve `depth` times."""
+    """Images [B, inputs, H, W] to images [B, outputs, H, W], halved `depth` times inside."""
 
     def __init__(self, inputs: int, outputs: int, *, depth: int, width: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The twin of `jaxgan.models.progressive` at its last level, once that has faded in.
+"""The twin of `jaxgan.models.progressive` at its last level, fully faded in.
 
-jaxgan's networks compute the level below to the end, for a share of nothing. Here, as PyTorch users
-write it, they do not; its layers to and from images are there as weights that nothing moves.
+jaxgan's networks also compute the output of the level below, with weight 0. The twin does not, as
+PyTorch users write it; its layers to and from images of that level exist but are not trained.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _scaled(weight: torch.Tensor, gain: float = math.sqrt(2.0)) -> torch.Tensor:
 
 
 def _spread(weight: torch.Tensor) -> torch.Tensor:
-    """The sum [..., 4, 4] of the four places that a kernel [..., 3, 3] can take in it."""
+    """Returns the sum [..., 4, 4] of a kernel [..., 3, 3] at its four possible places."""
     padded = functional.pad(weight, (1, 1, 1, 1))
     rows = padded[..., 1:, :] + padded[..., :-1, :]
     return rows[..., 1:] + rows[..., :-1]
@@ -54,8 +54,9 @@ class Conv(nn.Conv2d):
 
 
 class ConvDouble(Conv):
-    """Doubled by the nearest pixel, then convolved: in one transposed convolution, the faster form
-    but for the smallest images.
+    """Nearest-neighbor doubling and a convolution, as one transposed convolution.
+
+    That is faster except for the smallest images.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -66,7 +67,7 @@ class ConvDouble(Conv):
 
 
 class ConvHalve(Conv):
-    """Convolved, then halved by the mean of 2x2 pixels: in one convolution, the faster form."""
+    """A convolution and 2x2 average pooling, as one convolution, which is faster."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         weight = _spread(_scaled(self.weight)) / 4
@@ -124,14 +125,14 @@ class ToLogit(nn.Linear):
 
 
 class PixelNorm(nn.Module):
-    """Each pixel's (or latent's) channels by the root of their mean square."""
+    """Divides each pixel's (or latent's) channels by their root mean square."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * torch.rsqrt(x.square().mean(1, keepdim=True) + _EPSILON)
 
 
 class MinibatchStddev(nn.Module):
-    """One more channel: the mean standard deviation in each run of `group` rows."""
+    """Adds a channel: the mean standard deviation in each group of `group` successive examples."""
 
     def __init__(self, group: int) -> None:
         super().__init__()
@@ -149,7 +150,7 @@ def _rectified() -> nn.Module:
 
 
 def _block(*parts: nn.Module) -> nn.Sequential:
-    """The parts one after another; those with weights are named as Flax names jaxgan's."""
+    """Returns the parts in sequence; those with weights have the names of jaxgan's Flax modules."""
     counts: collections.Counter[str] = collections.Counter()
     named = collections.OrderedDict()
     for part in parts:
@@ -218,7 +219,7 @@ class Discriminator(nn.Module):
 
 
 def drifting(loss: Loss, weight: float) -> Loss:
-    """The loss with `weight` * D(real)^2 added to the critic's."""
+    """Returns the loss with `weight` * D(real)^2 added to the critic's."""
     return loss._replace(
         discriminator=lambda real, fake: (
             loss.discriminator(real, fake) + weight * real.square().mean()

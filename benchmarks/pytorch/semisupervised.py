@@ -1,7 +1,7 @@
 """The twin of `jaxgan.models.semisupervised`, on gray images, which are flat [B, H W] here.
 
-What jaxgan's discriminator judges in three passes goes through this one in a single pass, as no
-statistics of the batch couple its rows.
+jaxgan's discriminator classifies its inputs in three passes. This one needs a single pass, as no
+batch statistics couple the examples.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INPUT_NOISE, NOISE = 0.3, 0.5
 
 
 class FittedDense(layers.WeightNormDense):
-    """A weight-normalized layer that standardizes by the mean and deviation of its first batch."""
+    """A weight-normalized layer that standardizes with its first batch's mean and deviation."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -32,7 +32,7 @@ class FittedDense(layers.WeightNormDense):
         self.register_buffer("scale", torch.ones(outputs))
 
     def fit(self, input: torch.Tensor) -> None:
-        """Keeps the statistics of this batch."""
+        """Stores the statistics of this batch."""
         projections = functional.linear(input, self.weight) * self.inverse_lengths()
         self.mean.copy_(projections.mean(0))
         self.scale.copy_((projections.var(0, correction=0) + 1e-8).rsqrt())
@@ -44,7 +44,7 @@ class FittedDense(layers.WeightNormDense):
 
 
 class Discriminator(nn.Module):
-    """Images [B, D] in [-1, 1] to logits [B, classes], under noise on every layer's input."""
+    """Images [B, D] in [-1, 1] to logits [B, classes], with noise on every layer's input."""
 
     def __init__(self, size: int, *, hidden: Sequence[int], classes: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Discriminator(nn.Module):
 
     @torch.no_grad()
     def fit(self, images: torch.Tensor, draws: Draws) -> None:
-        """Fits the layers to the images, the first time."""
+        """Fits the layers to the images on the first call."""
         if self.fitted:
             return
         self.fitted, x = True, (images + 1) / 2
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
 
 class _Scaled(nn.Module):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(input / 2)  # the logistic function, taken to [-1, 1]
+        return torch.tanh(input / 2)  # the logistic function, scaled to [-1, 1]
 
 
 def generator(size: int, *, latent_size: int, hidden: Sequence[int]) -> nn.Sequential:
@@ -107,7 +107,7 @@ def generator(size: int, *, latent_size: int, hidden: Sequence[int]) -> nn.Seque
 
 
 def game(maker: nn.Module, judge: Discriminator, *, latent_size: int, learning_rate: float) -> Twin:
-    """A step of the classifier, then one of the generator on fresh fakes, by matched features."""
+    """A step of the classifier, then one of the generator on fresh fakes, by feature matching."""
     optimizers = [adam(player.parameters(), learning_rate) for player in (judge, maker)]
     of_kinds = non_saturating().discriminator
 

@@ -1,8 +1,7 @@
 """The spectrally normalized discriminator of `jaxgan.models.dcgan`.
 
-Its layers do what torch's own `parametrizations.spectral_norm` does but for two conventions of
-jaxgan's: the vector that is kept is that of the outputs, and only passes in which the layer learns
-keep it.
+Its layers follow torch's `parametrizations.spectral_norm`, except for two conventions of jaxgan.
+The stored vector is that of the outputs, and it is updated only in passes that train the layer.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ from benchmarks.pytorch import layers
 
 
 class Bound(nn.Module):
-    """The weight [F, ...] by its largest singular value, of one iteration of the power method from
-    a vector whose entries are equal at first.
+    """Divides the weight [F, ...] by its largest singular value.
+
+    The value is estimated by one iteration of the power method per pass. The initial vector has
+    equal entries.
     """
 
     u: torch.Tensor

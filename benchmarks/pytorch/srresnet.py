@@ -46,7 +46,7 @@ class SRResNet(nn.Module):
 
 
 def by_pixels(generator: nn.Module) -> Twin:
-    """The mean squared error, by Adam."""
+    """Minimizes the mean squared error with Adam."""
     optimizer = adam(generator.parameters(), 1e-4, betas=(0.9, 0.999))
 
     def step(batch: Mapping[str, torch.Tensor], draws: Draws) -> Losses:

@@ -1,4 +1,4 @@
-"""What the steps of all twins share: the twin itself, Adam, and the game of two players."""
+"""Shared by the steps of all twins: the twin itself, Adam, and the game of two players."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ Penalty = Callable[..., torch.Tensor]
 class Twin(NamedTuple):
     """A jaxgan model as PyTorch users write it.
 
-    players: the networks, by the names of jaxgan's players.
-    step:    `step(prepared, draws) -> losses`, one train step.
-    prepare: what `step` takes, from the whole batch of a train step; it is not timed.
+    Attributes:
+        players: The networks, by the names of jaxgan's players.
+        step: `step(prepared, draws) -> losses`, one train step.
+        prepare: `prepare(batch) -> prepared`, which converts the batch of a train step; it is not
+            timed.
     """
 
     players: Mapping[str, nn.Module]
@@ -35,7 +37,7 @@ class Twin(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Scalars of logits, as `jaxgan.losses` has them for each logit."""
+    """A loss as scalars from logits; `jaxgan.losses` has one value for each logit."""
 
     discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     generator: Callable[[torch.Tensor], torch.Tensor]
@@ -51,7 +53,7 @@ def non_saturating() -> Loss:
 
 
 def wasserstein() -> Loss:
-    """The critic's estimate of the distance."""
+    """The critic's estimate of the Wasserstein distance."""
     return Loss(
         discriminator=lambda real, fake: fake.mean() - real.mean(),
         generator=lambda fake: -fake.mean(),
@@ -74,8 +76,9 @@ def adam(
     *,
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Adam as GANs use it, in the one fused kernel that torch has for a CPU, too; weight_decay
-    times the weights is added to their gradients.
+    """Adam as GANs use it, in torch's fused kernel, which also exists for CPUs.
+
+    weight_decay times the weights is added to their gradients.
     """
     return torch.optim.Adam(
         parameters, lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
@@ -83,7 +86,7 @@ def adam(
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:
-    """One step down the loss, which is returned without its graph."""
+    """Makes one update to reduce the loss; returns the loss, detached."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -92,7 +95,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tenso
 
 @contextlib.contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """In this block the networks' weights get no gradients: players that do not move now."""
+    """Disables, inside the block, the gradients of players that are not updated."""
     for network in networks:
         network.requires_grad_(False)
     try:
@@ -113,10 +116,10 @@ def two_players(
     penalty: Penalty | None = None,
     n_critic: int = 1,
 ) -> Twin:
-    """The unconditional game: `n_critic` discriminator steps, then a generator step, which meets
-    the fakes of the last of them again (jaxgan's `shared_noise=True`).
+    """The unconditional game: `n_critic` discriminator steps, then a generator step.
 
-    The batch holds n_critic minibatches: rows j, j + n_critic, ... are those of step j.
+    The generator step uses the fakes of the last discriminator step (jaxgan's `shared_noise=True`).
+    The batch contains n_critic minibatches: step j has the examples j, j + n_critic, ....
     """
     optimizers = [
         adam(player.parameters(), learning_rate, betas) for player in (discriminator, generator)

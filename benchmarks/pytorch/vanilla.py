@@ -24,7 +24,7 @@ def generator(
 def discriminator(
     shape: tuple[int, ...], *, hidden: tuple[int, ...], dropout: float
 ) -> nn.Sequential:
-    """Points or images to logits [B, 1]; nothing of the input is dropped."""
+    """Points or images to logits [B, 1]; no dropout on the input."""
     parts: list[nn.Module] = [nn.Dropout(0.0)]
     size = shape[0]
     for index, width in enumerate(hidden):

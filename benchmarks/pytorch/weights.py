@@ -1,4 +1,4 @@
-"""Flax's weights in torch's layout."""
+"""Converts Flax weights to torch's layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Tree = Mapping[str, Any]
 def load(network: nn.Module, params: Tree) -> None:
     """Copies Flax params (nested by name, kernels HWIO) into the layers of the same names.
 
-    Raises ValueError where a name or a shape is on one side only.
+    Raises:
+        ValueError: If names or shapes of the two sides differ.
     """
     wanted = {
         name.replace(".", "/"): layer
@@ -35,7 +36,7 @@ def load(network: nn.Module, params: Tree) -> None:
 
 
 def _by_layer(tree: Tree, path: str = "") -> dict[str, dict[str, np.ndarray]]:
-    """The leaves of the tree by the path of the layer that holds them, then by their own name."""
+    """Returns the leaves of the tree by the path of their layer, then by name."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -57,7 +58,7 @@ def _fill(layer: nn.Module, values: Mapping[str, np.ndarray], *, name: str) -> N
 
 
 def _converted(layer: nn.Module, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The leaves as the layer names and lays them out."""
+    """Returns the leaves with the names and layout of the torch layer."""
     for kind, convert in _CONVERSIONS:
         if isinstance(layer, kind):
             return convert(layer, leaves)
@@ -93,7 +94,7 @@ def _conv(layer: nn.Conv2d, leaves: Mapping[str, np.ndarray]) -> dict[str, np.nd
 def _conv_transpose(
     layer: nn.ConvTranspose2d, leaves: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    # Flax's layer does not flip its kernel; torch's, as the gradient of a convolution, does.
+    # Torch's layer, the gradient of a convolution, flips its kernel; Flax's does not.
     return _with_bias(leaves, leaves["kernel"][::-1, ::-1].transpose(2, 3, 0, 1))
 
 
@@ -126,7 +127,7 @@ def _with_bias(leaves: Mapping[str, np.ndarray], weight: np.ndarray) -> dict[str
     return {"weight": weight, **{name: v for name, v in leaves.items() if name != "kernel"}}
 
 
-# The first kind that fits is taken: special ones come before those they are made of.
+# The first match is taken, so subclasses come before their base classes.
 _CONVERSIONS: tuple[tuple[type[nn.Module], Callable[..., dict[str, np.ndarray]]], ...] = (
     (layers.FromImage, _from_image),
     (layers.ToImage, _to_image),

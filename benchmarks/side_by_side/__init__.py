@@ -1,1 +1,1 @@
-"""The measuring: a process a side, turns that alternate, and the check that the work is equal."""
+"""Measures both sides in separate processes and alternating turns, after checking equal work."""

@@ -1,4 +1,4 @@
-"""What jaxgan's side hands over so that PyTorch's can repeat its steps: one file of arrays."""
+"""The file of arrays from which PyTorch's side repeats jaxgan's steps."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 TOLERANCE = 1e-3
-"""Largest difference of two losses of the first step, relative to the larger."""
+"""Largest difference between two losses of the first step, relative to the larger one."""
 LATER_TOLERANCE = 1e-2
-"""The same of the steps after it: Adam's first steps are of equal length whatever the gradient, so
-they magnify the rounding of gradients that are nearly zero."""
+"""The same for later steps. Adam's first steps have the same length whatever the gradient, so they
+magnify rounding errors of gradients near zero."""
 UPDATE_TOLERANCE = 0.25
-"""Largest difference of a player's two updates, relative to one, for the same reason; other work
-differs by 1 and more."""
+"""Largest difference between a player's two updates, relative to jaxgan's, for the same reason.
+Updates that do other work differ by 1 or more."""
 _NEGLIGIBLE = 1e-6
 
 
 class Evidence(NamedTuple):
-    """Steps of jaxgan that can be repeated.
+    """Steps of jaxgan that PyTorch can repeat.
 
-    before: params of the players before the first step, nested by name.
-    after:  params of the players after the last step.
-    batch:  of every step.
-    draws:  the name and the values of all that was drawn, in the order in which it was.
-    losses: by the metric's name, one for each step.
+    Attributes:
+        before: Params of the players before the first step, nested by name.
+        after: Params of the players after the last step.
+        batch: The batch of every step.
+        draws: Names and values of all random draws, in their order.
+        losses: By name of the metric, one loss for each step.
     """
 
     before: Mapping[str, Any]
@@ -37,10 +38,12 @@ class Evidence(NamedTuple):
 
 
 class Repetition(NamedTuple):
-    """What PyTorch made of the same steps.
+    """The results of the same steps in PyTorch.
 
-    losses:      as in `Evidence`.
-    differences: by player, the norm of the difference of its two updates by that of jaxgan's.
+    Attributes:
+        losses: As in `Evidence`.
+        differences: By player, the norm of the difference between the two updates, divided by the
+            norm of jaxgan's update.
     """
 
     losses: Mapping[str, Sequence[float]]
@@ -78,7 +81,7 @@ def load(path: pathlib.Path) -> Evidence:
 
 
 def disagreement(recorded: Evidence, found: Repetition) -> str | None:
-    """One sentence on the first loss or update that differs between jaxgan and PyTorch, or None."""
+    """Returns a sentence on the first loss or update that differs from jaxgan's, or None."""
     ours, theirs = recorded.losses, found.losses
     unknown = sorted(set(theirs) - set(ours))
     if unknown or not theirs:
@@ -90,7 +93,7 @@ def disagreement(recorded: Evidence, found: Repetition) -> str | None:
         if not difference <= UPDATE_TOLERANCE:
             steps = len(next(iter(ours.values())))
             return (
-                f"what {steps} steps change in the {name} differs by {difference:.1%} between "
+                f"after {steps} steps the update of the {name} differs by {difference:.1%} between "
                 "jaxgan and PyTorch, from the same weights, batch and draws"
             )
     return None
@@ -101,7 +104,7 @@ def differing(
     others: Mapping[str, Sequence[float]],
     names: tuple[str, str],
 ) -> str | None:
-    """A clause on the first of the others' losses that is not that of some, or None."""
+    """Returns a clause on the first of `others` that differs from `some`, or None."""
     for step in range(max(map(len, others.values()))):
         for loss in sorted(others):
             left, right = some[loss][step], others[loss][step]

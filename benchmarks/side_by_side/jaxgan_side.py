@@ -1,10 +1,10 @@
-"""jaxgan's side, as its runner trains: initialization and steps compiled, the state donated.
+"""jaxgan's side. It trains as a run does: compiled initialization and steps, a donated state.
 
     python -m benchmarks.side_by_side.jaxgan_side train CASE [SEED ...]
     python -m benchmarks.side_by_side.jaxgan_side run CASE STEPS SEED [SEED ...]
     python -m benchmarks.side_by_side.jaxgan_side record CASE FILE
 
-Several seeds train together, as a ensemble in one program.
+Several seeds train together, as an ensemble in one program.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ _EARLY = 10
 class Started(NamedTuple):
     """A run after its first call.
 
-    seconds:  from building the model to the end of the first call.
-    train_on: `train_on(steps)`, so many more train steps, whole calls, to their end.
-    losses:   of the first seed's first steps, by the metric's name.
+    Attributes:
+        seconds: Time from building the model to the end of the first call.
+        train_on: `train_on(steps)` makes that many more train steps, in whole calls, and waits for
+            them.
+        losses: By name of the metric, the losses of the first steps of the first seed.
     """
 
     seconds: float
@@ -45,9 +47,13 @@ class Started(NamedTuple):
 
 
 def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
-    """Starts to train the case, as a ensemble where there are several seeds.
+    """Starts to train the case, as an ensemble if there are several seeds.
 
-    Not in its seconds: imports, the start of JAX's devices, and the batch on its way to them.
+    Its seconds exclude imports, the start of JAX's devices, and the transfer of the batch.
+
+    Args:
+        case: The case to train.
+        seeds: The seeds of the models.
     """
     case.build_gan()  # imports what it needs
     threefry.install()
@@ -77,7 +83,7 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
 
 
 def _fresh(case: cases.Case, seeds: Sequence[int], mesh: jax.sharding.Mesh) -> tuple[GAN, Any]:
-    """The model and its state on the mesh."""
+    """Returns the model and its initial state on the mesh."""
     gan = case.build_gan()
     if len(seeds) == 1:
         return gan, parallel.place_state(jax.jit(gan.init)(jax.random.key(seeds[0])), mesh)
@@ -86,7 +92,7 @@ def _fresh(case: cases.Case, seeds: Sequence[int], mesh: jax.sharding.Mesh) -> t
 
 
 def _on_devices(case: cases.Case, seeds: int, mesh: jax.sharding.Mesh) -> Any:
-    """The batch of a call: for several seeds [S, B, ...], for several steps stacked [K, ...]."""
+    """Returns a call's batch: [S, B, ...] for several seeds, [K, ...] for several steps."""
     data, axis = case.data(), 0
     if seeds > 1:
         data = {name: np.stack([values] * seeds) for name, values in data.items()}
@@ -96,7 +102,7 @@ def _on_devices(case: cases.Case, seeds: int, mesh: jax.sharding.Mesh) -> Any:
 
 
 def record(case: cases.Case) -> evidence.Evidence:
-    """The first steps of the case: weights, batch, all that was drawn, and the losses."""
+    """Records the first steps of the case: weights, batch, random draws, and losses."""
     gan, batch = case.build_gan(), case.data()
     state = jax.jit(gan.init)(jax.random.key(0))
     before = {name: lively(player.params) for name, player in state.players.items()}
@@ -114,8 +120,10 @@ def record(case: cases.Case) -> evidence.Evidence:
 
 
 def lively(params: Any) -> Any:
-    """The params with kernels large enough to carry a signal through, and no bias zero: where fresh
-    networks say next to nothing, two that differ would agree.
+    """Returns params with kernels large enough to pass a signal on, and nonzero biases.
+
+    The outputs of freshly initialized networks are nearly zero, so even different networks would
+    agree.
     """
     draws = np.random.default_rng(0)
 
@@ -131,9 +139,9 @@ def lively(params: Any) -> Any:
 
 @contextlib.contextmanager
 def _recorded() -> Iterator[list[tuple[str, np.ndarray]]]:
-    """The list that every draw of a program traced in this block adds its name and values to.
+    """Yields a list to which programs traced in the block append every draw's name and values.
 
-    All draws of the library pass through `random.draw`, which is replaced for that long.
+    All draws of the library pass through `random.draw`, which is replaced inside the block.
     """
     made: list[tuple[str, np.ndarray]] = []
     original = random.draw
@@ -152,7 +160,13 @@ def _recorded() -> Iterator[list[tuple[str, np.ndarray]]]:
 
 
 def main(action: str, name: str, *rest: str) -> None:
-    """Serves the command's requests, trains so many steps, or writes the first steps' evidence."""
+    """Serves the requests of the benchmark, trains for some steps, or records the first steps.
+
+    Args:
+        action: 'train', 'run' or 'record'.
+        name: The name of the case.
+        *rest: The other arguments of the action.
+    """
     case = cases.named(name)
     if action == "record":
         evidence.save(pathlib.Path(rest[0]), record(case))

@@ -1,4 +1,4 @@
-"""One case from its check to its row of the table."""
+"""Checks and measures one case, and returns its row of the table."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from benchmarks.cases import Case
 from benchmarks.side_by_side import evidence, protocol
 
 TURN_S = 1.0
-"""About how long a turn takes."""
+"""The approximate duration of a turn in seconds."""
 _LEAST_STEPS = 2
 
 _SIDES = "benchmarks.side_by_side"
 
 
 EXACT = {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "NVIDIA_TF32_OVERRIDE": "0"}
-"""Products in whole float32, as the comparison of losses needs them: both libraries round what
-goes into them on a GPU (TF32), where they are timed as they come.
+"""Settings for matrix products in full float32, which the comparison of losses needs. By default
+both libraries round the factors on a GPU (TF32); the timed turns keep that default.
 """
 
 
@@ -35,9 +35,15 @@ class Mismatch(RuntimeError):
 
 
 def measure(case: Case, *, repeats: int, device: str = "cpu") -> dict[str, Any]:
-    """The row of the case: medians of turns that alternate, after one that warms up.
+    """Returns the row of the case: medians of alternating turns, after a warm-up turn.
 
-    Raises Mismatch, before anything is timed, where the losses of the first steps differ.
+    Args:
+        case: The case to measure.
+        repeats: Timed turns of each side.
+        device: Device of both sides, 'cpu' or 'cuda'.
+
+    Raises:
+        Mismatch: If the losses of the first steps differ; this is checked before the timing.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         ours_alone = environment(cache=pathlib.Path(folder, "cache"), device=device)
@@ -70,16 +76,30 @@ def measure(case: Case, *, repeats: int, device: str = "cpu") -> dict[str, Any]:
 
 
 def environment(*, cache: pathlib.Path, device: str = "cpu") -> dict[str, str]:
-    """The environment of the sides: the device alone, and jaxgan's compiled programs in `cache`."""
+    """Returns the environment variables of the sides.
+
+    Args:
+        cache: Folder of jaxgan's compiled programs.
+        device: The only device to use, 'cpu' or 'cuda'.
+    """
     inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     of_device = {"JAX_PLATFORMS": device, protocol.DEVICE: device}
-    if device != "cpu":  # the other side needs memory too, and what is recorded goes to the host
+    if device != "cpu":  # leave memory for the other side; recorded draws go to the host
         of_device |= {"JAX_PLATFORMS": f"{device},cpu", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**inherited, **of_device, "XDG_CACHE_HOME": str(cache)}
 
 
 def require_equal_work(case: Case, folder: pathlib.Path, environment: Mapping[str, str]) -> None:
-    """Raises Mismatch where the sides' first steps, from equal weights and draws, differ."""
+    """Checks that the first steps of both sides, from equal weights and draws, are equal.
+
+    Args:
+        case: The case to check.
+        folder: Folder for the recorded steps.
+        environment: The environment variables of the sides.
+
+    Raises:
+        Mismatch: If the steps differ.
+    """
     file = folder / "evidence.npz"
     run(["jaxgan_side", "record", case.name, str(file)], environment)
     found = json.loads(run(["pytorch_side", "repeat", case.name, str(file)], environment))
@@ -91,7 +111,7 @@ def require_equal_work(case: Case, folder: pathlib.Path, environment: Mapping[st
 
 
 def run(arguments: list[str], environment: Mapping[str, str]) -> str:
-    """What the side printed; SideFailed where it failed."""
+    """Runs a side to its end and returns what it printed; raises SideFailed if it fails."""
     module, *rest = arguments
     command = [sys.executable, "-m", f"{_SIDES}.{module}", *rest]
     done = subprocess.run(
@@ -105,7 +125,7 @@ def run(arguments: list[str], environment: Mapping[str, str]) -> str:
 def take_turns(
     sides: Mapping[str, protocol.Side], *, repeats: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """The median milliseconds a step of each side, and its peak memory in MB."""
+    """Returns, by side, the median milliseconds per step and the peak memory in MB."""
     steps = {name: steps_of_a_turn(side) for name, side in sides.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
     peaks: dict[str, float] = {}
@@ -118,7 +138,7 @@ def take_turns(
 
 
 def steps_of_a_turn(side: protocol.Side) -> int:
-    """How many steps take about TURN_S, found by a turn that warms up: a multiple of a call's."""
+    """Returns how many steps take about TURN_S, in whole calls, measured by a warm-up turn."""
     per_call, steps, seconds = side.hello["per_call"], 0, 0.0
     wanted = max(_LEAST_STEPS, per_call)
     while seconds < TURN_S / 4 and steps != wanted:

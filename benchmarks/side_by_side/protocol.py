@@ -1,8 +1,8 @@
-"""The talk between the command and a side: a JSON object a line, over the side's standard streams.
+"""The protocol between the benchmark and a side: lines of JSON over the side's standard streams.
 
-The side says hello once it has done its first step; then to `{"steps": n}` it answers
-`{"seconds": s, "peak_mb": m}`, until its standard input ends. A side that waits takes nothing from
-the other: the threads of both libraries sleep soon after their work (1 % of a core, as measured).
+The side sends a greeting after its first step. Then it answers each `{"steps": n}` with
+`{"seconds": s, "peak_mb": m}`, until its standard input ends. A waiting side does not slow the
+other down: the threads of both libraries sleep soon after their work (1 % of a core, as measured).
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from typing import Any, NamedTuple
 ROOT = pathlib.Path(__file__).parents[2]
 
 DEVICE = "JAXGAN_BENCHMARK_DEVICE"
-"""The environment's variable that says what a side computes on: cpu, by default, or cuda."""
+"""The environment variable with the device of a side: cpu, the default, or cuda."""
 
 
 class SideFailed(RuntimeError):
-    """A side ended before its answer."""
+    """The process of a side ended without an answer."""
 
 
 class Side(NamedTuple):
-    """A running process.
+    """The running process of a side.
 
-    hello: what it said first.
-    turn:  `turn(steps) -> answer`, that many train steps, timed by the process itself.
+    Attributes:
+        hello: Its greeting.
+        turn: `turn(steps) -> answer` makes that many train steps, timed by the process itself.
     """
 
     hello: dict[str, Any]
@@ -43,9 +44,14 @@ class Side(NamedTuple):
 def started(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[Side]:
-    """The side `python ARGUMENTS`, once it has said hello; it ends with the block.
+    """Starts the side `python ARGUMENTS` and waits for its greeting; it ends with the block.
 
-    Raises SideFailed where it ends by itself.
+    Args:
+        arguments: The arguments of Python.
+        environment: The environment variables, or None for those of this process.
+
+    Raises:
+        SideFailed: If the process ends by itself.
     """
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -69,7 +75,7 @@ def started(
             requests.write(json.dumps({"steps": steps}) + "\n")
             requests.flush()
         except BrokenPipeError:
-            pass  # it has ended: there is no answer to read
+            pass  # it has ended, and `answer` reports that
         return answer()
 
     try:
@@ -86,7 +92,12 @@ def started(
 
 
 def serve(hello: Mapping[str, Any], train: Callable[[int], Any]) -> None:
-    """Says hello, then answers requests until there are no more; `train(steps)` is timed."""
+    """Sends the greeting, then answers requests until there are no more.
+
+    Args:
+        hello: The greeting.
+        train: `train(steps)`, which is timed.
+    """
     say = _own_output()
     say({**hello, "peak_mb": peak_memory()})
     for line in sys.stdin:
@@ -97,7 +108,7 @@ def serve(hello: Mapping[str, Any], train: Callable[[int], Any]) -> None:
 
 
 def _own_output() -> Callable[[Mapping[str, Any]], None]:
-    """Writes to standard output as it is now; what others print from here on goes to stderr."""
+    """Returns a function that writes answers to stdout; all other output goes to stderr."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -109,7 +120,7 @@ def _own_output() -> Callable[[Mapping[str, Any]], None]:
 
 
 def peak_memory() -> float:
-    """The largest resident memory of this process so far, in MB (10^6 bytes)."""
+    """Returns the peak resident memory of this process, in MB (10^6 bytes)."""
     try:
         status = pathlib.Path("/proc/self/status").read_text()
     except OSError:

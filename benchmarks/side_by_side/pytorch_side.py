@@ -27,7 +27,12 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def start(case: cases.Case, layout: str) -> tuple[float, Callable[[int], None]]:
-    """The seconds from building the model to the end of its first step, and what trains on."""
+    """Builds the model and makes its first step; returns the seconds and a function for more.
+
+    Args:
+        case: The case to train.
+        layout: The memory layout, 'contiguous' or 'channels_last'.
+    """
     case.build_twin()  # imports what it needs
     data = case.data()
     begun = time.perf_counter()
@@ -54,7 +59,7 @@ def finish() -> None:
 
 
 def prepared(twin: Twin, data: Mapping[str, np.ndarray], layout: str) -> Any:
-    """What the twin's step takes, from jaxgan's batch."""
+    """Returns the input of the twin's step, made from jaxgan's batch."""
     device = torch.get_default_device()
     tensors = {
         name: channels_first(torch.from_numpy(values)).to(device) for name, values in data.items()
@@ -66,9 +71,14 @@ def prepared(twin: Twin, data: Mapping[str, np.ndarray], layout: str) -> Any:
 
 
 def repeat(case: cases.Case, recorded: evidence.Evidence) -> evidence.Repetition:
-    """The recorded steps once more, from the same weights, batch and draws.
+    """Repeats the recorded steps from the same weights, batch and random draws.
 
-    Raises ValueError where the networks or the draws of the two sides are not the same.
+    Args:
+        case: The case that was recorded.
+        recorded: The steps of jaxgan.
+
+    Raises:
+        ValueError: If the networks or the draws of the two sides differ.
     """
     twin, draws = case.build_twin(), Replayed(recorded.draws)
     before = _weights(twin, recorded.before)
@@ -103,7 +113,13 @@ def _flat(player: torch.nn.Module) -> torch.Tensor:
 
 
 def main(action: str, name: str, *rest: str) -> None:
-    """Serves the command's requests, or prints what repeating the recorded steps gave."""
+    """Serves the requests of the benchmark, or prints the result of repeating recorded steps.
+
+    Args:
+        action: 'train' or 'repeat'.
+        name: The name of the case.
+        *rest: The memory layout, or the file of the recorded steps.
+    """
     torch.set_default_device(os.environ.get(protocol.DEVICE, "cpu"))
     case = cases.named(name)
     if action == "repeat":

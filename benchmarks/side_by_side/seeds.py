@@ -1,4 +1,4 @@
-"""Several seeds of one network: trained together, in one program, against one after another."""
+"""Compares training several seeds together, in one program, with one after another."""
 
 from __future__ import annotations
 
@@ -19,13 +19,22 @@ NAME = "seeds"
 def measure(
     case: Case, *, repeats: int, device: str = "cpu", count: int = 8, steps: int = 1000
 ) -> dict[str, Any]:
-    """The row of `count` seeds of the case: a step of all of them, and whole runs of `steps` steps.
+    """Returns the row of several seeds: the time of a step of all seeds, and of whole runs.
 
-    In the steady state, both take turns in processes of their own; a step in sequence is `count`
-    times that of a single run. Whole runs are counted from the start of Python to its end: one
-    process, against one for each seed, which share a compilation cache, empty at first, or compile
-    anew each.
-    Raises Mismatch where the first member's losses are not those of its single run.
+    For a step, an ensemble and a single run alternate in their own processes. In sequence, a step
+    of all seeds takes `count` times that of the single run. Whole runs are timed from the start of
+    Python to its end: one process for all seeds, or one for each. The latter either share a
+    compilation cache that is initially empty, or each compiles again.
+
+    Args:
+        case: The case to train.
+        repeats: Timed turns of the ensemble and of the single run.
+        device: The device, 'cpu' or 'cuda'.
+        count: The number of seeds.
+        steps: Train steps of a whole run.
+
+    Raises:
+        Mismatch: If the losses of the ensemble's first seed are not those of its single run.
     """
     seeds = range(count)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -62,7 +71,7 @@ def measure(
 
 
 def require_equal_members(alone: protocol.Side, together: protocol.Side) -> None:
-    """Raises Mismatch where the first member's losses are not those of the single run."""
+    """Raises Mismatch if the losses of the first seed are not those of the single run."""
     losses = alone.hello["losses"], together.hello["losses"]
     sentence = evidence.differing(*losses, ("a single run", "the ensemble"))
     if sentence is not None:
@@ -72,7 +81,7 @@ def require_equal_members(alone: protocol.Side, together: protocol.Side) -> None
 def whole_runs(
     case: Case, steps: int, groups: Sequence[Sequence[int]], *, device: str = "cpu"
 ) -> float:
-    """The seconds that the groups of seeds take, a process each, one after another."""
+    """Returns the seconds that the groups of seeds take, one process each, in sequence."""
     with tempfile.TemporaryDirectory() as folder:
         environment = measuring.environment(cache=pathlib.Path(folder), device=device)
         begun = time.perf_counter()
@@ -83,12 +92,12 @@ def whole_runs(
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """The row in a sentence: it has no PyTorch to stand in the table with."""
+    """Returns the row as a sentence, since without PyTorch it does not fit the table."""
     return (
         f"{row['seeds']} seeds of {row['of']}, in sequence / together: a step "
         f"{row['sequence_ms']:.2f} / {row['jaxgan_ms']:.2f} ms, ratio {row['ratio']:.2f}; "
         f"{row['steps']} steps with start and compilation {row['sequence_run_s']:.1f} / "
         f"{row['jaxgan_run_s']:.1f} s, ratio {row['ratio_with_start']:.2f} "
-        f"({row['sequence_anew_run_s']:.1f} s, ratio {row['ratio_with_compilation']:.2f}, where "
-        "each compiles anew)"
+        f"({row['sequence_anew_run_s']:.1f} s, ratio {row['ratio_with_compilation']:.2f}, if "
+        "each compiles again)"
     )

@@ -61,7 +61,7 @@ def test_later_losses_agree_to_a_hundredth(theirs, agree):
 def test_updates_agree(difference, agree):
     sentence = disagreement([2.0] * 3, {"loss": [2.0] * 3}, difference)
     assert (sentence is None) == agree
-    assert agree or "what 3 steps change in the critic differs by" in sentence
+    assert agree or "after 3 steps the update of the critic differs by" in sentence
 
 
 def test_a_loss_that_only_pytorch_reports_is_a_disagreement():
