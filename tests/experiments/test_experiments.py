@@ -56,6 +56,7 @@ ALSO_SLOW = (
     "cyclegan",
     "srgan",
     "text_to_image",
+    "projected",
 )
 
 
