@@ -47,6 +47,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     batch_size: int = 16
     flip: bool = True
     loss: str = "hinge"
+    shared_noise: bool = True
     latent_size: Positive = 256
     beta1: Decay = 0.0
     beta2: Decay = 0.99
