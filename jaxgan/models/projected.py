@@ -22,7 +22,7 @@ from jaxgan.games import augmentation, input_transforms, two_player
 from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
-from jaxgan.nn import equalized, frozen, layers, normalization, resampling
+from jaxgan.nn import equalized, fastgan, frozen, layers, normalization, resampling
 from jaxgan.random import Keys
 from jaxgan.state import GANState
 from jaxgan.types import GAN, Array, Batch, PyTree
@@ -37,6 +37,12 @@ LARGEST = 224
 
 _STRIDE = 32  # of the deepest maps of ImageNet networks
 _MOST_CHANNELS = 1024
+
+_WEIGHTS = fastgan.uniform_weights
+_by_outputs = linen.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
+"""Of the generator's first layer: PyTorch takes a transposed convolution's outputs for its inputs.
+So small, the layer learns fast: spectral normalization undoes the scale, but not the speed.
+"""
 _HEAD = 4  # side of the last kernel of a discriminator
 _NETWORK = "feature_network"
 
@@ -123,18 +129,19 @@ class Generator(linen.Module):
             embedding = linen.Embed(self.classes, latents.shape[-1])(label)
             x = jnp.concatenate([x, equalized.pixel_norm(embedding)], axis=-1)
         base = (height >> count, width >> count, 2 * widths[0])
-        x = self._bounded(linen.Dense(math.prod(base), use_bias=False), x, train)
+        start = linen.Dense(math.prod(base), use_bias=False, kernel_init=_by_outputs)
+        x = self._bounded(start, x, train)
         maps = [self._activated(x.reshape(-1, *base), None, train)]
         for index, features in enumerate(widths[1:]):
-            x = self._bounded(nn.DoublingConv(2 * features), maps[-1], train)
+            x = self._bounded(nn.DoublingConv(2 * features, kernel_init=_WEIGHTS), maps[-1], train)
             x = self._activated(x, keys, train)
             if index % 2 == 0:
-                conv = nn.Conv(2 * features, (3, 3), use_bias=False)
+                conv = nn.Conv(2 * features, (3, 3), use_bias=False, kernel_init=_WEIGHTS)
                 x = self._activated(self._bounded(conv, x, train), keys, train)
             if len(maps) >= reach:
                 x = nn.SkipLayerExcitation()(maps[len(maps) - reach], x, train=train)
             maps.append(x)
-        last = nn.Conv(channels, (3, 3), use_bias=False)
+        last = nn.Conv(channels, (3, 3), use_bias=False, kernel_init=_WEIGHTS)
         return jnp.tanh(self._bounded(last, maps[-1], train))
 
     def _bounded(self, layer: linen.Module, x: Array, train: bool) -> Array:
@@ -180,12 +187,7 @@ class Mixing(linen.Module):
 
 def _mix(features: int, name: str) -> nn.Conv:
     """A 1x1 convolution with PyTorch's initial weights: U(-b, b), b = 1 / sqrt(fan-in)."""
-    return nn.Conv(
-        features,
-        (1, 1),
-        kernel_init=linen.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
-        name=name,
-    )
+    return nn.Conv(features, (1, 1), kernel_init=_WEIGHTS, name=name)
 
 
 class MapDiscriminator(linen.Module):
@@ -213,12 +215,21 @@ class MapDiscriminator(linen.Module):
         """Returns the logits of features, and of labels `[B]` if there are classes."""
         features = self.width
         while min(x.shape[1:3]) > 2 * _HEAD:
-            conv = nn.Conv(features, (4, 4), strides=(2, 2), padding=1, use_bias=False)
+            conv = nn.Conv(
+                features,
+                (4, 4),
+                strides=(2, 2),
+                padding=1,
+                use_bias=False,
+                kernel_init=_WEIGHTS,
+            )
             x = nn.SpectralNorm(conv)(x, train=train)
             x = layers.leaky_relu(normalization.batch_norm(train, self.axis_name)(x))
             features = min(2 * features, self.max_width)
         channels = 64 if conditions else 1
-        last = nn.Conv(channels, (_HEAD, _HEAD), padding="VALID", use_bias=False)
+        last = nn.Conv(
+            channels, (_HEAD, _HEAD), padding="VALID", use_bias=False, kernel_init=_WEIGHTS
+        )
         x = nn.SpectralNorm(last)(x, train=train)
         for label in conditions:
             embedding = linen.Dense(channels)(linen.Embed(self.classes, 128)(label))

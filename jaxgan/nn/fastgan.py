@@ -18,6 +18,12 @@ from jaxgan.nn.spectral_norm import SpectralNorm
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
+uniform_weights = linen.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""PyTorch's initial weights of a layer, U(-b, b) with b = 1 / sqrt(fan-in).
+
+Under spectral normalization the scale of a kernel changes no output, but how fast Adam turns it.
+"""
+
 
 def glu(x: Array) -> Array:
     """Gated linear unit: the first half of the channels times the sigmoid of the second half.
@@ -103,8 +109,11 @@ class SkipLayerExcitation(linen.Module):
         """
         channels = large.shape[-1]
         x = adaptive_mean(small, 4).reshape(small.shape[0], -1)
-        x = SpectralNorm(linen.Dense(channels, use_bias=False))(x, train=train)
-        x = SpectralNorm(linen.Dense(channels, use_bias=False))(jax.nn.swish(x), train=train)
+        first, second = (
+            linen.Dense(channels, use_bias=False, kernel_init=uniform_weights) for _ in range(2)
+        )
+        x = SpectralNorm(first)(x, train=train)
+        x = SpectralNorm(second)(jax.nn.swish(x), train=train)
         return large * jax.nn.sigmoid(x)[:, None, None, :]
 
 
