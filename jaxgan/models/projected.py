@@ -38,13 +38,13 @@ LARGEST = 224
 _STRIDE = 32  # of the deepest maps of ImageNet networks
 _MOST_CHANNELS = 1024
 
+_HEAD = 4  # side of the last kernel of a discriminator
+_NETWORK = "feature_network"
 _WEIGHTS = fastgan.uniform_weights
 _by_outputs = linen.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
 """Of the generator's first layer: PyTorch takes a transposed convolution's outputs for its inputs.
 So small, the layer learns fast: spectral normalization undoes the scale, but not the speed.
 """
-_HEAD = 4  # side of the last kernel of a discriminator
-_NETWORK = "feature_network"
 
 
 class Features(NamedTuple):
