@@ -100,8 +100,16 @@ PRESETS = {
 
 
 def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
-    """The model for images of the data's shape; ValueError if it cannot make that size, if there
-    are no classes to condition on, or if the feature network's weights are missing.
+    """Returns the model for images of the data's shape.
+
+    Args:
+        config: The flags.
+        spec: What is known of the data.
+        axis_name: Name of the batch's axis under shard_map and pmap.
+
+    Raises:
+        ValueError: If the generator cannot make images of this size, there are no classes to
+            condition on, or the feature network's weights are missing.
     """
     from jaxgan.models import projected
 
@@ -123,7 +131,11 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
 
 
 def features_of(config: Config) -> Features:
-    """The feature network that the flags name; ValueError if its weights are missing or damaged."""
+    """Returns the feature network that the flags name.
+
+    Raises:
+        ValueError: If its weights are missing or damaged.
+    """
     from jaxgan import files
     from jaxgan.models import projected
     from jaxgan.nn import efficientnet

@@ -1,5 +1,7 @@
-"""Projected GAN (Sauer et al. 2021, arXiv 2111.01007): discriminators that look through the fixed
-features of a pretrained network, against the generator of FastGAN (Liu et al. 2021).
+"""Projected GAN (Sauer et al. 2021, arXiv 2111.01007) with the generator of FastGAN.
+
+The discriminators look through the fixed features of a pretrained network. FastGAN is by Liu et al.
+2021, arXiv 2101.04775.
 
 Real and generated images are augmented (DiffAugment), resized, and passed through the feature
 network. Its maps are mixed across channels and across scales by random 1x1 convolutions. Neither is

@@ -1,5 +1,7 @@
-"""Layers of FastGAN (Liu et al. 2021, arXiv 2101.04775): gated linear units, skip-layer
-excitation, noise injection, and a convolution that doubles the resolution.
+"""Layers of FastGAN (Liu et al. 2021, arXiv 2101.04775).
+
+Gated linear units, skip-layer excitation, noise injection, and a convolution that doubles the
+resolution.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def main(folder: str) -> None:
+    """Writes the archive and the credits of the photographs in the folder."""
     source, target = pathlib.Path(folder), pathlib.Path(__file__).parent
     (target / flowers.FILE).write_bytes(archive(source))
     (target / flowers.CREDITS).write_bytes((source / "LICENSE.txt").read_bytes())
