@@ -28,6 +28,7 @@ from jaxgan.models import (
     infogan,
     pix2pix,
     progressive,
+    projected,
     semisupervised,
     srgan,
     text_to_image,
@@ -226,6 +227,19 @@ def _drawn_from_captions(axis_name: str | None = None, **changes: Any) -> GAN:
     return gan._replace(step=step)
 
 
+_projected = partial(
+    built,
+    projected.build,
+    shape=(16, 16, 1),
+    features=projected.Features(projected.RandomNetwork((2, 3))),
+    side=16,
+    latent_size=3,
+    width=2,
+    discriminator_width=2,
+    ema_half_life=100.0,
+    optimizers=descent(),
+)
+
 _both_ways = {
     "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
     "sides": {
@@ -311,6 +325,12 @@ CASES = [
             "L1": "in part: a level that has not begun to fade in does not move",
             "L4": "the groups of the minibatch's deviation are not those of a slice",
         },
+    ),
+    Case(
+        "projected",
+        _projected,
+        (16, 16, 1),
+        exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
     ),
     Case(
         "infogan",
@@ -400,6 +420,7 @@ VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise", "dcgan-ad
 # Whose programs take longest to compile: the suite checks their L2, the slow target all.
 HEAVY = (
     "progressive",
+    "projected",
     "infogan",
     "infogan-ada",
     "bigan",

@@ -46,6 +46,7 @@ class Form(NamedTuple):
 
 FORMS = {
     "fashion": Form("fashion", {"images": "fashion.load"}),
+    "flowers": Form("flowers", {"images": "flowers.load"}),
     "folder": Form("folder:PATH", {"images": "readers.image_folder.load"}),
     "fashion-edges": Form(
         "fashion-edges", {"pairs": "fashion_domains.pairs", "domains": "fashion_domains.pairs"}

@@ -94,3 +94,11 @@ class Training:
     def scheduled(self, around: Callable[[Schedule], Schedule]) -> Training:
         """Returns a copy with the schedule `around(schedule)`."""
         return dataclasses.replace(self, schedule=around(self.schedule or steps.alternate))
+
+    def refined(self, first: Refinement) -> Training:
+        """Returns this with objectives that `first` refines before its own refinement does."""
+
+        def refine(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
+            return self.refine(*first(discriminator, generator))
+
+        return dataclasses.replace(self, refine=refine)

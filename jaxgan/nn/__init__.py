@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan import _submodule
 from jaxgan.kernels.convolution import conv, conv_transpose
+from jaxgan.nn.fastgan import DoublingConv, NoiseInjection, SkipLayerExcitation, glu
+from jaxgan.nn.frozen import Frozen
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
 from jaxgan.nn.spectral_norm import SpectralNorm
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from jaxgan.nn import (
         efficientnet,
         equalized,
+        fastgan,
+        frozen,
         layers,
         minibatch,
         normalization,
@@ -37,14 +41,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Conv",
     "ConvTranspose",
+    "DoublingConv",
     "Dropout",
+    "Frozen",
     "GaussianNoise",
     "Maxout",
+    "NoiseInjection",
+    "SkipLayerExcitation",
     "SpectralNorm",
     "conv",
     "conv_transpose",
     "efficientnet",
     "equalized",
+    "fastgan",
+    "frozen",
+    "glu",
     "layers",
     "minibatch",
     "normalization",

@@ -183,6 +183,26 @@ def halve(x: Array, times: int = 1) -> Array:
     return jnp.mean(x.reshape(square), axis=(2, 4))
 
 
+def double_aligned(x: Array) -> Array:
+    """Enlarges images 2 times by bilinear interpolation with aligned corners.
+
+    The corner pixels keep their places and values, as with PyTorch's `align_corners=True`.
+
+    Args:
+        x: Images `[B, H, W, C]`.
+
+    Returns:
+        Images `[B, 2 H, 2 W, C]`.
+    """
+    _, height, width, _ = x.shape
+    return _applied(x, _aligned(height, 2 * height), _aligned(width, 2 * width))
+
+
+def _aligned(before: int, after: int) -> np.ndarray:
+    places = np.linspace(0, before - 1, after)
+    return np.maximum(0.0, 1.0 - np.abs(places[:, None] - np.arange(before)))
+
+
 def conv_double(x: Array, w: Array) -> Array:
     """Computes `convolution.conv(double(x), w)` with 'SAME' padding, at 4/9 of the multiplications.
 

@@ -90,7 +90,7 @@ class DataFlags:
     GROUP: ClassVar[str] = "data"
 
     data: str = "fashion"
-    """fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
+    """fashion, flowers, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
     """For tfds: folder of the prepared data sets or of the original files."""
     resolution: str | None = None

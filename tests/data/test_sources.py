@@ -17,7 +17,7 @@ from jaxgan import data
         ("rings", "perhaps ring is meant"),
         ("npz", "perhaps npz:PATH is meant"),
         ("folder:", "perhaps folder:PATH is meant"),
-        ("", "expected one of fashion, folder:PATH, npz:PATH, tfds:NAME, ring, grid, gauss1d"),
+        ("", "expected one of fashion, flowers, folder:PATH, npz:PATH, tfds:NAME, ring, grid"),
     ],
 )
 def test_an_unknown_spec_names_the_closest_one(spec, hint):

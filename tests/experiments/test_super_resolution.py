@@ -153,7 +153,7 @@ def test_the_step_sizes_fall_as_the_flags_say():
         ({"features": "vgg19:none.pth"}, r"the weights none\.pth cannot be read"),
         (
             {"factor": 3, "architecture": "resnet"},
-            "expected a power of two for 'resnet': use 2, 4 or 8",
+            "a power of two for 'resnet': use 2, 4 or 8",
         ),
         ({"factor": 17}, "images of 18x16 pixels cannot be made 17 times smaller; give --factor 2"),
         ({"crop": "10"}, "10x10 pixels cannot be made from images 4 times smaller"),

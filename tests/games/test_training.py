@@ -105,3 +105,11 @@ def test_simultaneous_sides_are_those_of_the_game(schedule, groups, monkeypatch)
     sides, options = schedule("judging", "generating", shared_noise="pass")
     assert sides == dict(zip(groups, ["judging", "generating"], strict=True))
     assert options == {"shared_noise": "pass"}
+
+
+def test_a_first_refinement_comes_before_the_own_one():
+    def naming(name):
+        return lambda d, g: ((*d, name), (*g, name))
+
+    training = Training(DESCENT, refine=naming("own")).refined(naming("first"))
+    assert training.refine((), ()) == (("first", "own"), ("first", "own"))

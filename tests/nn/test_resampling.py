@@ -130,3 +130,11 @@ def test_every_pixel_is_covered_once_by_a_tile_of_one_size(size):
 def test_tiles_that_are_all_margin_are_refused():
     with pytest.raises(ValueError, match="margins of 12 leave nothing; use tiles of 25 or more"):
         tiling.enlarged(lambda images: images, noise(9, 9, 1), margin=12, tile=24)
+
+
+def test_an_enlargement_with_aligned_corners_keeps_them():
+    x = jnp.arange(3.0).reshape(1, 3, 1, 1) * jnp.ones((1, 3, 2, 1))
+    found = resampling.double_aligned(x)
+    assert found.shape == (1, 6, 4, 1)
+    np.testing.assert_allclose(found[0, :, 0, 0], [0, 0.4, 0.8, 1.2, 1.6, 2.0], rtol=1e-6)
+    assert np.all(resampling.double_aligned(jnp.full((1, 1, 1, 2), 7.0)) == 7)

@@ -1,0 +1,153 @@
+"""Projected GAN: sizes of the specification, what is fixed, and what is refused."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import nn
+from jaxgan.games.training import Training
+from jaxgan.models import projected
+from jaxgan.nn import efficientnet, resampling
+
+TINY = projected.Features(projected.RandomNetwork((2, 3)))
+
+
+def training(**changes):
+    descent = {name: optax.sgd(0.05) for name in ("generator", "discriminator")}
+    return Training(descent, **changes)
+
+
+def tiny(**changes):
+    options = {"latent_size": 3, "width": 2, "discriminator_width": 2, "side": 16}
+    chosen = {"shape": (16, 16, 3), "features": TINY, "training": training(), **options, **changes}
+    return projected.build(**chosen)
+
+
+def count(tree):
+    return sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(tree))
+
+
+def batch(size=4, labels=False):
+    images = np.random.default_rng(0).uniform(-1, 1, (size, 16, 16, 3)).astype(np.float32)
+    return {"image": images, **({"label": np.arange(size) % 2} if labels else {})}
+
+
+def test_at_64_pixels_the_networks_have_the_documented_sizes():
+    network = efficientnet.EfficientNetLite0()
+    gan = projected.build(
+        shape=(64, 64, 3), training=training(), features=projected.Features(network)
+    )
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    assert count(state["generator"].params) == 3_362_032
+    assert count(state["discriminator"].params) == 1_061_248
+
+
+@pytest.mark.parametrize(
+    ("side", "logits"), [(64, 3 * 25 + 1), (96, 4 * 9), (128, 4 * 25), (224, 4 * 16)]
+)
+def test_every_map_has_logits_of_its_places(side, logits):
+    discriminator = projected.Discriminator(efficientnet.EfficientNetLite0(), (side, side))
+    image = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
+    found, _ = jax.eval_shape(discriminator.init_with_output, jax.random.key(0), image)
+    assert found.shape == (2, logits)
+
+
+def test_the_mixed_maps_have_half_the_channels_and_twice_the_size_of_the_deeper_ones():
+    maps = [jnp.ones((1, 32 >> i, 32 >> i, 5 + i)) for i in range(4)]
+    mixed, variables = projected.Mixing().init_with_output(jax.random.key(0), maps)
+    assert [x.shape[1:] for x in mixed] == [
+        (64, 64, 64),
+        (32, 32, 64),
+        (16, 16, 128),
+        (8, 8, 256),
+    ]
+    bound = 1 / np.sqrt(5)
+    kernel = variables["params"]["channels_0"]["kernel"]
+    assert 0.9 * bound < np.abs(kernel).max() <= bound
+
+
+def test_mixing_before_and_after_the_enlargement_is_the_same():
+    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 3))
+    conv = nn.Conv(2, (1, 1))
+    variables = conv.init(jax.random.key(1), x)
+    before = resampling.double_aligned(conv.apply(variables, x))
+    after = conv.apply(variables, resampling.double_aligned(x))
+    np.testing.assert_allclose(before, after, rtol=1e-5, atol=1e-5)
+
+
+def test_only_the_small_discriminators_and_the_generator_learn():
+    gan = tiny()
+    before = gan.init(jax.random.key(0))
+    after, metrics = jax.jit(gan.step)(before, batch())
+    fixed = [state["discriminator"].variables["frozen"] for state in (before, after)]
+    assert set(fixed[0]) == {"feature_network", "mixing"}
+    for a, b in zip(*map(jax.tree.leaves, fixed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    names = set(before["discriminator"].params)
+    assert names == {"MapDiscriminator_0", "MapDiscriminator_1"}
+    assert np.isfinite(float(metrics["generator/loss"].value))
+
+
+def test_the_given_weights_are_those_that_the_discriminator_looks_through():
+    network = projected.RandomNetwork((2, 3))
+    given = network.init(jax.random.key(5), jnp.zeros((1, 16, 16, 3)))
+    gan = tiny(features=projected.Features(network, given))
+    state, _ = jax.jit(gan.step)(gan.init(jax.random.key(0)), batch())
+    kept = state["discriminator"].variables["frozen"]["feature_network"]["variables"]
+    for a, b in zip(jax.tree.leaves(given), jax.tree.leaves(kept), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_latents_count_by_their_direction_alone():
+    gan = tiny()
+    generator = gan.init(jax.random.key(0))["generator"]
+    latents = jax.random.normal(jax.random.key(1), (2, 3))
+    np.testing.assert_allclose(generator(latents), generator(5 * latents), atol=1e-5)
+
+
+def test_with_classes_the_label_changes_the_image_and_its_logits():
+    gan = tiny(classes=2)
+    state, _ = jax.jit(gan.step)(gan.init(jax.random.key(0)), batch(labels=True))
+    generator, discriminator = state["generator"], state["discriminator"]
+    latents, first, second = jnp.ones((2, 3)), jnp.array([0, 0]), jnp.array([1, 1])
+    assert not np.allclose(generator(latents, first), generator(latents, second))
+    images = batch(2)["image"]
+    assert not np.allclose(discriminator(images, first), discriminator(images, second))
+
+
+def test_noise_is_drawn_only_where_it_is_asked_for():
+    noisy, plain = (tiny(noise=noise).init(jax.random.key(0)) for noise in (True, False))
+    strengths = [name for name in noisy["generator"].params if "Noise" in name]
+    assert len(strengths) == 1 + 3
+    assert not [name for name in plain["generator"].params if "Noise" in name]
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"),
+    [
+        ((64, 64), None, (96, 96)),
+        ((28, 28), None, (64, 64)),
+        ((128, 128), None, (192, 192)),
+        ((256, 256), None, (224, 224)),
+        ((64, 96), None, (96, 128)),
+        ((96, 64), 128, (192, 128)),
+        ((16, 16), 16, (16, 16)),
+    ],
+)
+def test_the_feature_network_sees_images_at_this_size(size, side, expected):
+    assert projected.feature_size(size, side) == expected
+
+
+def test_what_cannot_be_built_is_refused():
+    with pytest.raises(ValueError, match="the data have 1 class"):
+        tiny(classes=1)
+    with pytest.raises(ValueError, match="the nearest sizes are"):
+        tiny(shape=(30, 30, 3))
+    with pytest.raises(ValueError, match="the policy is 'blur'"):
+        tiny(policy=("blur",))
+    with pytest.raises(ValueError, match=r"expected \[B, H, W, 1 or 3\]"):
+        tiny(shape=(16, 16, 4), features=projected.Features(efficientnet.EfficientNetLite0()))
