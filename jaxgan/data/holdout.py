@@ -25,17 +25,21 @@ def choose(names: Sequence[str], holdout: Holdout, *, name: str) -> tuple[np.nda
 
     Args:
         names: the name of each example [N].
-        holdout: a fraction in (0, 1), a text file with one name a line, or None for 0.1.
+        holdout: a fraction in [0, 1), a text file with one name a line, or None for 0.1.
         name: the name of the data, for messages.
 
     Returns:
-        True [N] for the examples held out, and the note.
+        True [N] for the examples held out, and the note. With the fraction 0 nothing is held out,
+        and the readers give the training data in its place (see `Splits`).
 
     Raises:
         DataError: if the fraction is not between 0 and 1, the list cannot be used, or nothing is
             left to train on or to hold out.
     """
     parsed = _parse(holdout, name=name)
+    if parsed == 0.0:
+        note = "Held out nothing: training images take the place of held-out ones."
+        return np.zeros(len(names), bool), note
     if isinstance(parsed, pathlib.Path):
         mask, how = by_list(names, parsed, name=name), f"those listed in {parsed}"
     else:
@@ -159,9 +163,9 @@ def _parse(holdout: Holdout, *, name: str) -> float | pathlib.Path:
         fraction = float(holdout)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return pathlib.Path(holdout).expanduser()  # type: ignore[arg-type]
-    if not 0.0 < fraction < 1.0:
+    if not 0.0 <= fraction < 1.0:
         raise DataError(
-            f"{name}: holdout is {holdout}; expected a fraction between 0 and 1, or a list file"
+            f"{name}: holdout is {holdout}; expected a fraction from 0 to below 1, or a list file"
         )
     return fraction
 

@@ -63,7 +63,8 @@ class Splits(NamedTuple):
 
     Attributes:
         train: the training data.
-        held_out: data for evaluation, disjoint from `train` and never trained on.
+        held_out: data for evaluation, disjoint from `train` and never trained on; `train` itself if
+            nothing is held out.
         notes: sentences to show the user: what was converted, left out or chosen.
     """
 

@@ -130,7 +130,8 @@ def images(config: Config, model: TrainedModel) -> Dataset:
 
     Raises:
         RunError: If the data are no longer those of the run.
-        ValueError: If the model does not generate such images without other images.
+        ValueError: If nothing is held out that is asked for, or the model does not generate such
+            images without other images.
     """
     from jaxgan.metrics import evaluation
     from jaxgan.runs import trained_model
@@ -139,6 +140,8 @@ def images(config: Config, model: TrainedModel) -> Dataset:
     if config.data is not None:
         recorded = dataclasses.replace(recorded, data=config.data)
     splits = trained_model.data_of(config.run, recorded)
+    if config.split == "held_out" and splits.held_out.digest == splits.train.digest:
+        raise ValueError("the run held nothing out (--holdout 0); measure with --split train")
     chosen = splits.train if config.split == "train" else splits.held_out
     return evaluation.images_of(chosen, model.gan)
 

@@ -198,11 +198,11 @@ CASES = {
         ("of 3 images none is held out", "another --holdout"),
     ),
     "a fraction of one": Case(
-        lambda root: (write(root, numbered(3)), {"holdout": 1.0}), ("holdout is 1.0", "between 0")
+        lambda root: (write(root, numbered(3)), {"holdout": 1.0}), ("holdout is 1.0", "from 0 to")
     ),
     "a fraction of zero": Case(
-        lambda root: (write(root, numbered(3)), {"holdout": "0"}),
-        ("holdout is 0", "between 0 and 1"),
+        lambda root: (write(root, numbered(3)), {"holdout": "-0.1"}),
+        ("holdout is -0.1", "from 0 to below 1"),
     ),
     "more than half damaged": Case(
         mostly_damaged,

@@ -32,6 +32,15 @@ def test_sub_folders_are_classes_and_every_image_lands_on_one_side(class_folder)
     assert len(notes) == 1 and f"Held out {len(held_out)} of 20 images" in notes[0]
 
 
+@pytest.mark.parametrize("fraction", [0, 0.0, "0"])
+def test_with_a_fraction_of_zero_every_image_is_trained_on(fraction, class_folder):
+    splits = load(class_folder, holdout=fraction)
+    parts = load(class_folder, holdout=0.5)
+    assert len(splits.train) == len(parts.train) + len(parts.held_out)
+    assert splits.held_out.digest == splits.train.digest
+    assert "Held out nothing: training images take the place of held-out ones." in splits.notes
+
+
 def test_the_pixels_and_labels_are_those_of_the_files(class_folder):
     splits = load(class_folder, holdout=0.3)
     stored = {

@@ -53,7 +53,7 @@ def test_a_run_directory_alone_never_runs_code(tool, foreign, capsys):
 
         assert command.main([tool, str(run)]) == 2
         said = capsys.readouterr().err
-    assert f"{evil}, whose code is run only if you name it" in said
+    assert f"{evil}; its code is run only if you name it" in said
     assert not mark.exists()
 
 

@@ -248,7 +248,7 @@ def test_a_model_that_a_script_trained_in_another_process_needs_the_script_but_n
     )
     assert list((tmp_path / "cache" / "jaxgan" / "compiled").iterdir())
     (tmp_path / "images.npz").unlink()
-    with pytest.raises(RunError, match=r"my_gan.py, whose code is run only if you name it"):
+    with pytest.raises(RunError, match=r"my_gan.py; its code is run only if you name it"):
         jaxgan.load(workdir)
     images = jaxgan.load(workdir, experiment=script).sample(0, 2)
     assert images.shape == (2, 4, 4, 1)

@@ -179,3 +179,11 @@ def test_a_member_of_several_seeds_is_measured_by_its_own(tmp_path, data, capsys
         found[seed] = json.loads(out)
         assert found[seed]["model's seed"] == seed
     assert not np.isclose(found[0]["numbers"]["proxy_kid"], found[1]["numbers"]["proxy_kid"])
+
+
+def test_what_was_not_held_out_cannot_be_measured_against(data, tmp_path, capsys):
+    run = toy_runs.train(tmp_path / "run", data=data, steps=2, holdout=0)
+    flags = ["--samples", "20", "--metrics", "fid", "--no-cache", "--split", "held_out"]
+    assert evaluate.main([str(run), *flags]) == 2
+    said = capsys.readouterr().err
+    assert "the run held nothing out (--holdout 0); measure with --split train" in said

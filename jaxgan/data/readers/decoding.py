@@ -80,9 +80,10 @@ def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> lis
     ]
     _require_rows_alike(collections, good, fit)
     targets = [_target(*each, fit) for each in zip(collections, good, strict=True)]
-    train, held_out = (
-        _decode_part(collections, targets, good, damaged, held) for held in (False, True)
-    )
+    train = _decode_part(collections, targets, good, damaged, held_out=False)
+    held_out = train
+    if collections[0].held_out.any():
+        held_out = _decode_part(collections, targets, good, damaged, held_out=True)
     _require_mostly_good(collections[0], damaged)
     left_out = _left_out(collections[0], damaged)
     return [

@@ -165,6 +165,8 @@ def _divided(
 ) -> Splits:
     names = list(map(str, range(len(dataset)))) if names is None else names
     mask, note = holdout.choose(names, held, name=dataset.name)
+    if not mask.any():
+        return Splits(dataset, dataset, (*notes, note))
     train, held_out = (dataset.subset(np.flatnonzero(part)) for part in (~mask, mask))
     return Splits(train, held_out, (*notes, note))
 
