@@ -251,7 +251,7 @@ def test_flags_that_contradict_the_exchanged_labels_or_each_other_are_refused():
         experiment.build(experiment.Config(real_label=0.9), spec)
     with pytest.raises(ValueError, match="--optimizer sgd has its own decay"):
         experiment.build(experiment.Config(optimizer="sgd", decay_to=0.1), spec)
-    with pytest.raises(ValueError, match="times itself; expected a number from 0 to 1"):
+    with pytest.raises(ValueError, match="times its value; expected a number from 0 to 1"):
         experiment.build(experiment.Config(decay_to=1.5), spec)
 
 

@@ -342,7 +342,7 @@ def trained_at(gan, count: int, state=None):
         ({"batch_sizes": (8, 8)}, "--batch-sizes has 2 entries for 4 resolutions"),
         ({"batch_sizes": (8, 8, 6, 8)}, "a batch of 6 cannot be split into groups of 4"),
         ({"batch_size": 8, "accumulate": 4}, "use a multiple of 16"),
-        ({"decay_from": 0.5, "keep_optimizers": False}, "take --keep-optimizers"),
+        ({"decay_from": 0.5, "keep_optimizers": False}, "use --keep-optimizers"),
     ],
 )
 def test_flags_that_make_no_stages_are_refused(fields, message):
