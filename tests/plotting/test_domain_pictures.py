@@ -7,6 +7,7 @@ import pytest
 
 from jaxgan import data
 from jaxgan.plotting import image_grids
+from jaxgan.runs.config import DataSpec
 from tests import toy_translation
 
 COUNT = 30
@@ -25,7 +26,7 @@ def domain(channels: int, *, count: int = COUNT, start: int = 0) -> data.Dataset
 
 def cells(held_out: data.Domains, **changes) -> np.ndarray:
     """The level in the middle of every cell of the picture."""
-    spec = toy_translation.DataSpec((64, 64, 1), (), {"a": (64, 64, 1)})
+    spec = DataSpec((64, 64, 1), (), {"a": (64, 64, 1)})
     gan = toy_translation.build(toy_translation.Config(), spec)._replace(**changes)
     splits = data.Splits(held_out.unpaired(), held_out)
     draw = image_grids.picture_of(gan, splits, seed=0, say=pytest.fail, rows=3, batch_size=4)
