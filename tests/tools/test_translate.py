@@ -177,8 +177,8 @@ def test_the_model_is_that_of_the_checkpoint_and_the_member_asked_for(runs, inpu
     np.testing.assert_array_equal(outputs["x.png"], 255 - pixels)
     for options, sentence in (
         ({}, "say which, --model-seed 3"),
-        ({"member": 5}, "holds no model of seed 5"),
-        ({"member": 4, "checkpoint": "9"}, "has no checkpoint 9"),
+        ({"model_seed": 5}, "holds no model of seed 5"),
+        ({"model_seed": 4, "checkpoint": "9"}, "has no checkpoint 9"),
     ):
         with pytest.raises(RunError, match=sentence):
             translated(several, tmp_path / "out", path, **options)
