@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxgan import data, random
-from jaxgan.games import domain_translation, ensemble
+from jaxgan.games import domain_translation
 from jaxgan.types import GAN, Array
 
 ROWS, COLUMNS = 8, 10
@@ -205,24 +205,6 @@ def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
     factor = enlargement(height, width)
     sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
-
-
-def of_seeds(picture: Picture, seeds: Sequence[int]) -> Picture:
-    """Returns the picture of an ensemble: the pictures of all its seeds, each under its seed.
-
-    Args:
-        picture: The picture of one model.
-        seeds: Seeds of the ensemble's models.
-    """
-
-    def together(state: Any) -> Image.Image:
-        # On the host: an ensemble's models may be on a different device than the one that draws.
-        state = jax.device_get(state)
-        members = [ensemble.select(state, index) for index in range(len(seeds))]
-        named = {f"seed {s}": picture(m) for s, m in zip(seeds, members, strict=True)}
-        return panels(named)
-
-    return together
 
 
 def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16) -> Image.Image:

@@ -27,13 +27,9 @@ import pathlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from jaxgan.runs import errors, experiments, flags, run_directory
 from jaxgan.runs.config import RunConfig
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(name: str) -> None:

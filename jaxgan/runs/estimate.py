@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from jaxgan.runs import flags
+
 LONG = 3600.0
 """The estimated seconds from which on a run suggests flags that shorten it."""
 
@@ -102,7 +104,7 @@ def shorter(config: Any, names: Collection[str], *, shape: Sequence[int]) -> str
         elif not isinstance(value, int) or value <= 1:  # there is no smaller one
             value = None
         if value is not None:
-            found.append(f"--{name.replace('_', '-')} (now {value})")
+            found.append(f"{flags.flag(name)} (now {value})")
     if not found:
         return ""
     *others, last = found

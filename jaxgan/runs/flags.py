@@ -41,6 +41,15 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """By the name of a flag in other programs, its possible names here."""
 
 
+def flag(name: str) -> str:
+    """Returns the flag of a field, such as '--batch-size' of 'batch_size'."""
+    return f"--{_dashed(name)}"
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
 def offered(config_class: type) -> list[str]:
     """Returns the names of the fields that can be set by flags."""
     refused = getattr(config_class, "REFUSED", ())
@@ -60,16 +69,16 @@ def require_known(
     Raises:
         RunError: If a flag does not exist; the message suggests the nearest.
     """
-    known = [name.replace("_", "-") for name in names]
+    known = [_dashed(name) for name in names]
     for argument in arguments:
-        flag = argument.partition("=")[0].removeprefix("--").replace("_", "-")
-        if not argument.startswith("--") or flag in ("", "help") or flag.startswith("tyro-"):
+        given = _dashed(argument.partition("=")[0].removeprefix("--"))
+        if not argument.startswith("--") or given in ("", "help") or given.startswith("tyro-"):
             continue
-        if flag in known or flag.removeprefix("no-") in known:
+        if given in known or given.removeprefix("no-") in known:
             continue
-        if flag in [name.replace("_", "-") for name in refused]:
-            raise RunError(f"--{flag} has no effect here; leave it out")
-        raise RunError(f"there is no flag --{flag}; {_suggestion(flag, known)}")
+        if given in map(_dashed, refused):
+            raise RunError(f"--{given} has no effect here; leave it out")
+        raise RunError(f"there is no flag --{given}; {_suggestion(given, known)}")
 
 
 def parse(

@@ -70,27 +70,28 @@ KernelSize: TypeAlias = Annotated[int, Range(1, 31)]
 """The kernel size of a convolution."""
 
 
-def of(config_class: type, name: str) -> Range | None:
-    """Returns the range of a field, or None if it has none.
+def declared(config_class: type) -> dict[str, Range]:
+    """Returns the range of every field that has one.
 
     Args:
-        config_class: A dataclass. The nearest of its bases that declares a range decides.
-        name: The name of the field.
+        config_class: A dataclass. The nearest of its bases that declares a field's range decides.
     """
-    for declaring in config_class.__mro__:
-        if name in inspect.get_annotations(declaring):
-            hint = typing.get_type_hints(declaring, include_extras=True)[name]
-            found = [item for item in _metadata(hint) if isinstance(item, Range)]
-            if found:
-                return found[0]
-    return None
+    found: dict[str, Range] = {}
+    for declaring in reversed(config_class.__mro__):
+        own = inspect.get_annotations(declaring)
+        hints = typing.get_type_hints(declaring, include_extras=True) if own else {}
+        for name in own:
+            allowed = [item for item in _metadata(hints[name]) if isinstance(item, Range)]
+            if allowed:
+                found[name] = allowed[0]
+    return found
 
 
 def violations(config: Any) -> Iterator[tuple[str, Any, Range]]:
     """Yields the name, value and range of every number that is outside its range."""
+    ranges = declared(type(config))
     for field in dataclasses.fields(config):
-        allowed = of(type(config), field.name)
-        value = getattr(config, field.name)
+        value, allowed = getattr(config, field.name), ranges.get(field.name)
         for number in value if isinstance(value, tuple) else (value,):
             if allowed is not None and _is_number(number) and not allowed.holds(number):
                 yield field.name, number, allowed

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from PIL import Image
 
 from jaxgan import parallel
 from jaxgan.games import ensemble
@@ -142,7 +143,14 @@ class Seeds(NamedTuple):
         Args:
             draw: Draws the picture of one model.
         """
-        return draw if self.single else image_grids.of_seeds(draw, self.numbers)
+        if self.single:
+            return draw
+
+        def together(state: Any) -> Image.Image:
+            pairs = zip(self.numbers, self.states(state), strict=True)
+            return image_grids.panels({f"seed {seed}": draw(one) for seed, one in pairs})
+
+        return together
 
     # --- looking at a model -----------------------------------------------------------------------
 

@@ -16,7 +16,14 @@ from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel
 from jaxgan.games import stages
-from jaxgan.runs import checkpoint, environment, ranges, run_directory, training_loop
+from jaxgan.runs import (
+    checkpoint,
+    environment,
+    flags,
+    ranges,
+    run_directory,
+    training_loop,
+)
 from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
@@ -91,7 +98,7 @@ def check_numbers(config: RunConfig) -> None:
             multiple of `steps_per_call`, or if `parallel` does not support several seeds.
     """
     for name, value, allowed in ranges.violations(config):
-        raise RunError(f"{flag(name)} is {value}; expected {allowed}")
+        raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
     _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel)
@@ -104,7 +111,7 @@ def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None
         below = value // per_call * per_call
         nearest = " or ".join(str(n) for n in (below, below + per_call) if n)
         raise RunError(
-            f"{flag(name)} is {value}, no multiple of --steps-per-call {per_call}{why}; "
+            f"{flags.flag(name)} is {value}, no multiple of --steps-per-call {per_call}{why}; "
             f"use {nearest}"
         )
 
@@ -130,7 +137,7 @@ def check_same(
     for name, value in asked.items():
         if name not in MAY_CHANGE and name in recorded and recorded[name] != value:
             raise RunError(
-                f"{path} was made with {flag(name)} {recorded[name]} and cannot go on with "
+                f"{path} was made with {flags.flag(name)} {recorded[name]} and cannot go on with "
                 f"{value}: use the same value, choose another --workdir, or start again "
                 "with --overwrite"
             )
@@ -437,7 +444,7 @@ def differences(
     """
     was, now = source.record["config"], plain(config)
     found = [
-        f"{flag(name)} was {was[name]}, here {now[name]}"
+        f"{flags.flag(name)} was {was[name]}, here {now[name]}"
         for name in experiment.network_settings
         if name in was and was[name] != now[name]
     ]
@@ -540,8 +547,3 @@ def _require_same_data(
 def plain(config: RunConfig) -> dict[str, Any]:
     """Returns the configuration as a dict of JSON types."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
-
-
-def flag(name: str) -> str:
-    """Returns the command line flag of a field."""
-    return "--" + name.replace("_", "-")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import tyro
 
 from jaxgan import files
-from jaxgan.runs import errors, interrupts, progress
+from jaxgan.runs import errors, flags, interrupts, progress
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> Non
         RunError: If a number is out of range; the message names the flag.
     """
     for name, (least, most) in ranges.items():
-        value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
+        value = getattr(config, name)
         if value < least:
-            raise RunError(f"{flag} is {value}; expected {least} or more")
+            raise RunError(f"{flags.flag(name)} is {value}; expected {least} or more")
         if value > most:
-            raise RunError(f"{flag} is {value}; expected {most} or less")
+            raise RunError(f"{flags.flag(name)} is {value}; expected {most} or less")
 
 
 def answer(

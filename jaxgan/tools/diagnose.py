@@ -82,6 +82,7 @@ def diagnose(config: Config) -> dict[str, Any]:
     Raises:
         RunError: If there is no such run, checkpoint or seed, or a number is out of range.
     """
+    from jaxgan.runs.seeds import Seeds
     from jaxgan.tools.diagnosis import checks, finding, run_reader
 
     if config.samples < 10 or config.batches < 0 or config.batches == 1:
@@ -91,7 +92,9 @@ def diagnose(config: Config) -> dict[str, Any]:
     if config.data is not None:
         moved = dataclasses.replace(record.config, data=config.data)
         record = dataclasses.replace(record, config=moved)
-    model_seed = _chosen_seed(record, config.model_seed)
+    seeds = Seeds(record.config.model_seeds)
+    chosen = seeds.choose(config.model_seed, path=record.path, flag="--model-seed ")
+    model_seed = None if seeds.single else chosen  # the log of one model has no columns by seed
     columns = run_reader.columns(record.path, model_seed=model_seed)
     found = finding.merged(
         [
@@ -148,19 +151,6 @@ def _written(value: float | list[float]) -> str:
     if isinstance(value, list):
         return f"{complex(*value):.3g}".replace("j", "i")
     return f"{value:.3g}"
-
-
-def _chosen_seed(record: Record, asked: int | None) -> int | None:
-    """Returns the seed whose columns to read; None for a single model."""
-    seeds = record.config.model_seeds
-    if len(seeds) == 1 and asked in (None, *seeds):
-        return None
-    if asked not in seeds:
-        have = ", ".join(map(str, seeds))
-        raise RunError(
-            f"{record.path} holds models of the seeds {have}: choose one with --model-seed"
-        )
-    return asked
 
 
 def _advised(found: Finding, record: Record) -> dict[str, Any]:

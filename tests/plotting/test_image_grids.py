@@ -17,6 +17,7 @@ from jaxgan import data
 from jaxgan.data import mixtures
 from jaxgan.games import ensemble
 from jaxgan.plotting import image_grids, toy_densities
+from jaxgan.runs.seeds import Seeds
 from tests import toy_model
 
 
@@ -87,7 +88,7 @@ def test_the_picture_of_a_population_draws_its_members():
         kernel = np.asarray(state["generator"].params["Dense_0"]["kernel"])
         return Image.new("L", (40, 40), int(1000 * abs(kernel[0, 0])) % 256)
 
-    sheet = np.asarray(image_grids.of_seeds(picture, [0, 1])(state))
+    sheet = np.asarray(Seeds((0, 1)).picture(picture)(state))
     kernels = state["generator"].params["Dense_0"]["kernel"]
     shades = [int(1000 * abs(float(kernels[index, 0, 0]))) % 256 for index in range(2)]
     assert [sheet[30, 20, 0], sheet[30, 70, 0]] == shades

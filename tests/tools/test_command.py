@@ -67,7 +67,7 @@ def test_a_run_of_several_models_is_answered_by_the_flag_that_names_one(name, se
     main = importlib.import_module(name).main
     assert main([str(several)]) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert "--model-seed" in said and "seed=" not in said
+    assert "say which" in said and "--model-seed" in said and "seed=" not in said
     assert main([str(several), "--model-seed", "7"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert "seeds 0, 1" in said

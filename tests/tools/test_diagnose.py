@@ -318,7 +318,7 @@ def test_a_run_of_every_experiment_can_be_examined(name, tmp_path, monkeypatch):
 
 def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_path):
     path = train(tmp_path / "both", archives, data="ring", steps=200, seeds=2)
-    with pytest.raises(RunError, match="of the seeds 0, 1: choose one with --model-seed"):
+    with pytest.raises(RunError, match="of the seeds 0, 1: say which, --model-seed 0"):
         diagnosed(path)
     seen = diagnosed(path, model_seed=1, batches=0)["numbers"]
     last = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])["members"]
