@@ -24,7 +24,7 @@ COMMANDS = {
     command.words: command for path in documents.DOCUMENTS for command in documents.commands(path)
 }
 OF_README = [command for command in documents.commands(documents.README) if not command.inline]
-TINY = ["--preset", "smoke", "--resolution", "16", "--sample-every", "0"]
+TINY = ["--preset", "smoke", "--resolution", "16", "--steps", "4", "--width", "4"]
 PLACEHOLDERS = {"NAME": "dcgan", "FILE": "weights.safetensors", "FILE.py": "mine.py"}
 WITHOUT_A_RUN = {"evaluate": (), "diagnose": (), "latents": (), "translate": ("--out", "there")}
 """What an inline mention of a tool leaves out, next to the run."""

@@ -222,44 +222,61 @@ def task(
         RunError: If the data cannot be loaded or differ from those in `before`, if the run
             `config.init_from` cannot be used, or if a size does not fit the model or the devices.
     """
-    mesh = seeds_of(config).mesh(parallel.data_mesh())
+    seeds = seeds_of(config)
+    mesh = seeds.mesh(parallel.data_mesh())
     try:
         splits = load_data(config)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
-        source = None
+        source = reached = None
         if found is None and config.init_from is not None:
-            path = pathlib.Path(config.init_from)
-            source = source_of(path, seeds=seeds_of(config), report=report)
-        stage_of_source = source and stage_of(experiment, config, spec, source, mesh)
-        if stage_of_source and config.first_stage is None:
-            config = dataclasses.replace(config, first_stage=stage_of_source)
+            source = source_of(pathlib.Path(config.init_from), seeds=seeds, report=report)
+            reached = stage_of(experiment, config, spec, source, mesh)
+        if reached and config.first_stage is None:
+            config = dataclasses.replace(config, first_stage=reached)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         single, gan = _models(config, plan[index], mesh)
-        key = seeds_of(config).keys(index)
+        key = seeds.keys(index)
         notes = list(splits.notes)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
             fresh = jax.jit(gan.init)(key)  # without jit this takes seconds
             begin = functools.partial(experiment.begin, train=splits.train)
-            state = seeds_of(config).for_each(begin)(fresh)
-            if source is not None:
-                why = differences(experiment, config, spec, source)
-                first = config.skipped_stages + 1
-                if stage_of_source not in (None, first):
-                    why.append(f"its weights are of stage {stage_of_source}, here of stage {first}")
-                state, note = start_from(state, source, differing=why)
-                if stage_of_source == first:
-                    state = plan[0].enter(state, source.saved.arrays, source.saved.step)
-                    note += f"; it was saved in stage {first}, in which this run begins"
-                notes.append(note)
-        state = seeds_of(config).place(state, mesh)
+            state = seeds.for_each(begin)(fresh)
+        if source is not None:
+            why = differences(experiment, config, spec, source)
+            state, note = _taken_over(state, source, plan[0], config, reached, differing=why)
+            notes.append(note)
+        state = seeds.place(state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
     return Task(config, splits, spec, plan, index, single, gan, mesh, state, batches, tuple(notes))
+
+
+def _taken_over(
+    state: Any,
+    source: Source,
+    stage: stages.Stage,
+    config: RunConfig,
+    reached: int | None,
+    *,
+    differing: list[str],
+) -> tuple[Any, str]:
+    """Returns the state with the source's weights, in the first stage of the run, and a note.
+
+    `reached` is the stage of the source's weights, or None if the run has a single stage.
+    """
+    first = config.skipped_stages + 1
+    if reached not in (None, first):
+        differing = [*differing, f"its weights are of stage {reached}, here of stage {first}"]
+    state, note = start_from(state, source, differing=differing)
+    if reached == first:
+        state = stage.enter(state, source.saved.arrays, source.saved.step)
+        note += f"; it was saved in stage {first}, in which this run begins"
+    return state, note
 
 
 def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:

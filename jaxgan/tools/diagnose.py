@@ -85,9 +85,9 @@ def diagnose(config: Config) -> dict[str, Any]:
     from jaxgan.runs.seeds import Seeds
     from jaxgan.tools.diagnosis import checks, finding, run_reader
 
-    if config.samples < 10 or config.batches < 0 or config.batches == 1:
-        raise RunError("expected --samples of 10 or more, and --batches of 0, or of 2 or more")
-    command.require_ranges(config, {"samples": (10, MOST), "batches": (0, MOST)})
+    command.require_ranges(config, {"samples": (checks.FEWEST, MOST), "batches": (0, MOST)})
+    if config.batches == 1:
+        raise RunError("--batches is 1; expected 0, or 2 or more")
     record = run_reader.record(config.run, given=config.experiment)
     if config.data is not None:
         moved = dataclasses.replace(record.config, data=config.data)

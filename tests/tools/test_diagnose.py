@@ -265,8 +265,10 @@ def test_data_that_have_changed_leave_the_log(healthy, archives, tmp_path):
 def test_what_is_no_run_is_refused_in_a_sentence(tmp_path, capsys):
     assert diagnose.main([str(tmp_path)]) == 2
     assert "is no run directory" in capsys.readouterr().err
-    with pytest.raises(RunError, match="samples of 10 or more"):
+    with pytest.raises(RunError, match="--samples is 5; expected 10 or more"):
         diagnosed(tmp_path, samples=5)
+    with pytest.raises(RunError, match="--batches is 1; expected 0, or 2 or more"):
+        diagnosed(tmp_path, batches=1)
     with pytest.raises(RunError, match="--samples is 1000000000000; expected 50000 or less"):
         diagnosed(tmp_path, samples=10**12)
 

@@ -138,6 +138,16 @@ def test_what_a_model_makes_images_of_is_named(role, source):
     assert part.unexamined == {"the samples": f"the model generates images from {source}"}
 
 
+def test_too_few_held_out_images_are_said_to_be_too_few():
+    plain = data.load("fashion")
+    few = plain._replace(held_out=plain.held_out.subset(np.arange(checks.FEWEST - 1)))
+    record = types.SimpleNamespace(spec=DataSpec((28, 28, 1)))
+    question = types.SimpleNamespace(record=record, trained=None, splits=few)
+    part = checks.of_samples(question, {}, count=100)  # type: ignore[arg-type]
+    why = "there are 9 training or held-out examples; 10 of each are needed"
+    assert part.unexamined == {"the samples": why}
+
+
 def test_few_images_of_data_with_few_labels_are_compared_like_any():
     plain = data.load("fashion")
     some = plain._replace(train=few_labels.partly_labeled(plain.train, 100))

@@ -25,6 +25,9 @@ from jaxgan.tools.diagnosis.texture import Texture
 LEAST_STEPS = 200
 """A model with fewer steps has had no time to learn or to fail."""
 
+FEWEST = 10
+"""The fewest training and held-out examples that samples are compared with."""
+
 LABELS = "Samples were drawn with the class frequencies of the training images."
 SETTLED = 1000
 """Number of steps below which a game may still fail in ways that need more time."""
@@ -241,8 +244,11 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
     if record.spec.inputs:
         source = "images" if "a" in record.spec.inputs else "captions"
         return Part(unexamined={"the samples": f"the model generates images from {source}"})
+    have = [len(part) for part in question.splits[:2] if isinstance(part, data.Dataset)]
+    if min(have, default=FEWEST) < FEWEST:
+        why = f"there are {min(have)} training or held-out examples; {FEWEST} of each are needed"
+        return Part(unexamined={"the samples": why})
     sides = run_reader.sides(question.splits, count)
-
     examined = Examined(question, sides, run_reader.textures(question.splits, count))
 
     def fails(kind: str) -> Callable[[TrainedModel], bool]:
