@@ -170,7 +170,7 @@ class Experiment:
             config: The configuration whose settings are replaced.
         """
         recorded = {**record["config"], **_of_images(record)}
-        same = record["experiment"]["module"] == self.name and self.name is not None
+        same = self.name is not None and _maker(record["experiment"]) == self.name
         taken = {}
         for name in self.network_settings:
             value, here = _as_tuples(recorded.get(name)), getattr(config, name)
