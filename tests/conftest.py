@@ -3,10 +3,13 @@
 Subprocesses that tests start inherit all of it.
 """
 
+import atexit
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 
 import pytest
@@ -39,6 +42,13 @@ os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
 # loops, takes it less than half as long. The slow target runs what users run.
 if "JAXGAN_TESTS_OPTIMIZED" not in os.environ:
     os.environ["XLA_FLAGS"] += "".join(f" --{flag}" for flag in QUICK_COMPILATION if known(flag))
+# Tests compile many programs that other tests, workers and subprocesses have compiled before. The
+# folder is the session's own: what an earlier version of the code compiled decides nothing.
+if "JAXGAN_TESTS_PROGRAMS" not in os.environ:
+    os.environ["JAXGAN_TESTS_PROGRAMS"] = tempfile.mkdtemp(prefix="jaxgan-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAXGAN_TESTS_PROGRAMS"], ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["JAXGAN_TESTS_PROGRAMS"]
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # [B] against [B, 1] broadcasts to [B, B] without a word: the classic silent fault of GAN losses.
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["MPLBACKEND"] = "Agg"
@@ -94,3 +104,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data: str) -> pathlib.Pat
     from tests import toy_runs  # imports JAX
 
     return toy_runs.train(tmp_path_factory.mktemp("runs") / "finished", data=data)
+
+
+@pytest.fixture
+def without_feature_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hides the weights of EfficientNet-Lite0, if the extra `features` is installed."""
+    from jaxgan.nn import pretrained_weights  # imports JAX
+
+    monkeypatch.setattr(pretrained_weights, "of_distribution", lambda *_: None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import inspect
 import typing
 from collections.abc import Collection, Mapping, Sequence
@@ -147,14 +148,22 @@ def _form(default: Any, names: Sequence[str], group: str) -> type:
 
 def _helps(config_class: type) -> dict[str, str]:
     """Returns the docstrings of the fields; a subclass's docstring replaces an inherited one."""
-    import docstring_parser
-
     found: dict[str, str] = {}
     for declaring in reversed(config_class.__mro__[:-1]):
-        for field in docstring_parser.parse_from_object(declaring).params:
-            if field.description:
-                found[field.arg_name] = " ".join(field.description.split())
+        found.update(_own_helps(declaring))
     return found
+
+
+@functools.cache  # parses the source: 10 ms for each class, and every heading asks for all of them
+def _own_helps(declaring: type) -> Mapping[str, str]:
+    """Returns the docstrings of the fields that the class itself declares."""
+    import docstring_parser
+
+    return {
+        field.arg_name: " ".join(field.description.split())
+        for field in docstring_parser.parse_from_object(declaring).params
+        if field.description
+    }
 
 
 def _suggestion(flag: str, known: Sequence[str]) -> str:

@@ -221,6 +221,7 @@ def test_a_model_told_its_class_is_measured_at_the_classes_of_the_data():
     assert settings["generated"]["drawn from"] == "latents and label"
 
 
+@pytest.mark.usefixtures("without_feature_network")
 def test_where_no_metric_is_named_it_is_one_that_can_be_had_of_the_images():
     config = toy_experiment.Config(cache=False, evaluate_every=4)
     for channels, name, number in ((1, "fid", "proxy_fid"), (3, "swd", "swd")):

@@ -92,6 +92,7 @@ def test_what_a_run_measured_is_what_the_command_finds_of_its_best_state(
     assert "warning: a Frechet distance of 130 generated images" in log
 
 
+@pytest.mark.usefixtures("without_feature_network")
 def test_colors_are_measured_by_what_can_be_had_of_them(tmp_path, capsys):
     archive = tmp_path / "colors.npz"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3)).astype(np.uint8)
