@@ -16,8 +16,8 @@ setup = PYTHON="$(PYTHON)" sh scripts/setup.sh
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
-demo: ## train a DCGAN on embedded photographs of clothes and draw new ones
-	@$(setup) test
+demo: ## train a projected GAN on photographs of flowers and draw new ones
+	@$(setup) features
 	@$(python) $(DEMO) $(ARGS)
 
 test: ## run the suite
