@@ -2,6 +2,7 @@
 
     jaxgan list                       the experiments, a line each
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
+    jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
     jaxgan latents RUN [flags]        draw what the latents mean
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("evaluate", "diagnose", "latents", "translate")
+TOOLS = ("sample", "evaluate", "diagnose", "latents", "translate")
 COMMANDS = ("list", "train", *TOOLS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -80,6 +81,11 @@ def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> Non
             raise RunError(f"{flags.flag(name)} is {value}; expected {least} or more")
         if value > most:
             raise RunError(f"{flags.flag(name)} is {value}; expected {most} or less")
+
+
+def quoted(path: pathlib.Path) -> str:
+    """Returns the path as a shell takes it, for a command that the user may type next."""
+    return shlex.quote(files.printable(path))
 
 
 def answer(
