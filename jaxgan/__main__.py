@@ -5,6 +5,7 @@
     jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
+    jaxgan nearest RUN [flags]        show the training images nearest to samples: are they copies?
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan translate RUN [flags]      send images or captions through a run
 
@@ -24,7 +25,7 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("sample", "evaluate", "diagnose", "latents", "translate")
+TOOLS = ("sample", "evaluate", "diagnose", "nearest", "latents", "translate")
 COMMANDS = ("list", "train", *TOOLS)
 
 

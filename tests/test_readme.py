@@ -30,6 +30,7 @@ WITHOUT_A_RUN = {
     "sample": (),
     "evaluate": (),
     "diagnose": (),
+    "nearest": (),
     "latents": (),
     "translate": ("--out", "there"),
 }

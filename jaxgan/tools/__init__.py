@@ -1,4 +1,4 @@
-"""Commands that use a finished run: sample, evaluate, diagnose, latents, translate.
+"""Commands that use a finished run, such as sample, evaluate and latents.
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
 share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         latent_concepts,
         latent_space,
         latents,
+        nearest,
         sample,
         tiling,
         translate,
@@ -33,6 +34,7 @@ __all__ = [
     "latent_concepts",
     "latent_space",
     "latents",
+    "nearest",
     "sample",
     "tiling",
     "translate",

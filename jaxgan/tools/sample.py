@@ -123,7 +123,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
         _require_picture(model, config.run)
     if kind == ".png":
         require_few(len(asked.seeds), "images in one picture", MOST_IN_PICTURE)
-    require_free(targets, overwrite=config.overwrite)
+    command.require_free(targets, overwrite=config.overwrite)
     pieces = drawn(model, asked, truncation=config.truncation)
     if kind in _WRITERS:
         _WRITERS[kind](out, list(pieces), asked)
@@ -135,7 +135,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
             f"{targets[-1].name}"
         )
     if len(model.spec.shape) == 3:
-        say(f"how good are they? jaxgan evaluate {command.quoted(config.run)}")
+        say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
     return targets
 
 
@@ -284,25 +284,6 @@ def _slugs(classes: Sequence[str]) -> list[str]:
         name if name and plain.count(name) == 1 else f"{name or 'class'}-{number}"
         for number, name in enumerate(plain)
     ]
-
-
-def require_free(paths: Sequence[pathlib.Path], *, overwrite: bool) -> None:
-    """Checks that no file exists that is to be written.
-
-    Args:
-        paths: The files to write.
-        overwrite: Whether they may exist.
-
-    Raises:
-        RunError: If one exists and may not, or is no file.
-    """
-    for path in paths:
-        if files.is_folder(path):
-            raise RunError(f"{files.printable(path)} is a folder; choose another --out")
-        if files.exists(path) and not overwrite:
-            raise RunError(
-                f"{files.printable(path)} exists; choose another --out, or give --overwrite"
-            )
 
 
 def _require_known(out: pathlib.Path) -> None:

@@ -16,7 +16,7 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, sample, translate
+from jaxgan.tools import command, diagnose, evaluate, latents, nearest, sample, translate
 from tests import toy_experiment, toy_runs
 
 
@@ -128,6 +128,7 @@ TOOLS = {
     "sample": sample,
     "evaluate": evaluate,
     "diagnose": diagnose,
+    "nearest": nearest,
     "latents": latents,
     "translate": translate,
 }
