@@ -6,6 +6,7 @@
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
     jaxgan nearest RUN [flags]        show the training images nearest to samples: are they copies?
+    jaxgan project RUN PHOTO... [flags]    find the latents of photographs
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan translate RUN [flags]      send images or captions through a run
 
@@ -25,7 +26,7 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("sample", "evaluate", "diagnose", "nearest", "latents", "translate")
+TOOLS = ("sample", "evaluate", "diagnose", "nearest", "project", "latents", "translate")
 COMMANDS = ("list", "train", *TOOLS)
 
 

@@ -31,6 +31,7 @@ WITHOUT_A_RUN = {
     "evaluate": (),
     "diagnose": (),
     "nearest": (),
+    "project": ("photo.png",),
     "latents": (),
     "translate": ("--out", "there"),
 }

@@ -1,8 +1,8 @@
 """Commands that use a finished run, such as sample, evaluate and latents.
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
-share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
-themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
+share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for programs that do the same
+by themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
         diagnose,
         diagnosis,
         evaluate,
+        inversion,
         latent_concepts,
         latent_space,
         latents,
         nearest,
+        project,
         sample,
         tiling,
         translate,
@@ -31,10 +33,12 @@ __all__ = [
     "diagnose",
     "diagnosis",
     "evaluate",
+    "inversion",
     "latent_concepts",
     "latent_space",
     "latents",
     "nearest",
+    "project",
     "sample",
     "tiling",
     "translate",

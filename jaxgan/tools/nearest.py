@@ -143,7 +143,10 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     for line in text(config, found, compared, extractor.settings["network"]):
         say(line)
     say(f"the {min(config.rows, len(images))} nearest samples are in {files.printable(out)}")
-    say(f"what do its latents mean? jaxgan latents {command.quoted(config.run)}")
+    say(
+        "where does a photograph of your own lie? "
+        f"jaxgan project {command.quoted(config.run)} PHOTO --out DIR"
+    )
     return compared
 
 

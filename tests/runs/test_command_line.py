@@ -16,7 +16,7 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, nearest, sample, translate
+from jaxgan.tools import command, diagnose, evaluate, latents, nearest, project, sample, translate
 from tests import toy_experiment, toy_runs
 
 
@@ -129,6 +129,7 @@ TOOLS = {
     "evaluate": evaluate,
     "diagnose": diagnose,
     "nearest": nearest,
+    "project": project,
     "latents": latents,
     "translate": translate,
 }
@@ -154,7 +155,7 @@ def failing(error):
 def test_ctrl_c_ends_every_tool_in_one_line(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.OfRun, "load", failing(KeyboardInterrupt()))
     monkeypatch.setattr(run_directory, "required_record", failing(KeyboardInterrupt()))
-    flags = [str(tmp_path / "x.png"), "--out", str(tmp_path)] if name == "translate" else []
+    flags = {"translate": ["x.png", "--out", str(tmp_path)], "project": ["x.png"]}.get(name, [])
     assert TOOLS[name].main(["RUN", *flags]) == 130
     assert capsys.readouterr().err == "interrupted; what was written before stays\n"
 
