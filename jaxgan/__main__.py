@@ -8,6 +8,7 @@
     jaxgan nearest RUN [flags]        show the training images nearest to samples: are they copies?
     jaxgan project RUN PHOTO... [flags]    find the latents of photographs
     jaxgan latents RUN [flags]        draw what the latents mean
+    jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
@@ -26,7 +27,16 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("sample", "evaluate", "diagnose", "nearest", "project", "latents", "translate")
+TOOLS = (
+    "sample",
+    "evaluate",
+    "diagnose",
+    "nearest",
+    "project",
+    "latents",
+    "interpolate",
+    "translate",
+)
 COMMANDS = ("list", "train", *TOOLS)
 
 

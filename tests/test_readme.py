@@ -33,6 +33,7 @@ WITHOUT_A_RUN = {
     "nearest": (),
     "project": ("photo.png",),
     "latents": (),
+    "interpolate": (),
     "translate": ("--out", "there"),
 }
 """What an inline mention of a tool leaves out, next to the run."""

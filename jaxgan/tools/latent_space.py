@@ -89,10 +89,7 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     Raises:
         ValueError: If the model has no generator that takes one vector per image.
     """
-    sample = model.gan.sample
-
-    def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
-        return generator_input.read(state, lambda state: sample(state, keys, **given))
+    sample, drawn = model.gan.sample, _drawn(model)
 
     def shown(state: GANState, keys: Keys, *, latents: Array, **given: Any) -> Array:
         return sample(generator_input.changed(state, lambda inputs: latents), keys, **given)
@@ -107,6 +104,31 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
         lambda seed, n: np.asarray(drawing.sample(seed, n, **conditions)),
         lambda latents: np.asarray(showing.sample(0, len(latents), latents=latents, **conditions)),
     )
+
+
+def of_seeds(model: TrainedModel, seeds: Sequence[int], **conditions: Any) -> np.ndarray:
+    """Returns the latents [N, Z] of `model.sample_seeds(seeds)`.
+
+    Args:
+        model: The trained model.
+        seeds: The seeds [N].
+        **conditions: The conditions under which the images are drawn.
+
+    Raises:
+        ValueError: If the model has no generator that takes one vector per image.
+    """
+    drawing = dataclasses.replace(model, gan=model.gan._replace(sample=_drawn(model)))
+    return np.asarray(drawing.sample_seeds(seeds, **conditions))
+
+
+def _drawn(model: TrainedModel) -> Callable[..., Array]:
+    """Returns the model's `sample(state, keys, **conditions)` with the latents as its result."""
+    sample = model.gan.sample
+
+    def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
+        return generator_input.read(state, lambda state: sample(state, keys, **given))
+
+    return drawn
 
 
 def liveliest(

@@ -16,7 +16,17 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, nearest, project, sample, translate
+from jaxgan.tools import (
+    command,
+    diagnose,
+    evaluate,
+    interpolate,
+    latents,
+    nearest,
+    project,
+    sample,
+    translate,
+)
 from tests import toy_experiment, toy_runs
 
 
@@ -131,6 +141,7 @@ TOOLS = {
     "nearest": nearest,
     "project": project,
     "latents": latents,
+    "interpolate": interpolate,
     "translate": translate,
 }
 
