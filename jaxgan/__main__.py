@@ -5,8 +5,8 @@
     jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
-    jaxgan nearest RUN [flags]        show the training images nearest to samples: are they copies?
-    jaxgan project RUN PHOTO... [flags]    find the latents of photographs
+    jaxgan nearest RUN [flags]        show the training images nearest to samples
+    jaxgan project RUN PHOTO...       find the latents of photographs
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run

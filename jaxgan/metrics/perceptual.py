@@ -8,7 +8,7 @@ several layers, of which every place has unit length.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
@@ -103,10 +103,10 @@ def _of_garments() -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, ...]]
 
 def _gray_maps(variables: PyTree, images: Array) -> tuple[Array, ...]:
     resized = jax.image.resize(images, (len(images), *garments.SHAPE), "bilinear")
-    _, state = garments.Classifier().apply(
+    output: Any = garments.Classifier().apply(
         variables, resized, capture_intermediates=lambda module, _: _is_norm(module)
     )
-    found = state["intermediates"]
+    found = output[1]["intermediates"]
     return tuple(jax.nn.relu(found[name]["__call__"][0]) for name in sorted(found))
 
 
@@ -144,5 +144,5 @@ def _distance(left: Parts, right: Parts) -> Array:
         jnp.mean(jnp.sum(jnp.square(a - b), axis=-1))
         for a, b in zip(left[1], right[1], strict=True)
     ]
-    features = sum(maps) / len(maps) if maps else 0.0
-    return sum(pixels) / len(pixels) + features
+    features = jnp.mean(jnp.stack(maps)) if maps else 0.0
+    return jnp.mean(jnp.stack(pixels)) + features

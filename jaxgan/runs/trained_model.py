@@ -96,11 +96,12 @@ class TrainedModel:
             The samples [n, ...]; images are float32 in [-1, 1].
 
         Raises:
-            ValueError: If a seed is out of range, and as for `sample`.
+            ValueError: If a seed is none, and as for `sample`.
         """
-        wrong = [seed for seed in np.asarray(seeds).ravel().tolist() if not 0 <= seed <= SEEDS]
+        given = np.asarray(seeds).ravel().tolist()
+        wrong = [seed for seed in given if not isinstance(seed, int) or not 0 <= seed <= SEEDS]
         if wrong:
-            raise ValueError(f"the seed {wrong[0]} is out of range; expected 0 to {SEEDS}")
+            raise ValueError(f"{wrong[0]} is no seed; expected a whole number from 0 to {SEEDS}")
         words = np.asarray(seeds).astype(np.uint32)
         first = {name: default(1)[0] for name, default in self.gan.defaults}
 
@@ -271,8 +272,8 @@ def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
             f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
         )
     raise RunError(
-        f"{problem}; if the data have moved, name their new place with --data (of evaluate, of "
-        "diagnose, or of the run itself)"
+        f"{problem}; if the data have moved, name their new place with --data (of evaluate, "
+        "diagnose, nearest, project, or of the run itself)"
     ) from problem
 
 

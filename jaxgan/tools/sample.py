@@ -4,9 +4,9 @@
     jaxgan sample RUN --seeds 1-64 --truncation 0.7 --out grid.png
     jaxgan sample RUN --label boot --n 1000 --out boots.npz
 
-Each image has a seed: the same seed gives the same image, whichever others are drawn with it, and
-it is that of `jaxgan.load(RUN).sample(SEED, 1)`. A class-conditional model draws the classes in
-turn, seed by seed, unless --label names one, several, or all for every seed.
+Each image has a seed: the same seed (of one class) gives the same image, whichever others are drawn
+with it, and it is that of `jaxgan.load(RUN).sample(SEED, 1)`. A class-conditional model draws the
+classes in turn, seed by seed, unless --label names one, several, or all for every seed.
 
     --out DIR         a PNG file per image, named by its seed and class: 000042_ankle-boot.png
     --out FILE.npz    arrays: image (float32 [N, H, W, C] in [-1, 1]), seed, and label if there is
