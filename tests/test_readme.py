@@ -204,6 +204,14 @@ def test_every_program_of_readme_runs(number, trained, monkeypatch):
         assert np.isfinite(names["metrics"]["generator/loss"].value)
 
 
+@pytest.mark.parametrize("number", range(len(programs("docs/trained_models.md"))))
+def test_every_program_about_trained_models_runs(number, trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    names: dict = {}
+    exec(programs("docs/trained_models.md")[number], names)
+    assert names["images"].shape[1:] == (16, 16, 3)
+
+
 def test_an_experiment_of_ones_own_trains_and_is_opened_by_its_file(trained, monkeypatch):
     monkeypatch.chdir(trained)
     size = ["--steps", "2", "--batch-size", "8", "--width", "4", "--sample-every", "0"]

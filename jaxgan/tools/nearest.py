@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jaxgan.metrics.features import Extractor
     from jaxgan.metrics.memorization import Memorization
     from jaxgan.metrics.streaming import Show
+    from jaxgan.runs.trained_model import TrainedModel
     from jaxgan.tools.sample import Asked
 
 Say = Callable[[str], None]
@@ -105,38 +106,28 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
         RunError: If there is no such run, its model does not draw from seeds, its data have
             changed, or the picture exists.
     """
-    import numpy as np
-
     from jaxgan import data
-    from jaxgan.metrics import features, memorization, streaming
-    from jaxgan.runs import run_directory
+    from jaxgan.metrics import memorization, streaming
     from jaxgan.tools import sample
 
     command.require_ranges(config, _RANGES)
-    out = config.out or config.run / "nearest.png"
-    if out.suffix.lower() != ".png":
-        raise RunError(f"--out is {files.printable(out)}; expected a .png file")
-    if config.out is None:
-        run_directory.require_no_link(out)
-    command.require_free([out], overwrite=config.overwrite)
+    out = _free_picture(config)
     model = config.load()
     sample.require_noise(model, config.run)
     splits = command.data_of(config.run, model, config.data)
-    training = splits.train
-    if not isinstance(training, data.Dataset):
+    training, held_out = splits.train, splits.held_out
+    if not isinstance(training, data.Dataset) or not isinstance(held_out, data.Dataset):
         raise RunError(f"{config.run} draws points; nearest images need a model of images")
+    show = show or streaming.unseen
     extractor = extractor_of(config, training)
     asked = sample.of_classes(model, range(config.seed, config.seed + config.samples))
-    images = np.concatenate(list(sample.drawn(model, asked)))
-    show = show or streaming.unseen
+    images, seen = _seen(model, asked, extractor, show)
     rows = of_training(training, extractor, config, show)
-    told = show(np.split(images, range(_PIECE, len(images), _PIECE)), len(images), "comparing")
-    seen = [piece["features"] for piece in features.pieces(told, extractor, ["features"])]
     count = min(config.neighbors, len(training))
-    found = Found(*memorization.neighbors(np.concatenate(seen), rows, count=count))
+    found = Found(*memorization.neighbors(seen, rows, count=count))
     compared = None
-    if splits.held_out.digest != training.digest:
-        unseen = of_real(splits.held_out, extractor, config, show)  # type: ignore[arg-type]
+    if held_out.digest != training.digest:
+        unseen = of_real(held_out, extractor, config, show)
         apart = memorization.neighbors(unseen, rows, count=1)[1][:, 0]
         compared = memorization.memorization(found.distances[:, 0], apart)
     picture(out, images, found, training, asked, config.rows)
@@ -148,6 +139,34 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
         f"jaxgan project {command.quoted(config.run)} PHOTO --out DIR"
     )
     return compared
+
+
+def _free_picture(config: Config) -> pathlib.Path:
+    """Returns the path of the picture, after checking that it may be written."""
+    from jaxgan.runs import run_directory
+
+    out = config.out or config.run / "nearest.png"
+    if out.suffix.lower() != ".png":
+        raise RunError(f"--out is {files.printable(out)}; expected a .png file")
+    if config.out is None:
+        run_directory.require_no_link(out)
+    command.require_free([out], overwrite=config.overwrite)
+    return out
+
+
+def _seen(
+    model: TrainedModel, asked: Asked, extractor: Extractor, show: Show
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the samples, [N, H, W, C], and their features, [N, F]."""
+    import numpy as np
+
+    from jaxgan.metrics import features
+    from jaxgan.tools import sample
+
+    pieces, count = list(sample.drawn(model, asked)), len(asked.seeds)
+    told = show(pieces, count, f"comparing {count} samples")
+    seen = [piece["features"] for piece in features.pieces(told, extractor, ["features"])]
+    return np.concatenate(pieces), np.concatenate(seen)
 
 
 # --- features -------------------------------------------------------------------------------------
