@@ -216,6 +216,11 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
 
 HELD_OUT, GENERATED = "held-out photographs", "generated images"
 
+LOST = 0.25
+"""Generated images count as not found again if this fraction of the nearest sample's distance is
+left.
+"""
+
 
 def compared(config: Config, model: TrainedModel, label: int | None) -> dict[str, np.ndarray]:
     """Returns the images that are projected for comparison, [N, H, W, C] in [-1, 1], by kind.
@@ -282,13 +287,18 @@ def text(
     for row, name in enumerate(names):
         label = "" if found.labels is None else f"  {classes[found.labels[row]]}"
         lines.append(f"  {name:{width}s}{found.distances[row]:.4f}  ({near[row]:.4f}){label}")
-    start = len(names)
+    start, lost = len(names), ""
     for kind, number in kinds.items():
         here = slice(start, start + number)
         mean, nearest = np.mean(found.distances[here]), np.mean(near[here])
         lines.append(f"  {kind:{width}s}{mean:.4f}  ({nearest:.4f})  mean of {number}")
         start += number
-    return lines
+        if kind == GENERATED and mean > LOST * nearest:
+            lost = (
+                "warning: generated images have an exact latent, and it was not found; give more "
+                "--steps or --restarts"
+            )
+    return [*lines, lost] if lost else lines
 
 
 def _nearest(model: TrainedModel, prior: Prior, count: int) -> np.ndarray:

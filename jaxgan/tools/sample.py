@@ -225,12 +225,11 @@ def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] =
 
     from jaxgan.data import class_names
 
-    every = np.asarray(seeds, np.int64)
-    if "label" not in model.gan.conditions:
+    every, classes = np.asarray(seeds, np.int64), model.spec.classes
+    if "label" not in model.gan.conditions or not classes:
         if label:
             raise ValueError("the model takes no class; leave --label out")
         return Asked(every, None)
-    classes = model.spec.classes
     if not label:
         return Asked(every, (every % len(classes)).astype(np.int32))
     if tuple(label) == (EVERY,) and EVERY not in classes:

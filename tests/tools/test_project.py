@@ -110,6 +110,20 @@ def test_the_files_hold_the_latents_and_the_report_what_compares(finished, model
         project.project(config, say=said.append)
 
 
+def test_the_report_warns_where_generated_images_are_not_found_again():
+    prior = inversion.Prior(np.zeros((5, 2)), None, np.array([[2.0, 1], [4, 8], [4, 6], [3, 3]]))
+    kinds = {project.GENERATED: 2, project.HELD_OUT: 1}
+    for left, warned in ((0.5, False), (1.5, True)):
+        distances = np.array([0.25, left, left, 2.0])
+        found = inversion.Inverted(np.zeros((4, 2)), None, np.zeros((4, 1)), distances)
+        lines = project.text(["cat"], found, prior, kinds, measured="pixels")
+        assert lines[0].endswith("in brackets those of the nearest of 5 samples")
+        assert lines[1].split() == ["cat", "0.2500", "(1.0000)"]
+        assert lines[2].split() == f"generated images {left:.4f} (4.0000) mean of 2".split()
+        assert " ".join(lines[3].split()) == "held-out photographs 2.0000 (3.0000) mean of 1"
+        assert [line[:8] for line in lines[4:]] == ["warning:"] * warned
+
+
 def test_what_cannot_be_projected_is_one_sentence(finished, tmp_path, capsys):
     text = tmp_path / "text.png"
     text.write_text("no image")
