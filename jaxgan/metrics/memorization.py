@@ -21,7 +21,7 @@ NEAREST = 0.01
 FEWEST = 20
 """The smallest number of held-out photographs to judge by."""
 
-Verdict = Literal["memorizes", "suspicious", "independent", "unknown"]
+Verdict = Literal["memorizes", "suspicious", "near", "independent", "unknown"]
 
 
 class Memorization(NamedTuple):
@@ -51,17 +51,18 @@ class Memorization(NamedTuple):
         """Returns what the numbers say.
 
         'memorizes': a quarter or more of the samples are nearer than the nearest held-out
-        photographs. 'suspicious': so are three times as many as expected, or three quarters are
-        nearer than the median one, which also samples of little variety can be. 'unknown': fewer
-        than `FEWEST` photographs are held out.
+        photographs. 'suspicious': so are three times as many as expected. 'near': few are, but
+        three quarters are nearer than the median photograph, as samples of little detail or variety
+        are: they lie in the middle of the training images. 'unknown': fewer than `FEWEST`
+        photographs are held out.
         """
         if self.photographs < FEWEST:
             return "unknown"
         if self.copies >= max(0.25, 5 * self.expected):
             return "memorizes"
-        if self.copies >= max(0.05, 3 * self.expected) or self.nearer >= 0.75:
+        if self.copies >= max(0.05, 3 * self.expected):
             return "suspicious"
-        return "independent"
+        return "near" if self.nearer >= 0.75 else "independent"
 
 
 def memorization(generated: np.ndarray, held_out: np.ndarray) -> Memorization:

@@ -291,8 +291,10 @@ def text(config: Config, found: Found, compared: Memorization | None, measured: 
 SENTENCES = {
     "memorizes": "it memorizes: many samples are nearer to training images than photographs that "
     "it never saw; train on more images, for fewer steps, or with --augment ada",
-    "suspicious": "suspicious: more samples are near to training images than it takes to be "
-    "independent; look at the picture: are they copies, or is there little variety?",
+    "suspicious": "suspicious: more samples than expected are nearer to training images than "
+    "almost all photographs that it never saw; look at the picture: are they copies?",
+    "near": "no sign of memorizing: samples lie nearer to the training images than photographs "
+    "that it never saw, but hardly one as near as a copy; little detail or variety does that",
     "independent": "no sign of memorizing: samples are about as far from the training images as "
     "photographs that it never saw, or farther",
     "unknown": "whether it memorizes cannot be said: too few photographs were held out",

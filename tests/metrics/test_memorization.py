@@ -41,6 +41,11 @@ def test_copies_with_a_bit_of_noise_are_memorized(sets):
     assert judged(some, training, held_out).verdict == "suspicious"
 
 
+def test_examples_in_the_middle_are_near_and_no_copies():
+    apart = memorization.memorization(np.full(100, 2.0), np.linspace(1, 5, 200))
+    assert (apart.nearer, apart.copies, apart.verdict) == (1.0, 0.0, "near")
+
+
 def test_few_photographs_are_no_yardstick(sets):
     training, held_out, _ = sets
     assert judged(training, training, held_out[:19]).verdict == "unknown"
