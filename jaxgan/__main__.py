@@ -2,9 +2,13 @@
 
     jaxgan list                       the experiments, a line each
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
+    jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
+    jaxgan nearest RUN [flags]        show the training images nearest to samples
+    jaxgan project RUN PHOTO...       find the latents of photographs
     jaxgan latents RUN [flags]        draw what the latents mean
+    jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
@@ -23,7 +27,16 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("evaluate", "diagnose", "latents", "translate")
+TOOLS = (
+    "sample",
+    "evaluate",
+    "diagnose",
+    "nearest",
+    "project",
+    "latents",
+    "interpolate",
+    "translate",
+)
 COMMANDS = ("list", "train", *TOOLS)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import Array
 
@@ -76,8 +77,28 @@ def row_keys(key: Array, count: int, *, start: Array | int = 0) -> Keys:
     return _of_rows(key, start + jnp.arange(count, dtype=jnp.int32))
 
 
+def seed_keys(seeds: Array | np.ndarray) -> Keys:
+    """Returns the key of the first example of each seed, for sampling one example per seed.
+
+    Args:
+        seeds: Seeds, uint32 [B].
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import random
+        >>> keys = random.seed_keys(jnp.array([3, 7], jnp.uint32))
+        >>> bool(keys.base[1] == random.row_keys(jax.random.key(7), 1).base[0])
+        True
+    """
+    return _kept(jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 0))(seeds))
+
+
 def _of_rows(key: Array, rows: Array) -> Keys:
-    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
+    return _kept(jax.vmap(lambda row: jax.random.fold_in(key, row))(rows))
+
+
+def _kept(keys: Array) -> Keys:
     # Without the barrier, XLA recomputes the keys in the loop of every draw. On a CPU, the LLVM of
     # jaxlib 0.12 then never finishes compiling such a loop if each example draws a single number.
     return Keys(jax.lax.optimization_barrier(keys))

@@ -26,7 +26,16 @@ COMMANDS = {
 OF_README = [command for command in documents.commands(documents.README) if not command.inline]
 TINY = ["--preset", "smoke", "--resolution", "16", "--steps", "4", "--width", "4"]
 PLACEHOLDERS = {"NAME": "dcgan", "FILE": "weights.safetensors", "FILE.py": "mine.py"}
-WITHOUT_A_RUN = {"evaluate": (), "diagnose": (), "latents": (), "translate": ("--out", "there")}
+WITHOUT_A_RUN = {
+    "sample": (),
+    "evaluate": (),
+    "diagnose": (),
+    "nearest": (),
+    "project": ("photo.png",),
+    "latents": (),
+    "interpolate": (),
+    "translate": ("--out", "there"),
+}
 """What an inline mention of a tool leaves out, next to the run."""
 
 
@@ -193,6 +202,14 @@ def test_every_program_of_readme_runs(number, trained, monkeypatch):
     if "points" in names:
         assert names["points"].shape == (100, 2)
         assert np.isfinite(names["metrics"]["generator/loss"].value)
+
+
+@pytest.mark.parametrize("number", range(len(programs("docs/trained_models.md"))))
+def test_every_program_about_trained_models_runs(number, trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    names: dict = {}
+    exec(programs("docs/trained_models.md")[number], names)
+    assert names["images"].shape[1:] == (16, 16, 3)
 
 
 def test_an_experiment_of_ones_own_trains_and_is_opened_by_its_file(trained, monkeypatch):

@@ -61,7 +61,7 @@ def numbers(value: Any, classes: Sequence[str], *, name: str = "label") -> Any:
         return value
     values = np.asarray(value)
     if values.dtype.kind == "U":
-        found = [classes.index(named(str(word), classes)) for word in values.ravel()]
+        found = [_number(str(word), classes) for word in values.ravel()]
         return np.asarray(found, np.int32).reshape(values.shape)
     if values.size == 0:
         return values.astype(np.int32)
@@ -74,3 +74,10 @@ def numbers(value: Any, classes: Sequence[str], *, name: str = "label") -> Any:
         f"the {name} {wrong[0]} is not a class; expected a number from 0 to {len(classes) - 1} or "
         f"a name of {listed(classes)}"
     )
+
+
+def _number(word: str, classes: Sequence[str]) -> int:
+    """Returns the number of the class that a word names; digits are a name first, then a number."""
+    if word.isdecimal() and word not in classes and int(word) < len(classes):
+        return int(word)
+    return classes.index(named(word, classes))

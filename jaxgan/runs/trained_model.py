@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgan import data, random
 from jaxgan.data import class_names
-from jaxgan.games import stages
+from jaxgan.games import generator_input, stages
 from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
@@ -24,6 +24,10 @@ from jaxgan.runs.seeds import Seeds
 from jaxgan.types import GAN, Array
 
 _BATCH = 64
+_DRAWS = 512  # latents that show whether the prior is normal
+
+SEEDS = 2**32 - 1
+"""Largest seed of `sample_seeds`: without 64-bit integers, JAX tells no larger ones apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,9 @@ class TrainedModel:
     spec: DataSpec
     step: int
 
-    def sample(self, key: Array | int, n: int, **conditions: Any) -> Array:
+    def sample(
+        self, key: Array | int, n: int, *, truncation: float = 1.0, **conditions: Any
+    ) -> Array:
         """Draws samples from the averaged weights (EMA).
 
         Sample i depends on the key, on i and on the i-th value of each condition, never on `n`:
@@ -53,6 +59,8 @@ class TrainedModel:
         Args:
             key: Random key, or an integer seed.
             n: Number of samples.
+            truncation: Factor of the latents, in [0, 1]: below 1 they lie nearer to the mean of
+                their normal prior, and the samples are more typical and less diverse.
             **conditions: By name, one value for all samples or one per sample [n, ...]. A condition
                 that is not given takes the model's default for sample i. A `label` is the number of
                 a class or its name (see `class_names.named`).
@@ -61,34 +69,103 @@ class TrainedModel:
             The samples [n, ...]; images are float32 in [-1, 1].
 
         Raises:
-            ValueError: If `n` is negative, or if a condition has another length or is not one of
-                its `classes`.
+            ValueError: If `n` is negative, if a condition has another length or is not one of
+                its `classes`, or if this model's latents cannot be truncated.
         """
         if n < 0:
             raise ValueError(f"{n} samples were requested; expected 0 or more")
         key = jax.random.key(key) if isinstance(key, int) else key
+        return self._drawn(
+            lambda start, size: _row_keys(key, size, start=start), n, truncation, conditions
+        )
+
+    def sample_seeds(
+        self, seeds: Sequence[int] | np.ndarray, *, truncation: float = 1.0, **conditions: Any
+    ) -> Array:
+        """Draws one sample per seed from the averaged weights (EMA).
+
+        The sample of a seed is `sample(seed, 1)`, whichever other seeds are drawn with it.
+
+        Args:
+            seeds: Seeds [n], from 0 to 2**32 - 1.
+            truncation: Factor of the latents, in [0, 1] (see `sample`).
+            **conditions: By name, one value for all samples or one per seed [n, ...]. A condition
+                that is not given takes the model's default for a first sample.
+
+        Returns:
+            The samples [n, ...]; images are float32 in [-1, 1].
+
+        Raises:
+            ValueError: If a seed is none, and as for `sample`.
+        """
+        given = np.asarray(seeds).ravel().tolist()
+        wrong = [seed for seed in given if not isinstance(seed, int) or not 0 <= seed <= SEEDS]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is no seed; expected a whole number from 0 to {SEEDS}")
+        words = np.asarray(seeds).astype(np.uint32)
+        first = {name: default(1)[0] for name, default in self.gan.defaults}
+
+        def keys(start: int, size: int) -> random.Keys:
+            rows = np.minimum(np.arange(start, start + size), max(len(words) - 1, 0))
+            return _seed_keys(words[rows] if len(words) else np.zeros(size, np.uint32))
+
+        return self._drawn(keys, len(words), truncation, {**first, **conditions})
+
+    def _drawn(
+        self,
+        keys: Callable[[int, int], random.Keys],
+        n: int,
+        truncation: float,
+        conditions: Mapping[str, Any],
+    ) -> Array:
+        """Draws n samples in batches of one size; `keys(start, size)` are those of a batch."""
         size = batch_size(len(self.spec.classes))
         total = max(1, -(-n // size)) * size
+        conditions = dict(conditions)
         for name, classes in self.classes.items():
             if name in conditions:
-                number = class_names.numbers(conditions[name], classes, name=name)
-                conditions = {**conditions, name: number}
+                conditions[name] = class_names.numbers(conditions[name], classes, name=name)
         given = {
             name: default(total) for name, default in self.gan.defaults if name not in conditions
         }
         given |= {name: spread(value, n, total, name=name) for name, value in conditions.items()}
-        drawn = [
-            _draw(
-                self.state,
-                key,
-                start,
-                {name: values[start : start + size] for name, values in given.items()},
-                sample=self.gan.sample,
-                size=size,
-            )
+        batches = [
+            {name: values[start : start + size] for name, values in given.items()}
             for start in range(0, total, size)
         ]
+        factor = None  # draws as training's own pictures do
+        if truncation != 1:
+            self._require_truncatable(truncation, batches[0], size)
+            factor = np.float32(truncation)
+        drawn = [
+            _draw(self.state, keys(number * size, size), factor, batch, sample=self.gan.sample)
+            for number, batch in enumerate(batches)
+        ]
         return jnp.concatenate(drawn)[:n]
+
+    def _require_truncatable(self, truncation: float, given: dict[str, Array], size: int) -> None:
+        """Raises ValueError if truncation has no meaning or no effect for this model."""
+        if not 0 <= truncation <= 1:
+            raise ValueError(f"the truncation is {truncation}; expected 0 to 1")
+        key, sample = jax.random.key(0), self.gan.sample
+        starts = range(0, -(-_DRAWS // size) * size, size)
+        batches = [_row_keys(key, size, start=start) for start in starts]
+        latents = [_latents(self.state, keys, given, sample=sample) for keys in batches]
+        if self.gan.categories or not generator_input.are_normal(np.concatenate(latents)):
+            raise ValueError(
+                "truncation moves latents toward the mean of a normal prior, where they are most "
+                "likely, and the latents of this model are not normal (a uniform prior, or codes); "
+                "leave the truncation out"
+            )
+        half, none = (
+            _draw(self.state, batches[0], np.float32(factor), given, sample=sample)
+            for factor in (0.5, 1.0)
+        )
+        if bool(jnp.allclose(half, none, atol=1e-5)):
+            raise ValueError(
+                "truncation has no effect on this model, whose generator normalizes its latents; "
+                "leave the truncation out"
+            )
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
@@ -195,8 +272,8 @@ def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
             f"the data of {run}, {config.data}, have changed since it was trained; bring them back"
         )
     raise RunError(
-        f"{problem}; if the data have moved, name their new place with --data (of evaluate, of "
-        "diagnose, or of the run itself)"
+        f"{problem}; if the data have moved, name their new place with --data (of evaluate, "
+        "diagnose, nearest, project, or of the run itself)"
     ) from problem
 
 
@@ -240,19 +317,32 @@ def spread(value: Any, n: int, total: int, *, name: str) -> Array:
     return values[jnp.minimum(jnp.arange(total), n - 1)]
 
 
-@partial(jax.jit, static_argnames=("sample", "size"))
+_row_keys = jax.jit(random.row_keys, static_argnames=("count",))
+_seed_keys = jax.jit(random.seed_keys)
+
+
+@partial(jax.jit, static_argnames=("sample",))
 def _draw(
     state: Any,
-    key: Array,
-    start: Array,
+    keys: random.Keys,
+    factor: np.float32 | None,
     conditions: dict[str, Array],
     *,
     sample: Callable[..., Array],
-    size: int,
 ) -> Array:
-    """Draws the samples of one batch."""
-    keys = random.row_keys(key, size, start=start)
-    return sample(state.averaged(), keys, **conditions)
+    """Draws the samples of one batch; a factor scales the latents."""
+    state = state.averaged()
+    if factor is not None:
+        state = generator_input.changed(state, lambda latents: factor * latents)
+    return sample(state, keys, **conditions)
+
+
+@partial(jax.jit, static_argnames=("sample",))
+def _latents(
+    state: Any, keys: random.Keys, conditions: dict[str, Array], *, sample: Callable[..., Array]
+) -> Array:
+    """Returns the latents of the samples of one batch."""
+    return generator_input.read(state.averaged(), lambda state: sample(state, keys, **conditions))
 
 
 def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:

@@ -1,8 +1,8 @@
-"""Commands that look at a finished run: evaluate, diagnose, latents, translate.
+"""Commands that use a finished run, such as sample, evaluate and latents.
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
-share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
-themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
+share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for programs that do the same
+by themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
         diagnose,
         diagnosis,
         evaluate,
+        interpolate,
+        inversion,
         latent_concepts,
         latent_space,
         latents,
+        nearest,
+        project,
+        sample,
         tiling,
         translate,
     )
@@ -29,9 +34,14 @@ __all__ = [
     "diagnose",
     "diagnosis",
     "evaluate",
+    "interpolate",
+    "inversion",
     "latent_concepts",
     "latent_space",
     "latents",
+    "nearest",
+    "project",
+    "sample",
     "tiling",
     "translate",
 ]

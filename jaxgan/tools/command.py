@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
@@ -15,6 +16,7 @@ from jaxgan.runs import errors, flags, interrupts, progress
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
+    from jaxgan import data
     from jaxgan.runs.trained_model import TrainedModel
 
 Config = TypeVar("Config")
@@ -64,6 +66,45 @@ class OfRun(Choice):
         return self.load_from(self.run)
 
 
+def data_of(run: pathlib.Path, model: TrainedModel, place: str | None) -> data.Splits:
+    """Loads the data that the model was trained on.
+
+    Args:
+        run: The run directory.
+        model: Its model.
+        place: New location of the data, in the syntax of the training flag --data; None for the
+            recorded one.
+
+    Raises:
+        RunError: If the data cannot be loaded, or are no longer those of the run.
+    """
+    from jaxgan.runs import trained_model  # imports JAX, which would slow down --help
+
+    recorded = model.config
+    if place is not None:
+        recorded = dataclasses.replace(recorded, data=place)
+    return trained_model.data_of(run, recorded)
+
+
+def require_free(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
+    """Checks that no file exists that is to be written.
+
+    Args:
+        paths: The files to write.
+        overwrite: Whether they may exist.
+
+    Raises:
+        RunError: If one exists and may not, or is a folder.
+    """
+    for path in paths:
+        if files.is_folder(path):
+            raise RunError(f"{files.printable(path)} is a folder; choose another --out")
+        if files.exists(path) and not overwrite:
+            raise RunError(
+                f"{files.printable(path)} exists; choose another --out, or give --overwrite"
+            )
+
+
 def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> None:
     """Checks that the numbers of a configuration are in their ranges.
 
@@ -80,6 +121,11 @@ def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> Non
             raise RunError(f"{flags.flag(name)} is {value}; expected {least} or more")
         if value > most:
             raise RunError(f"{flags.flag(name)} is {value}; expected {most} or less")
+
+
+def quoted(path: pathlib.Path) -> str:
+    """Returns the path as a shell takes it, for a command that the user may type next."""
+    return shlex.quote(files.printable(path))
 
 
 def answer(

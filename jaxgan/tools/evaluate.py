@@ -134,12 +134,8 @@ def images(config: Config, model: TrainedModel) -> Dataset:
             images without other images.
     """
     from jaxgan.metrics import evaluation
-    from jaxgan.runs import trained_model
 
-    recorded = model.config
-    if config.data is not None:
-        recorded = dataclasses.replace(recorded, data=config.data)
-    splits = trained_model.data_of(config.run, recorded)
+    splits = command.data_of(config.run, model, config.data)
     if config.split == "held_out" and splits.held_out.digest == splits.train.digest:
         raise ValueError("the run held nothing out (--holdout 0); measure with --split train")
     chosen = splits.train if config.split == "train" else splits.held_out

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgan import random
+from jaxgan.games import generator_input
 from jaxgan.random import Keys
 from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.state import GANState
@@ -88,13 +89,10 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     Raises:
         ValueError: If the model has no generator that takes one vector per image.
     """
-    sample = model.gan.sample
-
-    def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
-        return _met(state, lambda state: sample(state, keys, **given))
+    sample, drawn = model.gan.sample, _drawn(model)
 
     def shown(state: GANState, keys: Keys, *, latents: Array, **given: Any) -> Array:
-        return sample(_calling(state, lambda inputs: latents), keys, **given)
+        return sample(generator_input.changed(state, lambda inputs: latents), keys, **given)
 
     one = random.row_keys(jax.random.key(0), 1)
     jax.eval_shape(lambda state: drawn(state, one), model.state)
@@ -106,6 +104,31 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
         lambda seed, n: np.asarray(drawing.sample(seed, n, **conditions)),
         lambda latents: np.asarray(showing.sample(0, len(latents), latents=latents, **conditions)),
     )
+
+
+def of_seeds(model: TrainedModel, seeds: Sequence[int], **conditions: Any) -> np.ndarray:
+    """Returns the latents [N, Z] of `model.sample_seeds(seeds)`.
+
+    Args:
+        model: The trained model.
+        seeds: The seeds [N].
+        **conditions: The conditions under which the images are drawn.
+
+    Raises:
+        ValueError: If the model has no generator that takes one vector per image.
+    """
+    drawing = dataclasses.replace(model, gan=model.gan._replace(sample=_drawn(model)))
+    return np.asarray(drawing.sample_seeds(seeds, **conditions))
+
+
+def _drawn(model: TrainedModel) -> Callable[..., Array]:
+    """Returns the model's `sample(state, keys, **conditions)` with the latents as its result."""
+    sample = model.gan.sample
+
+    def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
+        return generator_input.read(state, lambda state: sample(state, keys, **given))
+
+    return drawn
 
 
 def liveliest(
@@ -132,31 +155,3 @@ def liveliest(
         ]
         change += np.mean(np.square(ends[1] - ends[0]).reshape(size, -1), axis=1)
     return [int(entry) for entry in np.argsort(-change, kind="stable")[:count]]
-
-
-def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
-    """Returns the latents that the generator receives when the function runs on the state."""
-    met: list[Array] = []
-
-    def note(inputs: Array) -> Array:
-        met.append(inputs)
-        return inputs
-
-    if "generator" in state.players:
-        run(_calling(state, note))
-    if len(met) != 1 or met[0].ndim != 2:
-        raise ValueError(
-            "this model does not draw its images from noise, so it has no latents to explore"
-        )
-    return met[0]
-
-
-def _calling(state: GANState, change: Callable[[Array], Array]) -> GANState:
-    """Returns the state with a generator whose first input is changed."""
-    player = state["generator"]
-    network = player.apply_fn
-
-    def apply(variables: Any, inputs: Array, *rest: Any, **options: Any) -> Any:
-        return network(variables, change(inputs), *rest, **options)
-
-    return state.replace(players={**state.players, "generator": player.replace(apply_fn=apply)})

@@ -16,7 +16,17 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, translate
+from jaxgan.tools import (
+    command,
+    diagnose,
+    evaluate,
+    interpolate,
+    latents,
+    nearest,
+    project,
+    sample,
+    translate,
+)
 from tests import toy_experiment, toy_runs
 
 
@@ -124,7 +134,16 @@ def test_by_default_runs_are_named_by_experiment_and_date(data, tmp_path, monkey
 
 # --- tools that look at a finished run ------------------------------------------------------------
 
-TOOLS = {"diagnose": diagnose, "evaluate": evaluate, "latents": latents, "translate": translate}
+TOOLS = {
+    "sample": sample,
+    "evaluate": evaluate,
+    "diagnose": diagnose,
+    "nearest": nearest,
+    "project": project,
+    "latents": latents,
+    "interpolate": interpolate,
+    "translate": translate,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +166,7 @@ def failing(error):
 def test_ctrl_c_ends_every_tool_in_one_line(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.OfRun, "load", failing(KeyboardInterrupt()))
     monkeypatch.setattr(run_directory, "required_record", failing(KeyboardInterrupt()))
-    flags = [str(tmp_path / "x.png"), "--out", str(tmp_path)] if name == "translate" else []
+    flags = {"translate": ["x.png", "--out", str(tmp_path)], "project": ["x.png"]}.get(name, [])
     assert TOOLS[name].main(["RUN", *flags]) == 130
     assert capsys.readouterr().err == "interrupted; what was written before stays\n"
 

@@ -41,7 +41,7 @@ def foreign(finished, tmp_path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Pat
     return run, evil, mark
 
 
-@pytest.mark.parametrize("tool", [None, "evaluate", "diagnose", "latents"])
+@pytest.mark.parametrize("tool", [None, "sample", "evaluate", "diagnose", "nearest", "latents"])
 def test_a_run_directory_alone_never_runs_code(tool, foreign, capsys):
     run, evil, mark = foreign
     if tool is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -277,7 +277,7 @@ def of_samples(question: Question, columns: Columns, *, count: int) -> Part:
     return Part(_present([found, *unsure]), seen, remarks, unexamined=unseen, looked=looked)
 
 
-def told(question: Question, trained: TrainedModel, count: int) -> dict[str, np.ndarray]:
+def told(question: Question, trained: TrainedModel, count: int) -> dict[str, Any]:
     """Returns the conditions of the samples, with labels distributed as in the training images.
 
     Args:

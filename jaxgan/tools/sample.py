@@ -1,0 +1,345 @@
+"""Draws images with a trained model and writes them to files.
+
+    jaxgan sample RUN
+    jaxgan sample RUN --seeds 1-64 --truncation 0.7 --out grid.png
+    jaxgan sample RUN --label boot --n 1000 --out boots.npz
+
+Each image has a seed: the same seed (of one class) gives the same image, whichever others are drawn
+with it, and it is that of `jaxgan.load(RUN).sample(SEED, 1)`. A class-conditional model draws the
+classes in turn, seed by seed, unless --label names one, several, or all for every seed.
+
+    --out DIR         a PNG file per image, named by its seed and class: 000042_ankle-boot.png
+    --out FILE.npz    arrays: image (float32 [N, H, W, C] in [-1, 1]), seed, and label if there is
+    --out FILE.png    one picture of all; with several classes a row per seed
+
+Nothing is overwritten without --overwrite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxgan import files
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import command
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxgan.runs.trained_model import TrainedModel
+
+Say = Callable[[str], None]
+
+MOST = 100_000
+"""The largest number of images of a call."""
+
+MOST_IN_PICTURE = 10_000
+"""The largest number of images in one picture."""
+
+PIECE = 1024
+"""Number of images held in memory at a time when each gets a file."""
+
+EVERY = "all"
+"""The label that stands for every class."""
+
+_OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".zip", ".pt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(command.OfRun):
+    """The images to draw, and where to write them."""
+
+    out: pathlib.Path | None = None
+    """A folder, FILE.npz or FILE.png. Default: seeds/ in the run directory."""
+    n: int | None = None
+    """Number of images: those of the seeds 0 to n - 1. Default: 64."""
+    seeds: str | None = None
+    """The seeds instead, like 1-64 or 3,7,9-12."""
+    label: tuple[str, ...] = ()
+    """Classes to draw for every seed, by name or number, or `all`. Default: in turn."""
+    truncation: float = 1.0
+    """Factor of the latents, from 0 to 1: less is more typical and less diverse."""
+    overwrite: bool = False
+    """Replace files that exist."""
+
+
+class Asked(NamedTuple):
+    """The images to draw, one entry per image.
+
+    Attributes:
+        seeds: Seeds, int64 [N].
+        labels: Numbers of the classes, int32 [N], or None if the model takes no class.
+        several: Number of classes that every seed is drawn for.
+    """
+
+    seeds: np.ndarray
+    labels: np.ndarray | None
+    several: int = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code of the command; an error is one sentence on stderr."""
+    return command.answer(
+        Config,
+        functools.partial(sample, say=print),
+        program="jaxgan sample",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
+def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
+    """Draws the images and returns the paths of the files written.
+
+    Args:
+        config: The images to draw, and where to write them.
+        say: Receives sentences about what was written, and what to do next.
+
+    Raises:
+        RunError: If the run draws no such images, or a file exists. Nothing is written then.
+        ValueError: If there is no such class, or the model's latents cannot be truncated.
+    """
+    from jaxgan.runs import run_directory
+
+    seeds = chosen_seeds(config.n, config.seeds)
+    out = config.out or config.run / "seeds"
+    if config.out is None:
+        run_directory.require_no_link(out)
+    _require_known(out)
+    model = config.load()
+    require_noise(model, config.run)
+    asked = of_classes(model, seeds, config.label)
+    require_few(len(asked.seeds), "images", MOST)
+    names = file_names(asked, model.spec.classes)
+    kind = out.suffix.lower()
+    targets = [out] if kind in _WRITERS else [out / name for name in names]
+    if kind != ".npz":
+        _require_picture(model, config.run)
+    if kind == ".png":
+        require_few(len(asked.seeds), "images in one picture", MOST_IN_PICTURE)
+    command.require_free(targets, overwrite=config.overwrite)
+    pieces = drawn(model, asked, truncation=config.truncation)
+    if kind in _WRITERS:
+        _WRITERS[kind](out, list(pieces), asked)
+        say(f"{len(names)} images are in {files.printable(out)}")
+    else:
+        _write_files(targets, pieces)
+        say(
+            f"{len(names)} images are in {files.printable(out)}, from {targets[0].name} to "
+            f"{targets[-1].name}"
+        )
+    if len(model.spec.shape) == 3:
+        say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
+    return targets
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+def chosen_seeds(n: int | None, seeds: str | None) -> list[int]:
+    """Returns the seeds that the flags --n or --seeds name.
+
+    Args:
+        n: Number of seeds, from 0 on; None for 64 if no seeds are given.
+        seeds: The seeds, like '3,7,9-12'.
+
+    Raises:
+        RunError: If both are given, or they are not seeds.
+    """
+    if seeds is None:
+        if n is not None and not 1 <= n <= MOST:
+            raise RunError(f"--n is {n}; expected 1 to {MOST}")
+        return list(range(64 if n is None else n))
+    if n is not None:
+        raise RunError("--n and --seeds were given; give either")
+    return parsed(seeds)
+
+
+def parsed(seeds: str) -> list[int]:
+    """Returns the seeds of a list like '3,7,9-12', each once, in its order.
+
+    Raises:
+        RunError: If they are not seeds, or there are more than `MOST`.
+    """
+    from jaxgan.runs.trained_model import SEEDS
+
+    found: dict[int, None] = {}
+    for part in seeds.split(","):
+        matched = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII)
+        if matched is None:
+            raise RunError(f"--seeds is {seeds!r}; expected seeds like 1-64 or 3,7,9-12")
+        first = int(matched[1])
+        last = first if matched[2] is None else int(matched[2])
+        if last < first or last > SEEDS:
+            raise RunError(
+                f"--seeds has {part.strip()}; expected the smaller first, and at most {SEEDS}"
+            )
+        require_few(len(found) + last - first + 1, "seeds", MOST)
+        found |= dict.fromkeys(range(first, last + 1))
+    return list(found)
+
+
+def require_few(count: int, what: str, most: int) -> None:
+    """Raises RunError if more than `most` of something are asked for."""
+    if count > most:
+        raise RunError(f"{count} {what} were asked for; expected {most} or fewer")
+
+
+def require_noise(model: TrainedModel, run: pathlib.Path) -> None:
+    """Checks that the model draws its images from noise alone, or from noise and a class.
+
+    Raises:
+        RunError: If it needs images or captions.
+    """
+    conditions, quoted = set(model.gan.conditions), command.quoted(run)
+    if {"caption", "text"} & conditions:
+        raise RunError(
+            f"the model of {run} draws from captions; use jaxgan translate {quoted} "
+            "--captions TEXT --out DIR"
+        )
+    if {"a", "b"} & conditions:
+        raise RunError(
+            f"the model of {run} draws from other images; use jaxgan translate {quoted} IMAGES "
+            "--out DIR"
+        )
+
+
+def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] = ()) -> Asked:
+    """Returns the images to draw: each seed once, or once for each class.
+
+    Args:
+        model: The trained model.
+        seeds: The seeds.
+        label: Names or numbers of classes, or 'all'. Default: the classes in turn, by the seed.
+
+    Raises:
+        ValueError: If the model takes no class, or there is no such class.
+    """
+    import numpy as np
+
+    from jaxgan.data import class_names
+
+    every, classes = np.asarray(seeds, np.int64), model.spec.classes
+    if "label" not in model.gan.conditions or not classes:
+        if label:
+            raise ValueError("the model takes no class; leave --label out")
+        return Asked(every, None)
+    if not label:
+        return Asked(every, (every % len(classes)).astype(np.int32))
+    if tuple(label) == (EVERY,) and EVERY not in classes:
+        numbers = np.arange(len(classes))
+    else:
+        named = class_names.numbers(list(label), classes)
+        numbers = np.asarray(list(dict.fromkeys(named.tolist())))
+    count = len(numbers)
+    return Asked(np.repeat(every, count), np.tile(numbers.astype(np.int32), len(every)), count)
+
+
+def drawn(model: TrainedModel, asked: Asked, *, truncation: float = 1.0) -> Iterator[np.ndarray]:
+    """Yields the images, float32 [N, H, W, C] in [-1, 1], in pieces of at most `PIECE`.
+
+    Args:
+        model: The trained model.
+        asked: The images to draw.
+        truncation: Factor of the latents.
+    """
+    import numpy as np
+
+    for start in range(0, len(asked.seeds), PIECE):
+        here = slice(start, start + PIECE)
+        given: dict[str, Any] = {} if asked.labels is None else {"label": asked.labels[here]}
+        yield np.asarray(model.sample_seeds(asked.seeds[here], truncation=truncation, **given))
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def file_names(asked: Asked, classes: Sequence[str]) -> list[str]:
+    """Returns the file name of each image: its seed and, of several classes, its class.
+
+    Args:
+        asked: The images.
+        classes: Names of the classes.
+    """
+    if asked.labels is None or len(set(asked.labels.tolist())) < 2:
+        return [f"{seed:06d}.png" for seed in asked.seeds]
+    slugs = _slugs(classes)
+    return [
+        f"{seed:06d}_{slugs[label]}.png"
+        for seed, label in zip(asked.seeds, asked.labels, strict=True)
+    ]
+
+
+def _slugs(classes: Sequence[str]) -> list[str]:
+    """Returns the class names as parts of file names, each another; 'T-shirt/top': t-shirt-top."""
+    plain = [re.sub(r"[^\w]+|_+", "-", name.casefold()).strip("-")[:80] for name in classes]
+    return [
+        name if name and plain.count(name) == 1 else f"{name or 'class'}-{number}"
+        for number, name in enumerate(plain)
+    ]
+
+
+def _require_known(out: pathlib.Path) -> None:
+    if out.suffix.lower() in _OTHER_FILES and not files.is_folder(out):
+        raise RunError(f"--out is {files.printable(out)}; expected a folder, FILE.npz or FILE.png")
+
+
+def _require_picture(model: TrainedModel, run: pathlib.Path) -> None:
+    shape = model.spec.shape
+    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+        what = "points" if len(shape) != 3 else f"images of {shape[2]} channels"
+        raise RunError(f"{run} draws {what}, which no picture holds; give --out FILE.npz")
+
+
+def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) -> None:
+    from PIL import Image
+
+    from jaxgan import data
+    from jaxgan.plotting import image_grids
+
+    left = iter(paths)
+    for images in pieces:
+        for pixels, path in zip(data.to_uint8(images), left, strict=False):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            files.write_whole(path, image_grids.png(image))
+
+
+def _write_arrays(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
+    import io
+
+    import numpy as np
+
+    arrays = {"image": np.concatenate(pieces), "seed": asked.seeds}
+    if asked.labels is not None:
+        arrays["label"] = asked.labels
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, buffer.getvalue())
+
+
+def _write_picture(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
+    import numpy as np
+
+    from jaxgan.plotting import image_grids
+
+    columns = asked.several
+    if columns == 1:  # as square as it gets, but no wider than needed
+        columns = -int(-(len(asked.seeds) ** 0.5) // 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = image_grids.grid(np.concatenate(pieces), columns=columns)
+    files.write_whole(path, image_grids.png(picture))
+
+
+_WRITERS = {".npz": _write_arrays, ".png": _write_picture}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
