@@ -183,7 +183,12 @@ def test_readme_trains_the_run_that_it_opens(trained):
 )
 def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
-    few = ["--samples", "16"]
+    few = {
+        "sample": ["--n", "3"],
+        "interpolate": ["--frames", "3"],
+        "report": ["--no-diagnosis"],
+        "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
+    }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":
         few += ["--metrics", "swd"]
     if command.words[1] == "latents":
