@@ -4,6 +4,7 @@
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
+    jaxgan report RUN [flags]         write a page that shows a run, or compares several
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan translate RUN [flags]      send images or captions through a run
 
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("evaluate", "diagnose", "latents", "translate")
+TOOLS = ("evaluate", "diagnose", "report", "latents", "translate")
 COMMANDS = ("list", "train", *TOOLS)
 
 

@@ -1,8 +1,9 @@
-"""Commands that look at a finished run: evaluate, diagnose, latents, translate.
+"""Commands that look at a finished run: evaluate, diagnose, report, latents, translate.
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
 share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
-themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
+themselves. `diagnosis` has the signals of `diagnose`, `reporting` the parts of `report`. May use
+all other rooms.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
         latent_concepts,
         latent_space,
         latents,
+        report,
+        reporting,
         tiling,
         translate,
     )
@@ -32,6 +35,8 @@ __all__ = [
     "latent_concepts",
     "latent_space",
     "latents",
+    "report",
+    "reporting",
     "tiling",
     "translate",
 ]
