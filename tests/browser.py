@@ -85,13 +85,14 @@ class Browser:
         return [entry["message"] for entry in self.ask("se/log", type="browser")]
 
     def requested(self) -> list[str]:
-        """The addresses requested since the last call."""
+        """The addresses requested since the last call, without data that the page itself holds."""
         events = [
             json.loads(entry["message"])["message"]
             for entry in self.ask("se/log", type="performance")
         ]
         sent = [event for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [event["params"]["request"]["url"] for event in sent]
+        found = [event["params"]["request"]["url"] for event in sent]
+        return [address for address in found if not address.startswith("data:")]
 
     def screenshot(self, path: pathlib.Path, *, whole: bool = True) -> None:
         """Writes a picture of the window, or of the whole page."""
@@ -119,6 +120,8 @@ def opened(profile: pathlib.Path) -> Iterator[Browser]:
         _wait(address)
         made = _ask(f"{address}/session", {"capabilities": {"alwaysMatch": chosen}})
         browser = Browser(address, made["sessionId"])
+        browser.ask("url", url="about:blank")
+        browser.requested(), browser.console()  # those of the browser's own first page
         try:
             yield browser
         finally:

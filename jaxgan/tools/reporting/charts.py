@@ -15,7 +15,7 @@ COLORS = ("#2f7fd6", "#d9480f", "#2b9348", "#b14cc4", "#b7791f", "#0c8599", "#e0
 """The colors of lines, which have a contrast of 3 or more to a white and to a black page."""
 
 DASHES = ("solid", "dashed", "dotted", "dotdash")
-MARKED = 50
+MARKED = 20
 """Lines of at most so many points have markers, so that a single point is seen."""
 
 SHOWN = "shown"

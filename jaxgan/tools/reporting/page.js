@@ -22,13 +22,27 @@
     }
   }
 
-  function toggle(box) {
-    const items = report.charts.items[0].roots;
-    for (const plot of plots()) {
-      if (items[plot.id] !== box.dataset.panel) continue;
-      for (const drawn of plot.renderers) {
-        if (drawn.name === box.dataset.line) drawn.visible = box.checked;
-      }
+  // What draws the line of an element with its panel and name, the line itself first.
+  function renderers({ panel, line }) {
+    const elements = report.charts.items[0].roots;
+    const plot = plots().find((one) => elements[one.id] === panel);
+    return plot.renderers.filter((drawn) => drawn.name === line);
+  }
+
+  // The value of the latest row of the log at or before the step, or NaN.
+  function valueAt(drawn, step) {
+    const [steps, values] = ["x", "y"].map((axis) => drawn.data_source.get_column(drawn.glyph[axis].field));
+    let found = NaN;
+    for (let row = 0; row < steps.length && steps[row] <= step; row++) {
+      if (!Number.isNaN(values[row])) found = values[row];
+    }
+    return found;
+  }
+
+  function tell(step) {
+    for (const cell of document.querySelectorAll("td[data-line]")) {
+      const value = step === null ? NaN : valueAt(renderers(cell.dataset)[0], step);
+      cell.textContent = Number.isNaN(value) ? "–" : Number(value.toPrecision(4));
     }
   }
 
@@ -61,6 +75,7 @@
       line.visible = clock() === "step";
       if (line.visible) line.location = stop.at;
     }
+    if (report.charts) tell(clock() === "step" ? stop.at : null);
   }
 
   if (slider) {
@@ -86,7 +101,9 @@
       paint();
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
       for (const box of document.querySelectorAll("input[data-line]")) {
-        box.addEventListener("change", () => toggle(box));
+        box.addEventListener("change", () => {
+          for (const drawn of renderers(box.dataset)) drawn.visible = box.checked;
+        });
       }
     }
     if (slider) show();

@@ -49,6 +49,7 @@ def rendered(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.policies["json.dumps_kwargs"] = {}  # unsorted: BokehJS reads models in their order
     environment.filters |= {"number": diagnose.written, "heading": diagnose.heading}
     return environment.from_string(_resource("page.html")).render(
         mark=Markup(MARK),
@@ -57,6 +58,8 @@ def rendered(
         scripts=[Markup(script) for script in scripts],
         title=" and ".join(run.name for run in runs),
         runs=list(zip(runs, albums, _each(diagnoses, len(runs)), strict=True)),
+        abouts=list(dict.fromkeys(f"{run.title}: {run.about}".rstrip(": ") for run in runs)),
+        facts=[pair for pair in run_summary.facts_of(runs) if pair[0] != "environment"],
         differing=run_summary.differing(runs),
         warnings=_warnings(runs),
         measured=[(run.name, json.dumps(run.measured, indent=2)) for run in runs if run.measured],

@@ -183,6 +183,16 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
+def facts_of(found: Sequence[Summary]) -> list[tuple[str, list[str]]]:
+    """Returns the facts of runs: the name, and the value of each run.
+
+    Args:
+        found: The runs.
+    """
+    names = dict.fromkeys(name for one in found for name in one.facts)
+    return [(name, [one.facts.get(name, ABSENT) for one in found]) for name in names]
+
+
 def differing(found: Sequence[Summary]) -> list[tuple[str, list[str]]]:
     """Returns the settings that differ between runs: the flag, and the value of each run.
 
@@ -214,7 +224,7 @@ def _facts(
         "images per second": f"{statistics.median(rates):,.0f} (median)" if rates else ABSENT,
     }
     if seeds:
-        facts["seed"] = f"{len(seeds)} models, seeds {', '.join(map(str, seeds))}"
+        facts["seed"] = f"{len(seeds)} models, seeds {seeds[0]} to {seeds[-1]}"
     if seconds and last:
         facts["steps per second"] = f"{last / seconds:.3g} (with compilation)"
     for step in best_checkpoints.ranked(rows)[:1]:
@@ -225,7 +235,7 @@ def _facts(
 
 
 def _size(spec: DataSpec) -> str:
-    shape = " x ".join(map(str, spec.shape))
+    shape = " x ".join(map(str, spec.shape)) if len(spec.shape) > 1 else f"{spec.shape[0]} numbers"
     return f"{shape}, {len(spec.classes)} classes" if spec.classes else shape
 
 
