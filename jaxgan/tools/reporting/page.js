@@ -1,9 +1,98 @@
 "use strict";
 (() => {
   const report = JSON.parse(document.getElementById("report").textContent);
-  const plots = () => (report.charts ? Bokeh.documents.flatMap((one) => one.roots()) : []);
+  const slider = document.getElementById("time");
+  const all = (selector) => document.querySelectorAll(selector);
 
-  // --- charts ------------------------------------------------------------------------------------
+  // --- samples -----------------------------------------------------------------------------------
+
+  function clock() {
+    const chosen = document.querySelector('input[name="clock"]:checked');
+    return chosen ? chosen.value : "step";
+  }
+
+  function stop() {
+    return report.stops[clock()][Number(slider.value)];
+  }
+
+  function words(at) {
+    if (clock() === "step") return `step ${at}`;
+    return at < 120 ? `${at.toFixed(1)} s` : `${(at / 60).toFixed(1)} min`;
+  }
+
+  function show() {
+    const { at, shown } = stop();
+    document.getElementById("at").textContent = words(at);
+    slider.setAttribute("aria-valuetext", words(at));
+    shown.forEach((grid, run) => {
+      for (const figure of all(`figure[id^="grid-${run}-"]`)) {
+        figure.hidden = figure.id !== `grid-${run}-${grid}`;
+      }
+    });
+    readSamples();
+  }
+
+  function move(by) {
+    slider.value = Number(slider.value) + by;
+    show();
+  }
+
+  function followKeys(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const other = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (by && !other && event.target === document.body) move(by);
+  }
+
+  function changeClock() {
+    slider.max = report.stops[clock()].length - 1;
+    slider.value = slider.max;
+    show();
+  }
+
+  // --- curves ------------------------------------------------------------------------------------
+
+  const plots = () => (report.charts ? Bokeh.documents[0].roots() : []);
+  const mark = (name) => Bokeh.documents[0].get_model_by_name(report.marks[name]);
+
+  // What draws the line of a name and the seeds of it, the line itself first.
+  function renderers({ panel, line }) {
+    const elements = report.charts.items[0].roots;
+    const plot = plots().find((one) => elements[one.id] === panel);
+    return plot.renderers.filter((drawn) => drawn.name === line);
+  }
+
+  // The value of the latest row of the log at or before the step, or undefined.
+  function valueAt({ data_source }, step) {
+    const [steps, values] = ["x", "y"].map((name) => data_source.get_column(name));
+    return values[steps.findLastIndex((at) => at <= step)];
+  }
+
+  // Writes the values at a step of each run, and the words that say which.
+  function read(steps, text) {
+    for (const label of all(".at")) label.textContent = text;
+    for (const place of all(".value")) {
+      const value = valueAt(renderers(place.dataset)[0], steps[place.dataset.run]);
+      place.textContent = Number.isFinite(value) ? Number(value.toPrecision(4)) : "–";
+    }
+  }
+
+  function readSamples() {
+    if (!report.charts) return;
+    mark("pointed").visible = false;
+    if (!slider) return read(report.grids.map(() => Infinity), "at the end");
+    const { at, shown } = stop();
+    const bySteps = clock() === "step";
+    mark("shown").visible = bySteps;
+    if (bySteps) mark("shown").location = at;
+    const steps = shown.map((grid, run) => (bySteps ? at : report.grids[run][grid]));
+    read(steps, `at ${words(at)}`);
+  }
+
+  function readPointed(step) {
+    mark("pointed").location = step;
+    mark("pointed").visible = true;
+    read(report.grids.map(() => step), `at step ${Math.floor(step)}`);
+  }
 
   function paint() {
     const style = getComputedStyle(document.documentElement);
@@ -22,92 +111,33 @@
     }
   }
 
-  // What draws the line of an element with its panel and name, the line itself first.
-  function renderers({ panel, line }) {
-    const elements = report.charts.items[0].roots;
-    const plot = plots().find((one) => elements[one.id] === panel);
-    return plot.renderers.filter((drawn) => drawn.name === line);
-  }
-
-  // The value of the latest row of the log at or before the step, or NaN.
-  function valueAt(drawn, step) {
-    const [steps, values] = ["x", "y"].map((axis) => drawn.data_source.get_column(drawn.glyph[axis].field));
-    let found = NaN;
-    for (let row = 0; row < steps.length && steps[row] <= step; row++) {
-      if (!Number.isNaN(values[row])) found = values[row];
+  async function draw() {
+    await Bokeh.embed.embed_items(report.charts.documents, report.charts.items);
+    paint();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+    for (const plot of plots()) {
+      for (const name of ["mousemove", "tap"]) plot.on_event(name, ({ x }) => readPointed(x));
+      plot.on_event("mouseleave", readSamples);
     }
-    return found;
-  }
-
-  function tell(step) {
-    for (const cell of document.querySelectorAll("td[data-line]")) {
-      const value = step === null ? NaN : valueAt(renderers(cell.dataset)[0], step);
-      cell.textContent = Number.isNaN(value) ? "–" : Number(value.toPrecision(4));
-    }
-  }
-
-  // --- samples -----------------------------------------------------------------------------------
-
-  const slider = document.getElementById("time");
-
-  function words(clock, at) {
-    if (clock === "step") return `step ${at}`;
-    return at < 120 ? `${at.toFixed(1)} s` : `${(at / 60).toFixed(1)} min`;
-  }
-
-  function clock() {
-    const chosen = document.querySelector('input[name="clock"]:checked');
-    return chosen ? chosen.value : "step";
-  }
-
-  function show() {
-    const stop = report.stops[clock()][Number(slider.value)];
-    const text = words(clock(), stop.at);
-    document.getElementById("at").textContent = text;
-    slider.setAttribute("aria-valuetext", text);
-    stop.shown.forEach((grid, run) => {
-      for (const figure of document.querySelectorAll(`figure[id^="grid-${run}-"]`)) {
-        figure.hidden = figure.id !== `grid-${run}-${grid}`;
-      }
-    });
-    for (const document_ of report.charts ? Bokeh.documents : []) {
-      const line = document_.get_model_by_name(report.shown);
-      line.visible = clock() === "step";
-      if (line.visible) line.location = stop.at;
-    }
-    if (report.charts) tell(clock() === "step" ? stop.at : null);
-  }
-
-  if (slider) {
-    slider.addEventListener("input", show);
-    for (const choice of document.querySelectorAll('input[name="clock"]')) {
-      choice.addEventListener("change", () => {
-        slider.max = report.stops[clock()].length - 1;
-        slider.value = slider.max;
-        show();
+    for (const box of all("input[data-line]")) {
+      box.addEventListener("change", () => {
+        for (const drawn of renderers(box.dataset)) drawn.visible = box.checked;
       });
     }
-    document.addEventListener("keydown", (event) => {
-      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!move || event.target !== document.body || event.altKey || event.ctrlKey || event.metaKey) return;
-      slider.value = Number(slider.value) + move;
-      show();
-    });
   }
 
   async function begin() {
-    if (report.charts) {
-      await Bokeh.embed.embed_items(report.charts.documents, report.charts.items);
-      paint();
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
-      for (const box of document.querySelectorAll("input[data-line]")) {
-        box.addEventListener("change", () => {
-          for (const drawn of renderers(box.dataset)) drawn.visible = box.checked;
-        });
-      }
+    if (report.charts) await draw();
+    if (slider) {
+      slider.addEventListener("input", show);
+      document.addEventListener("keydown", followKeys);
+      for (const choice of all('input[name="clock"]')) choice.addEventListener("change", changeClock);
+      show();
+    } else {
+      readSamples();
     }
-    if (slider) show();
     document.documentElement.dataset.ready = "yes";
   }
+
   begin();
 })();

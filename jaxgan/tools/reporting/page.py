@@ -107,22 +107,24 @@ def _panels(panels: Sequence[Panel], drawn: Charts | None, *, runs: int) -> list
             "title": panel.title,
             "logarithmic": panel.logarithmic,
             "element": element,
-            "lines": [_line(panel, number, line, runs=runs) for number, line in _main(panel)],
+            "lines": [_line(panel, line, runs=runs) for line in panel.main],
             "seeds": len(panel.main) < len(panel.lines),
         }
         for panel, element in zip(panels, drawn.elements, strict=True)
     ]
 
 
-def _main(panel: Panel) -> list[tuple[int, Line]]:
-    return [(number, line) for number, line in enumerate(panel.lines) if line.main]
-
-
-def _line(panel: Panel, number: int, line: Line, *, runs: int) -> dict[str, Any]:
+def _line(panel: Panel, line: Line, *, runs: int) -> dict[str, Any]:
     """Returns what the legend and the table say of a line."""
     color, dash = charts.style(panel, line, runs=runs)
     steps, values = line.series.finite()
-    found = {"label": line.label, "name": charts.line_name(line), "color": color, "dash": dash}
+    found = {
+        "label": line.label,
+        "run": line.run,
+        "name": charts.line_name(line),
+        "color": color,
+        "dash": dash,
+    }
     if not len(values):
         return {**found, "last": None, "lowest": None, "highest": None}
     low, high = int(np.argmin(values)), int(np.argmax(values))
@@ -138,7 +140,8 @@ def _data(drawn: Charts | None, albums: Sequence[Album]) -> dict[str, Any]:
     """Returns what the page's script works with, as JSON types."""
     return {
         "charts": drawn and {"documents": drawn.documents, "items": drawn.items},
-        "shown": charts.SHOWN,
+        "marks": {"shown": charts.SHOWN, "pointed": charts.POINTED},
+        "grids": [[grid.step for grid in album.grids] for album in albums],
         "stops": {
             "step": [stop._asdict() for stop in pictures.by_step(albums)],
             "time": [stop._asdict() for stop in pictures.by_time(albums)],
