@@ -84,8 +84,8 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
             say(f"warning: {run.path}: {remark}")
     panels = curves.panels(runs)
     drawn = charts.drawn(panels, runs=len(runs)) if panels else None
-    taken = len(page.rendered(runs, panels, drawn, pictures.none(runs), ()).encode())
-    albums = pictures.albums(runs, budget=MOST_BYTES - taken - _ROOM * len(runs))
+    taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
+    albums = pictures.albums(runs, budget=MOST_BYTES - taken)
     diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
     content = page.rendered(runs, panels, drawn, albums, diagnoses).encode()
     if len(content) > MOST_BYTES:
@@ -126,7 +126,7 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
     )
     say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
     try:
-        return diagnose.diagnose(asked)
+        return {**diagnose.diagnose(asked), "seed": seed}
     except (RunError, ValueError) as error:
         return str(error)
     except OSError as error:

@@ -16,7 +16,7 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, translate
+from jaxgan.tools import command, diagnose, evaluate, latents, report, translate
 from tests import toy_experiment, toy_runs
 
 
@@ -124,7 +124,13 @@ def test_by_default_runs_are_named_by_experiment_and_date(data, tmp_path, monkey
 
 # --- tools that look at a finished run ------------------------------------------------------------
 
-TOOLS = {"diagnose": diagnose, "evaluate": evaluate, "latents": latents, "translate": translate}
+TOOLS = {
+    "diagnose": diagnose,
+    "evaluate": evaluate,
+    "latents": latents,
+    "report": report,
+    "translate": translate,
+}
 
 
 @dataclasses.dataclass(frozen=True)

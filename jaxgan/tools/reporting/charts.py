@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,11 @@ class Charts(NamedTuple):
     documents: dict[str, Any]
     items: list[dict[str, Any]]
     elements: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Returns the number of characters that the charts take in the page, without the script."""
+        return len(json.dumps(self.documents))
 
 
 def require_bokeh() -> None:

@@ -72,7 +72,7 @@
     for (const label of all(".at")) label.textContent = text;
     for (const place of all(".value")) {
       const value = valueAt(renderers(place.dataset)[0], steps[place.dataset.run]);
-      place.textContent = Number.isFinite(value) ? Number(value.toPrecision(4)) : "–";
+      place.textContent = Number.isFinite(value) ? Number(value.toPrecision(4)) : "-";
     }
   }
 

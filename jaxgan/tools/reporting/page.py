@@ -39,8 +39,8 @@ def rendered(
         panels: The panels of their curves.
         drawn: The charts of these panels; None if there are none.
         albums: The pictures of each run.
-        diagnoses: For each run the report of `jaxgan diagnose`, or a sentence why there is none;
-            empty if they are left out.
+        diagnoses: For each run the report of `jaxgan diagnose` with the model's `seed`, or a
+            sentence why there is none; empty if they are left out.
     """
     import jinja2
     from markupsafe import Markup

@@ -111,15 +111,6 @@ def albums(runs: Sequence[Summary], *, budget: int) -> list[Album]:
     )
 
 
-def none(runs: Sequence[Summary]) -> list[Album]:
-    """Returns albums without pictures.
-
-    Args:
-        runs: The runs.
-    """
-    return [Album((), None, {}, ()) for _ in runs]
-
-
 def _size(album: Album) -> int:
     of_grids = [grid.picture for grid in album.grids]
     real = [album.real] if album.real else []

@@ -23,7 +23,7 @@ from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.metric_log import Row
 
-ABSENT = "–"
+ABSENT = "-"
 """Stands for a setting that a run does not have."""
 
 _PLACES = ("workdir", "overwrite")  # these say where a run is, not what it trains
@@ -109,9 +109,7 @@ def summaries(
     Raises:
         RunError: If there is no such run, or its log cannot be read.
     """
-    return [
-        _summary(path, name, given) for path, name in zip(paths, _names(paths), strict=True)
-    ]
+    return [_summary(path, name, given) for path, name in zip(paths, _names(paths), strict=True)]
 
 
 def _names(paths: Sequence[pathlib.Path]) -> list[str]:
@@ -137,10 +135,8 @@ def _summary(path: pathlib.Path, name: str, given: experiments.Named | None) -> 
         config = experiment.config_from(values, source=path)
     except RunError as error:
         remarks.append(f"which settings are defaults is not known: {error}")
-        title = (record["experiment"]["module"] or record["experiment"]["file"] or "").rpartition(
-            "."
-        )[2]
-        settings, about, continuing = _as_recorded(values), "", ""
+        title, about, continuing = _title(record["experiment"]), "", ""
+        settings = _as_recorded(values)
     else:
         title = experiment.title
         values = {field: getattr(config, field) for field in flags.offered(type(config))}
@@ -152,6 +148,12 @@ def _summary(path: pathlib.Path, name: str, given: experiments.Named | None) -> 
     return Summary(
         path, name, title, about, settings, facts, rows, seeds, continuing, tuple(remarks)
     )
+
+
+def _title(record: Mapping[str, str | None]) -> str:
+    """Returns the short name of an experiment of the user's own, by its record."""
+    module, file = record["module"], record["file"]
+    return module.rpartition(".")[2] if module else pathlib.PurePath(file or "").stem
 
 
 # --- settings -------------------------------------------------------------------------------------
