@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxgan.runs.errors import RunError
 from jaxgan.tools.reporting.curves import Line, Panel
 
@@ -87,7 +89,7 @@ def drawn(panels: Sequence[Panel], *, runs: int) -> Charts:
     from bokeh.resources import Resources
 
     last = max(int(line.series.steps[-1]) for panel in panels for line in panel.lines)
-    steps = Range1d(0, last, bounds=(0, last))
+    steps = Range1d(start=0, end=last, bounds=(0, last))
     marks = [
         Span(name=SHOWN, dimension="height", line_color="#888888"),
         Span(name=POINTED, dimension="height", line_color="#888888", line_dash="dotted"),
@@ -99,7 +101,7 @@ def drawn(panels: Sequence[Panel], *, runs: int) -> Charts:
     item = items[0].to_json()
     script = Resources(mode="inline", components=["bokeh"]).js_raw[0]
     script = script.replace("\r\n", "\n")  # as a browser reads it, whose hash is compared
-    return Charts(script, dict(documents), [item], tuple(item["roots"].values()))
+    return Charts(script, {**documents}, [item], tuple(item["roots"].values()))
 
 
 def _figure(panel: Panel, steps: Any, marks: Sequence[Any], *, runs: int) -> Any:
@@ -131,7 +133,7 @@ def _figure(panel: Panel, steps: Any, marks: Sequence[Any], *, runs: int) -> Any
 
 def _draw(chart: Any, line: Line, style: tuple[str, str]) -> None:
     color, dash = style
-    steps, values = line.series
+    steps, values = line.series.steps.astype(np.int32), line.series.values
     weight: dict[str, Any] = {"line_width": 2} if line.main else {"line_alpha": 0.4}
     name = line_name(line)
     chart.line(steps, values, name=name, line_color=color, line_dash=dash, **weight)

@@ -17,7 +17,7 @@ from jaxgan.tools.reporting.run_summary import Summary
 MOST_POINTS = 2000
 """The largest number of points of a line."""
 
-MOST_NUMBERS = 150_000
+MOST_NUMBERS = 60_000
 """The largest number of points of all lines together."""
 
 MOST_SEEDS = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import io
 import pathlib
@@ -102,8 +103,10 @@ def albums(runs: Sequence[Summary], *, budget: int) -> list[Album]:
         RunError: If they cannot be made to fit.
     """
     for quality in LADDER:
-        found = [_album(run, quality) for run in runs]
-        if sum(map(_size, found)) <= budget:
+        found, room = [], _Room(budget)
+        with contextlib.suppress(_Full):
+            for run in runs:
+                found.append(_album(run, quality, room))
             return found
     raise RunError(
         f"the pictures of {len(runs)} runs do not fit into a page of {budget:,} characters; "
@@ -111,18 +114,29 @@ def albums(runs: Sequence[Summary], *, budget: int) -> list[Album]:
     )
 
 
-def _size(album: Album) -> int:
-    of_grids = [grid.picture for grid in album.grids]
-    real = [album.real] if album.real else []
-    return sum(len(one.uri) for one in (*of_grids, *real, *album.others.values()))
+class _Full(Exception):
+    """The pictures do not fit."""
 
 
-def _album(run: Summary, quality: Quality) -> Album:
+class _Room:
+    """What is left of the budget, so that no picture is encoded in vain once it is used up."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, picture: Picture) -> Picture:
+        self._left -= len(picture.uri)
+        if self._left < 0:
+            raise _Full
+        return picture
+
+
+def _album(run: Summary, quality: Quality, room: _Room) -> Album:
     remarks = []
 
     def encoded(path: pathlib.Path) -> Picture | None:
         try:
-            return _encoded(path, quality.webp, quality.side)
+            return room.take(_encoded(path, quality))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             remarks.append(f"{path.name} is left out: {files.reason(error)}")
             return None
@@ -164,14 +178,14 @@ def evenly(steps: Sequence[int], count: int) -> list[int]:
     return [steps[index] for index in np.linspace(0, len(steps) - 1, count).round().astype(int)]
 
 
-def _encoded(path: pathlib.Path, webp: int, side: int) -> Picture:
+def _encoded(path: pathlib.Path, quality: Quality) -> Picture:
     with Image.open(io.BytesIO(files.read(path))) as opened:
         opened.load()
         transparent = opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info
         picture = opened.convert("RGBA" if transparent else "RGB")
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture.thumbnail((quality.side, quality.side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=webp)
+    picture.save(buffer, format="WEBP", quality=quality.webp)
     content = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(f"data:image/webp;base64,{content}", *picture.size)
 

@@ -237,7 +237,7 @@ def _facts(
 
 
 def _size(spec: DataSpec) -> str:
-    shape = " x ".join(map(str, spec.shape)) if len(spec.shape) > 1 else f"{spec.shape[0]} numbers"
+    shape = " x ".join(map(str, spec.shape)) + ("" if len(spec.shape) > 1 else " numbers")
     return f"{shape}, {len(spec.classes)} classes" if spec.classes else shape
 
 
