@@ -80,6 +80,13 @@ class Browser:
         """Moves the pointer to a place of the window."""
         self.protocol("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
+    def tap(self, x: float, y: float) -> None:
+        """Taps a place of the window with a finger."""
+        self.protocol("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=1)
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            self.protocol("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.protocol("Emulation.setTouchEmulationEnabled", enabled=False)
+
     def console(self) -> list[str]:
         """What was logged since the last call."""
         return [entry["message"] for entry in self.ask("se/log", type="browser")]

@@ -535,6 +535,7 @@ VALUES = """
 return Object.fromEntries([...document.querySelectorAll('.value')].map(
     (one) => [one.dataset.line, one.textContent]))
 """
+AT = "return document.querySelector('.at').textContent"
 CENTER = """
 const chart = document.querySelector(arguments[0]);
 chart.scrollIntoView({block: 'center'});
@@ -571,9 +572,8 @@ def test_the_page_works_in_a_browser(plain, compared, chromium):
     assert chromium.run(SHOWN) == ["samples of plain at step 30", "samples of wide at step 0"]
 
     chromium.point(*chromium.run(CENTER, ".chart"))
-    read = "return document.querySelector('.at').textContent"
-    within(10, lambda: "at step" in chromium.run(read))
-    assert 10 <= int(chromium.run(read).split()[-1]) < 20
+    within(10, lambda: "at step" in chromium.run(AT))
+    assert 10 <= int(chromium.run(AT).split()[-1]) < 20
     assert chromium.run(VALUES)["1/$$d$$/loss"] == "0.01"  # the row of step 10
 
     assert not [line for line in chromium.console() if "[bokeh" not in line]
@@ -588,6 +588,9 @@ def test_the_page_fits_a_phone_in_either_scheme(plain, compared, chromium, schem
     assert chromium.run("return document.documentElement.scrollWidth") == 390
     ink = chromium.run("return Bokeh.documents[0].roots()[0].below[0].major_label_text_color")
     assert ink == {"light": "#5c6068", "dark": "#a2a8b2"}[scheme]
+    chromium.tap(*chromium.run(CENTER, ".chart"))
+    within(10, lambda: chromium.run(AT) != "at step 45")
+    assert 10 <= int(chromium.run(AT).split()[-1]) < 20
     labels = "return [...document.querySelectorAll('input')].map((one) => one.labels.length)"
     assert set(chromium.run(labels)) == {1}
 

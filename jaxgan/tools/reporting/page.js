@@ -111,14 +111,20 @@
     }
   }
 
+  // A tap keeps its step: a finger leaves the chart at once.
+  function followPointer(plot) {
+    let kept = false;
+    const point = (name, keep) => plot.on_event(name, ({ x }) => { kept = keep; readPointed(x); });
+    point("mousemove", false);
+    point("tap", true);
+    plot.on_event("mouseleave", () => { if (!kept) readSamples(); });
+  }
+
   async function draw() {
     await Bokeh.embed.embed_items(report.charts.documents, report.charts.items);
     paint();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
-    for (const plot of plots()) {
-      for (const name of ["mousemove", "tap"]) plot.on_event(name, ({ x }) => readPointed(x));
-      plot.on_event("mouseleave", readSamples);
-    }
+    plots().forEach(followPointer);
     for (const box of all("input[data-line]")) {
       box.addEventListener("change", () => {
         for (const drawn of renderers(box.dataset)) drawn.visible = box.checked;
