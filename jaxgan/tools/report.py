@@ -87,7 +87,8 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
     taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
     albums = pictures.albums(runs, budget=MOST_BYTES - taken)
     diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
-    content = page.rendered(runs, panels, drawn, albums, diagnoses).encode()
+    text = page.rendered(runs, panels, drawn, albums, diagnoses)
+    content = text.encode(errors="backslashreplace")  # names that are not UTF-8
     if len(content) > MOST_BYTES:
         raise RunError(
             f"the page would have {len(content):,} bytes, more than {MOST_BYTES:,}; name fewer runs"
@@ -105,13 +106,16 @@ def _place(config: Config) -> pathlib.Path:
 
 def _require_replaceable(path: pathlib.Path, mark: str) -> None:
     """Raises RunError if the path holds anything but an earlier report."""
-    if path.is_dir():
+    if files.is_folder(path):
         raise RunError(f"{path} is a folder; expected --out FILE.html")
     if not files.exists(path):
         return
-    with open(path, "rb") as file:
-        if mark.encode() not in file.read(_HEAD):
-            raise RunError(f"{path} is no report, so it is not replaced; choose another --out")
+    try:
+        head = files.read(path, most=MOST_BYTES)[:_HEAD]
+    except OSError:  # larger than any report, or a pipe
+        head = b""
+    if mark.encode() not in head:
+        raise RunError(f"{path} is no report, so it is not replaced; choose another --out")
 
 
 def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | str:

@@ -179,7 +179,7 @@ def test_nothing_of_a_run_is_read_as_html(tmp_path):
 
 
 def test_a_run_that_has_logged_and_drawn_nothing_has_a_page(tmp_path):
-    run = toy_runs.recorded(tmp_path / "new")
+    run = toy_runs.recorded(tmp_path / "new\udcff")  # a name that is not UTF-8
     text = written(run)
     assert len(text) < 100_000  # without Bokeh
     assert "Nothing has been logged yet" in text and "No samples have been drawn yet" in text

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.runs import estimate
 from jaxgan.tools import diagnose
 from jaxgan.tools.reporting import charts, pictures, run_summary
 from jaxgan.tools.reporting.charts import Charts
@@ -50,7 +51,11 @@ def rendered(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.policies["json.dumps_kwargs"] = {}  # unsorted: BokehJS reads models in their order
-    environment.filters |= {"number": diagnose.written, "heading": diagnose.heading}
+    environment.filters |= {
+        "duration": estimate.duration,
+        "heading": diagnose.heading,
+        "number": diagnose.written,
+    }
     return environment.from_string(_resource("page.html")).render(
         mark=Markup(MARK),
         policy=_policy(scripts),
