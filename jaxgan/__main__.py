@@ -7,6 +7,7 @@
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
     jaxgan nearest RUN [flags]        show the training images nearest to samples
     jaxgan project RUN PHOTO...       find the latents of photographs
+    jaxgan report RUN [flags]         write a page that shows a run, or compares several
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run
@@ -31,6 +32,7 @@ TOOLS = (
     "sample",
     "evaluate",
     "diagnose",
+    "report",
     "nearest",
     "project",
     "latents",

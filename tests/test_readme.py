@@ -30,6 +30,7 @@ WITHOUT_A_RUN = {
     "sample": (),
     "evaluate": (),
     "diagnose": (),
+    "report": (),
     "nearest": (),
     "project": ("photo.png",),
     "latents": (),
@@ -64,6 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         for number in range(16):
             image = Image.fromarray(pixels.integers(0, 256, (70, 80, 3), np.uint8))
             image.save(folder / "photos" / kind / f"{number}.png")
+    shutil.copy(folder / "photos" / "cats" / "0.png", folder / "photo.png")
     (folder / "mine.py").write_text(programs("docs/training.md")[-1])
     return folder
 

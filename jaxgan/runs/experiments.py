@@ -127,6 +127,14 @@ class Experiment:
             return f"jaxgan train {self.title}"
         return f"python -m {self.name}" if self.name else f"python {shlex.quote(self.file)}"
 
+    def continuing(self, path: str | os.PathLike[str]) -> str:
+        """Returns the command that continues a run.
+
+        Args:
+            path: The run directory.
+        """
+        return f"{self.command_line} --workdir {shlex.quote(os.fspath(path))}"
+
     @property
     def description(self) -> str:
         """Returns the docstring of the module, or else of `Config`."""

@@ -2,7 +2,8 @@
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
 share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for programs that do the same
-by themselves. `diagnosis` has the signals of `diagnose`. May use all other rooms.
+by themselves. `diagnosis` has the signals of `diagnose`, `reporting` the parts of `report`.
+May use all other rooms.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         latents,
         nearest,
         project,
+        report,
+        reporting,
         sample,
         tiling,
         translate,
@@ -41,6 +44,8 @@ __all__ = [
     "latents",
     "nearest",
     "project",
+    "report",
+    "reporting",
     "sample",
     "tiling",
     "translate",

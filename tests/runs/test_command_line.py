@@ -24,6 +24,7 @@ from jaxgan.tools import (
     latents,
     nearest,
     project,
+    report,
     sample,
     translate,
 )
@@ -140,6 +141,7 @@ TOOLS = {
     "diagnose": diagnose,
     "nearest": nearest,
     "project": project,
+    "report": report,
     "latents": latents,
     "interpolate": interpolate,
     "translate": translate,
