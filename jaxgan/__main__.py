@@ -6,6 +6,7 @@
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan translate RUN [flags]      send images or captions through a run
+    jaxgan export RUN [flags]         write its generator alone, with a model card
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
 that completes them.
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Union
 
 from jaxgan.runs import command_line, errors, experiments
 
-TOOLS = ("evaluate", "diagnose", "latents", "translate")
+TOOLS = ("evaluate", "diagnose", "latents", "translate", "export")
 COMMANDS = ("list", "train", *TOOLS)
 
 

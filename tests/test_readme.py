@@ -26,7 +26,10 @@ COMMANDS = {
 OF_README = [command for command in documents.commands(documents.README) if not command.inline]
 TINY = ["--preset", "smoke", "--resolution", "16", "--steps", "4", "--width", "4"]
 PLACEHOLDERS = {"NAME": "dcgan", "FILE": "weights.safetensors", "FILE.py": "mine.py"}
-WITHOUT_A_RUN = {"evaluate": (), "diagnose": (), "latents": (), "translate": ("--out", "there")}
+WITHOUT_A_RUN = {
+    **dict.fromkeys(("evaluate", "diagnose", "latents"), ()),
+    **dict.fromkeys(("translate", "export"), ("--out", "there")),
+}
 """What an inline mention of a tool leaves out, next to the run."""
 
 

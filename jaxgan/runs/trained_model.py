@@ -17,7 +17,15 @@ import numpy as np
 from jaxgan import data, random
 from jaxgan.data import class_names
 from jaxgan.games import stages
-from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
+from jaxgan.runs import (
+    best_checkpoints,
+    checkpoint,
+    experiments,
+    exported,
+    metric_log,
+    run_directory,
+    setup,
+)
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.seeds import Seeds
@@ -136,10 +144,10 @@ def load(
     experiment: experiments.Named | None = None,
     seed_flag: str = "seed=",
 ) -> TrainedModel:
-    """Returns the trained model in a run directory; see `jaxgan.load`.
+    """Returns the trained model in a run directory or an export; see `jaxgan.load`.
 
     Args:
-        run: The run directory.
+        run: The run directory, or the folder or a file of an export.
         checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
         seed: Seed of the model in a run of several seeds. It may be None if the run has one seed.
@@ -151,6 +159,12 @@ def load(
         RunError: If there is no such run, checkpoint or seed.
     """
     path = pathlib.Path(run)
+    folder = exported.folder_of(path)
+    if folder is not None:
+        if checkpoint != "latest" or seed is not None:
+            asked = f"checkpoint {checkpoint}" if seed is None else f"{seed_flag}{seed}"
+            raise RunError(f"{path} is an export, which holds one model: leave out {asked}")
+        return TrainedModel(*exported.open_folder(folder, experiment=experiment))
     record = run_directory.required_record(path)
     made_by = experiments.recorded(record["experiment"], given=experiment)
     config = made_by.config_from(record["config"], source=path)

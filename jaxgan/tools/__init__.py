@@ -1,4 +1,4 @@
-"""Commands that look at a finished run: evaluate, diagnose, latents, translate.
+"""Commands that use a finished run: evaluate, diagnose, latents, translate, export.
 
 Each command is a module with a `Config` and a `main`. `command` is the command line that they
 share; `latent_space`, `latent_concepts` and `tiling` are for programs that do the same by
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         diagnose,
         diagnosis,
         evaluate,
+        export,
         latent_concepts,
         latent_space,
         latents,
+        model_card,
         tiling,
         translate,
     )
@@ -29,9 +31,11 @@ __all__ = [
     "diagnose",
     "diagnosis",
     "evaluate",
+    "export",
     "latent_concepts",
     "latent_space",
     "latents",
+    "model_card",
     "tiling",
     "translate",
 ]

@@ -91,10 +91,10 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     sample = model.gan.sample
 
     def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
-        return _met(state, lambda state: sample(state, keys, **given))
+        return met(state, lambda state: sample(state, keys, **given))
 
     def shown(state: GANState, keys: Keys, *, latents: Array, **given: Any) -> Array:
-        return sample(_calling(state, lambda inputs: latents), keys, **given)
+        return sample(calling(state, lambda inputs: latents), keys, **given)
 
     one = random.row_keys(jax.random.key(0), 1)
     jax.eval_shape(lambda state: drawn(state, one), model.state)
@@ -134,8 +134,16 @@ def liveliest(
     return [int(entry) for entry in np.argsort(-change, kind="stable")[:count]]
 
 
-def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
-    """Returns the latents that the generator receives when the function runs on the state."""
+def met(state: GANState, run: Callable[[GANState], Any]) -> Array:
+    """Returns the latents that the generator receives when the function runs on the state.
+
+    Args:
+        state: The state.
+        run: Draws images from a state.
+
+    Raises:
+        ValueError: If there is no generator that receives one vector per image.
+    """
     met: list[Array] = []
 
     def note(inputs: Array) -> Array:
@@ -143,7 +151,7 @@ def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
         return inputs
 
     if "generator" in state.players:
-        run(_calling(state, note))
+        run(calling(state, note))
     if len(met) != 1 or met[0].ndim != 2:
         raise ValueError(
             "this model does not draw its images from noise, so it has no latents to explore"
@@ -151,8 +159,13 @@ def _met(state: GANState, run: Callable[[GANState], Any]) -> Array:
     return met[0]
 
 
-def _calling(state: GANState, change: Callable[[Array], Array]) -> GANState:
-    """Returns the state with a generator whose first input is changed."""
+def calling(state: GANState, change: Callable[[Array], Array]) -> GANState:
+    """Returns the state with a generator whose first input is changed.
+
+    Args:
+        state: The state.
+        change: The change of the input, [B, ...].
+    """
     player = state["generator"]
     network = player.apply_fn
 
