@@ -27,8 +27,11 @@ OF_README = [command for command in documents.commands(documents.README) if not 
 TINY = ["--preset", "smoke", "--resolution", "16", "--steps", "4", "--width", "4"]
 PLACEHOLDERS = {"NAME": "dcgan", "FILE": "weights.safetensors", "FILE.py": "mine.py"}
 WITHOUT_A_RUN = {
-    **dict.fromkeys(("evaluate", "diagnose", "latents"), ()),
-    **dict.fromkeys(("translate", "export"), ("--out", "there")),
+    "evaluate": (),
+    "diagnose": (),
+    "latents": (),
+    "translate": ("--out", "there"),
+    "export": ("--out", "there"),
 }
 """What an inline mention of a tool leaves out, next to the run."""
 

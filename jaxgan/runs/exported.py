@@ -103,6 +103,22 @@ class Latents(NamedTuple):
         return mutual_information.joined(self.codes, noise, known)
 
 
+class Parts(NamedTuple):
+    """What is exported of a model.
+
+    Attributes:
+        files: Contents of the files of weights and program, by name.
+        description: Contents of model.json.
+        inputs: The inputs of the generator, the latents or images first.
+        arrays: The weights by path.
+    """
+
+    files: dict[str, bytes]
+    description: dict[str, Any]
+    inputs: tuple[Input, ...]
+    arrays: dict[str, np.ndarray]
+
+
 # --- weights --------------------------------------------------------------------------------------
 
 
@@ -273,7 +289,7 @@ def _of_network(
     made_by = experiments.recorded(record["experiment"], given=experiment)
     config = made_by.config_from(record["config"], source=folder / DESCRIPTION)
     spec, step = DataSpec.recorded(record["data"]), int(described["step"])
-    plan = made_by.plan(config, spec)
+    plan = made_by.plan(config, spec, saved=True)
     gan = plan[stages.made_at(plan, step)].build()
     template = jax.eval_shape(gan.init, jax.random.key(0))
     shapes = named(template)

@@ -26,10 +26,8 @@ from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from jaxgan.runs import experiments
-    from jaxgan.runs.exported import Input, Latents
+    from jaxgan.runs.exported import Input, Latents, Parts
     from jaxgan.runs.trained_model import TrainedModel
     from jaxgan.state import GANState
 
@@ -106,8 +104,8 @@ def export(config: Config, *, say: Say) -> list[pathlib.Path]:
     difference = checked(config.out, model, made, experiment=made_by)
     written += model_card.write(config.out, config.run, model, made, difference)
     say(
-        f"the generator after {model.step} steps is in {files.printable(config.out)}; its images "
-        f"differ from the run's by {difference:.2g} at most, on a scale of -1 to 1"
+        f"the generator after {model.step} steps is in {files.printable(config.out)}; "
+        f"{model_card.alike(difference)}"
     )
     return written
 
@@ -153,22 +151,6 @@ class Asked(NamedTuple):
     resolution: str | None = None
 
 
-class Parts(NamedTuple):
-    """What is exported of a model.
-
-    Attributes:
-        files: Contents of the files of weights and program, by name.
-        description: Contents of model.json.
-        inputs: The inputs of the generator, the latents or images first.
-        arrays: The weights by path.
-    """
-
-    files: dict[str, bytes]
-    description: dict[str, Any]
-    inputs: tuple[Input, ...]
-    arrays: dict[str, np.ndarray]
-
-
 def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -> Parts:
     """Returns what is exported of a model.
 
@@ -186,7 +168,7 @@ def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -
     from jaxgan.runs import exported
 
     inputs, latents = inputs_of(model, asked)
-    arrays, inputs = _read_by(model, inputs)
+    arrays, inputs, made = _read_by(model, inputs)
     held = jax.device_get(arrays)
     contents = {exported.WEIGHTS[asked.form]: exported.packed(asked.form, held)}
     if asked.form == "stablehlo":
@@ -196,7 +178,6 @@ def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -
                 "know; use --format safetensors"
             )
         contents[exported.PROGRAM] = program_of(model, inputs, arrays)
-    made = jax.eval_shape(functools.partial(_drawn, model), arrays, *_examples(inputs, 1))
     description = {
         "format": exported.FORMAT,
         "jaxgan": jaxgan.__version__,
@@ -209,7 +190,7 @@ def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -
         "files": {name: exported.digest(content) for name, content in contents.items()},
         "run": exported.run_record(experiment, model.config, model.spec),
     }
-    return Parts(contents, description, inputs, held)
+    return exported.Parts(contents, description, inputs, held)
 
 
 def inputs_of(model: TrainedModel, asked: Asked) -> tuple[tuple[Input, ...], Latents | None]:
@@ -254,15 +235,15 @@ def _latents_of(model: TrainedModel) -> tuple[int, Latents | None] | None:
     import numpy as np
 
     from jaxgan import random
+    from jaxgan.games import generator_input
     from jaxgan.runs.exported import Latents
-    from jaxgan.tools import latent_space
 
     if "generator" not in model.state.players or "a" in model.gan.conditions:
         return None
     keys, sample = random.row_keys(jax.random.key(0), 8), model.gan.sample
 
     def draw(state: GANState) -> Any:
-        return latent_space.met(state, lambda state: sample(state, keys))
+        return generator_input.read(state, lambda state: sample(state, keys))
 
     averaged, codes = model.state.averaged(), _codes_of(model)
     size = jax.eval_shape(draw, averaged).shape[1]
@@ -334,30 +315,32 @@ def _drawn(model: TrainedModel, arrays: Mapping[str, Any], inputs: Mapping[str, 
     import jax
     import jax.numpy as jnp
 
+    from jaxgan.games import generator_input
     from jaxgan.random import Keys
     from jaxgan.runs import exported
-    from jaxgan.tools import latent_space
 
     count = next(iter(inputs.values())).shape[0]
     noise = inputs["noise"] if "noise" in inputs else jnp.zeros((count, 2), jnp.uint32)
     state = exported.state_of(model.state, arrays)
     if "latents" in inputs:
-        state = latent_space.calling(state, lambda _: inputs["latents"])
+        state = generator_input.changed(state, lambda _: inputs["latents"])
     given = {name: v for name, v in inputs.items() if name not in ("latents", "noise")}
     return model.gan.sample(state, Keys(jax.random.wrap_key_data(noise)), **given)
 
 
-def _examples(inputs: Sequence[Input], count: Any) -> tuple[dict[str, Any]]:
-    """Returns the shapes of `count` examples of each input, by name, in a tuple."""
+def _examples(inputs: Sequence[Input], count: Any) -> dict[str, Any]:
+    """Returns the shapes of `count` examples of each input, by name."""
     import jax
 
-    return ({one.name: jax.ShapeDtypeStruct((count, *one.shape), one.dtype) for one in inputs},)
+    return {one.name: jax.ShapeDtypeStruct((count, *one.shape), one.dtype) for one in inputs}
 
 
 def _read_by(
     model: TrainedModel, inputs: tuple[Input, ...]
-) -> tuple[dict[str, Any], tuple[Input, ...]]:
-    """Returns the weights that sampling reads, by path, and the inputs that it reads.
+) -> tuple[dict[str, Any], tuple[Input, ...], Any]:
+    """Returns the weights that sampling reads, by path, the inputs that it reads, and their images.
+
+    Of the images it returns the shape and type.
 
     They are all arrays of the players that it reads an array of: the generator, and the encoder of
     captions, but no discriminator; and those of the rest of the state that it reads, such as the
@@ -369,9 +352,10 @@ def _read_by(
 
     averaged = model.state.averaged()
     everything = exported.named(averaged)
-    (examples,) = _examples(inputs, 2)
+    examples = _examples(inputs, 2)
     names = [*sorted(everything), *sorted(examples)]
-    traced = jax.make_jaxpr(functools.partial(_drawn, model))(everything, examples)
+    trace = jax.make_jaxpr(functools.partial(_drawn, model), return_shape=True)
+    traced, made = trace(everything, examples)
     read = {name for name, live in zip(names, _live(traced.jaxpr), strict=True) if live}
     players = {name.partition("/")[0] for name in read} & averaged.players.keys()
     arrays = {
@@ -380,7 +364,7 @@ def _read_by(
         if name in read or name.partition("/")[0] in players
     }
     main, *rest = inputs
-    return arrays, (main, *(one for one in rest if one.name in read))
+    return arrays, (main, *(one for one in rest if one.name in read)), made
 
 
 def _live(jaxpr: Any) -> list[bool]:
@@ -412,7 +396,7 @@ def program_of(model: TrainedModel, inputs: Sequence[Input], arrays: Mapping[str
 
     shapes = {name: jax.ShapeDtypeStruct(a.shape, a.dtype) for name, a in arrays.items()}
     (batch,) = jax.export.symbolic_shape("batch")
-    (examples,) = _examples(inputs, batch)
+    examples = _examples(inputs, batch)
     try:
         program = jax.export.export(jax.jit(generate), platforms=PLATFORMS)(shapes, **examples)
         return bytes(program.serialize())

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgan import random
+from jaxgan.games import generator_input
 from jaxgan.random import Keys
 from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.state import GANState
@@ -91,10 +92,10 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     sample = model.gan.sample
 
     def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
-        return met(state, lambda state: sample(state, keys, **given))
+        return generator_input.read(state, lambda state: sample(state, keys, **given))
 
     def shown(state: GANState, keys: Keys, *, latents: Array, **given: Any) -> Array:
-        return sample(calling(state, lambda inputs: latents), keys, **given)
+        return sample(generator_input.changed(state, lambda inputs: latents), keys, **given)
 
     one = random.row_keys(jax.random.key(0), 1)
     jax.eval_shape(lambda state: drawn(state, one), model.state)
@@ -132,44 +133,3 @@ def liveliest(
         ]
         change += np.mean(np.square(ends[1] - ends[0]).reshape(size, -1), axis=1)
     return [int(entry) for entry in np.argsort(-change, kind="stable")[:count]]
-
-
-def met(state: GANState, run: Callable[[GANState], Any]) -> Array:
-    """Returns the latents that the generator receives when the function runs on the state.
-
-    Args:
-        state: The state.
-        run: Draws images from a state.
-
-    Raises:
-        ValueError: If there is no generator that receives one vector per image.
-    """
-    met: list[Array] = []
-
-    def note(inputs: Array) -> Array:
-        met.append(inputs)
-        return inputs
-
-    if "generator" in state.players:
-        run(calling(state, note))
-    if len(met) != 1 or met[0].ndim != 2:
-        raise ValueError(
-            "this model does not draw its images from noise, so it has no latents to explore"
-        )
-    return met[0]
-
-
-def calling(state: GANState, change: Callable[[Array], Array]) -> GANState:
-    """Returns the state with a generator whose first input is changed.
-
-    Args:
-        state: The state.
-        change: The change of the input, [B, ...].
-    """
-    player = state["generator"]
-    network = player.apply_fn
-
-    def apply(variables: Any, inputs: Array, *rest: Any, **options: Any) -> Any:
-        return network(variables, change(inputs), *rest, **options)
-
-    return state.replace(players={**state.players, "generator": player.replace(apply_fn=apply)})

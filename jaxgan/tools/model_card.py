@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from jaxgan import files
 
 if TYPE_CHECKING:
-    from jaxgan.runs.exported import Input
+    from jaxgan.runs.exported import Input, Parts
     from jaxgan.runs.trained_model import TrainedModel
-    from jaxgan.tools.export import Parts
 
 CARD, PICTURE = "README.md", "samples.png"
 
@@ -83,8 +82,8 @@ def card(
     parts = [
         f"# A generator trained by `{title}`",
         f"The averaged weights of the generator, {count:,} numbers, after {model.step} train steps "
-        f"with seed {model.config.seed}; exported by jaxgan {described['jaxgan']}. Its images "
-        f"differ from the run's by {difference:.2g} at most, on a scale of -1 to 1.",
+        f"with seed {model.config.seed}; exported by jaxgan {described['jaxgan']}: "
+        f"{alike(difference)}.",
     ]
     parts += [f"![samples]({PICTURE})"] if shown else []
     parts += ["## How to load it", *_loading(made)]
@@ -93,6 +92,17 @@ def card(
     parts += ["## Metrics", *_metrics(run, model)]
     parts += ["## Settings", _settings(described["run"]["config"])]
     return "\n\n".join(parts) + "\n"
+
+
+def alike(difference: float) -> str:
+    """Returns how far an export's images are from those of its run, as a clause.
+
+    Args:
+        difference: Largest difference of the values, which lie in [-1, 1].
+    """
+    if difference == 0:
+        return "its images equal the run's, bit for bit"
+    return f"its images differ from the run's by {difference:.2g} at most, on a scale of -1 to 1"
 
 
 # --- how to load it -------------------------------------------------------------------------------
@@ -246,6 +256,7 @@ def _settings(config: Mapping[str, Any]) -> str:
     lines = [
         f"- {name.replace('_', ' ')}: {files.printable(value)}"
         for name, value in config.items()
-        if value is not None and (name not in default or name not in MAY_CHANGE or name == "steps")
+        if value not in (None, ())
+        and (name not in default or name not in MAY_CHANGE or name == "steps")
     ]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from jaxgan import files
 from jaxgan.runs import command_line, config, errors, experiments, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import command, diagnose, evaluate, latents, translate
+from jaxgan.tools import command, diagnose, evaluate, export, latents, translate
 from tests import toy_experiment, toy_runs
 
 
@@ -124,7 +124,15 @@ def test_by_default_runs_are_named_by_experiment_and_date(data, tmp_path, monkey
 
 # --- tools that look at a finished run ------------------------------------------------------------
 
-TOOLS = {"diagnose": diagnose, "evaluate": evaluate, "latents": latents, "translate": translate}
+TOOLS = {
+    "evaluate": evaluate,
+    "diagnose": diagnose,
+    "latents": latents,
+    "translate": translate,
+    "export": export,
+}
+NEEDED = {"translate": ["x.png", "--out", "out"], "export": ["--out", "out"]}
+"""What a command needs next to the run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +155,8 @@ def failing(error):
 def test_ctrl_c_ends_every_tool_in_one_line(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.OfRun, "load", failing(KeyboardInterrupt()))
     monkeypatch.setattr(run_directory, "required_record", failing(KeyboardInterrupt()))
-    flags = [str(tmp_path / "x.png"), "--out", str(tmp_path)] if name == "translate" else []
-    assert TOOLS[name].main(["RUN", *flags]) == 130
+    monkeypatch.chdir(tmp_path)
+    assert TOOLS[name].main(["RUN", *NEEDED.get(name, [])]) == 130
     assert capsys.readouterr().err == "interrupted; what was written before stays\n"
 
 
@@ -222,8 +230,7 @@ def test_a_mistyped_run_is_answered_by_the_right_one(path, shelf):
 
 def test_every_tool_answers_a_mistyped_run(shelf, capsys):
     for name, tool in TOOLS.items():
-        flags = ["x.png", "--out", "out"] if name == "translate" else []
-        assert tool.main(["runs/flwers", *flags]) == 2
+        assert tool.main(["runs/flwers", *NEEDED.get(name, [])]) == 2
         assert capsys.readouterr().err == f"error: {MISTYPED['runs/flwers']}\n"
 
 

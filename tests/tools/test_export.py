@@ -94,7 +94,11 @@ def exports(finished, tmp_path_factory):
     measured = {
         "step": 16,
         "evaluation/swd": 0.25,
-        "measured": {"aim": ["swd", "least"], "settings": {"split": "train"}, "warnings": []},
+        "measured": {
+            "aim": {"metric": "swd", "number": "evaluation/swd", "best": "lowest"},
+            "settings": {"split": "train", "metrics": {"swd": {"directions": 128}}},
+            "warnings": [],
+        },
     }
     run = shutil.copytree(finished, root / "run")
     with (run / "metrics.jsonl").open("a") as log:
@@ -153,7 +157,7 @@ def test_the_card_says_where_a_generator_comes_from(exports):
     assert "| output | batch x 4 x 4 x 1 | float32 | values in [-1, 1] |" in card
     assert "`npz:images.npz`: whose origin and license this card does not know" in card
     assert "Evaluated at step 16:\n\n| metric | value |\n|---|---|\n| swd | 0.25 |" in card
-    assert "- split: train" in card
+    assert "- split: train\n- metrics / swd / directions: 128" in card
     assert "- n critic: 1" in card
     assert "![samples](samples.png)" in card
     assert (exports["stablehlo"] / "samples.png").read_bytes().startswith(b"\x89PNG")
