@@ -112,7 +112,8 @@ class TrainedModel:
     def untrained(self, seed: int) -> TrainedModel:
         """Returns the model before its first train step, with weights initialized from the seed.
 
-        Warning: what the experiment's `begin` takes from the training data is missing.
+        Warning: what the experiment's `begin` takes from the training data is missing, and what a
+        new run reads from files, such as a pretrained network that a discriminator looks through.
         """
         return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
 
@@ -172,7 +173,7 @@ def load(
     seed = seeds.choose(seed, path=path, flag=seed_flag)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
-    plan = made_by.plan(config, spec)
+    plan = made_by.plan(config, spec, saved=True)
     gan = plan[stages.made_at(plan, saved.step)].build()
     state = seeds.restore(gan, saved, seed)
     config = dataclasses.replace(config, seed=seed, seeds=1)
