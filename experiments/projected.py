@@ -102,13 +102,16 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(
+    config: Config, spec: DataSpec, *, axis_name: str | None = None, saved: bool = False
+) -> GAN:
     """Returns the model for images of the data's shape.
 
     Args:
         config: The flags.
         spec: What is known of the data.
         axis_name: Name of the batch's axis under shard_map and pmap.
+        saved: Whether the state comes from a checkpoint, which holds the feature network's weights.
 
     Raises:
         ValueError: If the generator cannot make images of this size, there are no classes to
@@ -122,7 +125,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         )
     return projected.build(
         shape=two_player_flags.image_shape(spec),
-        features=features_of(config),
+        features=features_of(config, saved=saved),
         side=config.side,
         classes=len(spec.classes) if config.conditional else 0,
         latent_size=config.latent_size,
@@ -133,8 +136,12 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     )
 
 
-def features_of(config: Config) -> Features:
+def features_of(config: Config, *, saved: bool = False) -> Features:
     """Returns the feature network that the flags name.
+
+    Args:
+        config: The flags.
+        saved: Whether its weights come from a checkpoint, and are not read here.
 
     Raises:
         ValueError: If its weights are missing or damaged.
@@ -145,6 +152,8 @@ def features_of(config: Config) -> Features:
 
     if config.features == RANDOM:
         return projected.Features(projected.RandomNetwork())
+    if saved:
+        return projected.Features(efficientnet.EfficientNetLite0())
     if config.features == PACKAGE:
         folder = files.cache_folder("weights") if config.cache else None
         variables = efficientnet.packaged(folder=folder)

@@ -11,6 +11,7 @@
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run
+    jaxgan export RUN [flags]         write its generator alone, with a model card
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
 that completes them.
@@ -38,6 +39,7 @@ TOOLS = (
     "latents",
     "interpolate",
     "translate",
+    "export",
 )
 COMMANDS = ("list", "train", *TOOLS)
 

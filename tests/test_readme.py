@@ -36,6 +36,7 @@ WITHOUT_A_RUN = {
     "latents": (),
     "interpolate": (),
     "translate": ("--out", "there"),
+    "export": ("--out", "there"),
 }
 """What an inline mention of a tool leaves out, next to the run."""
 
@@ -189,6 +190,7 @@ def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
         "sample": ["--n", "3"],
         "interpolate": ["--frames", "3"],
         "report": ["--no-diagnosis"],
+        "export": [],
         "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
     }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":

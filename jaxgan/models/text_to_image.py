@@ -365,7 +365,7 @@ def build(
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, [role])
-        nothing = jnp.zeros((len(keys), text_size if encoder is None else 8))
+        nothing = jnp.zeros((keys.count, text_size if encoder is None else 8))
         given = jnp.asarray(conditions.get(role, nothing))
         texts = given if encoder is None else state["encoder"](given)
         return state["generator"](latents(keys), texts)

@@ -83,7 +83,7 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
         experiment,
         config,
         spec,
-        experiment.plan(config, spec),
+        experiment.plan(config, spec, saved=True),
         tuple(checkpoint.steps_in(path / "checkpoints")),
         run_directory.is_claimed(path),
     )
@@ -281,7 +281,7 @@ def without_shared_noise(found: Record, step: int) -> GAN:
     config = found.config
     if getattr(config, "shared_noise", False):
         config = dataclasses.replace(config, shared_noise=False)  # type: ignore[call-arg]
-    plan = found.experiment.plan(config, found.spec)
+    plan = found.experiment.plan(config, found.spec, saved=True)
     return plan[stages.made_at(plan, step)].build()
 
 
