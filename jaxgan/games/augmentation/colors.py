@@ -56,7 +56,7 @@ def rotating(angles: Array) -> Array:
         angles: Angles in radians [B]. A third of a circle makes red green, green blue, blue red.
     """
     cosine, sine = (value[:, None, None] for value in (jnp.cos(angles), jnp.sin(angles)))
-    return _affine(_GRAY + (np.eye(3) - _GRAY) * cosine + _TURN * sine)
+    return _affine(cosine * (np.eye(3) - _GRAY) + sine * _TURN + _GRAY)
 
 
 def saturating(factors: Array) -> Array:
@@ -65,7 +65,7 @@ def saturating(factors: Array) -> Array:
     Args:
         factors: The factors [B]; 0 makes images gray.
     """
-    return _affine(_GRAY + (np.eye(3) - _GRAY) * factors[:, None, None])
+    return _affine(factors[:, None, None] * (np.eye(3) - _GRAY) + _GRAY)
 
 
 def recolored(images: Array, matrices: Array) -> Array:

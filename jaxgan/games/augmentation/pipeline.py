@@ -62,11 +62,8 @@ Multipliers = Mapping[str, float]
 """Factors of the probability by item. An item that is not named is left out."""
 
 _UNIFORM = {"flip": 1, "quarter_turn": 1, "shift": 2, "rotation": 2, "inversion": 1, "hue": 1}
-_NORMAL = {
-    **{"scale": 1, "stretch": 1, "fraction": 2},
-    **{"brightness": 1, "contrast": 1, "saturation": 1},
-    **{"filter": frequencies.BANDS, "noise": 1},
-}
+_NORMAL = {"scale": 1, "stretch": 1, "fraction": 2, "brightness": 1, "contrast": 1}
+_NORMAL |= {"saturation": 1, "filter": frequencies.BANDS, "noise": 1}
 """How many numbers each item draws for an image."""
 
 _CHANCES = {"rotation": 2, "filter": frequencies.BANDS}

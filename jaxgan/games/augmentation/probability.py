@@ -137,7 +137,6 @@ def adapting(schedule: Callable[..., Step], **options: Any) -> Callable[..., Ste
         schedule: The schedule, as in `Training.schedule`.
         **options: Options of `adapt`.
     """
-
     return _followed(schedule, functools.partial(adapt, **options))
 
 
@@ -171,7 +170,7 @@ def ramp(step: Step, *, probability: float, images: float, axis_name: str | None
         state, metrics = step(state, batch, keys)
         rows = len(keys) * collectives.axis_size(axis_name)
         old = state.extra[ENTRY]
-        # Counted no further than to the end of the rise, where float32 is exact.
+        # Counted no further than to the end of the rise: float32 cannot count for ever.
         seen = jnp.minimum(old["images"] + rows, max(images, 1.0))
         share = jnp.minimum(1.0, seen / max(images, 1.0)) if images else 1.0
         return _changed(state, metrics, {**old, "images": seen, "probability": probability * share})
