@@ -15,10 +15,12 @@ from jax import lax
 
 from jaxgan.types import Array
 
-_GRAY = np.full((3, 3), 1 / 3)
+_EYE = np.eye(3)[None]
+
+_GRAY = np.full((1, 3, 3), 1 / 3)
 """Projection of colors on the neutral axis."""
 
-_TURN = np.asarray([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+_TURN = np.asarray([[[0, -1, 1], [1, 0, -1], [-1, 1, 0]]]) / np.sqrt(3)
 """Product of the unit vector of the neutral axis with a color: a quarter turn of its chroma."""
 
 
@@ -28,7 +30,7 @@ def adding(amounts: Array) -> Array:
     Args:
         amounts: What is added [B].
     """
-    return _affine(jnp.broadcast_to(jnp.eye(3), (len(amounts), 3, 3)), amounts)
+    return _affine(jnp.broadcast_to(_EYE, (len(amounts), 3, 3)), amounts)
 
 
 def scaling(factors: Array) -> Array:
@@ -37,7 +39,7 @@ def scaling(factors: Array) -> Array:
     Args:
         factors: The factors [B].
     """
-    return _affine(factors[:, None, None] * jnp.eye(3))
+    return _affine(factors[:, None, None] * _EYE)
 
 
 def inverting(chosen: Array) -> Array:
@@ -46,7 +48,7 @@ def inverting(chosen: Array) -> Array:
     Args:
         chosen: Which images are inverted, bool [B].
     """
-    return _affine(jnp.where(chosen[:, None, None], jnp.eye(3) - 2 * _GRAY, jnp.eye(3)))
+    return _affine(jnp.where(chosen[:, None, None], _EYE - 2 * _GRAY, _EYE))
 
 
 def rotating(angles: Array) -> Array:
@@ -56,7 +58,7 @@ def rotating(angles: Array) -> Array:
         angles: Angles in radians [B]. A third of a circle makes red green, green blue, blue red.
     """
     cosine, sine = (value[:, None, None] for value in (jnp.cos(angles), jnp.sin(angles)))
-    return _affine(cosine * (np.eye(3) - _GRAY) + sine * _TURN + _GRAY)
+    return _affine(cosine * (_EYE - _GRAY) + sine * _TURN + _GRAY)
 
 
 def saturating(factors: Array) -> Array:
@@ -65,7 +67,7 @@ def saturating(factors: Array) -> Array:
     Args:
         factors: The factors [B]; 0 makes images gray.
     """
-    return _affine(factors[:, None, None] * (np.eye(3) - _GRAY) + _GRAY)
+    return _affine(factors[:, None, None] * (_EYE - _GRAY) + _GRAY)
 
 
 def recolored(images: Array, matrices: Array) -> Array:

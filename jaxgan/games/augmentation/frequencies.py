@@ -43,9 +43,9 @@ def normalized(gains: Array) -> Array:
     """Returns gains that keep the expected power of an image.
 
     Args:
-        gains: Factor of each band [..., 4].
+        gains: Factor of each band [B, 4].
     """
-    power = jnp.sum(jnp.asarray(EXPECTED) * jnp.square(gains), axis=-1, keepdims=True)
+    power = jnp.sum(jnp.asarray([EXPECTED]) * jnp.square(gains), axis=1, keepdims=True)
     return gains / jnp.sqrt(power)
 
 

@@ -188,7 +188,7 @@ def _moved(images: Array, draws: _Draws, *, filtered: bool) -> Array:
 
 def _places(draws: _Draws, height: int, width: int) -> Iterator[Array]:
     """Yields the matrices [B, 3, 3] of the items, in their order."""
-    sides = jnp.asarray([width, height])
+    sides = jnp.asarray([[width, height]])
     if draws.has("flip"):
         (x,) = draws.of("flip", lambda u: jnp.where(u < 0, -1.0, 1.0), 1.0).T
         yield geometry.scaling(x, jnp.ones_like(x))
