@@ -20,8 +20,9 @@ On a small subset the discriminator soon memorizes every image. `--augment` prev
     python -m experiments.dcgan --limit-images 1000 --augment ada --workdir runs/few-ada
     jaxgan evaluate runs/few-ada --split held_out      # and the same for runs/few
 
-After 9000 steps on 1,000 garments the proxy FID is 1.95, with `ada` 1.56 and with `diff` 1.85 (all
-on a CPU; without augmentation on an H100: 1.83). One seed.
+After 9000 steps on 1,000 garments the proxy FID is 1.95 and with `diff` 1.85 (on a CPU; without
+augmentation on an H100: 1.83). An earlier, smaller set of changes with `ada` reached 1.56; the
+present default has not been measured. One seed.
 """
 
 from __future__ import annotations

@@ -435,22 +435,23 @@ def test_every_experiment_trains_as_its_flags_say(name, monkeypatch):
     spec = DataSpec((32, 32, 1), ("a", "b", "c"), inputs)
 
     def training_of(**flags):
-        config = experiment.Config(**{**experiment.PRESETS["smoke"], **flags})
+        alternating = {"order": "alternate"} if hasattr(experiment.Config, "order") else {}
+        config = experiment.Config(**{**experiment.PRESETS["smoke"], **alternating, **flags})
         with pytest.raises(Built) as found:
             experiment.build(config, spec)
-        return found.value.args
+        return *found.value.args, config.rows_per_step
 
-    plain, _ = training_of(augment="none")
-    changed, options = training_of(augment="diff")
+    plain, *_ = training_of(augment="none")
+    changed, options, _ = training_of(augment="diff")
     assert changed.refine is not plain.refine
     assert not options.get("policy")  # the model has no augmentation of its own
     assert "augmentation" not in (changed.extra or {})
-    changed, _ = training_of(augment="scheduled", augment_probability=0.2, augment_images=0.0)
+    changed, _, rows = training_of(augment="scheduled", augment_probability=0.2, augment_images=0.0)
     assert changed.refine is not plain.refine
     assert changed.extra["augmentation"]["probability"] == 0.2
-    step = (changed.schedule)(reporting, reporting)
+    step = changed.schedule(reporting, reporting)
     state = toy_players.state_of({}, extra=changed.extra)
-    _, metrics = step(state, {"image": jnp.zeros((8, 1))}, toy_players.keys_of(8))
+    _, metrics = step(state, {"image": jnp.zeros((rows, 1))}, toy_players.keys_of(rows))
     assert float(metrics["augmentation/probability"].value) == pytest.approx(0.2)
 
 
