@@ -79,7 +79,7 @@ def test_whole_pixels_are_copied_and_mirrored_bit_for_bit():
     move = RESAMPLED
     flipped = move(images, geometry.scaling(one(-1.0), one(1.0)))
     np.testing.assert_array_equal(flipped, images[:, :, ::-1])
-    # Three pixels to the right, two up; what comes in is mirrored at the edge, which is not doubled.
+    # Three pixels to the right, two up; what comes in is mirrored at the edge.
     moved = move(images, geometry.moving(one(3.0), one(-2.0)))
     padded = np.pad(images, ((0, 0), (2, 2), (3, 3), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(moved, padded[:, 4:, :8])
