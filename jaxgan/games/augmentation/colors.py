@@ -9,19 +9,19 @@ References:
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from jaxgan.types import Array
 
-_EYE = np.eye(3)[None]
+_GRAY = 1 / 3
+"""Every entry of the projection of colors on the neutral axis."""
 
-_GRAY = np.full((1, 3, 3), 1 / 3)
-"""Projection of colors on the neutral axis."""
 
-_TURN = np.asarray([[[0, -1, 1], [1, 0, -1], [-1, 1, 0]]]) / np.sqrt(3)
-"""Product of the unit vector of the neutral axis with a color: a quarter turn of its chroma."""
+def _eye() -> Array:
+    return jnp.eye(3)[None]
 
 
 def adding(amounts: Array) -> Array:
@@ -30,7 +30,7 @@ def adding(amounts: Array) -> Array:
     Args:
         amounts: What is added [B].
     """
-    return _affine(jnp.broadcast_to(_EYE, (len(amounts), 3, 3)), amounts)
+    return _affine(jnp.broadcast_to(_eye(), (len(amounts), 3, 3)), amounts)
 
 
 def scaling(factors: Array) -> Array:
@@ -39,7 +39,7 @@ def scaling(factors: Array) -> Array:
     Args:
         factors: The factors [B].
     """
-    return _affine(factors[:, None, None] * _EYE)
+    return _affine(factors[:, None, None] * _eye())
 
 
 def inverting(chosen: Array) -> Array:
@@ -48,7 +48,7 @@ def inverting(chosen: Array) -> Array:
     Args:
         chosen: Which images are inverted, bool [B].
     """
-    return _affine(jnp.where(chosen[:, None, None], _EYE - 2 * _GRAY, _EYE))
+    return _affine(_eye() - jnp.where(chosen[:, None, None], 2 * _GRAY, 0.0))
 
 
 def rotating(angles: Array) -> Array:
@@ -58,7 +58,9 @@ def rotating(angles: Array) -> Array:
         angles: Angles in radians [B]. A third of a circle makes red green, green blue, blue red.
     """
     cosine, sine = (value[:, None, None] for value in (jnp.cos(angles), jnp.sin(angles)))
-    return _affine(cosine * (_EYE - _GRAY) + sine * _TURN + _GRAY)
+    # The product of the unit vector of the axis with a color: a quarter turn of its chroma.
+    turn = jnp.asarray([[[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]]) / math.sqrt(3)
+    return _affine(cosine * (_eye() - _GRAY) + sine * turn + _GRAY)
 
 
 def saturating(factors: Array) -> Array:
@@ -67,7 +69,7 @@ def saturating(factors: Array) -> Array:
     Args:
         factors: The factors [B]; 0 makes images gray.
     """
-    return _affine(factors[:, None, None] * (_EYE - _GRAY) + _GRAY)
+    return _affine(factors[:, None, None] * (_eye() - _GRAY) + _GRAY)
 
 
 def recolored(images: Array, matrices: Array) -> Array:
