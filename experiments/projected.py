@@ -19,7 +19,7 @@ this model, whose discriminators look through that network: compare models by an
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -58,6 +58,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     beta1: Decay = 0.0
     beta2: Decay = 0.99
     ema_half_life: HalfLife = 20_000.0
+    augment: Literal["none", "diff", "ada", "scheduled"] = "diff"
     width: Positive = 16
     """Channels of the generator's last map; they double towards its base."""
     noise: bool = False
@@ -123,8 +124,10 @@ def build(
         raise ValueError(
             f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"
         )
+    shape = two_player_flags.image_shape(spec)
+    options = two_player_flags.options(config, axis_name=axis_name)
     return projected.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         features=features_of(config, saved=saved),
         side=config.side,
         classes=len(spec.classes) if config.conditional else 0,
@@ -132,7 +135,8 @@ def build(
         width=config.width,
         noise=config.noise,
         discriminator_width=config.discriminator_width,
-        **two_player_flags.options(config, axis_name=axis_name),
+        policy=(),  # the flags choose the augmentation, by default the same
+        **two_player_flags.augmented(config, options, shape),
     )
 
 
