@@ -18,6 +18,7 @@ from jaxgan.games import (
     builder,
     domain_translation,
     input_transforms,
+    penalization,
 )
 from jaxgan.models import (
     bigan,
@@ -298,6 +299,16 @@ CASES = [
         exempt={**_NORM, "L1": "in part: the loss sees no shift of all logits"},
     ),
     Case(
+        "dcgan-penalized",
+        partial(
+            _convolutional,
+            penalty=penalization.ZeroCentered(lambda step: 1.0 + step, interval=3, stride=2),
+            discriminator_norm="layer",
+        ),
+        (16, 16, 1),
+        exempt=_NORM,
+    ),
+    Case(
         "sngan",
         partial(_convolutional, loss=losses.hinge(), discriminator_norm="spectral"),
         (16, 16, 1),
@@ -415,7 +426,15 @@ BY_NAME = {case.name: case for case in CASES}
 FOUNDATION = ("vanilla", "dcgan", "conditional")
 
 # DCGAN's networks in another game, whose laws the slow target checks.
-VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise", "dcgan-ada")
+VARIANTS = (
+    "lsgan",
+    "wgan",
+    "wgan-gp",
+    "dcgan-penalized",
+    "sngan",
+    "dcgan-shared-noise",
+    "dcgan-ada",
+)
 
 # Whose programs take longest to compile: the suite checks their L2, the slow target all.
 HEAVY = (
