@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import losses, penalties, steps
+from jaxgan import losses, optimizers, penalties, steps
 from jaxgan.games import (
     augmentation,
     bidirectional,
@@ -30,6 +30,7 @@ from jaxgan.models import (
     pix2pix,
     progressive,
     projected,
+    r3gan,
     semisupervised,
     srgan,
     text_to_image,
@@ -241,6 +242,25 @@ _projected = partial(
     optimizers=descent(),
 )
 
+_plain = partial(
+    built,
+    r3gan.build,
+    shape=(16, 16, 1),
+    classes=3,
+    latent_size=3,
+    width=4,
+    max_width=8,
+    blocks=1,
+    group=4,
+    probability=lambda step: 0.1 * (1 + step),
+    penalty=penalization.ZeroCentered(lambda step: 1.0 + step),
+    ema_half_life=lambda shown: 100.0 + shown,
+    optimizers={
+        name: optimizers.adam(1e-2, 0.0, lambda count: 0.9 + 0.01 * count, eps=1e-2)
+        for name in ("generator", "discriminator")
+    },
+)
+
 _both_ways = {
     "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
     "sides": {
@@ -344,6 +364,14 @@ CASES = [
         exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
     ),
     Case(
+        "r3gan",
+        _plain,
+        (16, 16, 1),
+        classes=3,
+        rows=2 * BATCH,
+        exempt={"L1": "in part: at first the blocks are the identity, and most do not move"},
+    ),
+    Case(
         "infogan",
         _coded,
         (16, 16, 1),
@@ -440,6 +468,7 @@ VARIANTS = (
 HEAVY = (
     "progressive",
     "projected",
+    "r3gan",
     "infogan",
     "infogan-ada",
     "bigan",

@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -264,6 +264,31 @@ def diff_augment(policy: Sequence[str] = tuple(POLICIES)) -> View:
         raise ValueError(f"the policy is {unknown[0]!r}; expected {', '.join(POLICIES)}")
     transform = sequence([POLICIES[name] for name in policy])
     return lambda state, images, keys: transform(images, keys)
+
+
+def scheduled(
+    probability: Callable[[Array], Array], transformations: Mapping[Transformation, float]
+) -> View:
+    """Returns the view that applies transformations with a probability that follows the train step.
+
+    It takes the place of `adaptive` where a logit has no sign to adapt to, as under relativistic
+    losses.
+
+    Args:
+        probability: `probability(step)`, from 0 to 1.
+        transformations: The transformations, in order, each with the number by which the
+            probability is multiplied for it.
+
+    References:
+        Huang et al. 2024, "The GAN is dead; long live the GAN!" (its code).
+    """
+
+    def view(state: GANState, images: Array, keys: Keys) -> Array:
+        now = probability(state.step)
+        chosen = [sometimes(change, part * now) for change, part in transformations.items()]
+        return sequence(chosen)(images, keys)
+
+    return view
 
 
 # --- adaptive probability -------------------------------------------------------------------------

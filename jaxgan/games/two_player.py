@@ -97,6 +97,30 @@ def build(
     )
 
 
+def labeled(classes: int) -> dict[str, Any]:
+    """Returns the arguments of `build` that give both players the label of each example.
+
+    Args:
+        classes: Number of classes of batch['label']; by default, sample i has the class i mod
+            `classes`. 0: no conditions.
+
+    Raises:
+        ValueError: If there is only one class.
+    """
+    if classes == 1:
+        raise ValueError(
+            "the data have 1 class; a conditional model needs at least 2, or classes=0"
+        )
+
+    def labels(batch: Batch) -> tuple[Array, ...]:
+        return (batch["label"],)
+
+    if not classes:
+        return {}
+    defaults = {"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes}
+    return {"conditions": labels, "default_conditions": defaults}
+
+
 def _followed(training: Training, last: Step) -> Training:
     """Returns the training with each of the discriminator's steps followed by another one."""
 
