@@ -195,7 +195,9 @@ def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> d
 
     These are the mean logits of real and fake images, and the estimates of the loss. If the loss
     has a decision boundary, they also include the accuracies on real and fake images and the
-    overfitting heuristic mean(sign(D(real))), 'real_sign'.
+    overfitting heuristic mean(sign(D(real))), 'real_sign'. If it is relativistic, only differences
+    of logits mean something: they include the fraction of pairs whose real logit is the higher one,
+    'ranking_rate', and the mean difference, 'gap'.
 
     Args:
         loss: The adversarial loss.
@@ -214,6 +216,9 @@ def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> d
         metrics["real_accuracy"] = Mean.of(real_logits > loss.boundary)
         metrics["fake_accuracy"] = Mean.of(fake_logits < loss.boundary)
         metrics["real_sign"] = Mean.of(jnp.sign(real_logits - loss.boundary))
+    if loss.relativistic:
+        metrics["ranking_rate"] = Mean.of(real_logits > fake_logits)
+        metrics["gap"] = Mean.of(real_logits - fake_logits)
     for name, estimate in loss.estimates.items():
         metrics[name] = Mean.of(estimate(real_logits, fake_logits))
     return metrics
