@@ -1,8 +1,9 @@
 """Signals in the log: gradients, accuracies, oscillations, numbers that are not finite.
 
 They detect gradients that vanish or explode, a discriminator that wins, is too weak or is held down
-by its penalty, players that oscillate, and NaN or infinity. They use columns that a game of any networks reports. A row of the
-log is a mean over some steps, so anything faster than a row is invisible.
+by its penalty, players that oscillate, and NaN or infinity. They use columns that a game of any
+networks reports. A row of the log is a mean over some steps, so anything faster than a row is
+invisible.
 """
 
 from __future__ import annotations

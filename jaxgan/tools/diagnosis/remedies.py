@@ -155,15 +155,15 @@ _AVERAGE = Remedy(
 )
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
-    "collapsed": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, *_R1_FLAGS, _R1),
+    "collapsed": (_SLOWER_GENERATOR, *_R1_FLAGS, _PACKING, _DEVIATION, _R1),
     "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING),
     "won": (
         _FEWER_CRITICS,
         _FASTER_GENERATOR,
         _SLOWER_DISCRIMINATOR,
         _SMOOTHING,
-        _NOISE,
         *_R1_FLAGS,
+        _NOISE,
         _R1,
     ),
     "overfits": (
