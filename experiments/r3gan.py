@@ -70,7 +70,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """
     resolution: str | None = "32"
     resize: Literal["crop", "pad", "stretch"] = "pad"
-    steps: int = 3000
+    steps: int = 2500
     batch_size: int = 32
     loss: str = "relativistic_paired"
     latent_size: Positive = 64
@@ -82,7 +82,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """Adam's beta2 after the burn-in."""
     decay_to: Fraction = 0.25
     """Fraction of the learning rates that remains after the burn-in."""
-    burn_in: Annotated[float, Range(1)] = 60_000.0
+    burn_in: Annotated[float, Range(1)] = 48_000.0
     """Real images over which all schedules run."""
     penalty: Literal["none", "r1", "r1_r2"] = "r1_r2"
     gamma: Annotated[float | None, Range(0, 1e6)] = 0.05
@@ -94,7 +94,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """
     augment_probability: Fraction = 0.3
     """Probability of each augmentation after the burn-in; it begins with 0."""
-    width: Positive = 32
+    width: Positive = 16
     """Channels at the image; they double with every halving, up to --max-width."""
     max_width: Positive = 128
     """The most channels of a feature map."""
@@ -102,8 +102,10 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """Residual blocks at each resolution."""
     fine_blocks: Positive = 1
     """Residual blocks at each of the two highest resolutions."""
-    group: Positive = 16
-    """Channels of a group of the grouped convolutions."""
+    group: Positive = 64
+    """Channels of a group of the grouped convolutions; on a CPU few large groups cost no more than
+    the paper's of 16 channels, and compile in half the time.
+    """
     conditional: bool = False
     """Condition both players on the class."""
 
@@ -122,6 +124,7 @@ _PAPER = {
     "ema_half_life": 5e5,
     "max_width": 768,
     "fine_blocks": 2,
+    "group": 16,
 }
 _FACES = {**_PAPER, "data": "folder:ffhq", "steps": 20_000_000 // 256}
 _IMAGENET = {
@@ -143,7 +146,6 @@ PRESETS = {
         "resolution": "64",
         "flip": True,
         "steps": 3750,
-        "width": 16,
         "burn_in": 72_000.0,
     },
     # The authors' settings (train.py and the paper's appendix). The lengths of the runs on faces
