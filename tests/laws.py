@@ -252,7 +252,6 @@ _plain = partial(
     max_width=8,
     blocks=1,
     group=8,
-    probability=lambda step: 0.1 * (1 + step),
     penalty=penalization.ZeroCentered(lambda step: 1.0 + step),
     ema_half_life=lambda shown: 100.0 + shown,
     optimizers={
