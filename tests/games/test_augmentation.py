@@ -411,3 +411,18 @@ def test_the_flags_choose_what_both_players_see():
 def test_a_strength_that_nothing_can_adapt_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         dcgan.build(dcgan.Config(**options), DataSpec((16, 16, 1)))
+
+
+def test_a_scheduled_probability_follows_the_step_and_each_transformations_share():
+    """Both transformations add, so that the mean tells how often each was applied."""
+    pipeline = {
+        (lambda images, keys: images + 1): 1.0,
+        (lambda images, keys: images + 100): 0.5,
+    }
+    view = augmentation.scheduled(lambda step: step / 4, pipeline)
+    images, keys = jnp.zeros((2000, 1, 1, 1)), random.row_keys(jax.random.key(0), 2000)
+    state = toy_players.state_of({})
+    for step, shares in ((0, (0.0, 0.0)), (2, (0.5, 0.25)), (4, (1.0, 0.5))):
+        seen = np.asarray(view(state.replace(step=jnp.asarray(step)), images, keys)).ravel()
+        found = (np.mean(seen % 100), np.mean(seen >= 100))
+        assert found == pytest.approx(shares, abs=0.04)
