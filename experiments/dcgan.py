@@ -28,23 +28,23 @@ present default has not been measured. One seed.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.ranges import KernelSize, LearningRate, Positive
 
-from .flags import alternatives, refused_flags, two_player_flags
+from .flags import alternatives, penalty_flags, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.types import GAN
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(two_player_flags.TwoPlayerConfig):
+class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """Flags of the DCGAN."""
 
-    NETWORK: ClassVar[tuple[str, ...]] = ("width", "kernel")
+    NETWORK: ClassVar[tuple[str, ...]] = ("width", "kernel", "discriminator_norm")
     REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     steps: int = 9000
@@ -54,6 +54,10 @@ class Config(two_player_flags.TwoPlayerConfig):
     """Channels of the layer next to the image; they double with every halving of the resolution."""
     kernel: KernelSize = 4
     """Kernel size of every convolution."""
+    discriminator_norm: Literal["batch", "layer", "none"] = "batch"
+    """Normalization of the discriminator: batch (the paper's), layer or none; batch normalization
+    couples the examples, which a penalty excludes.
+    """
     shared_noise: bool = True
 
 
@@ -93,7 +97,17 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None, **opt
     from jaxgan.models import dcgan
 
     shape = two_player_flags.image_shape(spec)
-    chosen = {**two_player_flags.options(config, axis_name=axis_name), **options}
+    chosen = {
+        "discriminator_norm": config.discriminator_norm,
+        "penalty": penalty_flags.penalty(config, spec),
+        **two_player_flags.options(config, axis_name=axis_name),
+        **options,
+    }
+    if config.penalty != "none" and chosen["discriminator_norm"] == "batch":
+        raise ValueError(
+            f"--penalty {config.penalty} is on each example's own gradient, but batch "
+            "normalization couples the examples; add --discriminator-norm none (or layer)"
+        )
     return dcgan.build(
         shape=shape,
         latent_size=config.latent_size,

@@ -16,7 +16,7 @@ classes at a classifier confidence of 0.9. The proxy FID is 1.58 (that of `exper
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config(dcgan.Config):
     """Flags of the SNGAN."""
+
+    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, "discriminator_norm")
 
     loss: str = "hinge"
 

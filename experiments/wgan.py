@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 class Config(dcgan.Config):
     """Flags of the WGAN."""
 
-    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, "loss", *refused_flags.CRITIC)
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *dcgan.Config.REFUSED,
+        "loss",
+        *refused_flags.CRITIC,
+        *refused_flags.PENALTY,
+    )
 
     loss: Literal["wasserstein"] = "wasserstein"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 class Config(dcgan.Config):
     """Flags of the WGAN-GP."""
 
-    NETWORK: ClassVar[tuple[str, ...]] = ("discriminator_norm",)
-    REFUSED: ClassVar[tuple[str, ...]] = (*dcgan.Config.REFUSED, *refused_flags.CRITIC)
+    REFUSED: ClassVar[tuple[str, ...]] = (
+        *dcgan.Config.REFUSED,
+        *refused_flags.CRITIC,
+        *refused_flags.PENALTY,
+    )
 
     loss: str = "wasserstein"
     generator_learning_rate: LearningRate = 5e-4

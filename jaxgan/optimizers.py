@@ -8,6 +8,7 @@ player has its own optimizer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -211,10 +212,62 @@ def falling_from(
     return optax.exponential_decay(value, span, to, constant, end_value=to * value)
 
 
+def cosine_between(start: float, end: float, *, over: float) -> Callable[[Any], Array]:
+    """Returns a schedule: half a cosine from `start` to `end`, constant after that.
+
+    v(n) = start + (end - start) (1 - cos(pi n / over)) / 2. R3GAN's learning rate, beta2, gamma,
+    half-life and probability of augmentation all follow it.
+
+    Args:
+        start: Value at n = 0.
+        end: Value from n = `over` on.
+        over: The n at which it ends, positive. n counts what the schedule is called with, such as
+            updates, or images shown (`by_images`).
+
+    Raises:
+        ValueError: Unless over > 0.
+
+    Example:
+        >>> from jaxgan import optimizers
+        >>> schedule = optimizers.cosine_between(1.0, 0.0, over=4)
+        >>> [round(float(schedule(n)), 3) for n in range(6)]
+        [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+
+    References:
+        Loshchilov and Hutter 2017, SGDR, eq. 5.
+        Huang et al. 2024, The GAN is dead; long live the GAN! (R3GAN).
+    """
+    if not over > 0:
+        raise ValueError(f"the schedule ends after {over}; expected a positive number")
+
+    def schedule(count: Any) -> Array:
+        passed = jnp.clip(jnp.asarray(count, jnp.float32) / over, 0, 1)
+        return start + (end - start) * (1 - jnp.cos(jnp.pi * passed)) / 2
+
+    return schedule
+
+
+def by_images(schedule: Callable[[Any], Any], batch_size: int) -> Callable[[Any], Any]:
+    """Returns a schedule over steps from one over the images shown.
+
+    Args:
+        schedule: Function of the number of images shown so far.
+        batch_size: Images shown in each step.
+
+    Example:
+        >>> from jaxgan import optimizers
+        >>> schedule = optimizers.by_images(lambda images: images / 100, 8)
+        >>> print(schedule(25))
+        2.0
+    """
+    # In float32, as a long run shows more images than int32 holds.
+    return lambda step: schedule(jnp.asarray(step, jnp.float32) * batch_size)
+
+
 def adam(
     learning_rate: optax.ScalarOrSchedule = 2e-4,
     beta1: float = 0.5,
-    beta2: float = 0.999,
+    beta2: optax.ScalarOrSchedule = 0.999,
     *,
     eps: float = 1e-8,
     eps_root: float = 0.0,
@@ -224,7 +277,8 @@ def adam(
     Args:
         learning_rate: A number, or a schedule over the optimizer's own updates.
         beta1: Decay rate of the mean gradient.
-        beta2: Decay rate of the mean squared gradient.
+        beta2: Decay rate of the mean squared gradient: a number, or a schedule over the optimizer's
+            own updates. The bias is corrected by the present one, 1 - beta2^t.
         eps: Added to the root of the mean square.
         eps_root: Added to the mean square under the root, which makes the update smooth at a zero
             gradient. Derivatives of the update (unrolling) need it.
@@ -238,7 +292,57 @@ def adam(
         >>> [round(update, 3) for update in updates.tolist()]
         [-0.1, 0.1]
     """
-    return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=eps, eps_root=eps_root)
+    if not callable(beta2):
+        return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=eps, eps_root=eps_root)
+    scheduled = optax.inject_hyperparams(optax.adam, static_args=("b1", "eps", "eps_root"))
+    return scheduled(learning_rate, b1=beta1, b2=beta2, eps=eps, eps_root=eps_root)
+
+
+def lazy_adam(
+    learning_rate: optax.ScalarOrSchedule = 2e-4,
+    beta1: float = 0.5,
+    beta2: float = 0.999,
+    *,
+    interval: int,
+    eps: float = 1e-8,
+) -> optax.GradientTransformation:
+    """Adam for a player that a lazy penalty updates once more in every `interval` steps.
+
+    With c = interval / (interval + 1) the learning rate is multiplied by c, and the betas are
+    raised to the power c. So `interval` steps change the params and the moments as much as without
+    the additional update.
+
+    Args:
+        learning_rate: A number, or a schedule over the player's updates without the additional
+            ones.
+        beta1: Decay rate of the mean gradient.
+        beta2: Decay rate of the mean squared gradient.
+        interval: Train steps from one penalty to the next (`penalization.ZeroCentered`).
+        eps: Added to the root of the mean square.
+
+    Raises:
+        ValueError: If the interval is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import optimizers
+        >>> optimizer, params = optimizers.lazy_adam(0.1, interval=4), jnp.array([1.0])
+        >>> updates, _ = optimizer.update(jnp.array([3.0]), optimizer.init(params), params)
+        >>> [round(update, 3) for update in updates.tolist()]
+        [-0.08]
+
+    References:
+        Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, appendix B.
+    """
+    if interval < 1:
+        raise ValueError(f"the penalty's interval is {interval}; expected 1 or more train steps")
+    share = interval / (interval + 1)
+    if callable(learning_rate):
+        given = learning_rate
+        rate: optax.ScalarOrSchedule = lambda count: share * given(share * count)  # noqa: E731
+    else:
+        rate = share * learning_rate
+    return adam(rate, beta1**share, beta2**share, eps=eps)
 
 
 def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTransformation:

@@ -68,6 +68,33 @@ def r2(discriminator: Discriminator, fake: Array, *, gamma: float | Array) -> Ar
     return gamma / 2 * _squared_slopes(discriminator, fake)
 
 
+def usual_gamma(shape: tuple[int, ...], batch_size: int) -> float:
+    """Returns the weight of R1 that StyleGAN2-ADA takes by default: 0.0002 * pixels / batch size.
+
+    Args:
+        shape: Shape (H, W, C) of the images.
+        batch_size: Examples in a batch.
+
+    Raises:
+        ValueError: If the shape is not that of images, or the batch is empty.
+
+    Example:
+        >>> from jaxgan import penalties
+        >>> round(penalties.usual_gamma((64, 64, 3), 16), 4)
+        0.0512
+
+    References:
+        Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix
+        C (found by a search over resolutions).
+    """
+    if len(shape) != 3 or batch_size < 1:
+        raise ValueError(
+            f"the weight of R1 for shape {shape} in batches of {batch_size} is not known; it is "
+            "for images (H, W, C) in batches of 1 or more; choose gamma yourself"
+        )
+    return 0.0002 * shape[0] * shape[1] / batch_size
+
+
 def gradient_penalty(
     discriminator: Discriminator,
     real: Array,

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import losses, penalties, steps
+from jaxgan import losses, optimizers, penalties, steps
 from jaxgan.games import (
     augmentation,
     bidirectional,
     builder,
     domain_translation,
     input_transforms,
+    penalization,
 )
 from jaxgan.models import (
     bigan,
@@ -29,6 +30,7 @@ from jaxgan.models import (
     pix2pix,
     progressive,
     projected,
+    r3gan,
     semisupervised,
     srgan,
     text_to_image,
@@ -252,6 +254,24 @@ _projected = partial(
     optimizers=descent(),
 )
 
+_plain = partial(
+    built,
+    r3gan.build,
+    shape=(16, 16, 1),
+    classes=3,
+    latent_size=3,
+    width=4,
+    max_width=8,
+    blocks=1,
+    group=8,
+    penalty=penalization.ZeroCentered(lambda step: 1.0 + step),
+    ema_half_life=lambda shown: 100.0 + shown,
+    optimizers={
+        name: optimizers.adam(1e-2, 0.0, lambda count: 0.9 + 0.01 * count, eps=1e-2)
+        for name in ("generator", "discriminator")
+    },
+)
+
 _both_ways = {
     "images": {"a": (8, 8, 1), "b": (8, 8, 1)},
     "sides": {
@@ -321,6 +341,16 @@ CASES = [
         exempt={**_NORM, "L1": "in part: the loss sees no shift of all logits"},
     ),
     Case(
+        "dcgan-penalized",
+        partial(
+            _convolutional,
+            penalty=penalization.ZeroCentered(lambda step: 1.0 + step, interval=3, stride=2),
+            discriminator_norm="layer",
+        ),
+        (16, 16, 1),
+        exempt=_NORM,
+    ),
+    Case(
         "sngan",
         partial(_convolutional, loss=losses.hinge(), discriminator_norm="spectral"),
         (16, 16, 1),
@@ -354,6 +384,14 @@ CASES = [
         _projected,
         (16, 16, 1),
         exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
+    ),
+    Case(
+        "r3gan",
+        _plain,
+        (16, 16, 1),
+        classes=3,
+        rows=2 * BATCH,
+        exempt={"L1": "in part: at first the blocks are the identity, and most do not move"},
     ),
     Case(
         "infogan",
@@ -443,6 +481,7 @@ VARIANTS = (
     "lsgan",
     "wgan",
     "wgan-gp",
+    "dcgan-penalized",
     "sngan",
     "dcgan-shared-noise",
     "dcgan-ada",
@@ -452,6 +491,7 @@ VARIANTS = (
 HEAVY = (
     "progressive",
     "projected",
+    "r3gan",
     "infogan",
     "infogan-ada",
     "bigan",

@@ -203,6 +203,17 @@ def test_an_early_average_forgets_faster():
     assert found == pytest.approx(1 - kept, rel=1e-6)
 
 
+def test_a_half_life_may_follow_the_images_shown():
+    """From 0, a copy; then 0.5^(batch / half-life) is kept, in float32 as in the closed form."""
+    found = averages([1.0, 2.0, 4.0], batch=4, half_life=lambda shown: 2 * shown)
+    second = 0.5**0.5 * 1 + (1 - 0.5**0.5) * 2
+    assert found == pytest.approx([1.0, second, 0.5**0.25 * second + (1 - 0.5**0.25) * 4], rel=1e-5)
+    # R3GAN's factors at the end of its schedules, for CIFAR-10 and for FFHQ.
+    for batch, half_life, kept in ((512, 5e6, 0.99992902), (256, 5e5, 0.99964517)):
+        found = averages([1.0] * 2, batch=batch, half_life=lambda shown, h=half_life: h + 0 * shown)
+        assert 1 - found[1] == pytest.approx(kept**2, abs=1e-7)
+
+
 @pytest.mark.parametrize("batch", [4, 8, 16, 32])
 def test_the_half_life_counts_images_whatever_the_batch(batch):
     found = averages([1.0] * (32 // batch), batch=batch, half_life=32.0, ramp_up=None)

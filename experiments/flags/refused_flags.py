@@ -6,6 +6,8 @@ import dataclasses
 
 from jaxgan.runs.config import EvaluationFlags
 
+from .penalty_flags import PenaltyFlags
+
 STAGES = ("first_stage",)
 """Of no use to a run with a single stage."""
 
@@ -17,3 +19,6 @@ EVALUATION = tuple(field.name for field in dataclasses.fields(EvaluationFlags))
 
 CRITIC = ("real_label", "ada_target", "ada_images")
 """Of no use to a critic: its logits have no target and no boundary between real and fake."""
+
+PENALTY = tuple(field.name for field in dataclasses.fields(PenaltyFlags))
+"""Of no use to an experiment with a penalty of its own, or with weights that are clipped."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive, Range
 
-from . import augmentation_flags
+from . import augmentation_flags, penalty_flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +214,7 @@ def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, A
     """Returns the optimizer of each player that the flags ask for.
 
     Each player's learning rate decays over its own updates. The discriminator has `n_critic`
-    updates a step. See `optimizers.falling_from`.
+    updates a step. See `optimizers.falling_from`, and for a lazy penalty `optimizers.lazy_adam`.
 
     Args:
         config: The flags.
@@ -234,14 +234,22 @@ def optimizers(config: TwoPlayerConfig, *, decay_to: float = 0.0) -> dict[str, A
     if config.optimizer == "sgd" and (config.decay_from != 1.0 or decay_to):
         leave = "--decay-from at 1" + (" and --decay-to at 0" if decay_to else "")
         raise ValueError(f"--optimizer sgd has its own decay; leave {leave}")
+    interval = penalty_flags.interval(config)
+    if interval > 1 and config.optimizer != "adam":
+        raise ValueError(
+            f"--penalty-interval {interval} corrects the constants of Adam, which "
+            f"{config.optimizer} does not have; use --optimizer adam or --penalty-interval 1"
+        )
+    betas = {"beta1": config.beta1, "beta2": config.beta2}
     make = {
-        "adam": functools.partial(optimizers.adam, beta1=config.beta1, beta2=config.beta2),
+        "adam": functools.partial(optimizers.adam, **betas),
         "rmsprop": optimizers.rmsprop,
         "sgd": vanilla.sgd_of_2014,
     }[config.optimizer]
+    lazily = functools.partial(optimizers.lazy_adam, **betas, interval=interval)
     return {
         "generator": make(rate(config.generator_learning_rate, config.steps)),
-        "discriminator": make(
+        "discriminator": (make if interval == 1 else lazily)(
             rate(config.discriminator_learning_rate, config.steps * config.n_critic)
         ),
     }

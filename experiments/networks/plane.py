@@ -17,7 +17,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import losses, optimizers, penalties, random, steps
-from jaxgan.games import builder, input_transforms, objectives, regularizers, two_player
+from jaxgan.games import (
+    builder,
+    input_transforms,
+    objectives,
+    penalization,
+    regularizers,
+    two_player,
+)
 from jaxgan.games.training import Refinement, Schedule, Training, unrefined
 from jaxgan.nn import layers, minibatch, packing, virtual_batch_norm
 from jaxgan.random import Keys
@@ -92,7 +99,7 @@ class Recipe(NamedTuple):
     generator: linen.Module = Generator()
     discriminator: linen.Module = Discriminator()
     loss: losses.AdversarialLoss = losses.non_saturating()
-    penalty: objectives.Penalty | None = None
+    penalty: penalization.Penalty | None = None
     optimizers: dict[str, optax.GradientTransformation] = {  # noqa: RUF012 - never mutated
         "generator": optimizers.adam(1e-3),
         "discriminator": optimizers.adam(1e-4),

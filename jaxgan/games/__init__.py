@@ -1,9 +1,9 @@
 """The parts of a GAN other than its networks, and the builders that assemble them into a model.
 
 `two_player`, `bidirectional` and `domain_translation` build the common games from networks and a
-loss; `builder` builds any other. `objectives` has the players' losses, `regularizers` terms to add
-to them, `augmentation` and `input_transforms` what the discriminator sees, `training` the
-optimizers and the schedule. May use the ground files, kernels, steps and nn.
+loss; `builder` builds any other. `objectives` has the players' losses, `penalization` and
+`regularizers` terms to add to them, `augmentation` and `input_transforms` what the discriminator
+sees, `training` the optimizers and the schedule. May use the ground files, kernels, steps and nn.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         latent_interpolation,
         mutual_information,
         objectives,
+        penalization,
         regularizers,
         replay_pool,
         stability,
@@ -47,6 +48,7 @@ __all__ = [
     "latent_interpolation",
     "mutual_information",
     "objectives",
+    "penalization",
     "regularizers",
     "replay_pool",
     "stability",

@@ -13,6 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxgan import random
+from jaxgan.games import penalization
+from jaxgan.games.penalization import Penalty, Seen, ZeroCentered
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
@@ -24,9 +26,6 @@ Draw = Callable[[Keys], Array]
 
 Conditions = Callable[[Batch], tuple[Array, ...]]
 """`conditions(batch) -> arrays`: the batch entries that both networks receive as conditions."""
-
-Penalty = Callable[[Callable[[Array], Array], Array, Array, Keys], Array]
-"""`penalty(discriminator, real, fake, keys) -> [B]`, added to the discriminator's loss."""
 
 Content = Callable[[GANState, Batch, Array], Array]
 """`content(state, batch, fake) -> [B, ...]`: a content loss.
@@ -79,13 +78,13 @@ def discriminator_objective(
     *,
     conditions: Conditions = unconditional,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
-    penalty: Penalty | None = None,
+    penalty: Penalty | ZeroCentered | None = None,
     image: str = "image",
 ) -> Objective:
     """Returns the discriminator's objective: its loss on real images and on new fakes.
 
     Real and fake images are separate batches for batch normalization. Reported metrics: those of
-    `verdicts`, and the penalty.
+    `verdicts`, and those of the penalty.
 
     Args:
         loss: The adversarial loss.
@@ -93,7 +92,7 @@ def discriminator_objective(
         conditions: Selects the conditions from the batch.
         relabel: `relabel(real_logits, fake_logits, keys) -> (real_logits, fake_logits)`. May swap
             logits before the loss is computed (label flipping). None: no change.
-        penalty: Added to the loss, such as a gradient penalty. None: no penalty.
+        penalty: Added to the loss in every step, such as a gradient penalty. None: no penalty.
         image: Name of the batch entry with the real images.
     """
 
@@ -109,13 +108,42 @@ def discriminator_objective(
             real_logits, fake_logits = relabel(real_logits, fake_logits, keys)
         value = jnp.mean(loss.discriminator(real_logits, fake_logits))
         if penalty is not None:
-
-            def judge(images: Array) -> Array:
-                return state["discriminator"](images, *given, keys=at_real, train=True)
-
-            costs = penalty(judge, real, fake, keys)
-            value, metrics["penalty"] = value + jnp.mean(costs), Mean.of(costs)
+            seen = Seen(state["discriminator"], given, real, fake, at_real, at_fake, keys)
+            cost, reported = penalization.cost(penalty, seen, state.step)
+            value, metrics = value + cost, {**metrics, **reported}
         return value, Out(metrics, players={"discriminator": discriminator})
+
+    return objective
+
+
+def penalty_objective(
+    penalty: Penalty | ZeroCentered,
+    draw: Forward,
+    *,
+    conditions: Conditions = unconditional,
+    weight: float = 1.0,
+    image: str = "image",
+) -> Objective:
+    """Returns the penalty alone as the discriminator's objective, for an update of its own.
+
+    With the same keys the images, fakes and noise are those of `discriminator_objective`. Reported
+    metrics: those of the penalty, unweighted.
+
+    Args:
+        penalty: The penalty.
+        draw: Forward pass that generates the fakes (`fakes`).
+        conditions: Selects the conditions from the batch.
+        weight: Weight of the penalty.
+        image: Name of the batch entry with the real images.
+    """
+
+    def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
+        fake, _ = draw(state, batch, keys)
+        given, real, judge = conditions(batch), batch[image], state["discriminator"]
+        at_real, at_fake = random.fold(keys, "real"), random.fold(keys, "fake")
+        seen = Seen(judge, given, real, fake, at_real, at_fake, keys)
+        cost, metrics = penalization.cost(penalty, seen, state.step)
+        return weight * cost, Out(metrics)
 
     return objective
 
@@ -167,7 +195,9 @@ def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> d
 
     These are the mean logits of real and fake images, and the estimates of the loss. If the loss
     has a decision boundary, they also include the accuracies on real and fake images and the
-    overfitting heuristic mean(sign(D(real))), 'real_sign'.
+    overfitting heuristic mean(sign(D(real))), 'real_sign'. If it is relativistic, only differences
+    of logits mean something: they include the fraction of pairs whose real logit is the higher one,
+    'ranking_rate', and the mean difference, 'gap'.
 
     Args:
         loss: The adversarial loss.
@@ -186,6 +216,9 @@ def verdicts(loss: AdversarialLoss, real_logits: Array, fake_logits: Array) -> d
         metrics["real_accuracy"] = Mean.of(real_logits > loss.boundary)
         metrics["fake_accuracy"] = Mean.of(fake_logits < loss.boundary)
         metrics["real_sign"] = Mean.of(jnp.sign(real_logits - loss.boundary))
+    if loss.relativistic:
+        metrics["ranking_rate"] = Mean.of(real_logits > fake_logits)
+        metrics["gap"] = Mean.of(real_logits - fake_logits)
     for name, estimate in loss.estimates.items():
         metrics[name] = Mean.of(estimate(real_logits, fake_logits))
     return metrics

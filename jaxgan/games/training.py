@@ -13,6 +13,7 @@ from typing import Any
 import optax
 
 from jaxgan import steps
+from jaxgan.steps.train_step import HalfLife
 from jaxgan.types import Objective, Step
 
 Schedule = Callable[..., Step]
@@ -61,8 +62,8 @@ class Training:
         extra: Initial value of `state.extra`, for refined objectives or schedules that need it.
         accumulate: Number of slices of a batch over which gradients are accumulated, to save
             memory. 1 or more; 1 is no accumulation.
-        ema_half_life: Half-life of the players' exponential moving averages, in images. None: no
-            averages.
+        ema_half_life: Half-life of the players' exponential moving averages, in images, or a
+            function from the images shown so far to one. None: no averages.
         axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
     """
 
@@ -72,7 +73,7 @@ class Training:
     refine: Refinement = unrefined
     extra: Mapping[str, Any] | None = None
     accumulate: int = 1
-    ema_half_life: float | None = None
+    ema_half_life: HalfLife | None = None
     axis_name: str | None = None
 
     def otherwise(

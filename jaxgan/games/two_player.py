@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import random, state, steps
-from jaxgan.games import builder, objectives
+from jaxgan.games import builder, objectives, penalization
 from jaxgan.games.builder import Side
+from jaxgan.games.penalization import Penalty, ZeroCentered
 from jaxgan.games.training import Schedule, Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, PyTree, Step
+from jaxgan.steps.shared_forward import Forward
+from jaxgan.types import GAN, Array, Batch, Metrics, Objective, PyTree, Step
 
 Defaults = Mapping[str, Callable[[int], Array]]
 """Default values of conditions: by name, `count -> values [count]`."""
@@ -33,7 +35,7 @@ def build(
     conditions: objectives.Conditions = objectives.unconditional,
     default_conditions: Defaults | None = None,
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
-    penalty: objectives.Penalty | None = None,
+    penalty: Penalty | ZeroCentered | None = None,
     projection: Callable[[PyTree], PyTree] | None = None,
 ) -> GAN:
     """Returns the `GAN` with this generator and this discriminator.
@@ -55,18 +57,27 @@ def build(
             conditions.
         relabel: May swap the discriminator's logits of real and fake images before the loss is
             computed (see `objectives.discriminator_objective`).
-        penalty: Added to the discriminator's loss, such as a gradient penalty.
+        penalty: Added to the discriminator's loss, such as a gradient penalty, or minimized by
+            updates of its own (`penalization.ZeroCentered.interval`), which refinements of the
+            discriminator's objective then refine, too.
         projection: Applied to the discriminator's params after each of its updates, such as weight
             clipping.
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
+    lazy = penalization.lazy(penalty)
     judging = objectives.discriminator_objective(
-        loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
+        loss,
+        draw,
+        conditions=conditions,
+        relabel=relabel,
+        penalty=penalty if lazy is None else None,
     )
     generating = objectives.generator_objective(loss, draw, conditions=conditions)
     if projection is not None:
-        training = training.scheduled(lambda schedule: _projecting(schedule, projection))
+        training = _followed(training, steps.project("discriminator", projection))
+    if lazy is not None:
+        training = _followed(training, _penalizing(lazy, draw, generating, training, conditions))
     body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", ("generator",), generating),
@@ -86,14 +97,76 @@ def build(
     )
 
 
-def _projecting(schedule: Schedule, projection: Callable[[PyTree], PyTree]) -> Schedule:
-    """Returns the schedule with the discriminator's params projected after each of its steps."""
+def labeled(classes: int) -> dict[str, Any]:
+    """Returns the arguments of `build` that give both players the label of each example.
 
-    def round_of_play(discriminator: Step, generator: Step, **options: Any) -> Step:
-        projected = steps.then(discriminator, steps.project("discriminator", projection))
-        return schedule(projected, generator, **options)
+    Args:
+        classes: Number of classes of batch['label']; by default, sample i has the class i mod
+            `classes`. 0: no conditions.
 
-    return round_of_play
+    Raises:
+        ValueError: If there is only one class.
+    """
+    if classes == 1:
+        raise ValueError(
+            "the data have 1 class; a conditional model needs at least 2, or classes=0"
+        )
+
+    def labels(batch: Batch) -> tuple[Array, ...]:
+        return (batch["label"],)
+
+    if not classes:
+        return {}
+    defaults = {"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes}
+    return {"conditions": labels, "default_conditions": defaults}
+
+
+def _followed(training: Training, last: Step) -> Training:
+    """Returns the training with each of the discriminator's steps followed by another one."""
+
+    def around(schedule: Schedule) -> Schedule:
+        def round_of_play(discriminator: Step, generator: Step, **options: Any) -> Step:
+            return schedule(steps.then(discriminator, last), generator, **options)
+
+        return round_of_play
+
+    return training.scheduled(around)
+
+
+def _penalizing(
+    penalty: ZeroCentered,
+    draw: Forward,
+    generating: Objective,
+    training: Training,
+    conditions: objectives.Conditions,
+) -> Step:
+    """Returns the discriminator's updates by a lazy penalty, with the metrics of one in the loss.
+
+    The norm of its gradient is reported as 'penalty_gradient_norm'.
+    """
+    objective = objectives.penalty_objective(
+        penalty, draw, conditions=conditions, weight=float(penalty.interval)
+    )
+    refined, _ = training.refine(objective, generating)
+    update = steps.update(
+        "discriminator",
+        refined,
+        prefix="",
+        accumulate=training.accumulate,
+        axis_name=training.axis_name,
+    )
+    lazy = steps.every(penalty.interval, update)
+
+    def penalizing(
+        state: state.GANState, batch: Batch, keys: Keys
+    ) -> tuple[state.GANState, Metrics]:
+        state, metrics = lazy(state, batch, keys)
+        norm = metrics.pop("gradient_norm")
+        del metrics["loss"]  # the penalty times the interval
+        metrics["penalty_gradient_norm"] = norm
+        return state, {f"discriminator/{name}": mean for name, mean in metrics.items()}
+
+    return penalizing
 
 
 def _initializer(

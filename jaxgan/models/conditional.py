@@ -17,7 +17,7 @@ from jaxgan.games import two_player
 from jaxgan.games.training import Training
 from jaxgan.models import dcgan
 from jaxgan.random import Keys
-from jaxgan.types import GAN, Array, Batch
+from jaxgan.types import GAN, Array
 
 
 def join(x: Array, label: Array, classes: int) -> Array:
@@ -220,17 +220,12 @@ def build(
         kernel=kernel,
         axis_name=training.axis_name,
     )
-
-    def labels(batch: Batch) -> tuple[Array, ...]:
-        return (batch["label"],)
-
     return two_player.build(
         generator,
         discriminator,
         shape=shape,
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
-        conditions=labels,
-        default_conditions={"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes},
         training=training,
+        **two_player.labeled(classes),
         **game,
     )

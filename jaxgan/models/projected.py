@@ -27,7 +27,7 @@ from jaxgan.models import dcgan
 from jaxgan.nn import equalized, fastgan, frozen, layers, normalization, resampling
 from jaxgan.random import Keys
 from jaxgan.state import GANState
-from jaxgan.types import GAN, Array, Batch, PyTree
+from jaxgan.types import GAN, Array, PyTree
 
 HINGE = losses.hinge()
 
@@ -353,10 +353,6 @@ def build(
         ValueError: If the generator cannot make images of this size, the feature network cannot see
             images of so many channels, a policy is unknown, or there is only one class.
     """
-    if classes == 1:
-        raise ValueError(
-            "the data have 1 class; a conditional model needs at least 2, or classes=0"
-        )
     dcgan.stages(shape[:2])
     axis_name = training.axis_name
     size = feature_size(shape[:2], side)
@@ -378,22 +374,10 @@ def build(
         loss=loss,
         latents=partial(random.latents, size=latent_size),
         training=training.refined(input_transforms.for_both(augmentation.diff_augment(policy))),
-        **_conditions(classes),
+        **two_player.labeled(classes),
         **game,
     )
     return gan if features.variables is None else _looking(gan, features.variables)
-
-
-def _conditions(classes: int) -> dict[str, Any]:
-    """The arguments of `two_player.build` that give both players the label."""
-
-    def labels(batch: Batch) -> tuple[Array, ...]:
-        return (batch["label"],)
-
-    if not classes:
-        return {}
-    defaults = {"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes}
-    return {"conditions": labels, "default_conditions": defaults}
 
 
 def _looking(gan: GAN, variables: PyTree) -> GAN:

@@ -22,6 +22,10 @@ SIGNALS = {
         {"real_accuracy": "real", "fake_accuracy": "fake"},
         "fraction of images that are classified correctly",
     ),
+    "ranked right": (
+        {"ranking_rate": ""},
+        "fraction of pairs whose real image has the higher logit",
+    ),
     "real sign": (
         {"real_sign": ""},
         "mean sign of the logits of real images, ADA's r_t: near 1 the discriminator overfits",

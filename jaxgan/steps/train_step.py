@@ -15,12 +15,19 @@ from jaxgan.state import GANState
 from jaxgan.steps.common import Names, as_names, require_players
 from jaxgan.types import Array, Batch, Metrics, PyTree, Step, TrainStep
 
+HalfLife = float | Callable[[Array], Array]
+"""A half-life in images, or a function from the images shown so far to one."""
+
 _SHARE = 2.0**-12
 """Fraction of the half-life: an average waits for up to this long before it moves."""
 
 
 def track_ema(
-    names: Names, *, half_life: float, ramp_up: float | None = 0.05, axis_name: str | None = None
+    names: Names,
+    *,
+    half_life: HalfLife,
+    ramp_up: float | None = 0.05,
+    axis_name: str | None = None,
 ) -> Step:
     """Returns a step that moves the averages of the named players towards the players.
 
@@ -30,14 +37,16 @@ def track_ema(
 
     Args:
         names: Name (or names) of the players with an average.
-        half_life: Half-life of the average in images, where one train step counts its whole batch.
-        ramp_up: Limits the half-life to this fraction of the images seen so far, so that early
-            averages forget the initial weights, or None for no limit.
+        half_life: Half-life of the average in images, where one train step counts its whole batch:
+            a number, or a function of the images shown before the step. With 0 the average is a
+            copy.
+        ramp_up: Limits a constant half-life to this fraction of the images seen so far, so that
+            early averages forget the initial weights, or None for no limit.
         axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
 
     Raises:
-        ValueError: If half_life is not positive, or, when traced, if the state has no average of a
-            player.
+        ValueError: If a constant half_life is not positive, or, when traced, if the state has no
+            average of a player.
 
     Example:
         >>> import jax
@@ -56,7 +65,7 @@ def track_ema(
     References:
         Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN (its code).
     """
-    if half_life <= 0:
+    if not callable(half_life) and half_life <= 0:
         raise ValueError(f"the half-life is {half_life} images; expected a positive number")
     averaged = as_names(names)
 
@@ -67,10 +76,7 @@ def track_ema(
                 f"there is no average of {missing[0]!r}; name it where the state is created"
             )
         images = len(keys) * collectives.axis_size(axis_name)
-        seen = (state.step + 1).astype(jnp.float32) * images
-        effective = jnp.float32(half_life)
-        if ramp_up is not None:
-            effective = jnp.minimum(effective, ramp_up * seen)
+        effective = _in_images(half_life, ramp_up, state.step.astype(jnp.float32), images)
         rate = _rate(state.step + 1, jnp.maximum(effective, 1e-8) / images)
 
         def towards(average: Array, value: Array) -> Array:
@@ -85,6 +91,15 @@ def track_ema(
         return state.replace(ema=ema), {}
 
     return step
+
+
+def _in_images(half_life: HalfLife, ramp_up: float | None, step: Array, images: int) -> Array:
+    """Returns the half-life [] at a train step, which shows so many images."""
+    if callable(half_life):
+        return jnp.asarray(half_life(step * images), jnp.float32)
+    if ramp_up is None:
+        return jnp.float32(half_life)
+    return jnp.minimum(jnp.float32(half_life), ramp_up * ((step + 1) * images))
 
 
 def _rate(count: Array, half_life: Array) -> Array:

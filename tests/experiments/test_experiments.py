@@ -44,6 +44,7 @@ EXPERIMENTS = [
     "srgan",
     "text_to_image",
     "projected",
+    "r3gan",
 ]
 
 # The slow target runs these, too: DCGAN with another loss, and what other tests of the suite run.
@@ -57,6 +58,7 @@ ALSO_SLOW = (
     "srgan",
     "text_to_image",
     "projected",
+    "r3gan",
 )
 
 

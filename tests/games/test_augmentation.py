@@ -463,6 +463,7 @@ def test_every_experiment_with_a_discriminator_of_images_is_among_these():
     others = {"cures", "pacgan", "demo"}  # points, or no training
     others |= {"original", "stacked"}  # the protocols of their papers
     others |= {"pix2pix", "cyclegan", "discogan", "srgan"}  # see docs/training.md
+    others |= {"r3gan"}  # its own probability, on the schedule of the paper
     assert set(experiments.shipped()) - others == set(AUGMENTED)
 
 
@@ -502,3 +503,12 @@ def test_augmentation_that_cannot_be_is_refused(options, message):
 def test_points_are_not_augmented():
     with pytest.raises(ValueError, match="--augment diff changes images, and the data are points"):
         vanilla_experiment.build(vanilla_experiment.Config(augment="diff"), DataSpec((2,)))
+
+
+def test_a_scheduled_probability_follows_the_step_times_the_multiplier():
+    view = augmentation.scheduled(lambda step: step / 4, {"brightness": 0.5})
+    images, keys = jnp.zeros((2000, 1, 1, 1)), random.row_keys(jax.random.key(0), 2000)
+    state = toy_players.state_of({})
+    for step, share in ((0, 0.0), (2, 0.25), (4, 0.5)):
+        seen = np.asarray(view(state.replace(step=jnp.asarray(step)), images, keys)).ravel()
+        assert np.mean(seen != 0) == pytest.approx(share, abs=0.04)

@@ -104,12 +104,21 @@ def test_a_penalty_is_added_and_reported_and_leaves_the_collections_alone():
 
 @pytest.mark.parametrize(
     ("loss", "estimates"),
-    [(losses.relativistic_paired(), set()), (losses.wasserstein(), {"wasserstein"})],
+    [
+        (losses.relativistic_paired(), {"ranking_rate", "gap"}),
+        (losses.wasserstein(), {"wasserstein"}),
+    ],
 )
 def test_accuracies_are_reported_only_where_a_logits_sign_means_something(loss, estimates):
     objective = objectives.discriminator_objective(loss, DRAW)
     _, out = objective(game(), {"image": REAL}, keys_of(4))
     assert set(out.metrics) == {"real_logit", "fake_logit"} | estimates
+
+
+def test_a_relativistic_loss_is_judged_by_its_pairs():
+    real, fake = jnp.array([3.0, 0.0, 1.0, 0.5]), jnp.array([1.0, 2.0, 0.0, 0.5])
+    found = values(objectives.verdicts(losses.relativistic_paired(), real, fake))
+    assert (found["ranking_rate"], found["gap"]) == (0.5, 0.25)
 
 
 def test_verdicts_count_from_the_losss_boundary():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import signal
 
 from jaxgan.kernels import bicubic
 from jaxgan.nn import resampling, super_resolution
@@ -138,3 +139,66 @@ def test_an_enlargement_with_aligned_corners_keeps_them():
     assert found.shape == (1, 6, 4, 1)
     np.testing.assert_allclose(found[0, :, 0, 0], [0, 0.4, 0.8, 1.2, 1.6, 2.0], rtol=1e-6)
     assert np.all(resampling.double_aligned(jnp.full((1, 1, 1, 2), 7.0)) == 7)
+
+
+# --- the filter [1, 3, 3, 1] ----------------------------------------------------------------------
+
+FILTER = np.array([1, 3, 3, 1]) / 8
+DOUBLE, HALVE = jax.jit(resampling.smooth_double), jax.jit(resampling.smooth_halve)
+
+
+def along_one_axis(resample, row):
+    """What the resampling does to an image of one row: the second factor is that of the rows."""
+    rows = len(row)
+    image = np.asarray(row, np.float32).reshape(1, 1, rows, 1) * np.ones((1, 4, 1, 1), np.float32)
+    return np.asarray(resample(jnp.asarray(image)))[0, 1, :, 0]
+
+
+def test_smooth_doubling_and_halving_of_a_row_are_those_of_the_closed_form():
+    up = along_one_axis(DOUBLE, [1, 0, 0, 0, 0])
+    np.testing.assert_allclose(up, [0.75, 0.75, 0.25, *[0] * 7], atol=1e-7)
+    # The second row of two is (x[1] + 3 x[2] + 3 x[3] + 0) / 8 of four equal ones: 7 / 8.
+    down = along_one_axis(HALVE, np.arange(8)) / (7 / 8)
+    np.testing.assert_allclose(down, [0.625, 2.5, 4.5, 5.5], rtol=1e-6)
+
+
+def test_they_are_scipys_filters_along_both_axes():
+    x = noise(2, 6, 8, 3)
+    up, down = x, x
+    for axis, n in ((1, 6), (2, 8)):
+        up = np.apply_along_axis(
+            lambda v, n=n: signal.upfirdn(2 * FILTER, v, up=2)[1 : 1 + 2 * n], axis, up
+        )
+        down = np.apply_along_axis(
+            lambda v, n=n: signal.convolve(v, FILTER)[2::2][: n // 2], axis, down
+        )
+    np.testing.assert_allclose(DOUBLE(x), up, atol=1e-6)
+    np.testing.assert_allclose(HALVE(x), down, atol=1e-6)
+
+
+def test_doubling_is_four_times_the_adjoint_of_halving():
+    x, y = noise(2, 6, 8, 3), noise(2, 12, 16, 3, seed=1)
+    left = np.sum(np.asarray(DOUBLE(x), np.float64) * y)
+    right = 4 * np.sum(np.asarray(HALVE(y), np.float64) * x)
+    assert left == pytest.approx(right, rel=1e-5)
+
+
+def test_constants_survive_inside():
+    once = along_one_axis(DOUBLE, np.ones(6))
+    np.testing.assert_allclose(once, [0.75, *[1] * 10, 0.75])
+    ones = jnp.ones((1, 6, 6, 1))
+    back = HALVE(DOUBLE(ones))[0, :, :, 0]
+    row = np.array([0.78125, 1, 1, 1, 1, 0.78125])
+    np.testing.assert_allclose(back, np.outer(row, row), rtol=1e-6)
+
+
+def test_white_noise_keeps_the_variance_of_the_filters_energy():
+    x = np.random.default_rng(0).normal(size=(64, 64, 64, 1)).astype(np.float32)
+    up, down = DOUBLE(x), HALVE(x)
+    assert np.var(up[:, 2:-2, 2:-2]) == pytest.approx(0.625**2, rel=0.02)
+    assert np.var(down[:, 1:-1, 1:-1]) == pytest.approx(0.3125**2, rel=0.03)
+
+
+def test_an_odd_size_does_not_halve_smoothly():
+    with pytest.raises(ValueError, match="images of 4x5 do not halve"):
+        resampling.smooth_halve(jnp.zeros((1, 4, 5, 1)))

@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import experiments
-from experiments import cures, dcgan, sngan, vanilla, wgan_gp
+from experiments import cures, dcgan, r3gan, sngan, vanilla, wgan_gp
 from jaxgan.runs import command_line, flags
 from jaxgan.runs import experiments as found_experiments
 from jaxgan.runs.config import RunConfig
@@ -77,7 +77,7 @@ def test_every_run_gets_advice_in_its_own_flags_and_numbers(name):
 
 
 def test_every_kind_of_finding_has_remedies():
-    kinds = {"collapsed", "modes lost", "won", "overfits", "vanished", "exploded"}
+    kinds = {"collapsed", "modes lost", "won", "overfits", "vanished", "exploded", "held down"}
     of_samples = {"far", "checkered", "noisy", "blurred"}
     assert set(remedies.REMEDIES) == kinds | of_samples | {"not finite", "blind", "oscillating"}
     for named in ALTERNATIVES.values():
@@ -118,6 +118,21 @@ def test_a_penalty_that_holds_the_discriminator_down_is_to_be_weaker_and_a_kerne
     assert "--penalty-weight" not in does("blind", wgan_gp.Config(penalty_weight=0.0))
     assert does("checkered", dcgan.Config(kernel=5))[0] == "--kernel 4"
     assert "--kernel 4" not in does("checkered", dcgan.Config())
+
+
+def test_a_weaker_gamma_is_recommended_where_there_is_one():
+    assert does("held down", r3gan.Config())[0] == "--gamma"
+    assert does("held down", dcgan.Config(penalty="r1"))[0] == "--gamma"
+    assert "--gamma" not in does("held down", dcgan.Config())
+    assert "--gamma" not in does("blind", r3gan.Config(gamma=0.0))
+
+
+def test_the_penalty_is_recommended_with_the_norm_that_it_needs():
+    both, alone = "--penalty r1 --discriminator-norm none", "--penalty r1"
+    assert both in does("won", dcgan.Config()) and alone not in does("won", dcgan.Config())
+    assert alone in does("won", dcgan.Config(discriminator_norm="layer"))
+    assert alone in does("won", sngan.Config())
+    assert not {both, alone} & set(does("won", dcgan.Config(penalty="r1")))
 
 
 def test_another_experiment_is_recommended_only_where_it_can_take_the_data():

@@ -87,6 +87,10 @@ def test_a_relativistic_judge_is_as_accurate_as_its_loss_says():
     assert right is not None
     np.testing.assert_allclose(right[0].values, 1 / (1 + np.exp(-np.array([0.0, 1.0, 5.0]))))
     assert run_reader.accuracies(given, "d", "wasserstein") is None
+    given["d/ranking_rate"] = run_reader.Series(steps, np.array([0.5, 0.7, 0.9]))
+    right = run_reader.accuracies(given, "d", "relativistic_paired")
+    assert right is not None
+    np.testing.assert_array_equal(right, [given["d/ranking_rate"]] * 2)
 
 
 @pytest.mark.parametrize("shape", [(7, 7, 1), (20, 9, 3), (64, 80, 4)])

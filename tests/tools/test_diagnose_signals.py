@@ -139,6 +139,25 @@ def test_a_discriminator_that_is_right_half_the_time_is_blind():
     assert log_signals.blind(series(0.7), series(0.7)) is None
 
 
+def test_a_penalty_that_keeps_the_discriminator_from_learning_holds_it_down():
+    """As in a run whose discriminator ranked 62 % of pairs right, at a hinge loss of 1.87 of 2."""
+    right, gained, penalty = series(0.62), series(1 - 1.87 / 2), series(0.01)
+    found = log_signals.held_down(right, right, gained, penalty, series(1.0))
+    assert found is not None and (found.kind, found.since) == ("held down", STEPS[0])
+    assert found.evidence["gamma"] == 1.0
+    assert log_signals.held_down(right, right, gained, series(0.0)) is None
+    assert log_signals.held_down(series(0.9), series(0.9), gained, penalty) is None
+    assert log_signals.held_down(right, right, series(0.3), penalty) is None
+
+
+def test_a_discriminator_that_was_ahead_before_it_met_its_match_is_not_held_down():
+    late, early = (from_row(row, 0.5, 0.05) for row in (20, 8))
+    right, penalty = series(0.6), series(0.01)
+    assert log_signals.held_down(right, right, late, penalty) is None
+    found = log_signals.held_down(right, right, early, penalty)
+    assert found is not None and found.since == STEPS[8]
+
+
 # --- swings ---------------------------------------------------------------------------------------
 
 

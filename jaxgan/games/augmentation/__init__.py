@@ -35,6 +35,7 @@ from jaxgan.games.augmentation.probability import (
     initial,
     ramp,
     ramping,
+    scheduled,
 )
 from jaxgan.games.augmentation.transformations import Transformation, sequence, sometimes
 
@@ -74,6 +75,7 @@ __all__ = [
     "ramp",
     "ramping",
     "saturation",
+    "scheduled",
     "sequence",
     "sometimes",
     "transformations",

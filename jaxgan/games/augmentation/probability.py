@@ -143,6 +143,33 @@ def adapting(schedule: Callable[..., Step], **options: Any) -> Callable[..., Ste
 # --- scheduled ------------------------------------------------------------------------------------
 
 
+def scheduled(
+    probability: Callable[[Array], Array],
+    policy: Sequence[str] | pipelines.Multipliers = pipelines.BGC,
+    *,
+    filtered: bool = False,
+) -> View:
+    """Returns the view of `adaptive`, with a probability that is a function of the train step.
+
+    Args:
+        probability: `probability(step)`, from 0 to 1.
+        policy: Names of groups and of items of the pipeline, or their multipliers by name.
+        filtered: Whether pixels are moved without aliasing.
+
+    Raises:
+        ValueError: If there is no such group or item, or a multiplier is negative.
+
+    References:
+        Huang et al. 2024, "The GAN is dead; long live the GAN!" (its code).
+    """
+    augment = pipelines.pipeline(policy, filtered=filtered)
+
+    def view(state: GANState, images: Array, keys: Keys) -> Array:
+        return augment(images, keys, probability(state.step))
+
+    return view
+
+
 def ramp(step: Step, *, probability: float, images: float, axis_name: str | None = None) -> Step:
     """Returns the step followed by an update of p, which rises linearly and then stays.
 

@@ -113,12 +113,28 @@ def _of_judge(columns: Columns, judge: str, loss: str) -> list[Finding | None]:
     for name, gradient in columns.items():
         if gone is None and name.startswith("generator") and name.endswith("/gradient_norm"):
             gone = of_columns.vanished(gradient, *right)
-    return [of_columns.won(*right), gone, swings]
+    return [of_columns.won(*right), held(columns, judge, loss), gone, swings]
+
+
+def held(columns: Columns, judge: str, loss: str) -> Finding | None:
+    """Returns the finding that a penalty holds a discriminator down, if it does.
+
+    Args:
+        columns: The columns of the log.
+        judge: Name of the discriminator.
+        loss: Name of the loss.
+    """
+    right = run_reader.accuracies(columns, judge, loss)
+    gained = run_reader.skill(columns, judge, loss)
+    penalty = columns.get(f"{judge}/penalty")
+    if right is None or gained is None or penalty is None:
+        return None
+    return of_columns.held_down(*right, gained, penalty, columns.get(f"{judge}/gamma"))
 
 
 def _last_values(columns: Columns) -> dict[str, float]:
     """Returns the accuracies and gradient norms of the last rows."""
-    kinds = ("real_accuracy", "fake_accuracy", "real_sign", "gradient_norm")
+    kinds = ("real_accuracy", "fake_accuracy", "ranking_rate", "real_sign", "gradient_norm")
     return {
         name: float(column.values[-1])
         for name, column in columns.items()
@@ -300,7 +316,7 @@ def _unsure(record: Record, columns: Columns) -> list[Finding]:
     loss, found = str(getattr(record.config, "loss", "")), []
     for judge in run_reader.judges(columns):
         right = run_reader.accuracies(columns, judge, loss)
-        if right is not None:
+        if right is not None and held(columns, judge, loss) is None:  # said by the log's part
             found.append(of_columns.blind(*right, run_reader.skill(columns, judge, loss)))
     return [finding for finding in found if finding is not None]
 

@@ -1,8 +1,9 @@
 """Signals in the log: gradients, accuracies, oscillations, numbers that are not finite.
 
-They detect gradients that vanish or explode, a discriminator that wins or is too weak, players that
-oscillate, and NaN or infinity. They use columns that a game of any networks reports. A row of the
-log is a mean over some steps, so anything faster than a row is invisible.
+They detect gradients that vanish or explode, a discriminator that wins, is too weak or is held down
+by its penalty, players that oscillate, and NaN or infinity. They use columns that a game of any
+networks reports. A row of the log is a mean over some steps, so anything faster than a row is
+invisible.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ UNSKILLED = 0.1
 
 Below it, it hardly distinguishes real from fake, even with a high accuracy: a gradient penalty
 keeps its logits close together.
+"""
+
+RANKED = 0.75
+"""A discriminator with at most this accuracy may be held down by its penalty; with a higher one it
+is right, though with small logits, which a generator's optimizer scales up.
 """
 
 FALL = 1 / 100
@@ -237,6 +243,47 @@ def blind(real: Series, fake: Series, skill: Series | None = None) -> Finding | 
         "from fake, although the samples are far from the data.",
         found,
         evidence,
+    )
+
+
+def held_down(
+    real: Series, fake: Series, skill: Series, penalty: Series, gamma: Series | None = None
+) -> Finding | None:
+    """Detects a penalty that keeps the discriminator from telling real from fake.
+
+    It hardly does so from the first quarter of the log on, when samples are still easy to
+    recognize. A discriminator that ends there after it was ahead is no reason for alarm.
+
+    Args:
+        real: Its accuracy on real images.
+        fake: Its accuracy on fakes.
+        skill: Upper bound of the fraction by which its loss is below the chance-level loss.
+        penalty: The penalty on its gradient.
+        gamma: The penalty's weight, if it is reported.
+    """
+    # A lazy penalty has no row in some logs; it matters only that there is one.
+    if not np.any(penalty.values > 0):
+        return None
+    steps, (on_real, on_fake, gained) = together(real, fake, skill)
+    if len(steps) < LEAST_ROWS:
+        return None
+    weak = (smooth((on_real + on_fake) / 2) <= RANKED) & (smooth(gained) <= UNSKILLED)
+    since = lasting(steps, weak)
+    if since is None or since > steps[len(steps) // 4]:
+        return None
+    weight = {} if gamma is None or not len(gamma.values) else {"gamma": float(gamma.values[-1])}
+    return Finding(
+        "held down",
+        "The penalty holds the discriminator down: from the start, it hardly distinguishes real "
+        "from fake.",
+        since,
+        {
+            "accuracy on real": float(on_real[-1]),
+            "accuracy on fake": float(on_fake[-1]),
+            "share of its loss gained on knowing nothing": float(gained[-1]),
+            "penalty": float(penalty.values[-1]),
+            **weight,
+        },
     )
 
 

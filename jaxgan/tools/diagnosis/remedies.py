@@ -27,11 +27,28 @@ def _discriminator_is_slower(config: Any) -> bool:
     return hasattr(config, "generator_learning_rate") and not _generator_is_slower(config)
 
 
+def _has_batch_norm(config: Any) -> bool:
+    offered = "discriminator_norm" in flags.offered(type(config))
+    return offered and config.discriminator_norm == "batch"
+
+
 _HEUSEL = "Heusel et al. 2017, two time scales"
 _R1 = Remedy(
     "jaxgan.penalties.r1",
     "penalize the discriminator's gradient at real images: training then converges locally",
     "Mescheder et al. 2018",
+)
+_R1_FLAGS = tuple(
+    Remedy(
+        flags_of_r1,
+        "penalize its gradient at real images; --gamma is the weight, chosen by the resolution",
+        "Mescheder et al. 2018",
+        both(has("penalty", "none"), lacks("loss", "wasserstein"), fits),
+    )
+    for flags_of_r1, fits in (
+        ("--penalty r1 --discriminator-norm none", _has_batch_norm),
+        ("--penalty r1", lambda config: not _has_batch_norm(config)),
+    )
 )
 _SMOOTHING = Remedy(
     "--real-label 0.9",
@@ -103,6 +120,12 @@ _WEAKER_PENALTY = Remedy(
     "Karras et al. 2020, limited data, appendix C",
     above("penalty_weight", 0.0),
 )
+_WEAKER_GAMMA = Remedy(
+    "--gamma",
+    "lower it, first by a factor of 4; 0.0002 * pixels / batch size is the usual weight of R1",
+    "Karras et al. 2020, limited data, appendix C",
+    both(lacks("penalty", "none"), lacks("gamma", 0.0)),
+)
 _FASTER_DISCRIMINATOR = Remedy(
     "--discriminator-learning-rate",
     "raise it from {discriminator_learning_rate:g}",
@@ -135,13 +158,14 @@ _NO_BOUNDARY = ("wasserstein", "relativistic_paired", "relativistic_average")
 """Losses whose logits have no boundary between real and fake."""
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
-    "collapsed": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _R1),
+    "collapsed": (_SLOWER_GENERATOR, *_R1_FLAGS, _PACKING, _DEVIATION, _R1),
     "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING),
     "won": (
         _FEWER_CRITICS,
         _FASTER_GENERATOR,
         _SLOWER_DISCRIMINATOR,
         _SMOOTHING,
+        *_R1_FLAGS,
         _NOISE,
         _R1,
     ),
@@ -177,6 +201,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "Goodfellow et al. 2014, section 5",
             has("dropout", 0.0),
         ),
+        *_R1_FLAGS,
         _R1,
     ),
     "vanished": (
@@ -195,6 +220,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     ),
     "exploded": (
         *_SMALLER_STEPS,
+        *_R1_FLAGS,
         _R1,
     ),
     "not finite": (
@@ -205,9 +231,21 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "Mescheder et al. 2017, section 3",
             helps=lambda seen: seen.get(CHECKPOINTS, 0) > 0,
         ),
+        *_R1_FLAGS,
         _R1,
     ),
+    "held down": (
+        _WEAKER_GAMMA,
+        _WEAKER_PENALTY,
+        _FASTER_DISCRIMINATOR,
+        Remedy(
+            "jaxgan.penalties.usual_gamma",
+            "the usual weight of R1 by the size of the images and of the batch",
+            "Karras et al. 2020, limited data, appendix C",
+        ),
+    ),
     "blind": (
+        _WEAKER_GAMMA,
         _WEAKER_PENALTY,
         _FASTER_DISCRIMINATOR,
         _MORE_CRITICS,
@@ -219,7 +257,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         ),
         _WIDER,
     ),
-    "far": (_LONGER, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
+    "far": (_LONGER, _WEAKER_GAMMA, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
     "checkered": (
         Remedy(
             "--kernel 4",
@@ -235,8 +273,15 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         _AVERAGE,
         _LONGER,
     ),
-    "noisy": (_LONGER, _AVERAGE, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
-    "blurred": (_LONGER, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _MORE_CRITICS, _WIDER),
+    "noisy": (_LONGER, _AVERAGE, _WEAKER_GAMMA, _WEAKER_PENALTY, _FASTER_DISCRIMINATOR, _WIDER),
+    "blurred": (
+        _LONGER,
+        _WEAKER_GAMMA,
+        _WEAKER_PENALTY,
+        _FASTER_DISCRIMINATOR,
+        _MORE_CRITICS,
+        _WIDER,
+    ),
     "oscillating": (
         Remedy(
             "--order alternate",
@@ -252,6 +297,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "Yazici et al. 2019",
             has("ema_half_life", 0.0),
         ),
+        *_R1_FLAGS,
         _R1,
         Remedy(
             "jaxgan.steps.consensus",

@@ -170,7 +170,8 @@ def accuracies(
 ) -> tuple[Series, Series] | None:
     """Returns the discriminator's accuracy on real images and on fakes.
 
-    For a relativistic loss both are the probability that the loss assigns to the mean lead.
+    For a relativistic loss both are the fraction of pairs that are ranked right; logs without it
+    give the probability that the loss assigns to the mean lead.
 
     Args:
         columns: The columns of the log.
@@ -183,6 +184,9 @@ def accuracies(
     given = [columns.get(f"{judge}/{kind}_accuracy") for kind in ("real", "fake")]
     if given[0] is not None and given[1] is not None:
         return given[0], given[1]
+    ranked = columns.get(f"{judge}/ranking_rate")
+    if ranked is not None:
+        return ranked, ranked
     if loss not in losses.LOSSES or not losses.by_name(loss).relativistic:
         return None
     ahead = lead(columns, judge)
