@@ -20,6 +20,7 @@ from jaxgan.runs import (
     evaluation_in_training,
     flags,
     interrupts,
+    length,
     metric_log,
     profiling,
     progress,
@@ -78,7 +79,7 @@ def _run(
             before = None if config.overwrite else directory.record()
             found = None
             if before is not None:
-                config = setup.as_begun(config, before)
+                config = setup.as_begun(config, before, path)
                 setup.check_same(experiment, config, before, path)
                 config = setup.places(config, before)[0]
                 found = checkpoint.latest(directory.checkpoints, report=progress.tell)
@@ -94,6 +95,8 @@ def _run(
                 task = setup.task(
                     experiment, config, found=found, before=before, report=progress.tell
                 )
+            if before is None and config.minutes is not None:
+                task = _of_minutes(experiment, task)
             config = task.config
             watch = evaluation_in_training.of(config, task, report=progress.tell)
             record = setup.record(experiment, config, task, before=before)
@@ -118,6 +121,25 @@ def _run(
             watch=watch,
             request=request,
         )
+
+
+def _of_minutes(experiment: Experiment, task: setup.Task) -> setup.Task:
+    """Returns the task of as many steps as its first ones need minutes for.
+
+    They train a copy of the state. The task is prepared again, as its schedules may depend on the
+    number of steps.
+    """
+    config = task.config
+    length.require_one_stage(task.plan)
+    with progress.timed("compiling the train step and measuring its speed", progress.tell):
+        call = _compiled(config, task)
+        seconds = length.measured(call, task.state, task.batches, config=config)
+    config, note = length.of_minutes(config, seconds)
+    # What there was to report was reported when the task was prepared first.
+    task = setup.task(
+        experiment, config, found=None, splits=task.splits, report=lambda sentence: None
+    )
+    return task._replace(notes=(*task.notes, note))
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from jaxgan.runs import (
     checkpoint,
     environment,
     flags,
+    length,
     ranges,
     run_directory,
     training_loop,
@@ -38,7 +39,7 @@ class Task(NamedTuple):
 
     Attributes:
         config: The requested configuration, completed by what the run given by `--init-from`
-            determines.
+            determines, and by the steps that its `images` are.
         splits: Training data and held-out data.
         spec: Shape, classes and inputs of the data.
         plan: All stages of the run.
@@ -78,14 +79,21 @@ class Source(NamedTuple):
     saved: checkpoint.Saved
 
 
-def as_begun(config: RunConfig, record: dict[str, Any] | None) -> RunConfig:
+def as_begun(config: RunConfig, record: dict[str, Any] | None, path: pathlib.Path) -> RunConfig:
     """Returns the configuration with the settings that were determined when the run began.
 
     Args:
         config: The requested configuration.
         record: The recorded config.json of the run, or None if the run is new.
+        path: The run directory, for messages.
+
+    Raises:
+        RunError: If the run began with another number of `minutes` or `images`.
     """
-    if record is None or config.first_stage is not None:
+    if record is None:
+        return config
+    config = length.as_recorded(config, record, path)
+    if config.first_stage is not None:
         return config
     return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))
 
@@ -94,12 +102,15 @@ def check_numbers(config: RunConfig) -> None:
     """Checks that the numbers of a configuration can be trained with.
 
     Raises:
-        RunError: If a number is outside of its range, if `steps` or `evaluate_every` is not a
-            multiple of `steps_per_call`, or if `parallel` does not support several seeds.
+        RunError: If a number is outside of its range, if both `minutes` and `images` are given, if
+            `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
+            not support several seeds.
     """
     for name, value, allowed in ranges.violations(config):
         raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
-    _require_whole_calls(config, "steps")
+    length.check(config)
+    if config.minutes is None and config.images is None:
+        _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel)
 
@@ -201,6 +212,7 @@ def task(
     *,
     found: checkpoint.Saved | None,
     before: dict[str, Any] | None = None,
+    splits: data.Splits | None = None,
     report: Callable[[str], None],
 ) -> Task:
     """Prepares the data, the model and its state.
@@ -213,6 +225,7 @@ def task(
         config: Its configuration.
         found: The checkpoint to resume from, or None if the run is new.
         before: The recorded config.json of the run, or None if the run is new.
+        splits: The data of the configuration, if they are loaded already.
         report: Called with a sentence for each damaged checkpoint of the run `config.init_from`.
 
     Returns:
@@ -225,7 +238,7 @@ def task(
     seeds = seeds_of(config)
     mesh = seeds.mesh(parallel.data_mesh())
     try:
-        splits = load_data(config)
+        splits = splits or load_data(config)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
         source = reached = None
@@ -234,11 +247,14 @@ def task(
             reached = stage_of(experiment, config, spec, source, mesh)
         if reached and config.first_stage is None:
             config = dataclasses.replace(config, first_stage=reached)
+        notes = list(splits.notes)
+        if before is None and config.images is not None:
+            config = length.of_images(experiment, config, spec)
+            notes.append(length.note_on_images(config))
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         single, gan = _models(config, plan[index], mesh)
         key = seeds.keys(index)
-        notes = list(splits.notes)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
