@@ -89,16 +89,6 @@ def test_conv_is_linens_own(kernel, strides, padding, use_bias):
         "two axes",
         "precision",
     ],
-        "groups",
-        "dilated",
-        "input-dilated",
-        "1-d",
-        "causal",
-        "3-d",
-        "one image",
-        "two axes",
-        "precision",
-    ],
 )
 def test_conv_is_linens_own_where_gans_rarely_go(options, shape):
     assert_same_layer(nn.Conv(4, **options), linen.Conv(4, **options), images(*shape))
