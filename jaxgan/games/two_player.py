@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import random, state, steps
-from jaxgan.games import builder, objectives
+from jaxgan.games import builder, objectives, signatures
 from jaxgan.games.builder import Side
 from jaxgan.games.training import Schedule, Training
 from jaxgan.losses import AdversarialLoss
@@ -113,14 +113,23 @@ def _initializer(
         one = random.row_keys(key, 1)
         given = [default(1) for default in defaults.values()]
 
-        def player(name: str, key: Array, example: Array) -> state.Player:
-            return state.init_player(
-                key, networks[name], optimizers[name], example, *given, keys=one, train=True
+        def player(
+            name: str, key: Array, example: Array, output: signatures.Output
+        ) -> state.Player:
+            return signatures.initialized(
+                name,
+                key,
+                networks[name],
+                optimizers[name],
+                [example, *given],
+                output=output,
+                noise=key,
             )
 
+        example = jnp.zeros((1, *shape))
         players = {
-            "generator": player("generator", for_generator, latents(one)),
-            "discriminator": player("discriminator", for_discriminator, jnp.zeros((1, *shape))),
+            "generator": player("generator", for_generator, latents(one), shape),
+            "discriminator": player("discriminator", for_discriminator, example, signatures.LOGITS),
         }
         return create(for_training, players)
 
