@@ -35,6 +35,7 @@ def build(
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: objectives.Penalty | None = None,
     projection: Callable[[PyTree], PyTree] | None = None,
+    image: str = "image",
 ) -> GAN:
     """Returns the `GAN` with this generator and this discriminator.
 
@@ -58,13 +59,14 @@ def build(
         penalty: Added to the discriminator's loss, such as a gradient penalty.
         projection: Applied to the discriminator's params after each of its updates, such as weight
             clipping.
+        image: Name of the batch entry with the real examples.
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
     judging = objectives.discriminator_objective(
-        loss, draw, conditions=conditions, relabel=relabel, penalty=penalty
+        loss, draw, conditions=conditions, relabel=relabel, penalty=penalty, image=image
     )
-    generating = objectives.generator_objective(loss, draw, conditions=conditions)
+    generating = objectives.generator_objective(loss, draw, conditions=conditions, image=image)
     if projection is not None:
         training = training.scheduled(lambda schedule: _projecting(schedule, projection))
     body = builder.round_of_play(

@@ -43,26 +43,31 @@ def picture_of(
         gan: The model.
         splits: The data.
         seed: Seed of the latents.
-        say: Receives a message if points cannot be plotted because matplotlib is not installed.
+        say: Receives a message if the samples cannot be drawn.
         rows: Rows of the grid.
         batch_size: Batch size of image translation.
 
     Returns:
-        The picture, or None if points cannot be plotted.
+        The picture, or None if the samples cannot be drawn.
     """
     key = jax.random.fold_in(jax.random.key(seed), 0x5A)
     if isinstance(splits.held_out, data.Domains):
         return of_domains(gan, splits.held_out, key=key, rows=rows, batch_size=batch_size)
-    if isinstance(splits.train, data.Dataset):
+    if isinstance(splits.train, data.Dataset) or len(splits.train.shape) == 3:
         columns = columns_for(len(splits.train.classes))
         draw = sampler(gan, rows * columns)
         return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
+    if not isinstance(splits.train, data.Mixture):
+        say(
+            f"samples of the shape {splits.train.shape} are not drawn; a function "
+            "picture(gan, splits) in the experiment can draw them"
+        )
+        return None
     if importlib.util.find_spec("matplotlib") is None:
         say("points are not plotted: matplotlib is missing; pip install 'jaxgan[plots]'")
         return None
     from jaxgan.plotting import toy_densities
 
-    assert isinstance(splits.train, data.Mixture)
     draw = sampler(gan, POINTS)
     return toy_densities.picture_of(splits.train, lambda state: np.asarray(draw(state, key)))
 

@@ -10,6 +10,7 @@ An experiment is a module with
 It may also have
 
 * `PRESETS`: by preset, the fields of `Config` that it replaces,
+* `data(config)`: its own data, `data.Splits`, instead of those of `--data`,
 * `picture(gan, splits)`: its own sample picture, see `image_grids.picture_of`,
 * `plan(config, spec)`: the stages of its run (`stages.Stage`), if `build` makes only the last one,
 * `begin(state, train)`: the initial state, computed from the one of `gan.init` and the training

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from jaxgan.games import stages
 from jaxgan.runs import (
     checkpoint,
     environment,
+    experiments,
     flags,
     length,
     ranges,
@@ -238,7 +240,7 @@ def task(
     seeds = seeds_of(config)
     mesh = seeds.mesh(parallel.data_mesh())
     try:
-        splits = splits or load_data(config)
+        splits = splits or load_data(config, experiment.data)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
         source = reached = None
@@ -344,13 +346,32 @@ def seeds_of(config: RunConfig) -> Seeds:
     return Seeds(config.model_seeds)
 
 
-def load_data(config: RunConfig) -> data.Splits:
+def load_data(config: RunConfig, own: Callable[[Any], data.Splits] | None = None) -> data.Splits:
     """Loads the data of a configuration.
+
+    Args:
+        config: The configuration.
+        own: The experiment's own `data(config)`. None: that of the module of the configuration's
+            class, if there is one, and `--data` otherwise.
 
     Raises:
         DataError: If the data cannot be loaded or hold less than one batch.
     """
-    splits = data.load(
+    module = sys.modules.get(type(config).__module__)
+    if own is None and module is not None and experiments.own_data(module):
+        own = experiments.of(module).data
+    splits = (
+        _of_flags(config)
+        if own is None
+        else data.completed(own(config), name=type(config).__module__)
+    )
+    data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
+    return splits
+
+
+def _of_flags(config: RunConfig) -> data.Splits:
+    """Returns the data of `--data`."""
+    return data.load(
         config.data,
         resolution=config.resolution,
         resize=config.resize,
@@ -360,8 +381,6 @@ def load_data(config: RunConfig) -> data.Splits:
         data_dir=config.data_dir,
         **config.data_options,
     )
-    data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
-    return splits
 
 
 def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:

@@ -26,7 +26,9 @@ DISCRIMINATOR: linen.Module = vanilla.Discriminator((2,))
 TRAINING = Training({"generator": optax.sgd(0.1), "discriminator": optax.sgd(0.1)})
 
 
-def init(generator=GENERATOR, discriminator=DISCRIMINATOR, **options):
+def init(
+    generator: linen.Module = GENERATOR, discriminator: linen.Module = DISCRIMINATOR, **options
+):
     """Traces the initialization of the game with the networks."""
     gan = two_player.build(
         generator,
