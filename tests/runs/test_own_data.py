@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_run_on_own_data_goes_on_is_opened_and_knows_its_data(mine, tmp_path, 
     toy_runs.assert_same(whole, run)
     model = jaxgan.load(run, experiment=mine)
     assert model.sample(0, 3).shape == (3, 6, 1)
-    splits = trained_model.data_of(run, model.config)
+    splits: Any = trained_model.data_of(run, model.config)
     assert splits.train.phase == 0 and splits.held_out.phase == 1
     assert sys.path == before
     sys.modules["own_waves"].Waves.shape = (7, 1)
