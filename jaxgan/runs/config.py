@@ -27,6 +27,7 @@ MAY_CHANGE = frozenset(
         "holdout",
         "log_every",
         "sample_every",
+        "grid",
         "checkpoint_every",
         "keep",
         "evaluate_every",
@@ -164,6 +165,10 @@ class RunFlags:
     """Log metrics averaged over this many steps."""
     sample_every: Count = 500
     """Steps between sample pictures, also at steps 50, 100 and 200; 0: only at the end."""
+    grid: str | None = None
+    """Rows and columns of a sample picture, such as 8x10 (the default, with whole columns of each
+    class); of two domains: its rows.
+    """
     checkpoint_every: Count = 500
     """Steps between checkpoints; 0: only at the end."""
     keep: Positive = 3

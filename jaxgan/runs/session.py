@@ -490,14 +490,16 @@ def _write_real_images(
     path = directory.samples / "real.png"
     if path.exists():
         return
-    sheet = image_grids.of_real(task.splits.train, seed=config.seed, rows=_rows(config))
+    sheet = image_grids.of_real(task.splits.train, seed=config.seed, **_size(config))
     if sheet is not None:
         files.write_whole(path, image_grids.png(sheet))
 
 
-def _rows(config: RunConfig) -> int:
-    """Rows of a picture: fewer of each model if there are several."""
-    return image_grids.ROWS if setup.seeds_of(config).single else 1
+def _size(config: RunConfig) -> dict[str, Any]:
+    """Rows and columns of a picture: fewer rows of each model if there are several."""
+    usual = image_grids.ROWS if setup.seeds_of(config).single else 1
+    rows, columns = setup.grid_of(config) or (usual, None)
+    return {"rows": rows, "columns": columns}
 
 
 def _drawer(
@@ -519,9 +521,9 @@ def _drawer(
             task.single,
             task.splits,
             seed=config.seed,
-            rows=_rows(config),
             batch_size=config.batch_size,
             say=say,
+            **_size(config),
         )
     if picture is None:
         return lambda step, state: None

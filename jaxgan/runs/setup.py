@@ -106,11 +106,12 @@ def check_numbers(config: RunConfig) -> None:
     Raises:
         RunError: If a number is outside of its range, if both `minutes` and `images` are given, if
             `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
-            not support several seeds.
+            not support several seeds, or if `grid` is no pair of numbers.
     """
     for name, value, allowed in ranges.violations(config):
         raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
     length.check(config)
+    grid_of(config)
     if config.minutes is None and config.images is None:
         _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
@@ -127,6 +128,24 @@ def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None
             f"{flags.flag(name)} is {value}, no multiple of --steps-per-call {per_call}{why}; "
             f"use {nearest}"
         )
+
+
+def grid_of(config: RunConfig) -> tuple[int, int] | None:
+    """Returns rows and columns of the sample pictures, or None for the usual ones.
+
+    Raises:
+        RunError: If `grid` is given, but is no such pair of numbers from 1 to 100.
+    """
+    if config.grid is None:
+        return None
+    found = re.fullmatch(r"(\d{1,3})[xX](\d{1,3})", config.grid)
+    sides = [int(side) for side in found.groups()] if found else []
+    if not sides or not all(1 <= side <= 100 for side in sides):
+        raise RunError(
+            f"--grid is {config.grid}; expected rows x columns from 1 to 100, such as 8x10"
+        )
+    rows, columns = sides
+    return rows, columns
 
 
 def check_same(
