@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import losses, nn, optimizers, random
-from jaxgan.data import Splits
 from jaxgan.games import training, two_player
 from jaxgan.runs.config import RunConfig
 
@@ -32,7 +31,7 @@ class Waves:
 
 def data(config):
     """Returns the data, which hold nothing out: no wave is drawn twice."""
-    return Splits(Waves(), Waves())
+    return Waves(), Waves()
 
 
 class Network(linen.Module):

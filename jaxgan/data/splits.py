@@ -87,7 +87,11 @@ class Completed:
         self.shape = tuple(source.shape)
         self.classes: tuple[str, ...] = tuple(getattr(source, "classes", ()))
         self.inputs: Mapping[str, tuple[int, ...]] = dict(getattr(source, "inputs", {}))
-        self.digest = str(source.digest)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash in hex, or any other text, equal for equal data."""
+        return str(self.source.digest)
 
     def __getattr__(self, name: str) -> Any:
         """Returns an entry of the source itself."""
@@ -113,17 +117,19 @@ def completed(splits: Any, *, name: str) -> Splits:
     """Returns the data that an experiment made itself, each source with all entries.
 
     Args:
-        splits: What the experiment returned: `Splits`, whose sources have at least `shape`,
-            `digest` and `batch(seed, step, size)`.
+        splits: What the experiment returned: `Splits`, or training and held-out data, which have at
+            least `shape`, `digest` and `batch(seed, step, size)`.
         name: The name of the experiment, for messages.
 
     Raises:
         DataError: If it is something else, or an entry is missing.
     """
+    if isinstance(splits, tuple) and len(splits) == 2:
+        splits = Splits(*splits)
     if not isinstance(splits, Splits):
         raise DataError(
-            f"data(config) of {name} returned a {type(splits).__name__}; expected "
-            "jaxgan.data.Splits(train, held_out)"
+            f"data(config) of {name} returned {type(splits).__name__}; expected "
+            "jaxgan.data.Splits(train, held_out) or the pair of both"
         )
 
     def whole(source: Any) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -40,9 +42,8 @@ def test_with_the_identity_as_kernels_a_block_adds_the_positive_part(resample, f
     block = nn.ResidualBlock(3, resample, first=first)
     params = only_center(block.init(jax.random.key(0), X)["params"])
     assert set(params) == {"Conv_0", "Conv_1", *(["Conv_2"] if resample != "none" else [])}
-    np.testing.assert_allclose(
-        block.apply({"params": params}, X), by_hand(resample, first), atol=1e-6
-    )
+    found: Any = block.apply({"params": params}, X)
+    np.testing.assert_allclose(found, by_hand(resample, first), atol=1e-6)
 
 
 def test_each_normalization_is_a_layer_of_the_block():

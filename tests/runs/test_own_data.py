@@ -96,7 +96,7 @@ def test_a_run_of_a_file_says_the_command_that_trains_it(mine):
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        (3, "returned a int; expected jaxgan.data.Splits"),
+        (3, "returned int; expected jaxgan.data.Splits"),
         (data.Splits(*2 * [sys]), "have no shape; expected shape, digest and batch"),  # type: ignore
     ],
 )
@@ -108,3 +108,5 @@ def test_what_are_no_data_is_refused(returned, said):
 def test_data_with_all_entries_stay_as_they_are():
     ring = data.load("ring")
     assert data.completed(ring, name="mine").train is ring.train
+    pair = ring.train, ring.held_out
+    assert data.completed(pair, name="mine") == data.Splits(*pair)
