@@ -201,11 +201,22 @@ def init_player(
         >>> player.params["kernel"].shape, player(jnp.ones((5, 2))).shape
         ((2, 3), (5, 3))
     """
-    collections: Any = module.init(key, *inputs, **options)
-    params = collections.pop("params", {})
-    player = Player.create(
-        apply_fn=module.apply, params=params, tx=optimizer, variables=collections
-    )
+    return player_of(module.init(key, *inputs, **options), module, optimizer)
+
+
+def player_of(
+    collections: Mapping[str, Any], module: linen.Module, optimizer: optax.GradientTransformation
+) -> Player:
+    """Returns the player with the initial collections of its module.
+
+    Args:
+        collections: Params and other collections by name, as `module.init` returns them.
+        module: The flax network.
+        optimizer: The optax optimizer.
+    """
+    variables = dict(collections)
+    params = variables.pop("params", {})
+    player = Player.create(apply_fn=module.apply, params=params, tx=optimizer, variables=variables)
     # TrainState starts counting from a Python int. Its weak type differs from that of the array it
     # becomes, so the train step would compile twice.
     return player.replace(step=jnp.zeros((), jnp.int32), modules=tuple(_holding(params)))

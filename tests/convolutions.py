@@ -22,6 +22,7 @@ class Case(NamedTuple):
     features: int = 4
     groups: int = 1
     count: int = 2
+    dilation: tuple[int, int] = (1, 1)
 
 
 CASES = {
@@ -47,6 +48,9 @@ CASES = {
     "fewer positions than channels": Case((4, 5), (4, 4), (2, 2), channels=14, features=13),
     "fewer positions, padding": Case((3, 3), (3, 2), (1, 2), ((2, 0), (0, 1)), 17, 16, count=1),
     "many channels to few": Case((6, 7), (5, 5), (1, 1), channels=64, features=3),
+    "dilated": Case((7, 6), (3, 2), padding=((2, -1), (0, 3)), dilation=(2, 3)),
+    "dilated, SAME": Case((5, 8), (1, 3), channels=4, features=4, groups=2, dilation=(1, 4)),
+    "dilated, stride 2": Case((7, 6), (2, 3), (2, 2), dilation=(2, 2)),
 }
 
 
@@ -65,6 +69,7 @@ def ours(case: Case, implementation: str = "fast"):
             w,
             strides=case.strides,
             padding=case.padding,
+            dilation=case.dilation,
             groups=case.groups,
             implementation=implementation,
         )
@@ -79,6 +84,7 @@ def xla(case: Case):
             w,
             case.strides,
             case.padding,
+            rhs_dilation=case.dilation,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=case.groups,
         )

@@ -9,8 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import new_gan
+import jaxgan
+from examples import learned_loss, new_gan, projection_gan
+from jaxgan import __main__ as command
 from jaxgan import parallel, random
+from jaxgan.runs.config import DataSpec
 
 FILE = pathlib.Path(new_gan.__file__)
 
@@ -60,3 +63,44 @@ def test_the_new_model_learns():
     assert shares.sum() > 0.15
     assert (shares > 0.002).sum() >= 7
     assert new_gan.train(0).sum() < 0.02
+
+
+# --- short examples -------------------------------------------------------------------------------
+
+SHORT = ("projection_gan", "series_gan", "learned_loss")
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_short_example_has_60_lines_at_most(name):
+    lines = (FILE.parent / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= 60
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        pytest.param("projection_gan", (28, 28, 1), marks=pytest.mark.slow),
+        ("series_gan", (64, 1)),
+    ],
+)
+def test_an_example_trains_and_is_opened(name, shape, tmp_path):
+    file = FILE.parent / f"{name}.py"
+    flags = ["--steps", "2", "--batch-size", "8", "--workdir", str(tmp_path / "run"), "--no-cache"]
+    assert command.main(["train", str(file), *flags]) == 0
+    model = jaxgan.load(tmp_path / "run", experiment=file)
+    assert model.sample(0, 2).shape == (2, *shape)
+
+
+def test_the_conditional_example_steps_on_labeled_images():
+    spec = DataSpec((28, 28, 1), tuple("0123456789"))
+    gan = projection_gan.build(projection_gan.Config(), spec)
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    batch = {"image": jnp.zeros((4, 28, 28, 1)), "label": jnp.arange(4)}
+    after, metrics = jax.eval_shape(gan.step, state, batch)
+    assert "discriminator/loss" in metrics
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+
+
+def test_a_learned_loss_trains_the_network_that_is_not_the_librarys():
+    found = learned_loss.train(60)
+    assert found[-1] < 0.5 * found[0]

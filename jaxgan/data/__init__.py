@@ -21,7 +21,7 @@ from jaxgan.data.mixtures import Mixture
 from jaxgan.data.pixels import to_float, to_uint8
 from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
-from jaxgan.data.splits import Source, Splits, require_batch
+from jaxgan.data.splits import Source, Splits, completed, require_batch
 
 if TYPE_CHECKING:
     from jaxgan.data import (
@@ -48,6 +48,7 @@ __all__ = [
     "Source",
     "Splits",
     "captions",
+    "completed",
     "convert_channels",
     "fashion",
     "fashion_captions",

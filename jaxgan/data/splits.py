@@ -73,6 +73,79 @@ class Splits(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Completed:
+    """A source of the user's own with the entries that it leaves out: no classes, no inputs.
+
+    Args:
+        source: Has `shape`, `digest` and `batch(seed, step, size)`; other entries are its own.
+        name: The name for messages, unless the source has one.
+    """
+
+    def __init__(self, source: Any, name: str) -> None:
+        self.source = source
+        self.name: str = getattr(source, "name", name)
+        self.shape = tuple(source.shape)
+        self.classes: tuple[str, ...] = tuple(getattr(source, "classes", ()))
+        self.inputs: Mapping[str, tuple[int, ...]] = dict(getattr(source, "inputs", {}))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash in hex, or any other text, equal for equal data."""
+        return str(self.source.digest)
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns an entry of the source itself."""
+        if name == "source":  # not there yet, in a copy
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+    def batch(self, *, seed: int, step: int, size: int) -> dict[str, Any]:
+        """Returns the batch of a step by name.
+
+        Args:
+            seed: seed of the run.
+            step: training step, 0 or more.
+            size: batch size; every array is [size, ...].
+        """
+        return dict(self.source.batch(seed=seed, step=step, size=size))
+
+
+_ENTRIES = ("name", "shape", "classes", "inputs", "digest", "batch")
+
+
+def completed(splits: Any, *, name: str) -> Splits:
+    """Returns the data that an experiment made itself, each source with all entries.
+
+    Args:
+        splits: What the experiment returned: `Splits`, or training and held-out data, which have at
+            least `shape`, `digest` and `batch(seed, step, size)`.
+        name: The name of the experiment, for messages.
+
+    Raises:
+        DataError: If it is something else, or an entry is missing.
+    """
+    if isinstance(splits, tuple) and len(splits) == 2:
+        splits = Splits(*splits)
+    if not isinstance(splits, Splits):
+        raise DataError(
+            f"data(config) of {name} returned {type(splits).__name__}; expected "
+            "jaxgan.data.Splits(train, held_out) or the pair of both"
+        )
+
+    def whole(source: Any) -> Source:
+        missing = [entry for entry in ("shape", "digest", "batch") if not hasattr(source, entry)]
+        if missing:
+            raise DataError(
+                f"the data of {name}, a {type(source).__name__}, have no {missing[0]}; expected "
+                "shape, digest and batch(seed, step, size)"
+            )
+        if all(hasattr(source, entry) for entry in _ENTRIES):
+            return source
+        return Completed(source, name)
+
+    return splits._replace(train=whole(splits.train), held_out=whole(splits.held_out))
+
+
 def joined(kind: type[Domains], a: Splits, b: Splits) -> Splits:
     """Returns the data of two domains, or of pairs, from the data of each domain.
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxgan import random
 from jaxgan.games import builder, objectives
 from jaxgan.games.builder import Network, Side
+from jaxgan.games.signatures import LOGITS, Output
 from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -196,13 +197,14 @@ def build(
         draw=draw,
     )
 
-    def player(name: str, side: str, *inputs: Any) -> Network:
-        return Network(networks[name], training.optimizers[side], inputs)
+    def player(name: str, side: str, *inputs: Any, output: Output = None) -> Network:
+        return Network(networks[name], training.optimizers[side], inputs, output)
 
+    latent = (latent_size,)
     players = {
-        "generator": player("generator", "generator", (latent_size,)),
+        "generator": player("generator", "generator", latent, output=shape),
         "encoder": player("encoder", "generator", shape),
-        "discriminator": player("discriminator", "discriminator", shape, (latent_size,)),
+        "discriminator": player("discriminator", "discriminator", shape, latent, output=LOGITS),
     }
     return builder.assemble(
         players,

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import random, state, steps
+from jaxgan import state, steps
+from jaxgan.games import signatures
 from jaxgan.games.training import Training
 from jaxgan.steps.common import Names
 from jaxgan.steps.shared_forward import Forward
@@ -29,11 +30,14 @@ class Network(NamedTuple):
         module: The network.
         optimizer: The player's optimizer.
         inputs: Shape of one example of each input, without the batch axis.
+        output: What it returns, to be checked: `signatures.LOGITS`, the shape of one example, or
+            None for anything.
     """
 
     module: linen.Module
     optimizer: optax.GradientTransformation
     inputs: Sequence[tuple[int, ...]]
+    output: signatures.Output = None
 
 
 class Side(NamedTuple):
@@ -171,13 +175,8 @@ def _initializer(
         players = {}
         for player_key, (name, network) in zip(for_players, networks.items(), strict=True):
             inputs = [jnp.zeros((1, *shape)) for shape in network.inputs]
-            players[name] = state.init_player(
-                player_key,
-                network.module,
-                network.optimizer,
-                *inputs,
-                keys=random.row_keys(player_key, 1),
-                train=True,
+            players[name] = signatures.initialized(
+                name, player_key, network.module, network.optimizer, inputs, output=network.output
             )
         return create(for_training, players, buffers=buffers())
 

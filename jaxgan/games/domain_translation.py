@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from jaxgan import random, state
-from jaxgan.games import builder, objectives
+from jaxgan.games import builder, objectives, signatures
 from jaxgan.games.builder import Network
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
@@ -179,6 +179,8 @@ def both_ways(
     generator: Callable[[int], linen.Module],
     discriminator: linen.Module,
     optimizers: Mapping[str, optax.GradientTransformation],
+    *,
+    output: signatures.Output = signatures.LOGITS,
 ) -> dict[str, Network]:
     """Returns the four networks of translation between domains 'a' and 'b' in both directions.
 
@@ -187,16 +189,17 @@ def both_ways(
         generator: `generator(channels) -> module`, with the channels of the target domain.
         discriminator: The discriminator's module, used for each domain with its own parameters.
         optimizers: The optimizers 'generator' and 'discriminator'.
+        output: What the discriminator returns, to be checked. None: anything.
 
     Returns:
         A `Network` for each player in `GENERATORS` and `DISCRIMINATORS`.
     """
     (a, b), (to_b, to_a), (of_a, of_b) = (shapes["a"], shapes["b"]), GENERATORS, DISCRIMINATORS
     return {
-        to_b: Network(generator(b[2]), optimizers["generator"], [a]),
-        to_a: Network(generator(a[2]), optimizers["generator"], [b]),
-        of_a: Network(discriminator, optimizers["discriminator"], [a]),
-        of_b: Network(discriminator, optimizers["discriminator"], [b]),
+        to_b: Network(generator(b[2]), optimizers["generator"], [a], b),
+        to_a: Network(generator(a[2]), optimizers["generator"], [b], a),
+        of_a: Network(discriminator, optimizers["discriminator"], [a], output),
+        of_b: Network(discriminator, optimizers["discriminator"], [b], output),
     }
 
 

@@ -7,6 +7,7 @@ step.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -146,6 +147,24 @@ def span(plan: Sequence[Stage], index: int, *, begin: int, end: int, per_call: i
     """
     later = [stage.start for stage in plan[index + 1 :]][:1]
     return range(max(begin, plan[index].start), min([end, *later]), per_call)
+
+
+def steps_showing(plan: Sequence[Stage], examples: int, *, per_call: int) -> int:
+    """Returns the number of train steps that show a number of examples, in whole calls.
+
+    Args:
+        plan: The stages of the run.
+        examples: Number of examples, 1 or more. The last call may show some more.
+        per_call: Train steps per compiled call.
+    """
+    for stage, following in itertools.pairwise(plan):
+        shown = (following.start - stage.start) * stage.rows
+        if examples <= shown:
+            break
+        examples -= shown
+    else:
+        stage = plan[-1]
+    return stage.start + -(-examples // (stage.rows * per_call)) * per_call
 
 
 def _shared(old: PyTree, new: PyTree) -> PyTree:

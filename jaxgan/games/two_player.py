@@ -11,13 +11,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import random, state, steps
-from jaxgan.games import builder, objectives, penalization
+from jaxgan.games import builder, objectives, penalization, signatures
 from jaxgan.games.builder import Side
 from jaxgan.games.penalization import Penalty, ZeroCentered
 from jaxgan.games.training import Schedule, Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.random import Keys
-from jaxgan.steps.shared_forward import Forward
 from jaxgan.types import GAN, Array, Batch, Metrics, Objective, PyTree, Step
 
 Defaults = Mapping[str, Callable[[int], Array]]
@@ -37,6 +36,7 @@ def build(
     relabel: Callable[[Array, Array, Keys], tuple[Array, Array]] | None = None,
     penalty: Penalty | ZeroCentered | None = None,
     projection: Callable[[PyTree], PyTree] | None = None,
+    image: str = "image",
 ) -> GAN:
     """Returns the `GAN` with this generator and this discriminator.
 
@@ -62,6 +62,7 @@ def build(
             discriminator's objective then refine, too.
         projection: Applied to the discriminator's params after each of its updates, such as weight
             clipping.
+        image: Name of the batch entry with the real examples.
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
@@ -72,12 +73,16 @@ def build(
         conditions=conditions,
         relabel=relabel,
         penalty=penalty if lazy is None else None,
+        image=image,
     )
-    generating = objectives.generator_objective(loss, draw, conditions=conditions)
+    generating = objectives.generator_objective(loss, draw, conditions=conditions, image=image)
     if projection is not None:
         training = _followed(training, steps.project("discriminator", projection))
     if lazy is not None:
-        training = _followed(training, _penalizing(lazy, draw, generating, training, conditions))
+        alone = objectives.penalty_objective(
+            lazy, draw, conditions=conditions, weight=float(lazy.interval), image=image
+        )
+        training = _followed(training, _penalizing(lazy.interval, alone, generating, training))
     body = builder.round_of_play(
         Side("discriminator", ("discriminator",), judging),
         Side("generator", ("generator",), generating),
@@ -134,20 +139,13 @@ def _followed(training: Training, last: Step) -> Training:
 
 
 def _penalizing(
-    penalty: ZeroCentered,
-    draw: Forward,
-    generating: Objective,
-    training: Training,
-    conditions: objectives.Conditions,
+    interval: int, penalty: Objective, generating: Objective, training: Training
 ) -> Step:
     """Returns the discriminator's updates by a lazy penalty, with the metrics of one in the loss.
 
     The norm of its gradient is reported as 'penalty_gradient_norm'.
     """
-    objective = objectives.penalty_objective(
-        penalty, draw, conditions=conditions, weight=float(penalty.interval)
-    )
-    refined, _ = training.refine(objective, generating)
+    refined, _ = training.refine(penalty, generating)
     update = steps.update(
         "discriminator",
         refined,
@@ -155,7 +153,7 @@ def _penalizing(
         accumulate=training.accumulate,
         axis_name=training.axis_name,
     )
-    lazy = steps.every(penalty.interval, update)
+    lazy = steps.every(interval, update)
 
     def penalizing(
         state: state.GANState, batch: Batch, keys: Keys
@@ -186,14 +184,23 @@ def _initializer(
         one = random.row_keys(key, 1)
         given = [default(1) for default in defaults.values()]
 
-        def player(name: str, key: Array, example: Array) -> state.Player:
-            return state.init_player(
-                key, networks[name], optimizers[name], example, *given, keys=one, train=True
+        def player(
+            name: str, key: Array, example: Array, output: signatures.Output
+        ) -> state.Player:
+            return signatures.initialized(
+                name,
+                key,
+                networks[name],
+                optimizers[name],
+                [example, *given],
+                output=output,
+                noise=key,
             )
 
+        example = jnp.zeros((1, *shape))
         players = {
-            "generator": player("generator", for_generator, latents(one)),
-            "discriminator": player("discriminator", for_discriminator, jnp.zeros((1, *shape))),
+            "generator": player("generator", for_generator, latents(one), shape),
+            "discriminator": player("discriminator", for_discriminator, example, signatures.LOGITS),
         }
         return create(for_training, players)
 

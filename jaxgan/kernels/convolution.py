@@ -9,6 +9,7 @@ to the fast forms of `jaxgan.kernels.convolution_cpu` on a CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from jax import Array, lax
 
@@ -24,21 +25,23 @@ def conv(
     x: Array,
     w: Array,
     *,
-    strides: int | tuple[int, int] = 1,
+    strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
     implementation: str = "auto",
 ) -> Array:
-    """Returns the convolution of images with a kernel, [B, H', W', F].
+    """Returns the convolution of images with a kernel, [B, H', W', F], or of series, [B, T', F].
 
     It equals `lax.conv_general_dilated` in values and in all derivatives.
 
     Args:
-        x: Images [B, H, W, C].
-        w: Kernel [kh, kw, C / groups, F].
-        strides: Strides, one for both axes or (vertical, horizontal).
+        x: Images [B, H, W, C], or series [B, T, C].
+        w: Kernel [kh, kw, C / groups, F], or [k, C / groups, F] for series.
+        strides: Strides, one for all axes or one per axis (vertical, horizontal).
         padding: 'SAME', 'VALID' or explicit, as in `lax.conv_general_dilated`. One number pads all
-            sides; a pair gives one number (or a pair of before and after) per axis.
+            sides; a sequence gives one number (or a pair of before and after) per axis.
+        dilation: Distance of the kernel's taps, one for all axes or one per axis.
         groups: Number of groups of channels.
         implementation: 'auto' (by platform), 'fast' or 'xla'.
 
@@ -53,8 +56,13 @@ def conv(
         >>> print(y.shape, y[0, 0, 0])
         (1, 2, 2, 3) [4. 4. 4.]
     """
-    strides = pair(strides)
+    if x.ndim == 3:
+        of_rows = _of_rows(strides=strides, padding=padding, dilation=dilation)
+        options = {"groups": groups, "implementation": implementation}
+        return conv(x[:, None], w[None], **of_rows, **options)[:, 0]
+    strides, dilation = pair(strides), pair(dilation)
     taps = pair(w.shape[:2])
+    reach = pair([(size - 1) * apart + 1 for size, apart in zip(taps, dilation, strict=True)])
     if x.shape[3] != w.shape[2] * groups:
         raise ValueError(
             f"images of {x.shape[3]} channels do not fit a kernel of {w.shape[2]} x {groups} groups"
@@ -63,14 +71,15 @@ def conv(
         image=pair(x.shape[1:3]),
         kernel=taps,
         strides=strides,
-        padding=_explicit(padding, x.shape[1:3], taps, strides),
+        padding=_explicit(padding, x.shape[1:3], reach, strides),
         groups=groups,
         implementation=_known(implementation),
         precision=said_precision(),
+        dilation=dilation,
     )
     if min(geometry.output) < 1:
         raise ValueError(
-            f"a kernel of {taps} does not fit into images of {geometry.image} "
+            f"a kernel of {reach} does not fit into images of {geometry.image} "
             f"padded by {geometry.padding}"
         )
     return convolution_primitives.bind(convolution_primitives.C, x, w, geometry)
@@ -80,25 +89,25 @@ def conv_transpose(
     y: Array,
     w: Array,
     *,
-    strides: int | tuple[int, int] = 2,
+    strides: int | Sequence[int] = 2,
     padding: Padding = "SAME",
-    output: tuple[int, int] | None = None,
+    output: Sequence[int] | None = None,
     implementation: str = "auto",
 ) -> Array:
-    """Returns the transposed convolution of y by w, [B, H', W', C].
+    """Returns the transposed convolution of y by w, [B, H', W', C], or of series, [B, T', C].
 
     It is the input gradient of the `conv` whose kernel is w turned (taps reversed, channels
     swapped). It is the fractionally strided convolution of Radford et al. 2016, and its kernel is
     laid out as in `lax.conv_transpose`.
 
     Args:
-        y: Input [B, H, W, F].
-        w: Kernel [kh, kw, F, C].
-        strides: Strides, one for both axes or (vertical, horizontal).
+        y: Input [B, H, W, F], or series [B, T, F].
+        w: Kernel [kh, kw, F, C], or [k, F, C] for series.
+        strides: Strides, one for all axes or one per axis (vertical, horizontal).
         padding: 'SAME' gives H' = H * stride, 'VALID' gives H' = (H - 1) * stride + kernel.
             Explicit padding crops the latter.
-        output: (H', W'), to choose among the sizes that `conv` maps to (H, W); None for the sizes
-            above.
+        output: (H', W') or (T',), to choose among the sizes that `conv` maps to that of y; None for
+            the sizes above.
         implementation: 'auto' (by platform), 'fast' or 'xla'.
 
     Raises:
@@ -112,6 +121,11 @@ def conv_transpose(
         >>> print(x.shape, x[0, 0, 0])
         (1, 4, 4, 3) [1. 1. 1.]
     """
+    if y.ndim == 3:
+        of_rows = _of_rows(strides=strides, padding=padding)
+        size = None if output is None else (1, *output)
+        options = {"output": size, "implementation": implementation}
+        return conv_transpose(y[:, None], w[None], **of_rows, **options)[:, 0]
     strides, taps = pair(strides), pair(w.shape[:2])
     if y.shape[3] != w.shape[2]:
         raise ValueError(
@@ -148,6 +162,36 @@ def conv_transpose(
             f"not from {y.shape[1:3]}"
         )
     return convolution_primitives.bind(convolution_primitives.T, y, w, geometry)
+
+
+def _of_rows(*, padding: Padding, **steps: int | Sequence[int]) -> dict[str, Any]:
+    """Returns the options of a convolution of series as those of images of one row.
+
+    Args:
+        padding: The padding of the series.
+        **steps: Numbers of one axis: strides and dilation.
+    """
+    found: dict[str, Any] = {name: (1, *per_axis(step, 1)) for name, step in steps.items()}
+    if not isinstance(padding, str):
+        padding = ((0, 0), pair(*per_axis(padding, 1)))
+    return {**found, "padding": padding}
+
+
+def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+    """Returns one entry per axis, from one number for all of them or from a sequence.
+
+    Args:
+        value: A number, or a sequence with an entry per axis.
+        axes: Number of axes.
+
+    Raises:
+        ValueError: If the sequence has another number of entries.
+    """
+    if isinstance(value, int):
+        return (value,) * axes
+    if len(value) != axes:
+        raise ValueError(f"{value} has {len(value)} entries; expected {axes}, one for each axis")
+    return tuple(value)
 
 
 def _explicit(

@@ -31,7 +31,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_matmul, depthwise
+from jaxgan.kernels import convolution_dilated, convolution_matmul, depthwise
 from jaxgan.kernels.convolution_geometry import NHWC, Geometry, plain_c, turn
 
 # The contraction of a kernel gradient is over batch * height * width of the outputs. If it is long,
@@ -63,6 +63,8 @@ def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
         w: Kernel, HWIO, turned if the geometry says so.
         geometry: Shapes and options of the convolution.
     """
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.c(fast_c, x, w, geometry=geometry)
     if depthwise.fits(x.shape[3], geometry):
         return depthwise.c(x, w, geometry=geometry)
     if geometry.groups > 1:
@@ -86,6 +88,8 @@ def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
         w: Kernel, HWIO, turned if the geometry says so.
         geometry: Shapes and options of the convolution.
     """
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.t(fast_t, y, w, geometry=geometry)
     if depthwise.fits(w.shape[2] * geometry.groups, geometry):
         return depthwise.t(y, w, geometry=geometry)
     if geometry.groups > 1:
@@ -205,6 +209,8 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
         y: Outputs (or their gradients) [B, H', W', F].
         geometry: Shapes and options of the convolution.
     """
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.k(fast_k, x, y, geometry=geometry)
     if depthwise.fits(x.shape[3], geometry):
         return depthwise.k(x, y, geometry=geometry)
     if geometry.groups > 1:

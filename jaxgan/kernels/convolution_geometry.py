@@ -30,6 +30,7 @@ class Geometry(NamedTuple):
         groups: Number of groups of channels.
         implementation: 'auto' (by platform), 'fast' or 'xla'.
         turned: Whether the kernel is turned.
+        dilation: Vertical and horizontal distance of the kernel's taps.
         precision: Precision of products, as set by `jax.default_matmul_precision` where the
             convolution was traced, or None.
         devices: Number of devices that the batch may be split over. It is known only in the
@@ -43,6 +44,7 @@ class Geometry(NamedTuple):
     groups: int
     implementation: str
     turned: bool = False
+    dilation: Pair = (1, 1)
     precision: str | None = None  # of products, as JAX was told where the convolution was traced
     devices: int = 1  # that the batch may be split over; known only where XLA compiles
 
@@ -50,10 +52,18 @@ class Geometry(NamedTuple):
     def output(self) -> tuple[int, int]:
         """Height and width of C's output."""
         height, width = (
-            (size + sum(pad) - taps) // stride + 1
-            for size, pad, taps, stride in zip(
-                self.image, self.padding, self.kernel, self.strides, strict=True
+            (size + sum(pad) - reach) // stride + 1
+            for size, pad, reach, stride in zip(
+                self.image, self.padding, self.reach, self.strides, strict=True
             )
+        )
+        return height, width
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Height and width of the positions from the first to the last tap of the kernel."""
+        height, width = (
+            (taps - 1) * apart + 1 for taps, apart in zip(self.kernel, self.dilation, strict=True)
         )
         return height, width
 
@@ -84,6 +94,7 @@ def plain_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
         turn(w) if geometry.turned else w,
         geometry.strides,
         geometry.padding,
+        rhs_dilation=geometry.dilation,
         dimension_numbers=NHWC,
         feature_group_count=geometry.groups,
     )

@@ -333,6 +333,7 @@ def build(
             lambda channels: Generator(channels, width, training.axis_name),
             Discriminator(discriminator_width, training.axis_name),
             training.optimizers,
+            output=None,  # logits and features
         ),
         body,
         domain_translation.both_ways_sample(shapes),

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgan import _submodule
 from jaxgan.kernels.convolution import conv, conv_transpose
+from jaxgan.nn.class_conditional import ConditionalBatchNorm, ProjectionHead
 from jaxgan.nn.fastgan import DoublingConv, NoiseInjection, SkipLayerExcitation, glu
 from jaxgan.nn.frozen import Frozen
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
+from jaxgan.nn.residual import ResidualBlock
 from jaxgan.nn.spectral_norm import SpectralNorm
 
 if TYPE_CHECKING:
     from jaxgan.nn import (
+        class_conditional,
         efficientnet,
         equalized,
         fastgan,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         patch_discriminator,
         pretrained_weights,
         resampling,
+        residual,
         scattering,
         spectral_norm,
         super_resolution,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "DoublingConv",
@@ -47,8 +52,11 @@ __all__ = [
     "GaussianNoise",
     "Maxout",
     "NoiseInjection",
+    "ProjectionHead",
+    "ResidualBlock",
     "SkipLayerExcitation",
     "SpectralNorm",
+    "class_conditional",
     "conv",
     "conv_transpose",
     "efficientnet",
@@ -63,6 +71,7 @@ __all__ = [
     "patch_discriminator",
     "pretrained_weights",
     "resampling",
+    "residual",
     "scattering",
     "spectral_norm",
     "super_resolution",

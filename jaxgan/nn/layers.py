@@ -57,28 +57,27 @@ def conv_general_dilated(
 ) -> Array:
     """Computes `lax.conv_general_dilated`, by this library's fast convolutions where they apply.
 
-    The signature is the one that Flax's convolutions call. Two-dimensional convolutions without
-    dilation and without an explicit precision go through `jaxgan.kernels.convolution`. All others
-    go to XLA.
+    The signature is the one that Flax's convolutions call. Convolutions of images and series
+    without an explicit precision go through `jaxgan.kernels.convolution`. All others go to XLA.
 
     Args:
-        lhs: Inputs [B, H, W, C], or of another number of dimensions.
-        rhs: Kernel [kh, kw, C / groups, F].
-        window_strides: Strides (height, width).
+        lhs: Inputs [B, H, W, C] or [B, T, C], or of another number of dimensions.
+        rhs: Kernel [kh, kw, C / groups, F], or [k, C / groups, F].
+        window_strides: Strides, one per axis.
         padding: 'SAME', 'VALID' or explicit pairs, as in `lax.conv_general_dilated`.
         lhs_dilation: Dilation of the inputs. Values other than 1 are left to XLA.
-        rhs_dilation: Dilation of the kernel. Values other than 1 are left to XLA.
-        dimension_numbers: Layout. The fast convolutions assume NHWC and HWIO, which is Flax's.
+        rhs_dilation: Dilation of the kernel.
+        dimension_numbers: Layout. The fast convolutions assume that channels are last, as Flax.
         feature_group_count: Number of groups of channels.
         precision: Precision of XLA's convolution. Values other than None are left to XLA.
         implementation: 'auto' (by platform), 'fast' or 'xla'; see
             `jaxgan.kernels.convolution.conv`.
 
     Returns:
-        The outputs [B, H', W', F].
+        The outputs [B, H', W', F] or [B, T', F].
     """
-    dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
-    if lhs.ndim != 4 or dilated or precision is not None:
+    dilated = any(d != 1 for d in lhs_dilation or ())
+    if lhs.ndim not in (3, 4) or dilated or precision is not None:
         return lax.conv_general_dilated(
             lhs,
             rhs,
@@ -93,8 +92,9 @@ def conv_general_dilated(
     return convolution.conv(
         lhs,
         rhs,
-        strides=tuple(window_strides),  # type: ignore[arg-type]
+        strides=tuple(window_strides),
         padding=padding,
+        dilation=rhs_dilation or 1,
         groups=feature_group_count,
         implementation=implementation,
     )
@@ -103,9 +103,9 @@ def conv_general_dilated(
 class Conv(linen.Conv):
     """Convolution: `linen.Conv` with the same parameters and outputs, but fast on a CPU.
 
-    Maps [B, H, W, C] to [B, H', W', features]. The kernel is [kh, kw, C / groups, features].
-    Two-dimensional convolutions without dilation go through `jaxgan.kernels.convolution`. The
-    fields are those of `linen.Conv`.
+    Maps [B, H, W, C] to [B, H', W', features], or series [B, T, C] to [B, T', features]. The kernel
+    is [kh, kw, C / groups, features], or [k, C / groups, features]. The fields are those of
+    `linen.Conv`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -127,12 +127,12 @@ class ConvTranspose(linen.Module):
 
     Maps [B, H, W, C] to [B, H', W', features], with the outputs of `linen.ConvTranspose`. The
     kernel is [kh, kw, C, features] and is not flipped. This is the fractionally strided convolution
-    of DCGAN.
+    of DCGAN. With a kernel of one axis it maps series [B, T, C] to [B, T', features].
 
     Attributes:
         features: Number of output channels.
-        kernel_size: Height and width of the kernel.
-        strides: Factor by which the size grows: one number, or (height, width).
+        kernel_size: Height and width of the kernel, or its length (k,) for series.
+        strides: Factor by which the size grows: one number, or one per axis.
         padding: 'SAME' (H' = H * stride), 'VALID' (H' = (H - 1) * stride + max(kernel, stride)), or
             pairs that pad the dilated input, as in `lax.conv_transpose`.
         use_bias: Whether a bias is added.
@@ -156,8 +156,8 @@ class ConvTranspose(linen.Module):
     """
 
     features: int
-    kernel_size: tuple[int, int]
-    strides: int | tuple[int, int] = 1
+    kernel_size: Sequence[int]
+    strides: int | Sequence[int] = 1
     padding: convolution.Padding = "SAME"
     use_bias: bool = True
     dtype: Any = None
@@ -171,8 +171,15 @@ class ConvTranspose(linen.Module):
         """Returns the transposed convolution [B, H', W', features] of `x` [B, H, W, C].
 
         Raises:
-            ValueError: The padding is a string other than 'SAME' and 'VALID'.
+            ValueError: The padding is a string other than 'SAME' and 'VALID', or the input has
+                another number of axes than the kernel.
         """
+        if x.ndim != len(self.kernel_size) + 2:
+            raise ValueError(
+                f"a kernel of {tuple(self.kernel_size)} does not fit an input of the shape "
+                f"{x.shape}; expected images [B, H, W, C] and (kh, kw), or series [B, T, C] and "
+                "(k,)"
+            )
         shape = (*self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = None
@@ -183,14 +190,15 @@ class ConvTranspose(linen.Module):
             x,
             kernel,
             strides=self.strides,
-            **self._geometry(x.shape[1:3]),
+            **self._geometry(x.shape[1:-1]),
             implementation=self.implementation,
         )
-        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+        return y if bias is None else y + bias.reshape((1,) * (x.ndim - 1) + (-1,))
 
     def _geometry(self, size: Sequence[int]) -> dict[str, Any]:
         """Returns padding and output size of the convolution that this layer transposes."""
-        axes = list(zip(size, convolution.pair(self.strides), self.kernel_size, strict=True))
+        strides = convolution.per_axis(self.strides, len(size))
+        axes = list(zip(size, strides, self.kernel_size, strict=True))
         if self.padding == "SAME":
             return {"padding": "SAME"}
         if self.padding == "VALID":
@@ -200,7 +208,7 @@ class ConvTranspose(linen.Module):
             }
         if isinstance(self.padding, str):
             raise ValueError(f"the padding is {self.padding!r}; expected 'SAME', 'VALID' or pairs")
-        pads = convolution.explicit_padding(self.padding)
+        pads = [convolution.pair(pad) for pad in convolution.per_axis(self.padding, len(size))]
         ends = list(zip(axes, pads, strict=True))
         return {
             "padding": [(k - 1 - low, k - 1 - high) for (_, _, k), (low, high) in ends],

@@ -32,6 +32,7 @@ def picture_of(
     seed: int,
     say: Callable[[str], None],
     rows: int = ROWS,
+    columns: int | None = None,
     batch_size: int = 64,
 ) -> Picture | None:
     """Returns the picture that suits the data, with samples of the averaged generator.
@@ -43,31 +44,39 @@ def picture_of(
         gan: The model.
         splits: The data.
         seed: Seed of the latents.
-        say: Receives a message if points cannot be plotted because matplotlib is not installed.
+        say: Receives a message if the samples cannot be drawn.
         rows: Rows of the grid.
+        columns: Columns of a grid of images. None: `columns_for` the classes.
         batch_size: Batch size of image translation.
 
     Returns:
-        The picture, or None if points cannot be plotted.
+        The picture, or None if the samples cannot be drawn.
     """
     key = jax.random.fold_in(jax.random.key(seed), 0x5A)
     if isinstance(splits.held_out, data.Domains):
         return of_domains(gan, splits.held_out, key=key, rows=rows, batch_size=batch_size)
-    if isinstance(splits.train, data.Dataset):
-        columns = columns_for(len(splits.train.classes))
+    if isinstance(splits.train, data.Dataset) or len(splits.train.shape) == 3:
+        columns = columns or columns_for(len(splits.train.classes))
         draw = sampler(gan, rows * columns)
         return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
+    if not isinstance(splits.train, data.Mixture):
+        say(
+            f"samples of the shape {splits.train.shape} are not drawn; a function "
+            "picture(gan, splits) in the experiment can draw them"
+        )
+        return None
     if importlib.util.find_spec("matplotlib") is None:
         say("points are not plotted: matplotlib is missing; pip install 'jaxgan[plots]'")
         return None
     from jaxgan.plotting import toy_densities
 
-    assert isinstance(splits.train, data.Mixture)
     draw = sampler(gan, POINTS)
     return toy_densities.picture_of(splits.train, lambda state: np.asarray(draw(state, key)))
 
 
-def of_real(source: data.Source, *, seed: int, rows: int = ROWS) -> Image.Image | None:
+def of_real(
+    source: data.Source, *, seed: int, rows: int = ROWS, columns: int | None = None
+) -> Image.Image | None:
     """Returns a sheet of the first training images, or None if the data are no images.
 
     They are as many as `picture_of` draws, or as there are, as the batches of a run hold them.
@@ -77,6 +86,7 @@ def of_real(source: data.Source, *, seed: int, rows: int = ROWS) -> Image.Image 
             the sheet shows 'b', which is what is to be drawn.
         seed: The seed of the run, which decides the order of the images.
         rows: Rows of the sheet.
+        columns: Columns of a sheet of single images. None: `columns_for` the classes.
     """
     if isinstance(source, data.Domains):
         columns = COLUMNS // 2 * 2
@@ -88,7 +98,7 @@ def of_real(source: data.Source, *, seed: int, rows: int = ROWS) -> Image.Image 
         return grid(images.reshape(-1, *images.shape[2:]), columns=columns)
     if not isinstance(source, data.Dataset):
         return None
-    columns = columns_for(len(source.classes))
+    columns = columns or columns_for(len(source.classes))
     size = min(rows * columns, len(source))
     # Of the class itself: kinds of it add other roles, in which an image may be another one.
     images = data.Dataset.batch(source, seed=seed, step=0, size=size)["image"]

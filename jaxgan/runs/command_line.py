@@ -10,6 +10,7 @@ An experiment is a module with
 It may also have
 
 * `PRESETS`: by preset, the fields of `Config` that it replaces,
+* `data(config)`: its own data, `data.Splits`, instead of those of `--data`,
 * `picture(gan, splits)`: its own sample picture, see `image_grids.picture_of`,
 * `plan(config, spec)`: the stages of its run (`stages.Stage`), if `build` makes only the last one,
 * `begin(state, train)`: the initial state, computed from the one of `gan.init` and the training
@@ -31,7 +32,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from jaxgan.runs import errors, experiments, flags, run_directory
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import LENGTHS, RunConfig
 
 
 def main(name: str) -> None:
@@ -83,11 +84,12 @@ def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunCo
         arguments: The command line after the experiment's name.
 
     Raises:
-        RunError: If there is no such flag or preset; the message suggests the nearest.
+        RunError: If there is no such flag or preset (the message suggests the nearest), or several
+            flags give the length of the run.
     """
     offered = flags.offered(experiment.config_class)
     flags.require_known(arguments, offered, refused=experiment.config_class.REFUSED)
-    default = defaults(experiment, arguments)
+    default = _of_one_length(defaults(experiment, arguments), arguments)
     return flags.parse(
         default,
         arguments,
@@ -121,6 +123,17 @@ def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Ru
     source = _given(arguments, "--init-from") or _given(arguments, "--init_from")
     record = None if source is None else run_directory.read_record(pathlib.Path(source))
     return preset if record is None else experiment.with_networks_of(record, preset)
+
+
+def _of_one_length(config: RunConfig, arguments: Sequence[str]) -> RunConfig:
+    """Returns the configuration without the length that a flag among the arguments replaces.
+
+    Raises:
+        RunError: If several flags give the length of the run.
+    """
+    given = [name for name in LENGTHS if _given(arguments, flags.flag(name)) is not None]
+    flags.require_one_of(given, what="the length of the run")
+    return dataclasses.replace(config, minutes=None, images=None) if given else config
 
 
 def _given(arguments: Sequence[str], flag: str) -> str | None:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 MAY_CHANGE = frozenset(
     {
         "steps",
+        "minutes",
+        "images",
         "workdir",
         "data",
         "data_dir",
         "holdout",
         "log_every",
         "sample_every",
+        "grid",
         "checkpoint_every",
         "keep",
         "evaluate_every",
@@ -42,10 +45,14 @@ MAY_CHANGE = frozenset(
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them.
 
-The exception is `steps` if learning rates fall to the last step (`RunConfig.falls_to_the_end`); the
-run then warns. The data, or the list of held-out data, may have moved: their recorded digest must
-be the same.
+`minutes` and `images` became `steps` when the run began. The exception is `steps` if learning rates
+fall to the last step (`RunConfig.falls_to_the_end`); the run then warns. The data, or the list of
+held-out data, may have moved: their recorded digest must be the same.
 """
+
+
+LENGTHS = ("steps", "minutes", "images")
+"""The fields that give the length of a run, one of them at a time (`runs.length`)."""
 
 
 MetricName = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
@@ -115,6 +122,11 @@ class OptimizationFlags:
 
     steps: Positive = 2000
     """Train steps in total; a larger number continues a finished run."""
+    minutes: Annotated[float | None, Range(0, open_low=True)] = None
+    """Instead of --steps: the steps that take this many minutes, as the first ones are measured."""
+    images: Annotated[int | str | None, Range(1)] = None
+    """Instead of --steps: the steps that train each model on this many images, such as 250k or 1M.
+    """
     batch_size: Positive = 64
     """Examples in each update of a player."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
@@ -157,6 +169,10 @@ class RunFlags:
     """Log metrics averaged over this many steps."""
     sample_every: Count = 500
     """Steps between sample pictures, also at steps 50, 100 and 200; 0: only at the end."""
+    grid: str | None = None
+    """Rows and columns of a sample picture, such as 8x10 (the default, with whole columns of each
+    class); of two domains: its rows.
+    """
     checkpoint_every: Count = 500
     """Steps between checkpoints; 0: only at the end."""
     keep: Positive = 3

@@ -6,6 +6,7 @@ user's own: that is code, and the user must name it. Imports no JAX.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -20,7 +21,7 @@ import shlex
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,7 +63,25 @@ class Experiment:
     @property
     def build(self) -> Callable[..., Any]:
         """Returns the function `build(config, spec, *, axis_name=None)` that builds the model."""
-        return self.module.build
+        return self._importing(self.module.build)
+
+    @property
+    def data(self) -> Callable[[Any], Any] | None:
+        """Returns the experiment's own `data(config) -> Splits`, or None for those of `--data`."""
+        own = own_data(self.module)
+        return None if own is None else self._importing(own)
+
+    def _importing(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function, which can import modules next to an experiment named by file."""
+        if not _named_by_file(self.module):
+            return function
+
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            with _importable(pathlib.Path(self.file).parent):
+                return function(*arguments, **options)
+
+        return call
 
     def plan(self, config: Any, spec: Any, *, saved: bool = False) -> tuple[Stage, ...]:
         """Returns the stages of a run, from the configuration's first stage on.
@@ -82,8 +101,9 @@ class Experiment:
 
         planned = getattr(self.module, "plan", None)
         if planned is not None:
-            steps = _told(planned, saved=saved)(config, spec)
-            plan = stages.check(steps, per_call=config.steps_per_call)
+            plan = _told(self._importing(planned), saved=saved)(config, spec)
+            plan = [stage._replace(build=self._importing(stage.build)) for stage in plan]
+            plan = stages.check(plan, per_call=config.steps_per_call)
         else:
             build = functools.partial(_told(self.build, saved=saved), config, spec)
             plan = (stages.Stage(0, config.rows_per_step, build),)
@@ -98,12 +118,13 @@ class Experiment:
             train: The training data.
         """
         own = getattr(self.module, "begin", None)
-        return state if own is None else own(state, train)
+        return state if own is None else self._importing(own)(state, train)
 
     @property
     def picture(self) -> Callable[..., Any] | None:
         """Returns the experiment's own sample picture, or None for the usual one."""
-        return getattr(self.module, "picture", None)
+        own = getattr(self.module, "picture", None)
+        return None if own is None else self._importing(own)
 
     @property
     def presets(self) -> Mapping[str, Mapping[str, Any]]:
@@ -130,6 +151,8 @@ class Experiment:
             return f"python -m experiments.{self.title}"
         if self.shipped:
             return f"jaxgan train {self.title}"
+        if _named_by_file(self.module):
+            return f"jaxgan train {shlex.quote(self.file)}"
         return f"python -m {self.name}" if self.name else f"python {shlex.quote(self.file)}"
 
     def continuing(self, path: str | os.PathLike[str]) -> str:
@@ -287,6 +310,8 @@ def of(module: ModuleType) -> Experiment:
     name: str | None = module.__name__
     if name == "__main__":
         name = module.__spec__.name if module.__spec__ else None
+    elif _named_by_file(module):
+        name = None
     return Experiment(module, name, str(file))
 
 
@@ -357,6 +382,8 @@ def recorded(record: Mapping[str, str | None], *, given: Named | None = None) ->
 def _maker(record: Mapping[str, str | None]) -> str:
     """Returns the name, or else the file, of the experiment in a record of any version."""
     name = record.get("module")
+    if name and name.startswith(_ALIAS):  # of earlier versions
+        name = None
     short = _short_name(name) if name else None
     return f"{SHIPPED}.{short}" if short else (name or record.get("file") or "")
 
@@ -387,17 +414,43 @@ def _from_file(file: pathlib.Path) -> Experiment:
     file = file.resolve()
     if file.parent == _shipped_folder():
         return of(_import_shipped(file.stem))
-    alias = f"jaxgan_experiment_{file.stem}"
+    alias = f"{_ALIAS}{file.stem}"
     spec = importlib.util.spec_from_file_location(alias, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[alias] = module  # dataclasses look their annotations up there
-    sys.path.insert(0, str(file.parent))
-    try:
+    with _importable(file.parent):
         spec.loader.exec_module(module)
+    return of(module)
+
+
+_ALIAS = "jaxgan_experiment_"
+"""Beginning of the names under which experiments named by file are imported."""
+
+
+def _named_by_file(module: ModuleType) -> bool:
+    return module.__name__.startswith(_ALIAS)
+
+
+@contextlib.contextmanager
+def _importable(folder: pathlib.Path) -> Iterator[None]:
+    """Lets Python import the modules of the folder inside the block, as it does for a script."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
     finally:
-        sys.path.remove(str(file.parent))
-    return dataclasses.replace(of(module), name=None)
+        with contextlib.suppress(ValueError):  # the experiment has removed it
+            sys.path.remove(str(folder))
+
+
+def own_data(module: ModuleType) -> Callable[[Any], Any] | None:
+    """Returns the function `data(config)` of an experiment's module, or None if it has none.
+
+    Args:
+        module: The module, which may also have imported something else under this name.
+    """
+    own = getattr(module, "data", None)
+    return own if callable(own) else None
 
 
 def _same_file(record: Mapping[str, str | None], found: Experiment) -> bool:

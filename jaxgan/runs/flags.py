@@ -22,6 +22,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "epochs": ("steps",),
     "iterations": ("steps",),
     "num-steps": ("steps",),
+    "kimg": ("images",),
+    "hours": ("minutes",),
     "bs": ("batch-size",),
     "z-dim": ("latent-size",),
     "image-size": ("resolution",),
@@ -80,6 +82,21 @@ def require_known(
         if given in map(_dashed, refused):
             raise RunError(f"--{given} has no effect here; leave it out")
         raise RunError(f"there is no flag --{given}; {_suggestion(given, known)}")
+
+
+def require_one_of(given: Sequence[str], *, what: str) -> None:
+    """Checks that at most one of several fields that exclude each other is given.
+
+    Args:
+        given: The given fields.
+        what: What they set, for the message.
+
+    Raises:
+        RunError: If there are several.
+    """
+    if len(given) > 1:
+        listed = " and ".join(map(flag, given))
+        raise RunError(f"{listed} are given, and each sets {what}; give one of them")
 
 
 def parse(

@@ -19,6 +19,7 @@ from jaxgan.runs import (
     evaluation_in_training,
     flags,
     interrupts,
+    length,
     metric_log,
     profiling,
     progress,
@@ -77,7 +78,7 @@ def _run(
             before = None if config.overwrite else directory.record()
             found = None
             if before is not None:
-                config = setup.as_begun(config, before)
+                config = setup.as_begun(config, before, path)
                 setup.check_same(experiment, config, before, path)
                 config = setup.places(config, before)[0]
                 found = checkpoint.latest(directory.checkpoints, report=progress.tell)
@@ -93,6 +94,8 @@ def _run(
                 task = setup.task(
                     experiment, config, found=found, before=before, report=progress.tell
                 )
+            if before is None and config.minutes is not None:
+                task = _of_minutes(experiment, task)
             config = task.config
             watch = evaluation_in_training.of(config, task, report=progress.tell)
             record = setup.record(experiment, config, task, before=before)
@@ -117,6 +120,25 @@ def _run(
             watch=watch,
             request=request,
         )
+
+
+def _of_minutes(experiment: Experiment, task: setup.Task) -> setup.Task:
+    """Returns the task of as many steps as its first ones need minutes for.
+
+    They train a copy of the state. The task is prepared again, as its schedules may depend on the
+    number of steps.
+    """
+    config = task.config
+    length.require_one_stage(task.plan)
+    with progress.timed("compiling the train step and measuring its speed", progress.tell):
+        call = _compiled(config, task)
+        seconds = length.measured(call, task.state, task.batches, config=config)
+    config, note = length.of_minutes(config, seconds)
+    # What there was to report was reported when the task was prepared first.
+    task = setup.task(
+        experiment, config, found=None, splits=task.splits, report=lambda sentence: None
+    )
+    return task._replace(notes=(*task.notes, note))
 
 
 @contextlib.contextmanager
@@ -467,14 +489,16 @@ def _write_real_images(
     path = directory.samples / "real.png"
     if path.exists():
         return
-    sheet = image_grids.of_real(task.splits.train, seed=config.seed, rows=_rows(config))
+    sheet = image_grids.of_real(task.splits.train, seed=config.seed, **_size(config))
     if sheet is not None:
         files.write_whole(path, image_grids.png(sheet))
 
 
-def _rows(config: RunConfig) -> int:
-    """Rows of a picture: fewer of each model if there are several."""
-    return image_grids.ROWS if setup.seeds_of(config).single else 1
+def _size(config: RunConfig) -> dict[str, Any]:
+    """Rows and columns of a picture: fewer rows of each model if there are several."""
+    usual = image_grids.ROWS if setup.seeds_of(config).single else 1
+    rows, columns = setup.grid_of(config) or (usual, None)
+    return {"rows": rows, "columns": columns}
 
 
 def _drawer(
@@ -496,9 +520,9 @@ def _drawer(
             task.single,
             task.splits,
             seed=config.seed,
-            rows=_rows(config),
             batch_size=config.batch_size,
             say=say,
+            **_size(config),
         )
     if picture is None:
         return lambda step, state: None

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +20,9 @@ from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
     environment,
+    experiments,
     flags,
+    length,
     ranges,
     run_directory,
     training_loop,
@@ -38,7 +41,7 @@ class Task(NamedTuple):
 
     Attributes:
         config: The requested configuration, completed by what the run given by `--init-from`
-            determines.
+            determines, and by the steps that its `images` are.
         splits: Training data and held-out data.
         spec: Shape, classes and inputs of the data.
         plan: All stages of the run.
@@ -78,14 +81,21 @@ class Source(NamedTuple):
     saved: checkpoint.Saved
 
 
-def as_begun(config: RunConfig, record: dict[str, Any] | None) -> RunConfig:
+def as_begun(config: RunConfig, record: dict[str, Any] | None, path: pathlib.Path) -> RunConfig:
     """Returns the configuration with the settings that were determined when the run began.
 
     Args:
         config: The requested configuration.
         record: The recorded config.json of the run, or None if the run is new.
+        path: The run directory, for messages.
+
+    Raises:
+        RunError: If the run began with another number of `minutes` or `images`.
     """
-    if record is None or config.first_stage is not None:
+    if record is None:
+        return config
+    config = length.as_recorded(config, record, path)
+    if config.first_stage is not None:
         return config
     return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))
 
@@ -94,12 +104,16 @@ def check_numbers(config: RunConfig) -> None:
     """Checks that the numbers of a configuration can be trained with.
 
     Raises:
-        RunError: If a number is outside of its range, if `steps` or `evaluate_every` is not a
-            multiple of `steps_per_call`, or if `parallel` does not support several seeds.
+        RunError: If a number is outside of its range, if both `minutes` and `images` are given, if
+            `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
+            not support several seeds, or if `grid` is no pair of numbers.
     """
     for name, value, allowed in ranges.violations(config):
         raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
-    _require_whole_calls(config, "steps")
+    length.check(config)
+    grid_of(config)
+    if config.minutes is None and config.images is None:
+        _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel)
     if config.freeze and config.init_from is None:
@@ -116,6 +130,24 @@ def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None
             f"{flags.flag(name)} is {value}, no multiple of --steps-per-call {per_call}{why}; "
             f"use {nearest}"
         )
+
+
+def grid_of(config: RunConfig) -> tuple[int, int] | None:
+    """Returns rows and columns of the sample pictures, or None for the usual ones.
+
+    Raises:
+        RunError: If `grid` is given, but is no such pair of numbers from 1 to 100.
+    """
+    if config.grid is None:
+        return None
+    found = re.fullmatch(r"(\d{1,3})[xX](\d{1,3})", config.grid)
+    sides = [int(side) for side in found.groups()] if found else []
+    if not sides or not all(1 <= side <= 100 for side in sides):
+        raise RunError(
+            f"--grid is {config.grid}; expected rows x columns from 1 to 100, such as 8x10"
+        )
+    rows, columns = sides
+    return rows, columns
 
 
 def check_same(
@@ -203,6 +235,7 @@ def task(
     *,
     found: checkpoint.Saved | None,
     before: dict[str, Any] | None = None,
+    splits: data.Splits | None = None,
     report: Callable[[str], None],
 ) -> Task:
     """Prepares the data, the model and its state.
@@ -215,6 +248,7 @@ def task(
         config: Its configuration.
         found: The checkpoint to resume from, or None if the run is new.
         before: The recorded config.json of the run, or None if the run is new.
+        splits: The data of the configuration, if they are loaded already.
         report: Called with a sentence for each damaged checkpoint of the run `config.init_from`.
 
     Returns:
@@ -227,7 +261,7 @@ def task(
     seeds = seeds_of(config)
     mesh = seeds.mesh(parallel.data_mesh())
     try:
-        splits = load_data(config)
+        splits = splits or load_data(config, experiment.data)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
         source = reached = None
@@ -236,6 +270,10 @@ def task(
             reached = stage_of(experiment, config, spec, source, mesh)
         if reached and config.first_stage is None:
             config = dataclasses.replace(config, first_stage=reached)
+        notes = list(splits.notes)
+        if before is None and config.images is not None:
+            config = length.of_images(experiment, config, spec)
+            notes.append(length.note_on_images(config))
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
         stage = plan[index]
@@ -243,7 +281,6 @@ def task(
             stage = experiment.plan(config, spec, saved=True)[index]
         single, gan = _models(config, stage, mesh)
         key = seeds.keys(index)
-        notes = list(splits.notes)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
         else:
@@ -336,13 +373,32 @@ def seeds_of(config: RunConfig) -> Seeds:
     return Seeds(config.model_seeds)
 
 
-def load_data(config: RunConfig) -> data.Splits:
+def load_data(config: RunConfig, own: Callable[[Any], data.Splits] | None = None) -> data.Splits:
     """Loads the data of a configuration.
+
+    Args:
+        config: The configuration.
+        own: The experiment's own `data(config)`. None: that of the module of the configuration's
+            class, if there is one, and `--data` otherwise.
 
     Raises:
         DataError: If the data cannot be loaded or hold less than one batch.
     """
-    splits = data.load(
+    module = sys.modules.get(type(config).__module__)
+    if own is None and module is not None and experiments.own_data(module):
+        own = experiments.of(module).data
+    splits = (
+        _of_flags(config)
+        if own is None
+        else data.completed(own(config), name=type(config).__module__)
+    )
+    data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
+    return splits
+
+
+def _of_flags(config: RunConfig) -> data.Splits:
+    """Returns the data of `--data`."""
+    return data.load(
         config.data,
         resolution=config.resolution,
         resize=config.resize,
@@ -352,8 +408,6 @@ def load_data(config: RunConfig) -> data.Splits:
         data_dir=config.data_dir,
         **config.data_options,
     )
-    data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
-    return splits
 
 
 def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:

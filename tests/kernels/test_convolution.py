@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import convolutions
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
+
+from jaxgan.kernels import convolution
 
 CASES = convolutions.CASES
 SMALL = CASES["odd size"]._replace(kernel=(3, 2))
@@ -36,6 +40,47 @@ def test_a_convolution_equals_xlas_own_in_every_derivative(case):
 )
 def test_a_transposed_convolution_equals_xlas_own_in_every_derivative(name):
     convolutions.assert_equals_xlas_own("transposed", CASES[name], convolutions.every)
+
+
+@pytest.mark.parametrize(
+    ("strides", "padding", "dilation", "groups"),
+    [(2, "SAME", 1, 1), (1, [(4, 0)], 2, 2)],
+)
+def test_a_convolution_of_series_equals_xlas_own_in_every_derivative(
+    strides, padding, dilation, groups
+):
+    def xla(x, w):
+        return lax.conv_general_dilated(
+            x,
+            w,
+            (strides,),
+            padding,
+            rhs_dilation=(dilation,),
+            dimension_numbers=("NWC", "WIO", "NWC"),
+            feature_group_count=groups,
+        )
+
+    options = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    ours = partial(convolution.conv, implementation="fast", **options)
+    draws = np.random.default_rng(0)
+    x, w = draws.normal(size=(2, 13, 4)), draws.normal(size=(3, 4 // groups, 6))
+    with jax.enable_x64(True):
+        convolutions.assert_close(*convolutions.both(convolutions.every, ours, xla, x, w), 1e-10)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", [(1, 2)]])
+def test_a_transposed_convolution_of_series_is_that_of_one_row(padding):
+    draws = np.random.default_rng(0)
+    y, w = draws.normal(size=(2, 5, 3)), draws.normal(size=(4, 3, 2))
+    rows = padding if isinstance(padding, str) else [(0, 0), *padding]
+    series = convolution.conv_transpose(y, w, strides=2, padding=padding)
+    of_rows = convolution.conv_transpose(y[:, None], w[None], strides=(1, 2), padding=rows)
+    np.testing.assert_array_equal(series, of_rows[:, 0])
+
+
+def test_options_of_another_number_of_axes_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 2\) has 2 entries; expected 1, one for each axis"):
+        convolution.conv(jnp.zeros((1, 8, 3)), jnp.zeros((3, 3, 4)), strides=(2, 2))
 
 
 @st.composite

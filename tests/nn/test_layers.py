@@ -72,12 +72,23 @@ def test_conv_is_linens_own(kernel, strides, padding, use_bias):
         ({"kernel_size": (3, 3), "kernel_dilation": 2}, (2, 8, 8, 3)),
         ({"kernel_size": (3, 3), "input_dilation": 2, "padding": 1}, (2, 4, 4, 3)),
         ({"kernel_size": (3,)}, (2, 9, 3)),
+        ({"kernel_size": (4,), "strides": 2, "padding": "CAUSAL"}, (2, 9, 3)),
         ({"kernel_size": (3, 3, 3)}, (2, 4, 4, 4, 3)),
         ({"kernel_size": (3, 3)}, (6, 6, 3)),
         ({"kernel_size": (3, 3)}, (2, 2, 6, 6, 3)),
         ({"kernel_size": (3, 3), "precision": "highest"}, (2, 6, 6, 3)),
     ],
-    ids=["groups", "dilated", "input-dilated", "1-d", "3-d", "one image", "two axes", "precision"],
+    ids=[
+        "groups",
+        "dilated",
+        "input-dilated",
+        "1-d",
+        "causal",
+        "3-d",
+        "one image",
+        "two axes",
+        "precision",
+    ],
 )
 def test_conv_is_linens_own_where_gans_rarely_go(options, shape):
     assert_same_layer(nn.Conv(4, **options), linen.Conv(4, **options), images(*shape))
@@ -109,6 +120,20 @@ def test_conv_transpose_takes_one_stride_for_both_axes_as_linens_does():
     assert_same_layer(
         nn.ConvTranspose(2, (4, 4), strides=2), linen.ConvTranspose(2, (4, 4), strides=2), x
     )
+
+
+@pytest.mark.parametrize(("strides", "padding"), [((3,), "VALID"), (2, [(3, 1)])])
+def test_conv_transpose_of_series_is_linens_own(strides, padding):
+    ours = nn.ConvTranspose(4, (5,), strides=strides, padding=padding)
+    strides = (strides,) if isinstance(strides, int) else strides
+    theirs = linen.ConvTranspose(4, (5,), strides=strides, padding=padding)
+    assert_same_layer(ours, theirs, images(2, 7, 3))
+
+
+def test_conv_transpose_refuses_a_kernel_of_other_axes_than_the_input():
+    layer = nn.ConvTranspose(4, (3, 3))
+    with pytest.raises(ValueError, match=r"kernel of \(3, 3\) does not fit .* \(1, 8, 3\); exp"):
+        jax.eval_shape(layer.init, jax.random.key(0), jnp.zeros((1, 8, 3)))
 
 
 @pytest.mark.parametrize("layer", [nn.Conv, nn.ConvTranspose])

@@ -120,6 +120,10 @@ def test_the_picture_of_images_draws_the_same_latents_by_the_averaged_generator(
     state = jax.jit(gan.init)(jax.random.key(0))
     picture = image_grids.picture_of(gan, splits_of(images), seed=0, say=pytest.fail)
     other_seed = image_grids.picture_of(gan, splits_of(images), seed=1, say=pytest.fail)
+    sized = image_grids.picture_of(
+        gan, splits_of(images), seed=0, say=pytest.fail, rows=2, columns=5
+    )
+    assert np.asarray(sized(state)).shape == ((2 * 6 + 2) * 16, (5 * 6 + 2) * 16)
     first = np.asarray(picture(state))
     assert first.shape[1] == (9 * 6 + 2) * 16  # three columns for each of three classes
     np.testing.assert_array_equal(np.asarray(picture(state)), first)

@@ -102,6 +102,8 @@ REFUSED = {
     "--width 0": "the width is 0",
     "--steps 0": "--steps is 0; expected 1 or more",
     "--keep 0": "--keep is 0",
+    "--grid 8": "--grid is 8; expected rows x columns from 1 to 100, such as 8x10",
+    "--grid 0x3": "--grid is 0x3; expected",
     "--steps 10 --steps-per-call 4": "no multiple of --steps-per-call 4; use 8 or 12",
     "--batch-size 12": "8 devices",
     "--batch-size 400": "fewer than one batch",
