@@ -14,6 +14,7 @@ from jaxgan import _submodule
 if TYPE_CHECKING:
     from jaxgan.tools import (
         command,
+        data,
         diagnose,
         diagnosis,
         evaluate,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "command",
+    "data",
     "diagnose",
     "diagnosis",
     "evaluate",
