@@ -1,0 +1,247 @@
+"""Files and folders as users have them: what each input gives, or the sentence it gets."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import data
+from tests.data.conftest import picture
+
+COUNT = 6
+OPTIONS: dict[str, Any] = {"holdout": 0}
+
+
+class Case(NamedTuple):
+    """Images that `make` writes, what they become, and notes; or the sentence that refuses them.
+
+    Attributes:
+        make: `make(folder)` writes the files.
+        pixels: The training images, sorted; None if they are refused.
+        says: Parts of the notes or of the sentence.
+        options: Further options of `data.load`.
+    """
+
+    make: Callable[[pathlib.Path], Any]
+    pixels: np.ndarray | None
+    says: tuple[str, ...] = ()
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+def gray(level: float, dtype: Any = np.uint8) -> np.ndarray:
+    return np.full((4, 6), level, dtype)
+
+
+def tiff(levels: np.ndarray, *, order: Any = "<", inverted: bool = False, turned: int = 1) -> bytes:
+    """An uncompressed TIFF of levels [H, W, C] of any type, as TIFF 6.0 describes it."""
+    height, width, channels = levels.shape
+    bits, kind = 8 * levels.dtype.itemsize, {"u": 1, "i": 2, "f": 3}[levels.dtype.kind]
+    content = levels.astype(levels.dtype.newbyteorder(order)).tobytes()
+    photometric = 2 if channels > 1 else 0 if inverted else 1
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 274: turned}
+    tags |= {277: channels, 278: height, 279: len(content), 339: kind}
+    several = {258, 339} if channels > 1 else set()
+    start = 8 + 2 + 12 * len(tags) + 4
+    after = b""
+    entries = b""
+    for tag, value in tags.items():
+        if tag in several:
+            entries += struct.pack(order + "HHII", tag, 3, channels, start + len(after))
+            after += struct.pack(order + "H", value) * channels
+        else:
+            value = start + len(several) * 2 * channels if tag == 273 else value
+            entries += struct.pack(order + "HHII", tag, 4, 1, value)
+    mark = b"II" if order == "<" else b"MM"
+    head = mark + struct.pack(order + "HIH", 42, 8, len(tags))
+    return head + entries + bytes(4) + after + content
+
+
+def of_tiff(levels: np.ndarray, suffix: str = "tif", **options: Any) -> Callable:
+    """Writes `COUNT` files of these levels [H, W, C]."""
+
+    def make(root: pathlib.Path) -> None:
+        for number in range(COUNT):
+            (root / f"{number}.{suffix}").write_bytes(tiff(levels, **options))
+
+    return make
+
+
+def saved(images: list[np.ndarray], suffix: str, **options: Any) -> Callable:
+    def make(root: pathlib.Path) -> None:
+        for number, pixels in enumerate(images):
+            Image.fromarray(pixels).save(root / f"{number}.{suffix}", **options)
+
+    return make
+
+
+def pages(root: pathlib.Path) -> None:
+    for number in range(COUNT):
+        first, *others = [Image.fromarray(gray(level)) for level in (7, 8, 9)]
+        first.save(root / f"{number}.tiff", save_all=True, append_images=others)
+
+
+def without_suffix(root: pathlib.Path) -> None:
+    for number, kind in enumerate(("png", "jpeg", "gif", "bmp", "webp", "tiff")):
+        Image.fromarray(gray(200)).save(root / str(number), format=kind, lossless=True, quality=100)
+    (root / "README").write_text("BMW and other cars\n")
+    (root / "EMPTY").touch()
+
+
+def mixed_floats(root: pathlib.Path) -> None:
+    for number, level in enumerate((0.0, 0.5, -1.0, 1.0)):
+        Image.fromarray(gray(level, np.float32)).save(root / f"{number}.tif")
+
+
+def same(pixels: np.ndarray, count: int = COUNT) -> np.ndarray:
+    return np.stack([pixels if pixels.ndim == 3 else pixels[..., None]] * count)
+
+
+COLOR, CLEAR = picture(1), picture(2, channels=4)
+RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6)
+ON_WHITE = np.asarray(
+    Image.alpha_composite(Image.new("RGBA", (8, 6), "white"), Image.fromarray(CLEAR)).convert("RGB")
+)
+DEEP = np.array([[[0], [32896], [65535]]], np.uint16)
+
+FILES = {
+    "TIFF in gray": Case(saved([RAMP] * COUNT, "tif"), same(RAMP)),
+    "TIFF in color": Case(saved([COLOR] * COUNT, "tiff"), same(COLOR)),
+    "TIFF, compressed": Case(saved([COLOR] * COUNT, "TIF", compression="tiff_lzw"), same(COLOR)),
+    "TIFF with transparency": Case(
+        saved([CLEAR] * COUNT, "tif"), same(ON_WHITE), ("6 of 6 images have transparency (RGBA)",)
+    ),
+    "TIFF with transparency, kept": Case(
+        saved([CLEAR] * COUNT, "tif"), same(CLEAR), options={"channels": 4}
+    ),
+    "TIFF of several pages": Case(
+        pages, same(gray(7)), ("6 of 6 images have several pages: only the first is used.",)
+    ),
+    "TIFF that is stored turned": Case(
+        of_tiff(RAMP[..., None], turned=6),
+        same(np.rot90(RAMP, -1)),
+        ("6 of 6 images were turned upright according to their EXIF orientation.",),
+    ),
+    "TIFF upside down, by a file's bytes": Case(
+        of_tiff(RAMP[..., None], turned=3, order=">"), same(RAMP[::-1, ::-1])
+    ),
+    "TIFF in which 0 is white": Case(of_tiff(RAMP[..., None], inverted=True), same(255 - RAMP)),
+    "TIFF of 16 bits": Case(
+        of_tiff(DEEP),
+        same(np.array([[0, 128, 255]], np.uint8)),
+        ("6 of 6 images have 16 bits per channel: rounded to 8.",),
+    ),
+    "TIFF of 16 bits, most significant byte first": Case(
+        of_tiff(DEEP, order=">"), same(np.array([[0, 128, 255]], np.uint8))
+    ),
+    "TIFF of 12 bits in 16": Case(
+        of_tiff(DEEP // 16),
+        same(np.array([[0, 128, 255]], np.uint8)),
+        ("use 12 of them: level 4095 becomes white",),
+    ),
+    "TIFF of 16 bits in color": Case(
+        of_tiff(np.repeat(DEEP, 3, axis=2)),
+        same(np.repeat(np.array([[[0], [128], [255]]], np.uint8), 3, axis=2)),
+        ("6 of 6 images have 16 bits per channel: rounded to 8.",),
+    ),
+    "TIFF of 32 bits that use 16": Case(
+        of_tiff(DEEP.astype(np.int32)), same(np.array([[0, 128, 255]], np.uint8))
+    ),
+    "TIFF of 32 bits": Case(
+        of_tiff(DEEP.astype(np.int32) * 2),
+        None,
+        ("0.tif holds integers in [0, 131070]; expected integers in [0, 65535]: scale all",),
+    ),
+    "TIFF of 32 bits without a sign": Case(
+        of_tiff(np.array([[[3 * 10**9]]], np.uint32)), None, ("expected integers in [0, 65535]",)
+    ),
+    "TIFF of 16 bits with a sign": Case(
+        of_tiff(np.array([[[-5], [9]]], np.int16)), None, ("0.tif holds integers in [-5, 9]",)
+    ),
+    "TIFF of 16 bits in which 0 is white": Case(
+        of_tiff(DEEP, inverted=True),
+        None,
+        ("6 of 6 images cannot be read", "0.tif (a TIFF of more than 8 bits in which 0 is white"),
+    ),
+    "TIFF of floats": Case(
+        of_tiff(np.array([[[0.0], [0.5], [1.0]]], np.float32)),
+        same(np.array([[0, 128, 255]], np.uint8)),
+        ("6 of 6 images hold floats: read as [0, 1] and rounded to 256 levels.",),
+    ),
+    "TIFF of floats, one of them below 0": Case(
+        mixed_floats,
+        np.stack([np.full((4, 6, 1), level, np.uint8) for level in (0, 128, 191, 255)]),
+        ("4 of 4 images hold floats: read as [-1, 1] and rounded to 256 levels.",),
+    ),
+    "TIFF of floats of another range": Case(
+        of_tiff(np.array([[[0.0], [300.0]]], np.float32)),
+        None,
+        ("0.tif holds floats in [0, 300]; expected floats in [0, 1] or [-1, 1]: scale all images",),
+    ),
+    "TIFF of floats that are none": Case(
+        of_tiff(np.array([[[0.0], [np.nan]]], np.float32)), None, ("0.tif holds floats in [nan",)
+    ),
+    "TIFF of floats in color": Case(
+        of_tiff(np.ones((2, 2, 3), np.float32)),
+        None,
+        ("6 of 6 images cannot be read", "0.tif (a damaged TIFF, or of a kind that is not read"),
+    ),
+    "JPEG called jfif": Case(
+        saved([gray(200)] * COUNT, "jfif", format="JPEG", quality=100), same(gray(200))
+    ),
+    "no suffix": Case(
+        without_suffix,
+        same(np.stack([gray(200)] * 3, axis=2)),
+        (
+            "6 images have no suffix, and were recognized by their content.",
+            "Ignored 2 files that are not PNG, JPEG, WebP, BMP, GIF or TIFF: EMPTY, README.",
+        ),
+        {"channels": 3},
+    ),
+    "PNG of 16 bits": Case(
+        saved([DEEP[..., 0]] * COUNT, "png"), same(np.array([[0, 128, 255]], np.uint8))
+    ),
+}
+
+
+def sentence(error: Exception) -> str:
+    """The message, which must be one sentence."""
+    said = str(error)
+    assert "\n" not in said and not re.search(r"[.!?] [A-Z]", said) and not said.endswith(".")
+    return said
+
+
+@pytest.mark.parametrize("case", FILES.values(), ids=FILES.keys())
+def test_a_file_is_read_with_its_own_range_or_refused(case, tmp_path):
+    case.make(tmp_path)
+    if case.pixels is None:
+        with pytest.raises(data.DataError) as caught:
+            data.load(f"folder:{tmp_path}", **OPTIONS, **case.options)
+        said = sentence(caught.value)
+    else:
+        splits = data.load(f"folder:{tmp_path}", **OPTIONS, **case.options)
+        assert isinstance(splits.train, data.Dataset)
+        found = sorted(splits.train.images, key=lambda image: image.ravel().tolist())
+        np.testing.assert_array_equal(np.stack(found), case.pixels)
+        said = "\n".join(splits.notes)
+    assert [part for part in case.says if part not in said] == []
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_is_read_in_bands_as_in_one_piece(tmp_path, monkeypatch, dtype, order):
+    from jaxgan.data.readers import image_file
+
+    levels = np.random.default_rng(0).integers(0, 2, (9, 7, 1)).astype(dtype)
+    (tmp_path / "0.tif").write_bytes(tiff(levels, order=order, turned=6))
+    whole = data.load(f"folder:{tmp_path}", **OPTIONS).train
+    monkeypatch.setattr(image_file, "_BAND", 20)
+    assert whole.shape == (7, 9, 1)
+    assert data.load(f"folder:{tmp_path}", **OPTIONS).train.digest == whole.digest
