@@ -245,3 +245,146 @@ def test_a_tiff_is_read_in_bands_as_in_one_piece(tmp_path, monkeypatch, dtype, o
     monkeypatch.setattr(image_file, "_BAND", 20)
     assert whole.shape == (7, 9, 1)
     assert data.load(f"folder:{tmp_path}", **OPTIONS).train.digest == whole.digest
+
+
+# --- two domains ----------------------------------------------------------------------------------
+
+EQUAL, OTHER, TEST = range(8), range(100, 106), range(3)
+EXCHANGE = "in the order of their names; --direction BtoA exchanges them."
+
+
+class Layout(NamedTuple):
+    """Folders of two domains, what they are read as, and the notes, or the sentence.
+
+    Attributes:
+        spec: `paired` or `unpaired`.
+        folders: The numbers of the images in each folder.
+        counts: Images of a and b to train on, and held out; None if they are refused.
+        says: Parts of the notes or of the sentence.
+    """
+
+    spec: str
+    folders: Mapping[str, range]
+    counts: tuple[int, int, int, int] | None
+    says: tuple[str, ...] = ()
+
+
+def two(a: str, b: str, *, of_a: range = EQUAL, of_b: range = EQUAL) -> dict[str, range]:
+    return {a: of_a, b: of_b}
+
+
+def held(a: str, b: str) -> dict[str, range]:
+    return two(a, b, of_a=TEST, of_b=TEST)
+
+
+LAYOUTS = {
+    "train_A": Layout(
+        "paired", two("train_A", "train_B"), (8, 8, 0, 0), ("8 images of train_A and train_B",)
+    ),
+    "trainA of equal names": Layout(
+        "paired", two("trainA", "trainB"), (8, 8, 0, 0), ("Paired 8 images of trainA and trainB.",)
+    ),
+    "trainA of other names": Layout(
+        "paired", two("trainA", "trainB", of_b=OTHER), None, ("not paired; write unpaired:",)
+    ),
+    "train/A and test/A": Layout(
+        "paired",
+        two("train/A", "train/B") | held("test/A", "test/B"),
+        (8, 8, 3, 3),
+        ("Paired 8 images of train/A and train/B.", "Paired 3 images of test/A and test/B."),
+    ),
+    "train/A and val/A": Layout(
+        "unpaired",
+        two("train/A", "train/B", of_b=OTHER) | held("val/A", "val/B"),
+        (8, 6, 3, 3),
+        ("Domain a is train/A and domain b train/B.", "Held out 3 images: those in val/A."),
+    ),
+    "trainA and valA": Layout(
+        "unpaired",
+        two("trainA", "trainB", of_b=OTHER) | held("valA", "valB"),
+        (8, 6, 3, 3),
+        ("Domain a is trainA and domain b trainB.",),
+    ),
+    "A and B": Layout("unpaired", two("A", "B", of_b=OTHER), (8, 6, 0, 0), ("domain b B.",)),
+    "input and target": Layout("paired", two("input", "target"), (8, 8, 0, 0)),
+    "source and target": Layout(
+        "unpaired", two("source", "target", of_b=OTHER), (8, 6, 0, 0), ("Domain a is source",)
+    ),
+    "any names": Layout(
+        "unpaired",
+        two("horses", "zebras", of_b=OTHER),
+        (8, 6, 0, 0),
+        (f"Domain a is horses and domain b zebras, {EXCHANGE}",),
+    ),
+    "any names in train and test": Layout(
+        "unpaired",
+        two("train/horses", "train/zebras", of_b=OTHER) | held("test/horses", "test/zebras"),
+        (8, 6, 3, 3),
+        (f"Domain a is horses and domain b zebras, {EXCHANGE}",),
+    ),
+    "any names with the split": Layout(
+        "paired",
+        two("photos_train", "sketches_train") | held("photos_val", "sketches_val"),
+        (8, 8, 3, 3),
+        (f"Domain a is photos and domain b sketches, {EXCHANGE}",),
+    ),
+    "any names with equal files": Layout(
+        "paired",
+        two("photos", "sketches"),
+        (8, 8, 0, 0),
+        (f"sketches, {EXCHANGE}", "Paired 8 images of photos and sketches."),
+    ),
+    "any names, a partner missing": Layout(
+        "paired",
+        two("photos", "sketches", of_b=range(7)),
+        None,
+        ("photos/7.png has no partner in sketches; add sketches/7.png or remove the image",),
+    ),
+    "any names with other files": Layout(
+        "paired", two("cats", "dogs", of_b=OTHER), None, ("which may be the two domains",)
+    ),
+    "three names": Layout(
+        "unpaired", two("cats", "dogs") | {"eels": EQUAL}, None, ("no folder trainA in it, but",)
+    ),
+    "a name that is missing to hold out": Layout(
+        "unpaired",
+        two("train/cats", "train/dogs") | {"test/cats": TEST},
+        None,
+        ("no folder trainA in it, but the folders test, train",),
+    ),
+}
+
+
+def lay_out(root: pathlib.Path, folders: Mapping[str, range]) -> None:
+    """Writes images twice as wide as high, as combined ones are: a is dark, b its negative."""
+    for folder, numbers in folders.items():
+        (root / folder).mkdir(parents=True)
+        first = re.search("A|input|source|horses|photos|cats", folder) is not None
+        for number in numbers:
+            level = number if first else 255 - number
+            image = Image.fromarray(np.full((4, 8), level, np.uint8))
+            image.save(root / folder / f"{number}.png")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_folders_of_two_domains_are_understood_and_that_is_told(layout, tmp_path):
+    lay_out(tmp_path, layout.folders)
+    kind = {"paired": "pairs", "unpaired": "domains"}[layout.spec]
+    apart = any(re.search("test|val", folder) for folder in layout.folders)
+    spec, options = f"{layout.spec}:{tmp_path}", {} if apart else OPTIONS
+    if layout.counts is None:
+        with pytest.raises(data.DataError) as caught:
+            data.load(spec, kind=kind, **options)
+        said = sentence(caught.value)
+    else:
+        splits = data.load(spec, kind=kind, **options)
+        train, held_out = splits.train, splits.held_out
+        assert isinstance(train, data.Domains) and isinstance(held_out, data.Domains)
+        counts = (len(held_out.a), len(held_out.b)) if apart else (0, 0)
+        assert (len(train.a), len(train.b), *counts) == layout.counts
+        assert train.shape == (4, 8, 1)
+        assert train.a.images.max() < 128 <= train.b.images.max()
+        if layout.spec == "paired":
+            np.testing.assert_array_equal(train.a.images, 255 - train.b.images)
+        said = "\n".join(splits.notes)
+    assert [part for part in layout.says if part not in said] == []
