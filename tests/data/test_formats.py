@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import struct
@@ -388,3 +389,112 @@ def test_folders_of_two_domains_are_understood_and_that_is_told(layout, tmp_path
             np.testing.assert_array_equal(train.a.images, 255 - train.b.images)
         said = "\n".join(splits.notes)
     assert [part for part in layout.says if part not in said] == []
+
+
+# --- files of labels ------------------------------------------------------------------------------
+
+COMPOSED, APART = "caf\u00e9.png", "cafe\u0301.png"
+BOM = "\ufeff"
+
+
+class Labels(NamedTuple):
+    """A file of labels for a.png, b.png and café.png.
+
+    Attributes:
+        files: The text of each file, by its name.
+        labels: The class of each image by the first letter of its name; empty for none.
+        says: Parts of the notes.
+    """
+
+    files: Mapping[str, str]
+    labels: Mapping[str, str]
+    says: tuple[str, ...] = ()
+
+
+def entries(*labels: object, name: str = "file_name", key: str = "label") -> str:
+    """Lines of JSON for the images, with these labels."""
+    files = ("a.png", "b.png", APART)
+    pairs = zip(files, labels, strict=False)
+    return "\n".join(json.dumps({name: file, key: label}) for file, label in pairs)
+
+
+ALL = {"a": "cat", "b": "dog", "c": "cat"}
+TABLE = f"a.png\tcat\nb.png\tdog\n{APART}\tcat\n"
+TABLES = {
+    "tabs": Labels({"labels.tsv": TABLE}, ALL, ("2 classes of 3 images from labels.tsv.",)),
+    "tabs, with a header": Labels(
+        {"labels.tsv": "label\tage\tfile_name\ncat\t3\ta.png\n"}, {"a": "cat"}
+    ),
+    "tabs, and commas in names": Labels({"labels.tsv": "a.png\tcat, old\n"}, {"a": "cat, old"}),
+    "commas called tsv": Labels(
+        {"labels.tsv": "a.png,cat\n"}, {}, ("Did not read labels.tsv: expected two columns",)
+    ),
+    "BOM and CRLF": Labels({"labels.tsv": BOM + TABLE.replace("\n", "\r\n")}, ALL),
+    "BOM and CRLF in csv": Labels(
+        {"labels.csv": BOM + f"file,class\r\na.png,cat\r\nb.png,dog\r\n{APART},cat\r\n"}, ALL
+    ),
+    "BOM and CRLF in lines": Labels(
+        {"metadata.jsonl": BOM + entries("cat", "dog", "cat").replace("\n", "\r\n")}, ALL
+    ),
+    "BOM in JSON": Labels(
+        {"dataset.json": BOM + json.dumps({"labels": [["a.png", 1], [APART, 0]]})},
+        {"a": "1", "c": "0"},
+    ),
+    "lines": Labels(
+        {"metadata.jsonl": entries("cat", "dog", "cat")}, ALL, ("from metadata.jsonl.",)
+    ),
+    "lines of numbers": Labels(
+        {"metadata.jsonl": entries(10, 9, 9)}, {"a": "10", "b": "9", "c": "9"}
+    ),
+    "lines with other keys": Labels(
+        {"metadata.jsonl": entries("cat", "dog", "cat", name="image", key="class")}, ALL
+    ),
+    "lines, some without a label": Labels(
+        {"metadata.jsonl": entries("cat") + '\n\n{"file_name": "b.png"}\n'},
+        {"a": "cat"},
+        ("Left out 2 images without a label: b.png",),
+    ),
+    "lines of captions": Labels(
+        {"metadata.jsonl": entries("a cat", key="text")},
+        {},
+        ("Did not read metadata.jsonl: its lines have no 'label'.",),
+    ),
+    "lines with lists": Labels(
+        {"metadata.jsonl": entries("cat", [1])},
+        {},
+        ("Did not read metadata.jsonl: its line 2 is not a file_name with a label that is",),
+    ),
+    "a line that is no object": Labels(
+        {"metadata.jsonl": entries("cat") + "\n3"}, {}, ("its line 2 is not a JSON object",)
+    ),
+    "a line that is no JSON": Labels({"metadata.jsonl": "{"}, {}, ("it is damaged or is not",)),
+    "two labels of an image": Labels(
+        {"labels.csv": f"{COMPOSED},cat\n{APART},dog\n"},
+        {},
+        ("Did not read labels.csv: it gives caf\u00e9.png two labels, cat and dog.",),
+    ),
+    "two files": Labels(
+        {
+            "labels.csv": "a.png,cat\nb.png,dog\ncaf\u00e9.png,cat\n",
+            "metadata.jsonl": entries(1, 2, 3),
+        },
+        ALL,
+        ("Did not read metadata.jsonl: the labels are those of labels.csv.",),
+    ),
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+def test_labels_come_from_tables_of_any_system(table, tmp_path):
+    for level, name in enumerate(("a.png", "b.png", COMPOSED)):
+        Image.fromarray(gray(level)).save(tmp_path / name)
+    for name, text in table.files.items():
+        (tmp_path / name).write_bytes(text.encode())
+    splits = data.load(f"folder:{tmp_path}", **OPTIONS)
+    train = splits.train
+    assert isinstance(train, data.Dataset)
+    numbers = [] if train.labels is None else train.labels.tolist()
+    first = ["abc"[image[0, 0, 0]] for image in train.images]
+    assert dict(zip(first, (train.classes[n] for n in numbers), strict=False)) == table.labels
+    assert len(train) == (len(table.labels) or 3)
+    assert [part for part in table.says if part not in "\n".join(splits.notes)] == []
