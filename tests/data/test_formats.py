@@ -498,3 +498,22 @@ def test_labels_come_from_tables_of_any_system(table, tmp_path):
     assert dict(zip(first, (train.classes[n] for n in numbers), strict=False)) == table.labels
     assert len(train) == (len(table.labels) or 3)
     assert [part for part in table.says if part not in "\n".join(splits.notes)] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [("metadata.jsonl", '{{"file_name": "{0}", "label": "{1}"}}'), ("labels.tsv", "{0}\t{1}")],
+)
+def test_train_and_test_folders_may_have_labels_of_their_own(tmp_path, file, line):
+    for split, labels in (("train", "xyx"), ("test", "yx")):
+        (tmp_path / split).mkdir()
+        for number in range(len(labels)):  # the same names in both
+            Image.fromarray(gray(number)).save(tmp_path / split / f"{number}.png")
+        lines = [line.format(f"{number}.png", label) for number, label in enumerate(labels)]
+        (tmp_path / split / file).write_text("\n".join(lines))
+    train, held_out, notes = data.load(f"folder:{tmp_path}")
+    assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
+    assert train.classes == held_out.classes == ("x", "y")
+    assert train.labels is not None and train.labels.tolist() == [0, 1, 0]
+    assert held_out.labels is not None and held_out.labels.tolist() == [1, 0]
+    assert notes[0] == f"Read 2 classes of 5 images from test/{file} and train/{file}."

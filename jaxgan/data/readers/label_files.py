@@ -5,7 +5,8 @@ labels.csv       two columns, a name and a class, or columns called so (`file_na
 labels.tsv       the same, with tabs between the columns
 metadata.jsonl   a JSON object a line, with `file_name` and `label`, a number or a name
 
-Names are paths relative to the folder that holds the file.
+Names are paths relative to the folder that holds the file. This is the folder of the images, or its
+train and test folders with a file each.
 """
 
 from __future__ import annotations
@@ -32,7 +33,16 @@ class _Unread(ValueError):
 
 def paths(root: pathlib.Path) -> list[pathlib.Path]:
     """Returns the paths at which a folder may have files of labels."""
-    return [root / name for name in _READERS]
+    return [folder / name for name in _READERS for folder in _folders(root)]
+
+
+def _folders(root: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folder itself, and the train and test folders in it."""
+    inner = sorted(root.iterdir()) if files.is_folder(root) else []
+    return [
+        root,
+        *(path for path in inner if path.name.lower() in file_listing.SPLITS and path.is_dir()),
+    ]
 
 
 def applied(root: pathlib.Path, found: file_listing.Listing) -> file_listing.Listing:
@@ -46,21 +56,35 @@ def applied(root: pathlib.Path, found: file_listing.Listing) -> file_listing.Lis
         found: the images in it.
     """
     notes, used = [], None
-    for path in paths(root):
-        if not path.is_file():
+    for name in _READERS:
+        given = [path for folder in _folders(root) if (path := folder / name).is_file()]
+        if not given:
             continue
+        called = " and ".join(path.relative_to(root).as_posix() for path in given)
         if used is not None:
-            notes.append(f"Did not read {path.name}: the labels are those of {used}.")
+            notes.append(f"Did not read {called}: the labels are those of {used}.")
             continue
         try:
-            labels = _of_images(_READERS[path.name](path), found.names)
+            labels = _of_images(_joined(root, given), found.names)
         except (_Unread, OSError, ValueError, RecursionError, csv.Error) as error:
             why = str(error) if isinstance(error, _Unread) else "it is damaged or is not UTF-8 text"
-            notes.append(f"Did not read {path.name}: {why}.")
+            notes.append(f"Did not read {called}: {why}.")
             continue
-        used = None if labels is None else path.name
-        found = _labeled(found, labels, path.name)
+        used = None if labels is None else called
+        found = _labeled(found, labels, called)
     return found._replace(notes=(*found.notes, *notes))
+
+
+def _joined(root: pathlib.Path, given: Sequence[pathlib.Path]) -> list[tuple[str, str]] | None:
+    """Returns the names, relative to `root`, and the labels of files; None if they have none."""
+    found = None
+    for path in given:
+        written = _READERS[path.name](path)
+        if written is not None:
+            inner = path.parent.relative_to(root)
+            found = found or []
+            found += [(f"{inner.as_posix()}/{name}", label) for name, label in written]
+    return found
 
 
 def _labeled(
