@@ -124,6 +124,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         ValueError: If the networks cannot make images of this size, or the flags contradict each
             other.
     """
+    from jaxgan.games import bidirectional
     from jaxgan.models import bigan
 
     if config.real_label != 1.0:
@@ -135,9 +136,12 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     training = dataclasses.replace(options["training"], optimizers=optimizers(config))
     if config.order == "simultaneous":
         # The model's own default: from one state, all updates share the same pairs, computed once.
-        training = dataclasses.replace(training, schedule=None, shared_noise=None)
+        training = dataclasses.replace(
+            training, schedule=bidirectional.simultaneously, shared_noise=None
+        )
+    shape = two_player_flags.image_shape(spec)
     return bigan.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         architecture=config.architecture,
         latent_size=config.latent_size,
         prior=config.prior,
@@ -146,7 +150,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         kernel=config.kernel,
         features=config.features,
         discriminator_norm=config.discriminator_norm,
-        **{**options, "training": training},
+        **two_player_flags.augmented(config, {**options, "training": training}, shape),
     )
 
 

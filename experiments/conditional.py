@@ -74,15 +74,17 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """
     from jaxgan.models import conditional
 
+    shape = two_player_flags.image_shape(spec)
+    options = two_player_flags.options(config, axis_name=axis_name)
     return conditional.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         classes=len(spec.classes),
         architecture=config.architecture,
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,
         kernel=config.kernel,
-        **two_player_flags.options(config, axis_name=axis_name),
+        **two_player_flags.augmented(config, options, shape),
     )
 
 

@@ -32,6 +32,8 @@ def main() -> None:
         sys.exit(code)
     last = max((RUN / "samples").glob("[0-9]*.png"))
     print(f"picture of its samples: {last.resolve()}")
+    print(f"more of them, as files: {sys.executable} -m jaxgan sample {RUN}")
+    print(f"are they copies of photographs? {sys.executable} -m jaxgan nearest {RUN}")
 
 
 if __name__ == "__main__":

@@ -112,12 +112,13 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.games import mutual_information
     from jaxgan.models import infogan
 
+    shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     if config.order == "simultaneous":
         at_once = infogan.simultaneously
         options["training"] = dataclasses.replace(options["training"], schedule=at_once)
     return infogan.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         codes=mutual_information.Codes(config.categories, config.continuous),
         latent_size=config.latent_size,
         prior=config.prior,
@@ -126,7 +127,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         leak=config.leak,
         std=None if config.learned_std else 1.0,
         weights=mutual_information.Weights(config.categorical_weight, config.continuous_weight),
-        **options,
+        **two_player_flags.augmented(config, options, shape),
     )
 
 

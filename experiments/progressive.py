@@ -253,7 +253,7 @@ def at_level(
         max_width=config.max_width,
         group=config.group,
         penalty=functools.partial(penalties.gradient_penalty, weight=config.penalty_weight),
-        **options,
+        **two_player_flags.augmented(config, options, shape),
     )
 
 

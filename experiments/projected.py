@@ -19,7 +19,7 @@ this model, whose discriminators look through that network: compare models by an
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec
@@ -58,6 +58,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     beta1: Decay = 0.0
     beta2: Decay = 0.99
     ema_half_life: HalfLife = 20_000.0
+    augment: Literal["none", "diff", "ada", "scheduled"] = "diff"
     width: Positive = 16
     """Channels of the generator's last map; they double towards its base."""
     noise: bool = False
@@ -102,13 +103,16 @@ PRESETS = {
 }
 
 
-def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(
+    config: Config, spec: DataSpec, *, axis_name: str | None = None, saved: bool = False
+) -> GAN:
     """Returns the model for images of the data's shape.
 
     Args:
         config: The flags.
         spec: What is known of the data.
         axis_name: Name of the batch's axis under shard_map and pmap.
+        saved: Whether the state comes from a checkpoint, which holds the feature network's weights.
 
     Raises:
         ValueError: If the generator cannot make images of this size, there are no classes to
@@ -120,21 +124,28 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         raise ValueError(
             f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"
         )
+    shape = two_player_flags.image_shape(spec)
+    options = two_player_flags.options(config, axis_name=axis_name)
     return projected.build(
-        shape=two_player_flags.image_shape(spec),
-        features=features_of(config),
+        shape=shape,
+        features=features_of(config, saved=saved),
         side=config.side,
         classes=len(spec.classes) if config.conditional else 0,
         latent_size=config.latent_size,
         width=config.width,
         noise=config.noise,
         discriminator_width=config.discriminator_width,
-        **two_player_flags.options(config, axis_name=axis_name),
+        policy=(),  # the flags choose the augmentation, by default the same
+        **two_player_flags.augmented(config, options, shape),
     )
 
 
-def features_of(config: Config) -> Features:
+def features_of(config: Config, *, saved: bool = False) -> Features:
     """Returns the feature network that the flags name.
+
+    Args:
+        config: The flags.
+        saved: Whether its weights come from a checkpoint, and are not read here.
 
     Raises:
         ValueError: If its weights are missing or damaged.
@@ -145,6 +156,8 @@ def features_of(config: Config) -> Features:
 
     if config.features == RANDOM:
         return projected.Features(projected.RandomNetwork())
+    if saved:
+        return projected.Features(efficientnet.EfficientNetLite0())
     if config.features == PACKAGE:
         folder = files.cache_folder("weights") if config.cache else None
         variables = efficientnet.packaged(folder=folder)

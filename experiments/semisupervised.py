@@ -28,7 +28,7 @@ from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Fraction, HalfLife, LearningRate, Positive, Weight
 
-from .flags import refused_flags, two_player_flags
+from .flags import augmentation_flags, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan.state import GANState
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(RunConfig):
+class Config(augmentation_flags.AugmentationFlags, RunConfig):
     """Flags of the semi-supervised GAN, whose discriminator is also the classifier."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
@@ -120,14 +120,18 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import semisupervised
 
     rate = optimizers.linear_from(config.learning_rate, config.decay_from, steps=config.steps)
+    shape = two_player_flags.image_shape(spec)
+    training = Training(
+        {name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
     return semisupervised.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         classes=len(spec.classes),
-        training=Training(
-            {name: semisupervised.adam(rate) for name in ("generator", "discriminator")},
-            accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-            ema_half_life=config.ema_half_life or None,
-            axis_name=axis_name,
+        training=augmentation_flags.augmented(
+            config, training, loss=semisupervised.ADVERSARIAL, shape=shape
         ),
         latent_size=config.latent_size,
         hidden=config.hidden,

@@ -183,12 +183,13 @@ PRESETS = {
 }
 
 
-def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
+def plan(config: Config, spec: DataSpec, *, saved: bool = False) -> tuple[Stage, ...]:
     """Returns the stages of the run: the pre-training, if there is one, and the adversarial stage.
 
     Args:
         config: The flags.
         spec: Shape of the data's images.
+        saved: Whether the states come from checkpoints, which hold the weights of VGG19.
     """
     import functools
 
@@ -198,11 +199,11 @@ def plan(config: Config, spec: DataSpec) -> tuple[Stage, ...]:
     rows, game_begins = config.rows_per_step, config.pretraining
 
     def remembered(*, axis_name: str | None = None) -> GAN:
-        game = build(config, spec, axis_name=axis_name)
+        game = build(config, spec, axis_name=axis_name, saved=saved)
         return game if config.skipped_stages else srgan.remembering(game)
 
     if not game_begins:
-        return (stages.Stage(0, rows, functools.partial(build, config, spec)),)
+        return (stages.Stage(0, rows, functools.partial(build, config, spec, saved=saved)),)
     return (
         stages.Stage(0, rows, functools.partial(alone, config, spec)),
         stages.Stage(game_begins, rows, remembered, srgan.game_from),
@@ -235,13 +236,16 @@ def alone(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     )
 
 
-def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GAN:
+def build(
+    config: Config, spec: DataSpec, *, axis_name: str | None = None, saved: bool = False
+) -> GAN:
     """Returns the model of the adversarial stage.
 
     Args:
         config: The flags.
         spec: Shape of the data's images.
         axis_name: Mapped axis over which the batch is split, or None.
+        saved: Whether the state comes from a checkpoint, which holds the weights of VGG19.
 
     Raises:
         ValueError: If the networks do not fit the factor or the size, or the features do not exist.
@@ -265,7 +269,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         config,
         spec,
         training(config, adams, axis_name),
-        features=features_of(config),
+        features=features_of(config, saved=saved),
         pixels=config.pixels,
         adversarial=config.adversarial,
     )
@@ -342,8 +346,12 @@ def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:
     return rows, columns, channels
 
 
-def features_of(config: Config) -> Any:
+def features_of(config: Config, *, saved: bool = False) -> Any:
     """Returns the features that the content loss compares, or None for pixels.
+
+    Args:
+        config: The flags.
+        saved: Whether the weights of VGG19 come from a checkpoint, and are not read here.
 
     Raises:
         ValueError: If there are no such features.
@@ -354,6 +362,8 @@ def features_of(config: Config) -> Any:
         return scattering.maps
     if config.features == "pixels":
         return None
+    if config.features.startswith(VGG19) and saved:
+        return vgg.blank()
     if config.features.startswith(VGG19):
         return vgg.player(config.features.removeprefix(VGG19), sha256=config.features_sha256)
     raise ValueError(

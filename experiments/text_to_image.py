@@ -49,7 +49,7 @@ from jaxgan.runs.ranges import (
     Weight,
 )
 
-from .flags import two_player_flags
+from .flags import augmentation_flags, two_player_flags
 
 if TYPE_CHECKING:
     import flax.linen as linen
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(RunConfig):
+class Config(augmentation_flags.AugmentationFlags, RunConfig):
     """Flags of text to image."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
@@ -275,19 +275,20 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     networks = text_to_image.Networks(
         config.width, config.discriminator_width, config.kernel, config.compressed
     )
-    embedded = spec.inputs.get("text")
+    embedded, shape = spec.inputs.get("text"), two_player_flags.image_shape(spec)
+    loss = losses.by_name(config.loss)
     return text_to_image.build(
-        shape=two_player_flags.image_shape(spec),
+        shape=shape,
         text_size=config.text_size if embedded is None else embedded[0],
         encoder=reader(config) if embedded is None else None,
-        training=training,
+        training=augmentation_flags.augmented(config, training, loss=loss, shape=shape),
         latent_size=config.latent_size,
         prior=config.prior,
         networks=networks,
         mismatched=config.mismatched,
         between=0.5 if config.interpolated else None,
         variety=config.variety,
-        loss=losses.by_name(config.loss),
+        loss=loss,
     )
 
 

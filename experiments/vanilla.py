@@ -133,13 +133,14 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import vanilla
 
     generator, discriminator = networks(config, spec.shape)
+    options = two_player_flags.options(config, axis_name=axis_name)
     return vanilla.build(
         shape=spec.shape,
         latent_size=config.latent_size,
         prior=config.prior,
         generator=generator,
         discriminator=discriminator,
-        **two_player_flags.options(config, axis_name=axis_name),
+        **two_player_flags.augmented(config, options, spec.shape),
     )
 
 

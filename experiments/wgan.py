@@ -42,8 +42,10 @@ class Config(dcgan.Config):
     generator_learning_rate: LearningRate = 2e-4
     discriminator_learning_rate: LearningRate = 2e-4
     n_critic: Positive = 5
-    augment: Literal["none", "diff"] = "none"
-    """Augmentation of real and generated images: none or diff (DiffAugment)."""
+    augment: Literal["none", "diff", "scheduled"] = "none"
+    """Augmentation of real and generated images: none, diff (DiffAugment: all images) or scheduled
+    (with a probability that rises to --augment-probability).
+    """
     clip: Annotated[float, Range(0, 100, open_low=True)] = 0.01
     """Clip the critic's weights to [-CLIP, CLIP] after each of its updates."""
 

@@ -69,10 +69,10 @@ def load(
     seed: int | None = None,
     experiment: ModuleType | str | os.PathLike[str] | None = None,
 ) -> TrainedModel:
-    """Returns the trained model in a run directory; the data are not needed.
+    """Returns the trained model in a run directory or an export; the data are not needed.
 
     Args:
-        run: The run directory.
+        run: The run directory, or the folder or a file that `jaxgan export` wrote.
         checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
         seed: Seed of the model in a run of several seeds.

@@ -8,9 +8,11 @@
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run
     jaxgan nearest RUN [flags]        show the training images nearest to samples
     jaxgan project RUN PHOTO...       find the latents of photographs
+    jaxgan report RUN [flags]         write a page that shows a run, or compares several
     jaxgan latents RUN [flags]        draw what the latents mean
     jaxgan interpolate RUN [flags]    film the way from seed to seed
     jaxgan translate RUN [flags]      send images or captions through a run
+    jaxgan export RUN [flags]         write its generator alone, with a model card
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
 that completes them.
@@ -33,11 +35,13 @@ TOOLS = (
     "sample",
     "evaluate",
     "diagnose",
+    "report",
     "nearest",
     "project",
     "latents",
     "interpolate",
     "translate",
+    "export",
 )
 COMMANDS = ("list", "train", *TOOLS)
 

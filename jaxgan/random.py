@@ -35,6 +35,11 @@ class Keys(struct.PyTreeNode):
     def __len__(self) -> int:
         return self.base.shape[0]
 
+    @property
+    def count(self) -> int:
+        """Returns B, also where it is a variable of an exported program, which `len` refuses."""
+        return self.base.shape[0]
+
 
 def example_keys(rng: Array, step: Array | int, rows: Array) -> Keys:
     """Returns the keys of examples in one train step.

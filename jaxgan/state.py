@@ -21,9 +21,12 @@ class Player(train_state.TrainState):
 
     Attributes:
         variables: Non-trained collections by name (batch statistics, spectral-norm vectors).
+        modules: Paths of the modules that hold the params, in the order in which the network first
+            called them (static).
     """
 
     variables: Any = struct.field(default_factory=dict)
+    modules: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the network's output; updates of its collections are discarded."""
@@ -205,7 +208,20 @@ def init_player(
     )
     # TrainState starts counting from a Python int. Its weak type differs from that of the array it
     # becomes, so the train step would compile twice.
-    return player.replace(step=jnp.zeros((), jnp.int32))
+    return player.replace(step=jnp.zeros((), jnp.int32), modules=tuple(_holding(params)))
+
+
+def _holding(params: Mapping[str, Any], path: str = "") -> list[str]:
+    """Returns the paths of the modules that hold arrays of their own.
+
+    Flax enters params when a module first asks for them, so their order is that of the calls. Any
+    transformation of JAX sorts them by name.
+    """
+    below = [(name, value) for name, value in params.items() if isinstance(value, Mapping)]
+    own = [path] if len(below) < len(params) else []
+    for name, value in below:
+        own += _holding(value, f"{path}/{name}" if path else name)
+    return own
 
 
 def create(

@@ -121,6 +121,18 @@ def _adaptive(build: Callable[..., GAN], axis_name: str | None = None, **changes
     return build(axis_name=axis_name, **{**adaptation, **changes})
 
 
+def _scheduled(build: Callable[..., GAN], axis_name: str | None = None, **changes: Any) -> GAN:
+    schedule = augmentation.ramping(
+        steps.alternate, probability=0.8, images=4 * BATCH, axis_name=axis_name
+    )
+    augmented = {
+        "refine": input_transforms.for_both(augmentation.adaptive(tuple(augmentation.GROUPS))),
+        "extra": augmentation.initial(0.5),
+        "schedule": schedule,
+    }
+    return build(axis_name=axis_name, **{**augmented, **changes})
+
+
 _conditional = partial(
     built, conditional.build, shape=(16, 16, 1), classes=3, latent_size=3, width=2, **_common
 )
@@ -255,6 +267,17 @@ CASES = [
         partial(_perceptrons, schedule=partial(steps.alternate, n_critic=3)),
         (2,),
         rows=3 * BATCH,
+    ),
+    Case(
+        "vanilla-scheduled",
+        partial(
+            _scheduled,
+            _perceptrons,
+            shape=(6, 5, 3),
+            generator=vanilla.Generator((6, 5, 3), (8,)),
+            discriminator=vanilla.Discriminator((8, 8)),
+        ),
+        (6, 5, 3),
     ),
     Case("vanilla-simultaneous", partial(_perceptrons, schedule=builder.simultaneously), (2,)),
     Case(
@@ -414,8 +437,16 @@ BY_NAME = {case.name: case for case in CASES}
 # What the others build on: the suite checks it in every mode.
 FOUNDATION = ("vanilla", "dcgan", "conditional")
 
-# DCGAN's networks in another game, whose laws the slow target checks.
-VARIANTS = ("lsgan", "wgan", "wgan-gp", "sngan", "dcgan-shared-noise", "dcgan-ada")
+# The networks of another case in another game, whose laws the slow target checks.
+VARIANTS = (
+    "vanilla-scheduled",
+    "lsgan",
+    "wgan",
+    "wgan-gp",
+    "sngan",
+    "dcgan-shared-noise",
+    "dcgan-ada",
+)
 
 # Whose programs take longest to compile: the suite checks their L2, the slow target all.
 HEAVY = (

@@ -31,11 +31,13 @@ WITHOUT_A_RUN = {
     "sample": (),
     "evaluate": (),
     "diagnose": (),
+    "report": (),
     "nearest": (),
     "project": ("photo.png",),
     "latents": (),
     "interpolate": (),
     "translate": ("--out", "there"),
+    "export": ("--out", "there"),
 }
 """What an inline mention of a tool leaves out, next to the run."""
 
@@ -65,6 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         for number in range(16):
             image = Image.fromarray(pixels.integers(0, 256, (70, 80, 3), np.uint8))
             image.save(folder / "photos" / kind / f"{number}.png")
+    shutil.copy(folder / "photos" / "cats" / "0.png", folder / "photo.png")
     (folder / "mine.py").write_text(programs("docs/training.md")[-1])
     return folder
 
@@ -185,7 +188,13 @@ def test_readme_trains_the_run_that_it_opens(trained):
 )
 def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
-    few = ["--samples", "16"]
+    few = {
+        "sample": ["--n", "3"],
+        "interpolate": ["--frames", "3"],
+        "report": ["--no-diagnosis"],
+        "export": [],
+        "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
+    }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":
         few += ["--metrics", "swd"]
     if command.words[1] == "latents":

@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive, Range
 
+from . import augmentation_flags
+
 
 @dataclasses.dataclass(frozen=True)
 class LatentFlags:
@@ -83,7 +85,14 @@ class SubsetFlags:
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoPlayerConfig(SubsetFlags, OptimizerFlags, LossFlags, LatentFlags, RunConfig):
+class TwoPlayerConfig(
+    SubsetFlags,
+    augmentation_flags.AugmentationFlags,
+    OptimizerFlags,
+    LossFlags,
+    LatentFlags,
+    RunConfig,
+):
     """Flags of every experiment with one generator and one discriminator."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels")
@@ -122,8 +131,27 @@ def image_shape(spec: DataSpec) -> tuple[int, int, int]:
     return height, width, channels
 
 
+def augmented(
+    config: TwoPlayerConfig, options: dict[str, Any], shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Returns the options with the augmentation that the flags ask for.
+
+    Args:
+        config: The flags.
+        options: Arguments of `two_player.build`, 'loss' and 'training' among them.
+        shape: Shape of an example.
+
+    Raises:
+        ValueError: See `augmentation_flags.augmented`.
+    """
+    training = augmentation_flags.augmented(
+        config, options["training"], loss=options["loss"], shape=shape
+    )
+    return {**options, "training": training}
+
+
 def options(config: TwoPlayerConfig, *, axis_name: str | None) -> dict[str, Any]:
-    """Returns the arguments of `two_player.build` that the flags ask for.
+    """Returns the arguments of `two_player.build` that the flags ask for, without augmentation.
 
     Args:
         config: The flags.

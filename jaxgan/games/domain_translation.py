@@ -209,7 +209,7 @@ def both_ways_sample(shapes: Mapping[str, Shape]) -> Callable[..., Array]:
     to = dict(zip("ab", GENERATORS, strict=True))
 
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
-        domain, images = source(conditions, shapes, len(keys))
+        domain, images = source(conditions, shapes, keys.count)
         return state[to[domain]](images)
 
     return sample

@@ -133,7 +133,7 @@ def _sampler(latents: objectives.Draw, defaults: Defaults) -> Callable[..., Arra
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, defaults)
         given = [
-            jnp.asarray(conditions[name]) if name in conditions else default(len(keys))
+            jnp.asarray(conditions[name]) if name in conditions else default(keys.count)
             for name, default in defaults.items()
         ]
         return state["generator"](latents(keys), *given, train=False)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array, export, lax
 
 from jaxgan.kernels.convolution_geometry import Geometry, kernel_shape
 
@@ -21,11 +21,13 @@ def pay(count: int, channels: Sequence[int], geometry: Geometry) -> bool:
     """Returns whether these forms pay off: the outputs have fewer positions than channels.
 
     Args:
-        count: Number of images.
+        count: Number of images. In an exported program it is a variable, and they never pay off.
         channels: Channels of the images and of the outputs.
         geometry: Shapes and options of the convolution.
     """
-    return geometry.groups == 1 and count * math.prod(geometry.output) < min(channels)
+    if geometry.groups > 1 or export.is_symbolic_dim(count):
+        return False
+    return count * math.prod(geometry.output) < min(channels)
 
 
 def c(x: Array, w: Array, *, geometry: Geometry) -> Array:

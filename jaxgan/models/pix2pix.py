@@ -247,7 +247,7 @@ def build(
     alone = unet.clone(axis_name=None)
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        _, images = domain_translation.source(conditions, {"a": shape_a}, len(keys))
+        _, images = domain_translation.source(conditions, {"a": shape_a}, keys.count)
         player = state["generator"].replace(apply_fn=alone.apply)
         return player(images, keys=random.fold(keys, "generator noise"), train=True)
 

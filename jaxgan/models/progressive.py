@@ -347,7 +347,7 @@ def build(
         return played.step(state, {**batch, "image": images, "alpha": share})
 
     def sample(state: GANState, keys: Keys) -> Array:
-        share = jnp.broadcast_to(alpha_of(state), (len(keys),))
+        share = jnp.broadcast_to(alpha_of(state), (keys.count,))
         images = played.sample(state, keys, alpha=share)
         return jnp.clip(resampling.double(images, missing), -1, 1)
 

@@ -297,7 +297,7 @@ def build(
         body = steps.succession(body, until=pretraining, rest=game) if pretraining else game
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
-        _, images = domain_translation.source(conditions, {"a": small}, len(keys))
+        _, images = domain_translation.source(conditions, {"a": small}, keys.count)
         return within_range(state["generator"](images), images, correct)
 
     gan = builder.assemble(players, body, sample, training, conditions=("a",))

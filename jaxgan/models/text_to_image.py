@@ -191,6 +191,19 @@ def asked(batch: Batch, between: float | None) -> Array:
     return jnp.concatenate([batch["text"], between * own + (1 - between) * other])
 
 
+def keys_asked(keys: Keys, between: float | None) -> Keys:
+    """Returns a key for each of the embeddings that are `asked`.
+
+    Args:
+        keys: The examples' keys [B].
+        between: Position of the interpolation, or None for no interpolations.
+    """
+    if between is None:
+        return keys
+    half = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys.base[::2])
+    return keys.replace(base=jnp.concatenate([keys.base, half]))
+
+
 def pass_of(latents: objectives.Draw, *, between: float | None) -> Forward:
     """Returns the generator's forward pass for all embeddings that are `asked`.
 
@@ -233,8 +246,11 @@ def discriminator_objective(
         real, text = batch["image"], batch["text"]
         drawn, _ = draw(state, batch, keys)
         judge = state["discriminator"]
-        (matched, wrong), judge = judge.mutate(real, text, batch["mismatched"], train=True)
-        fake, judge = judge.mutate(drawn[: len(real)], text, train=True)
+        at_real, at_fake = random.fold(keys, "real"), random.fold(keys, "fake")
+        (matched, wrong), judge = judge.mutate(
+            real, text, batch["mismatched"], keys=at_real, train=True
+        )
+        fake, judge = judge.mutate(drawn[: len(real)], text, keys=at_fake, train=True)
         value = (1 - mismatched) * loss.discriminator(matched, fake)
         value += mismatched * loss.discriminator(matched, wrong)
         metrics = {
@@ -264,7 +280,8 @@ def generator_objective(
 
     def objective(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, Out]:
         images, players = draw(state, batch, keys)
-        logits = state["discriminator"](images, asked(batch, between), train=True)
+        at_fake = random.fold(keys_asked(keys, between), "fake")
+        logits = state["discriminator"](images, asked(batch, between), keys=at_fake, train=True)
         metrics = {"fake_logit": Mean.of(logits[: len(keys)])}
         if between is not None:
             metrics["between_logit"] = Mean.of(logits[len(keys) :])
@@ -365,7 +382,7 @@ def build(
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, [role])
-        nothing = jnp.zeros((len(keys), text_size if encoder is None else 8))
+        nothing = jnp.zeros((keys.count, text_size if encoder is None else 8))
         given = jnp.asarray(conditions.get(role, nothing))
         texts = given if encoder is None else state["encoder"](given)
         return state["generator"](latents(keys), texts)

@@ -80,8 +80,7 @@ def player(
     """
     network = network or VGG19()
     given = pretrained_weights.load(path, sha256=sha256)
-    image = jnp.zeros((1, 2 ** len(network.widths), 2 ** len(network.widths), 3))
-    expected = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
+    expected = _expected(network)
     params: PyTree = {}
     for layer, place in enumerate(_places(network)):
         kernel = _taken(given, f"features.{place}.weight", path).transpose(2, 3, 1, 0)
@@ -94,8 +93,28 @@ def player(
                     f"the weights {path} are not VGG19's: the {name} of features.{place} has shape "
                     f"{value.shape}; expected {wanted}"
                 )
-    params = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), params)
+    return _resting(network, jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), params))
 
+
+def blank(network: VGG19 | None = None) -> Player:
+    """Returns VGG19 as `player` does, with zeros to be replaced by the weights of a checkpoint.
+
+    Args:
+        network: The network. By default `VGG19()`.
+    """
+    network = network or VGG19()
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _expected(network))
+    return _resting(network, zeros)
+
+
+def _expected(network: VGG19) -> PyTree:
+    """Returns the shapes of the network's params."""
+    side = 2 ** len(network.widths)
+    shapes: PyTree = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, side, side, 3)))
+    return shapes["params"]
+
+
+def _resting(network: VGG19, params: PyTree) -> Player:
     def apply(variables: PyTree, images: Array, *, mutable: object = False) -> tuple[Array, dict]:
         return network.apply({"params": variables["params"]}, images), {}  # type: ignore[return-value]
 

@@ -14,6 +14,8 @@ It may also have
 * `plan(config, spec)`: the stages of its run (`stages.Stage`), if `build` makes only the last one,
 * `begin(state, train)`: the initial state, computed from the one of `gan.init` and the training
   data,
+* a further argument `saved` of `build`, or of `plan`: whether the state comes from a checkpoint, so
+  that weights which only a new run reads from a file need not be there,
 * `ALTERNATIVES`: by kind of finding of `jaxgan diagnose`, remedies that suggest what to train
   instead.
 """

@@ -145,6 +145,10 @@ class RunFlags:
     """Fine-tune: start from the latest weights of this run directory, with fresh optimizers; sizes
     of networks and images default to those of that run.
     """
+    freeze: tuple[str, ...] = ()
+    """Layers that keep the weights of --init-from: the first of a player, from its input on, as in
+    discriminator:3 (FreezeD), or one by its name, as in generator:Dense_0.
+    """
     first_stage: Annotated[int | None, Range(1)] = None
     """Stage, from 1, in which a run in stages begins; default: the first, or with --init-from that
     of the weights.

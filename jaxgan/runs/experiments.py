@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import pathlib
 import pkgutil
@@ -63,7 +64,7 @@ class Experiment:
         """Returns the function `build(config, spec, *, axis_name=None)` that builds the model."""
         return self.module.build
 
-    def plan(self, config: Any, spec: Any) -> tuple[Stage, ...]:
+    def plan(self, config: Any, spec: Any, *, saved: bool = False) -> tuple[Stage, ...]:
         """Returns the stages of a run, from the configuration's first stage on.
 
         They are those of the experiment's own `plan(config, spec)`, or one stage with its model.
@@ -71,6 +72,8 @@ class Experiment:
         Args:
             config: The configuration of the run.
             spec: The shapes and classes of the data.
+            saved: Whether the stages' states are those of checkpoints, which hold all weights.
+                Weights that only a new run needs, of an extra or a file, are then not read.
 
         Raises:
             ValueError: If the stages do not follow one another, or there is no such first stage.
@@ -79,11 +82,13 @@ class Experiment:
 
         planned = getattr(self.module, "plan", None)
         if planned is not None:
-            plan = stages.check(planned(config, spec), per_call=config.steps_per_call)
+            steps = _told(planned, saved=saved)(config, spec)
+            plan = stages.check(steps, per_call=config.steps_per_call)
         else:
-            build = functools.partial(self.build, config, spec)
+            build = functools.partial(_told(self.build, saved=saved), config, spec)
             plan = (stages.Stage(0, config.rows_per_step, build),)
-        return stages.beginning_in(plan, config.skipped_stages + 1)
+        plan = stages.beginning_in(plan, config.skipped_stages + 1)
+        return _frozen(plan, config.freeze) if config.freeze else plan
 
     def begin(self, state: Any, train: Any) -> Any:
         """Returns the initial state: from the experiment's own `begin`, or else `state` itself.
@@ -126,6 +131,14 @@ class Experiment:
         if self.shipped:
             return f"jaxgan train {self.title}"
         return f"python -m {self.name}" if self.name else f"python {shlex.quote(self.file)}"
+
+    def continuing(self, path: str | os.PathLike[str]) -> str:
+        """Returns the command that continues a run.
+
+        Args:
+            path: The run directory.
+        """
+        return f"{self.command_line} --workdir {shlex.quote(os.fspath(path))}"
 
     @property
     def description(self) -> str:
@@ -219,6 +232,29 @@ class Experiment:
                     f"type that {self.title} expects; restore its config.json from a copy"
                 )
         return self.config_class(**given)
+
+
+def _told(function: Callable[..., Any], *, saved: bool) -> Callable[..., Any]:
+    """Returns the `plan` or `build` of an experiment, told of saved states if it asks for that."""
+    asks = "saved" in inspect.signature(function).parameters
+    return functools.partial(function, saved=saved) if asks else function
+
+
+def _frozen(plan: Sequence[Stage], texts: Sequence[str]) -> tuple[Stage, ...]:
+    """Returns the only stage of a run with layers frozen, as `--freeze` says."""
+    from jaxgan.games import freezing  # imports JAX
+
+    if len(plan) > 1:
+        raise ValueError(
+            f"--freeze needs a run of one stage, as a later one has other layers, and this has "
+            f"{len(plan)}; begin in the last with --first-stage"
+        )
+    asked = freezing.parsed(texts)
+
+    def build(**options: Any) -> Any:
+        return freezing.frozen(plan[0].build(**options), asked)
+
+    return (plan[0]._replace(build=build),)
 
 
 _IMAGES = ("resolution", "channels")

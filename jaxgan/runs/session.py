@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -513,7 +512,7 @@ def _drawer(
 
 
 def _farewell(experiment: Experiment, directory: run_directory.RunDirectory, reached: int) -> str:
-    again = f"{experiment.command_line} --workdir {shlex.quote(str(directory.path))}"
+    again = experiment.continuing(directory.path)
     if reached == 0:
         return f"stopped before the first step: nothing to save; this starts again: {again}"
     return f"stopped and saved at step {reached}; this continues: {again}"

@@ -15,7 +15,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel
-from jaxgan.games import stages
+from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
     environment,
@@ -102,6 +102,8 @@ def check_numbers(config: RunConfig) -> None:
     _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel)
+    if config.freeze and config.init_from is None:
+        raise RunError("--freeze keeps layers of another run: name that run with --init-from")
 
 
 def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None:
@@ -236,7 +238,10 @@ def task(
             config = dataclasses.replace(config, first_stage=reached)
         plan = experiment.plan(config, spec)
         index = stages.made_at(plan, found.step if found else 0)
-        single, gan = _models(config, plan[index], mesh)
+        stage = plan[index]
+        if found is not None:
+            stage = experiment.plan(config, spec, saved=True)[index]
+        single, gan = _models(config, stage, mesh)
         key = seeds.keys(index)
         notes = list(splits.notes)
         if found is not None:
@@ -247,8 +252,11 @@ def task(
             state = seeds.for_each(begin)(fresh)
         if source is not None:
             why = differences(experiment, config, spec, source)
+            by_name: list[str] = []
+            if "label" in single.conditions:
+                source, by_name = class_by_class(state, source, spec.classes)
             state, note = _taken_over(state, source, plan[0], config, reached, differing=why)
-            notes.append(note)
+            notes += [note, *by_name, *_frozen(single, config, source)]
         state = seeds.place(state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
@@ -382,7 +390,7 @@ def stage_of(
 
     Args:
         experiment: The experiment to train.
-        config: Its configuration; `first_stage` is ignored.
+        config: Its configuration; `first_stage` and `freeze` are ignored.
         spec: Shape, classes and inputs of the data.
         source: The run that provides the weights.
         mesh: The devices to train on.
@@ -390,7 +398,8 @@ def stage_of(
     Returns:
         The number of the stage, from 1, or None if there is only one stage.
     """
-    plan = experiment.plan(dataclasses.replace(config, first_stage=None), spec)
+    whole = dataclasses.replace(config, first_stage=None, freeze=())
+    plan = experiment.plan(whole, spec)
     if len(plan) == 1:
         return None
 
@@ -446,6 +455,88 @@ def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> 
     if unused:
         note += f"; {len(unused)} arrays of that run were not used ({_named(unused)})"
     return state.replace(ema=weights["ema"]), note
+
+
+def class_by_class(state: Any, source: Source, classes: Sequence[str]) -> tuple[Source, list[str]]:
+    """Returns the source with the weights of its classes at the places of those classes here.
+
+    They are the rows of embeddings, and of kernels whose last inputs are the label one-hot, as in
+    `jaxgan.models`. Rows of classes that the source does not have are those of the state.
+
+    Args:
+        state: The initial state.
+        source: The run that provides the weights.
+        classes: The classes of the data, here.
+
+    Returns:
+        The source, and a sentence on the classes if they differ and such weights exist.
+    """
+    before, now = source.record["data"]["classes"], list(classes)
+    if before == now or not before or not now:
+        return source, []
+    shared = [name for name in now if name in before]
+    arrays, _ = checkpoint.to_arrays(_weights(state))
+    moved = {}
+    for name, fresh in arrays.items():
+        old = source.saved.arrays.get(name)
+        if old is None or not _by_class(name, old.shape, fresh.shape, len(before), len(now)):
+            continue
+        rest = fresh.shape[-2] - len(now)
+        rows = fresh.copy()
+        rows[..., :rest, :] = old[..., :rest, :]
+        for one in shared:
+            rows[..., rest + now.index(one), :] = old[..., rest + before.index(one), :]
+        moved[name] = rows
+    if not moved:
+        return source, []
+    saved = source.saved._replace(arrays={**source.saved.arrays, **moved})
+    kept = f"took what it knows of {len(shared)} classes by their names"
+    kept += f" ({_named(shared)})" if shared else ""
+    return source._replace(saved=saved), [
+        f"{kept}; {len(now) - len(shared)} of the {len(now)} classes begin anew"
+    ]
+
+
+def _by_class(name: str, old: Sequence[int], new: Sequence[int], before: int, now: int) -> bool:
+    """Returns whether the last rows of an array, by its path and shapes, are those of classes."""
+    if len(old) < 2 or len(old) != len(new) or name.split("/")[2:3] == ["variables"]:
+        return False
+    if (*old[:-2], old[-1]) != (*new[:-2], new[-1]):
+        return False
+    if name.endswith("/embedding"):
+        return (old[-2], new[-2]) == (before, now)
+    return before != now and old[-2] - before == new[-2] - now >= 0
+
+
+def _frozen(single: GAN, config: RunConfig, source: Source) -> list[str]:
+    """Returns a sentence on the frozen layers, if there are any.
+
+    Raises RunError if a frozen layer has not been taken from the source.
+    """
+    if not config.freeze:
+        return []
+    template = jax.eval_shape(single.init, jax.random.key(0))
+    asked = freezing.parsed(config.freeze)
+    paths = set(freezing.frozen_paths(template, asked))
+    of_seeds = source.saved if len(config.model_seeds) == 1 else _of_one(source.saved)
+    _, missing = checkpoint.fitting(_weights(template), of_seeds)
+    fresh = sorted(paths.intersection(missing))
+    if fresh:
+        raise RunError(
+            f"--freeze {' '.join(config.freeze)} would freeze {fresh[0]}, which --init-from "
+            f"{source.path} does not hold in this shape: freeze other layers"
+        )
+    layers = {
+        name: [layer for layer, own in freezing.layers_of(template[name]).items() if of & {*own}]
+        for name, of in freezing.chosen(template, asked).items()
+    }
+    named = "; ".join(f"{name} {', '.join(of)}" for name, of in layers.items())
+    return [f"frozen: {named} ({len(paths)} arrays)"]
+
+
+def _of_one(saved: checkpoint.Saved) -> checkpoint.Saved:
+    """Returns the checkpoint of the first of several models."""
+    return saved._replace(arrays={name: a[0] for name, a in saved.arrays.items() if a.ndim})
 
 
 def differences(

@@ -17,7 +17,15 @@ import numpy as np
 from jaxgan import data, random
 from jaxgan.data import class_names
 from jaxgan.games import generator_input, stages
-from jaxgan.runs import best_checkpoints, checkpoint, experiments, metric_log, run_directory, setup
+from jaxgan.runs import (
+    best_checkpoints,
+    checkpoint,
+    experiments,
+    exported,
+    metric_log,
+    run_directory,
+    setup,
+)
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.seeds import Seeds
@@ -181,7 +189,8 @@ class TrainedModel:
     def untrained(self, seed: int) -> TrainedModel:
         """Returns the model before its first train step, with weights initialized from the seed.
 
-        Warning: what the experiment's `begin` takes from the training data is missing.
+        Warning: what the experiment's `begin` takes from the training data is missing, and what a
+        new run reads from files, such as a pretrained network that a discriminator looks through.
         """
         return dataclasses.replace(self, state=self.gan.init(jax.random.key(seed)))
 
@@ -213,10 +222,10 @@ def load(
     experiment: experiments.Named | None = None,
     seed_flag: str = "seed=",
 ) -> TrainedModel:
-    """Returns the trained model in a run directory; see `jaxgan.load`.
+    """Returns the trained model in a run directory or an export; see `jaxgan.load`.
 
     Args:
-        run: The run directory.
+        run: The run directory, or the folder or a file of an export.
         checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
         seed: Seed of the model in a run of several seeds. It may be None if the run has one seed.
@@ -228,6 +237,12 @@ def load(
         RunError: If there is no such run, checkpoint or seed.
     """
     path = pathlib.Path(run)
+    folder = exported.folder_of(path)
+    if folder is not None:
+        if checkpoint != "latest" or seed is not None:
+            asked = f"checkpoint {checkpoint}" if seed is None else f"{seed_flag}{seed}"
+            raise RunError(f"{path} is an export, which holds one model: leave out {asked}")
+        return TrainedModel(*exported.open_folder(folder, experiment=experiment))
     record = run_directory.required_record(path)
     made_by = experiments.recorded(record["experiment"], given=experiment)
     config = made_by.config_from(record["config"], source=path)
@@ -235,7 +250,7 @@ def load(
     seed = seeds.choose(seed, path=path, flag=seed_flag)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
-    plan = made_by.plan(config, spec)
+    plan = made_by.plan(config, spec, saved=True)
     gan = plan[stages.made_at(plan, saved.step)].build()
     state = seeds.restore(gan, saved, seed)
     config = dataclasses.replace(config, seed=seed, seeds=1)

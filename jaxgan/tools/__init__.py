@@ -2,8 +2,8 @@
 
 Each command is a module with a `Config` and a `main`; `data` alone needs no run. `command` is the
 command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for
-programs that do the same by themselves. `diagnosis` has the signals of `diagnose`. May use all
-other rooms.
+programs that do the same by themselves. `diagnosis` has the signals of `diagnose`, `reporting` the
+parts of `report`. May use all other rooms.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
         diagnose,
         diagnosis,
         evaluate,
+        export,
         interpolate,
         inversion,
         latent_concepts,
         latent_space,
         latents,
+        model_card,
         nearest,
         project,
+        report,
+        reporting,
         sample,
         tiling,
         translate,
@@ -37,13 +41,17 @@ __all__ = [
     "diagnose",
     "diagnosis",
     "evaluate",
+    "export",
     "interpolate",
     "inversion",
     "latent_concepts",
     "latent_space",
     "latents",
+    "model_card",
     "nearest",
     "project",
+    "report",
+    "reporting",
     "sample",
     "tiling",
     "translate",

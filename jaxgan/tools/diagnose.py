@@ -146,8 +146,8 @@ def _in_json(value: float | complex) -> float | list[float]:
     return [value.real, value.imag] if isinstance(value, complex) else value
 
 
-def _written(value: float | list[float]) -> str:
-    """Formats a number of a report with three digits."""
+def written(value: float | list[float]) -> str:
+    """Returns a number of a report with three digits; a complex one is [real, imaginary]."""
     if isinstance(value, list):
         return f"{complex(*value):.3g}".replace("j", "i")
     return f"{value:.3g}"
@@ -167,8 +167,8 @@ def _advised(found: Finding, record: Record) -> dict[str, Any]:
     return {**found._asdict(), "evidence": dict(found.evidence), "advice": advice}
 
 
-def text(report: Mapping[str, Any]) -> str:
-    """Returns the report as text: findings with numbers and remedies, then what is not known."""
+def heading(report: Mapping[str, Any]) -> list[str]:
+    """Returns the first lines of the report: the verdict, and what else cannot be excluded."""
     findings, because = report["findings"], "; ".join(report["because"])
     verdict = report["verdict"]
     if findings:
@@ -180,7 +180,13 @@ def text(report: Mapping[str, Any]) -> str:
     lines = [f"{report['run']} after {report['step']} of {report['steps']} steps: {verdict}"]
     if findings and because:
         lines.append(f"other problems cannot be excluded: {because}")
-    for number, found in enumerate(findings, start=1):
+    return lines
+
+
+def text(report: Mapping[str, Any]) -> str:
+    """Returns the report as text: findings with numbers and remedies, then what is not known."""
+    lines = heading(report)
+    for number, found in enumerate(report["findings"], start=1):
         lines += ["", f"{number}. {found['what']}"]
         if found["since"] is not None:
             lines.append(f"   since step {found['since']} at the latest")
@@ -191,7 +197,7 @@ def text(report: Mapping[str, Any]) -> str:
         ]
     if report["numbers"]:
         lines += ["", "measured:"]
-        lines += [f"   {name}: {_written(value)}" for name, value in report["numbers"].items()]
+        lines += [f"   {name}: {written(value)}" for name, value in report["numbers"].items()]
         lines += [f"   {remark}" for remark in report["remarks"]]
     if report["looked at"]:
         lines += ["", "examined:"]

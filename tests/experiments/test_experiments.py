@@ -345,6 +345,17 @@ def test_a_projected_gan_without_its_feature_network_says_how_to_install_it(monk
         module.build(module.Config(), DataSpec((64, 64, 3), ("a", "b")))
 
 
+def test_a_trained_projected_gan_needs_no_feature_network_to_be_installed(monkeypatch):
+    monkeypatch.setattr(efficientnet, "packaged", lambda **options: None)
+    experiment, spec = experiments.of(module_of("projected")), DataSpec((64, 64, 3))
+    config = experiment.config_class()
+    (stage,) = experiment.plan(config, spec, saved=True)
+    assert stage.build().conditions == ()
+    (stage,) = experiment.plan(config, spec)
+    with pytest.raises(ValueError, match=r"run pip install 'jaxgan\[features\]', or give a file"):
+        stage.build()
+
+
 def test_a_projected_gan_conditions_on_the_class_only_where_asked():
     module = module_of("projected")
     config = module.Config(features="random", conditional=True)

@@ -162,3 +162,11 @@ def test_the_step_sizes_fall_as_the_flags_say():
 def test_what_cannot_be_built_is_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         srgan.build(srgan.Config(**changes), SPEC)
+
+
+def test_a_trained_model_needs_no_file_of_the_weights_that_it_holds():
+    config = srgan.Config(features="vgg19:none.pth")
+    for pretraining, stages in ((0, 1), (50, 2)):
+        config = dataclasses.replace(config, pretraining=pretraining)
+        plan = srgan.plan(config, SPEC, saved=True)
+        assert [stage.build().conditions for stage in plan] == [("a",)] * stages

@@ -287,6 +287,15 @@ def test_the_maps_are_those_of_the_weights_after_the_relu_and_before_the_pooling
     np.testing.assert_allclose(found[0], np.moveaxis(expected, 0, -1), atol=1e-5)
 
 
+def test_a_network_whose_weights_come_later_has_their_shapes(tmp_path):
+    path = written(tmp_path / "tiny.safetensors", safetensors.numpy.save(tiny_weights()))
+    shapes = [
+        jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), player.params)
+        for player in (vgg.player(path, network=TINY), vgg.blank(TINY))
+    ]
+    assert shapes[0] == shapes[1]
+
+
 def test_the_network_of_the_paper_has_sixteen_convolutions_at_torchvisions_places():
     network = vgg.VGG19()
     found = jax.eval_shape(network.init, jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))

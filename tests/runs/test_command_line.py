@@ -20,10 +20,12 @@ from jaxgan.tools import (
     command,
     diagnose,
     evaluate,
+    export,
     interpolate,
     latents,
     nearest,
     project,
+    report,
     sample,
     translate,
 )
@@ -140,10 +142,18 @@ TOOLS = {
     "diagnose": diagnose,
     "nearest": nearest,
     "project": project,
+    "report": report,
     "latents": latents,
     "interpolate": interpolate,
     "translate": translate,
+    "export": export,
 }
+NEEDED = {
+    "translate": ["x.png", "--out", "out"],
+    "export": ["--out", "out"],
+    "project": ["x.png"],
+}
+"""What a command needs next to the run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,8 +176,8 @@ def failing(error):
 def test_ctrl_c_ends_every_tool_in_one_line(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command.OfRun, "load", failing(KeyboardInterrupt()))
     monkeypatch.setattr(run_directory, "required_record", failing(KeyboardInterrupt()))
-    flags = {"translate": ["x.png", "--out", str(tmp_path)], "project": ["x.png"]}.get(name, [])
-    assert TOOLS[name].main(["RUN", *flags]) == 130
+    monkeypatch.chdir(tmp_path)
+    assert TOOLS[name].main(["RUN", *NEEDED.get(name, [])]) == 130
     assert capsys.readouterr().err == "interrupted; what was written before stays\n"
 
 
@@ -241,8 +251,7 @@ def test_a_mistyped_run_is_answered_by_the_right_one(path, shelf):
 
 def test_every_tool_answers_a_mistyped_run(shelf, capsys):
     for name, tool in TOOLS.items():
-        flags = ["x.png", "--out", "out"] if name == "translate" else []
-        assert tool.main(["runs/flwers", *flags]) == 2
+        assert tool.main(["runs/flwers", *NEEDED.get(name, [])]) == 2
         assert capsys.readouterr().err == f"error: {MISTYPED['runs/flwers']}\n"
 
 

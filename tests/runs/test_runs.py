@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import pathlib
 import types
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan import files
+from jaxgan import files, state
 from jaxgan.runs import checkpoint, command_line, experiments, setup
 from jaxgan.runs.errors import RunError, RunStopped
 from tests import toy_experiment, toy_runs
@@ -176,6 +178,81 @@ def test_a_run_that_goes_on_does_not_begin_again(finished, data, monkeypatch):
     config = toy_experiment.Config(data=data)
     task = setup.task(experiment, config, found=found, report=pytest.fail)
     assert int(task.state.step) == found.step
+
+
+def test_weights_that_only_a_new_run_reads_need_not_be_there_to_open_or_continue_one(
+    data, tmp_path, monkeypatch
+):
+    toy_runs.train(tmp_path / "run", data=data, steps=2)
+    build = toy_experiment.build
+
+    def reading(config, spec, *, axis_name=None, saved=False):
+        if not saved:
+            raise ValueError("the weights are missing")
+        return build(config, spec, axis_name=axis_name)
+
+    monkeypatch.setattr(toy_experiment, "build", reading)
+    toy_runs.train(tmp_path / "run", data=data, steps=4)
+    assert jaxgan.load(tmp_path / "run").step == 4
+    with pytest.raises(RunError, match="the weights are missing"):
+        toy_runs.train(tmp_path / "new", data=data, steps=2)
+
+
+def test_frozen_layers_keep_the_weights_of_the_run_that_it_starts_from(finished, data, tmp_path):
+    run = tmp_path / "run"
+    frozen = {"init_from": str(finished), "freeze": ("discriminator:1",)}
+    toy_runs.train(run, data=data, steps=2, **frozen)
+    toy_runs.train(run, data=data, steps=4, **frozen)
+    before, after = toy_runs.arrays(finished), toy_runs.arrays(run)
+    names = [f"players/discriminator/params/Dense_{layer}/kernel" for layer in (0, 1)]
+    assert [np.array_equal(before[name], after[name]) for name in names] == [True, False]
+    moments = [name for name in after if "discriminator/opt_state" in name]
+    assert moments and not [name for name in moments if "Dense_0" in name]
+    assert "frozen: discriminator Dense_0 (2 arrays)" in (run / "log.txt").read_text()
+    assert json.loads((run / "config.json").read_text())["config"]["freeze"] == ["discriminator:1"]
+    assert jaxgan.load(run).step == 4
+    with pytest.raises(RunError, match=r"made with --freeze .* and cannot go on with"):
+        toy_runs.train(run, data=data, steps=6, init_from=str(finished))
+
+
+def test_what_cannot_be_frozen_is_refused(finished, data, tmp_path):
+    with pytest.raises(RunError, match="--freeze keeps layers of another run: name that run with"):
+        toy_runs.train(tmp_path / "run", data=data, freeze=("discriminator:1",))
+    with pytest.raises(RunError, match="the discriminator has 2 layers: Dense_0, Dense_1"):
+        prepared(data=data, init_from=str(finished), freeze=("discriminator:3",))
+
+
+def test_what_a_run_knows_of_its_classes_goes_to_the_classes_of_the_same_name():
+    def player(params):
+        return state.Player.create(apply_fn=None, params=params, tx=optax.sgd(0.1))
+
+    def tables(classes, value):
+        return {
+            "Embed_0": {"embedding": jnp.full((classes, 2), value)},
+            "Dense_0": {"kernel": jnp.full((4 + classes, 2), value), "bias": jnp.zeros(2)},
+        }
+
+    old = tables(2, 0.0)
+    old["Embed_0"]["embedding"] = jnp.array([[1.0, 1.0], [2.0, 2.0]])
+    old["Dense_0"]["kernel"] = jnp.arange(6.0)[:, None] * jnp.ones((1, 2))
+    before, fresh = (
+        state.create(jax.random.key(0), {"generator": player(params)}, ema=["generator"])
+        for params in (old, tables(3, 9.0))
+    )
+    saved = checkpoint.Saved(7, *checkpoint.to_arrays(setup._weights(before)), {})
+    record = {"data": {"classes": ["cat", "dog"]}}
+    source = setup.Source(pathlib.Path("run"), record, saved)
+    now, notes = setup.class_by_class(fresh, source, ("dog", "bird", "cat"))
+    assert notes == [
+        "took what it knows of 2 classes by their names (dog, cat); 1 of the 3 classes begin anew"
+    ]
+    for weights in ("players/generator/params", "ema/generator/params"):
+        table = now.saved.arrays[f"{weights}/Embed_0/embedding"]
+        np.testing.assert_array_equal(table[:, 0], [2, 9, 1])
+        kernel = now.saved.arrays[f"{weights}/Dense_0/kernel"]
+        np.testing.assert_array_equal(kernel[:, 0], [0, 1, 2, 3, 5, 9, 4])
+    same, notes = setup.class_by_class(before, source, ("cat", "dog"))
+    assert (same, notes) == (source, [])
 
 
 def test_a_run_that_goes_on_to_another_end_says_so_where_its_step_sizes_fall_to_it(

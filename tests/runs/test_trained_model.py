@@ -238,6 +238,7 @@ def test_a_model_that_a_script_trained_in_another_process_needs_the_script_but_n
     script.write_text((toy_runs.ROOT / "tests" / "toy_experiment.py").read_text())
     workdir = tmp_path / "run"
     environment = {**os.environ, "PYTHONPATH": str(toy_runs.ROOT)}
+    del environment["JAX_COMPILATION_CACHE_DIR"]  # the user's folder is tested
     subprocess.run(
         [sys.executable, script, "--workdir", workdir, "--data", data, "--steps", "1"],
         env={**environment, "XDG_CACHE_HOME": str(tmp_path / "cache")},

@@ -19,7 +19,10 @@ COMMANDS = (
     "jaxgan.tools.diagnose",
     "jaxgan.tools.evaluate",
     "jaxgan.tools.latents",
+    "jaxgan.tools.report",
 )
+ABLE = ("experiments.evaluation.infogan_codes", "jaxgan.tools.report")
+"""These take a run of several models as it is."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -60,9 +63,7 @@ def several(tmp_path_factory):
     return toy_runs.recorded(tmp_path_factory.mktemp("runs") / "several", seeds=2)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name != "experiments.evaluation.infogan_codes"]
-)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ABLE])
 def test_a_run_of_several_models_is_answered_by_the_flag_that_names_one(name, several, capsys):
     main = importlib.import_module(name).main
     assert main([str(several)]) == 2

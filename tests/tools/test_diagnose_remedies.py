@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import experiments
-from experiments import dcgan, sngan, vanilla, wgan_gp
+from experiments import cures, dcgan, sngan, vanilla, wgan_gp
 from jaxgan.runs import command_line, flags
 from jaxgan.runs import experiments as found_experiments
 from jaxgan.runs.config import RunConfig
@@ -91,7 +91,11 @@ def test_what_a_run_has_already_is_not_recommended():
     assert "--real-label 0.9" not in does("won", dcgan.Config(loss="hinge"))
     assert "--augment ada" in does("overfits", dcgan.Config())
     assert "--augment ada" not in does("overfits", dcgan.Config(augment="diff"))
-    assert "--augment ada" not in does("overfits", vanilla.Config())
+    assert "--augment ada" not in does("overfits", cures.Config())
+    assert "--augment ada" in does("overfits", vanilla.Config())
+    for loss in ("wasserstein", "relativistic_paired", "relativistic_average"):
+        assert "--augment ada" not in does("overfits", dcgan.Config(loss=loss))
+        assert "--augment scheduled" in does("overfits", dcgan.Config(loss=loss))
     assert "--loss non_saturating" in does("vanished", vanilla.Config(loss="minimax"))
     assert "--loss non_saturating" not in does("vanished", vanilla.Config())
     assert "--order alternate" in does("oscillating", vanilla.Config(order="simultaneous"))

@@ -131,6 +131,9 @@ _AVERAGE = Remedy(
     has("ema_half_life", 0.0),
 )
 
+_NO_BOUNDARY = ("wasserstein", "relativistic_paired", "relativistic_average")
+"""Losses whose logits have no boundary between real and fake."""
+
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "collapsed": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _R1),
     "modes lost": (_SLOWER_GENERATOR, _PACKING, _DEVIATION, _UNROLLING),
@@ -147,8 +150,14 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "--augment ada",
             "augment images with a probability that adapts to the discriminator's overfitting",
             "Karras et al. 2020, limited data",
-            both(has("augment", "none"), lacks("loss", "wasserstein", "relativistic_paired")),
+            both(has("augment", "none"), lacks("loss", *_NO_BOUNDARY)),
             lambda seen: seen.get(overfitting_signal.R_T, 1.0) > overfitting_signal.SURE,
+        ),
+        Remedy(
+            "--augment scheduled",
+            "augment images with a probability that rises: the loss has no signs to adapt it to",
+            "Karras et al. 2020, limited data",
+            both(has("augment", "none"), has("loss", *_NO_BOUNDARY)),
         ),
         Remedy(
             "--augment diff",

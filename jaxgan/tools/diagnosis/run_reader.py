@@ -83,7 +83,7 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
         experiment,
         config,
         spec,
-        experiment.plan(config, spec),
+        experiment.plan(config, spec, saved=True),
         tuple(checkpoint.steps_in(path / "checkpoints")),
         run_directory.is_claimed(path),
     )
@@ -101,8 +101,22 @@ def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, S
         path: The run directory.
         model_seed: The seed whose columns are read, if the run trained several.
     """
+    return columns_of(
+        metric_log.rows(run_directory.RunDirectory(path).metrics), model_seed=model_seed
+    )
+
+
+def columns_of(
+    rows: Sequence[metric_log.Row], *, model_seed: int | None = None
+) -> dict[str, Series]:
+    """Returns the columns of rows of a log, by name.
+
+    Args:
+        rows: The rows.
+        model_seed: The seed whose columns are returned, if the run trained several.
+    """
     found: dict[str, list[tuple[int, float]]] = {}
-    for row in metric_log.rows(run_directory.RunDirectory(path).metrics):
+    for row in rows:
         for name, value in _of_seed(row, model_seed).items():
             found.setdefault(name, []).append((row["step"], float(value)))
     return {
@@ -267,7 +281,7 @@ def without_shared_noise(found: Record, step: int) -> GAN:
     config = found.config
     if getattr(config, "shared_noise", False):
         config = dataclasses.replace(config, shared_noise=False)  # type: ignore[call-arg]
-    plan = found.experiment.plan(config, found.spec)
+    plan = found.experiment.plan(config, found.spec, saved=True)
     return plan[stages.made_at(plan, step)].build()
 
 
@@ -428,12 +442,21 @@ def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
     grids = len(shape) == 3 and shape[2] in (1, 3, 4) and not found.spec.inputs
     if found.experiment.picture is not None or found.config.seeds > 1 or not grids:
         return
-    folder = run_directory.RunDirectory(found.path).samples
+    for step, path in reversed(picture_files(found.path).items()):
+        with Image.open(path) as picture:
+            yield step, tiles(np.asarray(picture), shape)
+
+
+def picture_files(path: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Returns the files of the run's sample pictures by step, the earliest first.
+
+    Args:
+        path: The run directory.
+    """
+    folder = run_directory.RunDirectory(path).samples
     # Sorted by number, as names have more digits from step 1,000,000 on. Other names are ignored.
     by_step = {int(path.stem): path for path in folder.glob("*.png") if path.stem.isdigit()}
-    for step in sorted(by_step, reverse=True):
-        with Image.open(by_step[step]) as picture:
-            yield step, tiles(np.asarray(picture), shape)
+    return dict(sorted(by_step.items()))
 
 
 def tiles(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,141 @@
+"""Writes a page that shows a run, or compares several: curves, samples, settings, a diagnosis.
+
+    jaxgan report RUN
+    jaxgan report RUN1 RUN2
+
+The page is one HTML file. It needs no server and no network, and has at most 5 MB. It is written
+into the (first) run directory as report.html, or for several runs as comparison.html. The run may
+still be training. The page needs Bokeh (pip install 'jaxgan[report]').
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from jaxgan import files
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import command
+
+if TYPE_CHECKING:
+    from jaxgan.tools.reporting.run_summary import Summary
+
+Say = Callable[[str], None]
+
+MOST_BYTES = 5_000_000
+"""The largest size of a page."""
+
+_HEAD = 2000  # bytes in which a page says that it is a report
+_ROOM = 100_000  # characters for settings and words, in a page and for each run
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(command.Choice):
+    """The runs, and what the page has."""
+
+    runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
+    """The run directories; several are compared."""
+    out: pathlib.Path | None = None
+    """The file to write. Default: report.html or comparison.html in the (first) run directory."""
+    diagnosis: bool = True
+    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several seeds
+    the first is diagnosed, or the one of --model-seed.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code of the command; an error is one sentence on stderr."""
+    return command.answer(
+        Config,
+        functools.partial(report, say=print),
+        program="jaxgan report",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
+def report(config: Config, *, say: Say) -> pathlib.Path:
+    """Writes the page and returns its path.
+
+    Args:
+        config: The runs, and what the page has.
+        say: Receives sentences about what was written.
+
+    Raises:
+        RunError: If there is no such run, a library is missing, or the file that would be replaced
+            is no report. Nothing is written then.
+    """
+    from jaxgan.tools.reporting import charts, curves, page, pictures, run_summary
+
+    if not config.runs:
+        raise RunError("no run is named; expected jaxgan report RUN")
+    runs = run_summary.summaries(config.runs, given=config.experiment)
+    charts.require_bokeh()
+    path = _place(config)
+    _require_replaceable(path, page.MARK)
+    for run in runs:
+        for remark in run.remarks:
+            say(f"warning: {run.path}: {remark}")
+    panels = curves.panels(runs)
+    drawn = charts.drawn(panels, runs=len(runs)) if panels else None
+    taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
+    albums = pictures.albums(runs, budget=MOST_BYTES - taken)
+    diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
+    text = page.rendered(runs, panels, drawn, albums, diagnoses)
+    content = text.encode(errors="backslashreplace")  # names that are not UTF-8
+    if len(content) > MOST_BYTES:
+        raise RunError(
+            f"the page would have {len(content):,} bytes, more than {MOST_BYTES:,}; name fewer runs"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, content)
+    say(f"{path}: {len(content) / 1e6:.1f} MB")
+    return path
+
+
+def _place(config: Config) -> pathlib.Path:
+    name = "report.html" if len(config.runs) == 1 else "comparison.html"
+    return config.out or config.runs[0] / name
+
+
+def _require_replaceable(path: pathlib.Path, mark: str) -> None:
+    """Raises RunError if the path holds anything but an earlier report."""
+    if files.is_folder(path):
+        raise RunError(f"{path} is a folder; expected --out FILE.html")
+    if not files.exists(path):
+        return
+    try:
+        head = files.read(path, most=MOST_BYTES)[:_HEAD]
+    except OSError:  # larger than any report, or a pipe
+        head = b""
+    if mark.encode() not in head:
+        raise RunError(f"{path} is no report, so it is not replaced; choose another --out")
+
+
+def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | str:
+    """Returns the report of `jaxgan diagnose`, or the sentence why there is none."""
+    from jaxgan.tools import diagnose
+
+    seed = config.model_seed
+    if seed is None and run.seeds:
+        seed = run.seeds[0]
+    asked = diagnose.Config(
+        run=run.path, checkpoint=config.checkpoint, model_seed=seed, experiment=config.experiment
+    )
+    say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
+    try:
+        return {**diagnose.diagnose(asked), "seed": seed}
+    except (RunError, ValueError) as error:
+        return str(error)
+    except OSError as error:
+        return files.reason(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
