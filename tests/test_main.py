@@ -25,7 +25,7 @@ def test_every_experiment_is_listed_with_one_line(capsys):
     ("arguments", "said"),
     [
         (["evalute"], "there is no command 'evalute'; did you mean evaluate?"),
-        (["zzz"], "there is no command 'zzz'; expected one of list, train, sample, evaluate, "),
+        (["zzz"], "there is no command 'zzz'; expected one of list, train, data, sample, "),
         (["train", "dcgn"], "there is no experiment 'dcgn'; did you mean dcgan?"),
         (["train", "dcgan", "--widht", "3"], "there is no flag --widht; did you mean --width?"),
         (["train", "nowhere.py"], "there is no experiment nowhere.py"),
@@ -66,10 +66,11 @@ def test_help_imports_no_jax():
         "from jaxgan import __main__\n"
         "for arguments in (['list'], ['train'], ['--help']):\n"
         "    __main__.main(arguments)\n"
-        "try:\n"
-        "    __main__.main(['train', 'dcgan', '--help'])\n"
-        "except SystemExit as end:\n"
-        "    assert not end.code\n"
+        "for arguments in (['train', 'dcgan', '--help'], ['data', 'show', '--help']):\n"
+        "    try:\n"
+        "        __main__.main(arguments)\n"
+        "    except SystemExit as end:\n"
+        "        assert not end.code\n"
         "sys.exit('jax' in sys.modules)\n"
     )
     program = [sys.executable, "-c", code]

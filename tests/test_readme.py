@@ -27,6 +27,7 @@ OF_README = [command for command in documents.commands(documents.README) if not 
 TINY = ["--preset", "smoke", "--resolution", "16", "--steps", "4", "--width", "4"]
 PLACEHOLDERS = {"NAME": "dcgan", "FILE": "weights.safetensors", "FILE.py": "mine.py"}
 WITHOUT_A_RUN = {
+    "data": ("fashion",),
     "sample": (),
     "evaluate": (),
     "diagnose": (),
@@ -158,6 +159,7 @@ def flags() -> set[str]:
         configs.append(getattr(getattr(jaxgan.tools, name), "Config"))  # noqa: B009
     fields = {field for config in (*configs, Config) for field in config.__dataclass_fields__}
     names = {f"--{field.replace('_', '-')}" for field in fields}
+    names |= {name.replace("--", "--no-", 1) for name in names}
     return names | {"--help", "--completion", "--version", "--xla"}
 
 

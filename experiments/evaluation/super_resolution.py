@@ -220,12 +220,13 @@ def photos(
         factor: Sides are cropped to multiples of it.
     """
     from jaxgan.data import resizing
-    from jaxgan.data.readers import file_listing, image_file
+    from jaxgan.data.readers import decoding, file_listing, image_file
 
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in file_listing.SUFFIXES):
-        size = image_file.inspect(path).size
-        pixels = image_file.decode(path, resizing.Target(size, "crop", channels))
-        height, width = (side // factor * factor for side in size)
+    for path in sorted(filter(file_listing.is_image, folder.iterdir())):
+        header = image_file.inspect(path)
+        target = resizing.Target(header.size, "crop", channels)
+        pixels = image_file.decode(path, decoding.leveled(target, [header]))
+        height, width = (side // factor * factor for side in header.size)
         yield path, pixels[:height, :width]
 
 

@@ -47,12 +47,14 @@ class Target(NamedTuple):
         channels: number of channels.
         deepest: the level of 16-bit grayscale images that becomes white (255). It is less than
             65,535 for images of 12 bits, for example, that are stored in 16.
+        signed: whether images of floating-point numbers lie in [-1, 1] and not in [0, 1].
     """
 
     resolution: tuple[int, int]
     policy: str
     channels: int
     deepest: int = 65535
+    signed: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -142,6 +142,36 @@ def load(
     return Splits(train, held_out, tuple(map(files.printable, notes)))
 
 
+def kind_of(spec: str) -> str:
+    """Returns the kind of examples that the data provide, a key of `KINDS`.
+
+    It is the first of those that the form provides; an archive's arrays decide that of an archive.
+
+    Args:
+        spec: the data, such as 'folder:PATH' (see `FORMS`).
+
+    Raises:
+        DataError: if there is no such form, or no such archive.
+    """
+    head, _, place = spec.partition(":")
+    form = _form(spec)
+    if form is None:
+        raise DataError(_unknown(spec, None))
+    if head == "npz":
+        from jaxgan.data.readers import npz
+
+        return npz.kind(place)
+    return next(iter(form.readers))
+
+
+def _form(spec: str) -> Form | None:
+    """Returns the form in which the data are named, or None if there is no such form."""
+    head, _, place = spec.partition(":")
+    form = FORMS.get(head)
+    named = form is not None and (place if ":" in form.written else spec == form.written)
+    return form if named else None
+
+
 def _read(
     spec: str,
     read: Callable[..., Splits],
@@ -178,9 +208,8 @@ def _reader(spec: str, kind: str) -> Callable:
 
     Raises DataError if there is no such form, or it provides another kind of example.
     """
-    head, _, place = spec.partition(":")
-    form = FORMS.get(head)
-    if form is None or not (place if ":" in form.written else spec == form.written):
+    form = _form(spec)
+    if form is None:
         raise DataError(_unknown(spec, kind))
     if kind not in form.readers:
         given = KINDS[next(iter(form.readers))]
@@ -192,12 +221,12 @@ def _reader(spec: str, kind: str) -> Callable:
     return getattr(importlib.import_module(f"jaxgan.data.{module}"), function)
 
 
-def _written(kind: str) -> list[str]:
-    """Returns the forms that provide this kind of example, as users write them."""
-    return [form.written for form in FORMS.values() if kind in form.readers]
+def _written(kind: str | None) -> list[str]:
+    """Returns the forms that provide this kind of example, or any, as users write them."""
+    return [form.written for form in FORMS.values() if kind is None or kind in form.readers]
 
 
-def _unknown(spec: str, kind: str) -> str:
+def _unknown(spec: str, kind: str | None) -> str:
     expected = f"expected one of {', '.join(_written(kind))}"
     if spec and files.exists(pathlib.Path(spec)):
         named = next(form for form in _written(kind) if form.endswith(":PATH"))

@@ -197,21 +197,30 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
     height, width, channels = model.spec.shape
     if channels not in (1, 3, 4):
         raise RunError(f"{config.run} draws images of {channels} channels, which no file holds")
-    headers, pixels = [], []
+
+    def each(read: Callable[[pathlib.Path], Any]) -> list[Any]:
+        return [_read(path, read) for path in config.photos]
+
+    headers = each(image_file.inspect)
     target = resizing.Target((height, width), "crop", channels)
-    for path in config.photos:
-        if files.is_folder(path):
-            raise RunError(f"{files.printable(path)} is a folder; name the images in it")
-        try:
-            headers.append(image_file.inspect(path))
-            pixels.append(image_file.decode(path, target))
-        except Exception as error:  # PIL's decoders raise exceptions of any type
-            raise RunError(
-                f"{files.printable(path)} cannot be read: {image_file.damage(error)}"
-            ) from error
+    target = decoding.leveled(target, headers)
+    pixels = each(functools.partial(image_file.decode, target=target))
     for note in decoding.conversions(headers, target):
         say(note)
     return data.to_float(np.stack(pixels))
+
+
+def _read(path: pathlib.Path, read: Callable[[pathlib.Path], Any]) -> Any:
+    """Returns what `read` returns for an image file; raises RunError if it cannot be read."""
+    from jaxgan.data.readers import image_file
+
+    if files.is_folder(path):
+        raise RunError(f"{files.printable(path)} is a folder; name the images in it")
+    try:
+        return read(path)
+    except Exception as error:  # PIL's decoders raise exceptions of any type
+        said = f"{files.printable(path)} cannot be read: {image_file.damage(error)}"
+        raise RunError(said) from error
 
 
 HELD_OUT, GENERATED = "held-out photographs", "generated images"

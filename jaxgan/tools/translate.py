@@ -118,6 +118,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
         DataError: If there are no images. Nothing is written then.
     """
     from jaxgan.data import resizing
+    from jaxgan.data.readers import decoding
 
     require_use(config)
     model = config.load()
@@ -130,10 +131,11 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     by_size: dict[Size, list[Found]] = {}
     for one in found:
         by_size.setdefault(fit.resolution or one.header.size, []).append(one)
+    headers = [one.header for one in found]
     passing = {size: nearest_size(model, config, size, channels) for size in by_size}
     written = []
     for size, group in by_size.items():
-        target = resizing.resolve(fit, size, channels)
+        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)
         _say_what_is_done(group, target, passing[size], say)
         for name, pixels in _translated(model, config, group, target, passing[size], say):
             written.append(_write(config.out / name, pixels))

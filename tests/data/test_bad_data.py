@@ -165,8 +165,8 @@ CASES = {
     ),
     "an empty folder": Case(lambda root: f"folder:{root}", ("no images", "no files", "PNG, JPEG")),
     "no image among the files": Case(
-        lambda root: f"folder:{some_file(root, 'scan.tiff').parent}",
-        ("no images", "1 other files such as 'scan.tiff'", "expected PNG"),
+        lambda root: f"folder:{some_file(root, 'scan.psd').parent}",
+        ("no images", "1 other files such as 'scan.psd'", "expected PNG"),
     ),
     "only hidden files": Case(
         lambda root: write(root, [".cache/a.png", "__MACOSX/b.png"]), ("no images", "no files")

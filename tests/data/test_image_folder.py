@@ -87,12 +87,13 @@ def test_hidden_and_system_files_are_passed_over_and_others_are_told(class_folde
     (class_folder / "Thumbs.db").write_bytes(b"x")
     assert load(class_folder).notes == before.notes
     (class_folder / "LICENSE.txt").write_text("free")
-    (class_folder / "cat" / "notes.tiff").write_bytes(b"x")
+    (class_folder / "cat" / "notes.psd").write_bytes(b"x")
     (class_folder / "bird").mkdir()
     after = load(class_folder)
     assert after.train.digest == before.train.digest
     assert after.notes[:2] == (
-        "Ignored 2 files that are not PNG, JPEG, WebP, BMP or GIF: LICENSE.txt, cat/notes.tiff.",
+        "Ignored 2 files that are not PNG, JPEG, WebP, BMP, GIF or TIFF: LICENSE.txt, "
+        "cat/notes.psd.",
         "Ignored 1 class folders without images: bird.",
     )
 

@@ -224,6 +224,12 @@ def folders(root, *names, kind="domains"):
     return f"{'paired' if kind == 'pairs' else 'unpaired'}:{root}", kind
 
 
+def other_names(root, *names, kind="pairs"):
+    for number, name in enumerate(names):
+        write(root / name / f"{number}.png", picture(0))
+    return f"{'paired' if kind == 'pairs' else 'unpaired'}:{root}", kind
+
+
 def empty_domain(root):
     spec, kind = folders(root, "trainA")
     (root / "trainB").mkdir()
@@ -261,7 +267,7 @@ REFUSED = {
         ("it holds the folders c, train_input but no folder train_target: add it",),
     ),
     "two folders that may be sides": (
-        lambda root: folders(root, "photos", "sketches", kind="pairs"),
+        lambda root: other_names(root, "photos", "sketches"),
         ("it holds the folders photos, sketches, which may be the two domains", "also train_A and"),
     ),
     "two folders of one side": (
@@ -269,8 +275,12 @@ REFUSED = {
         ("a and input would both be domain a: keep one",),
     ),
     "unpaired folders for pairs": (
-        lambda root: folders(root, "trainA", "trainB", kind="pairs"),
-        ("two domains that are not paired", "write unpaired:", "side by side"),
+        lambda root: other_names(root, "trainA", "trainB"),
+        (
+            "two domains whose files have other names, so that they are not paired",
+            "write unpaired:",
+            "side by side",
+        ),
     ),
     "a domain without a folder": (
         lambda root: folders(root, "trainA", "valB"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import types
+from typing import Any
 
 import flax.linen as linen
 import numpy as np
@@ -147,3 +149,18 @@ def test_what_cannot_be_projected_is_one_sentence(finished, tmp_path, capsys):
 
 def test_names_are_told_apart():
     assert inversion.unique(["cat", "dog", "cat", "cat"]) == ["cat", "dog", "cat-2", "cat-3"]
+
+
+def test_photographs_of_more_bits_have_the_range_that_they_use(tmp_path):
+    """As in training: 4,095 of 12 bits is white, and floats below 0 are in [-1, 1]."""
+    deep = photo(tmp_path / "a.png", np.array([[0, 4095]], np.uint16))
+    signed = photo(tmp_path / "b.tif", np.array([[-1.0, 1.0]], np.float32))
+    model: Any = types.SimpleNamespace(spec=types.SimpleNamespace(shape=(1, 2, 1)))
+    said: list[str] = []
+    config = project.Config(tmp_path, (deep, signed))
+    images = project.photographs(config, model, said.append)
+    np.testing.assert_array_equal(images[..., 0], [[[-1.0, 1.0]]] * 2)
+    assert [note for note in said if "12 of them" in note or "read as [-1, 1]" in note] == said
+    high = photo(tmp_path / "c.tif", np.array([[0.0, 9.0]], np.float32))
+    with pytest.raises(RunError, match=r"cannot be read: .*c.tif holds floats in \[0, 9\]"):
+        project.photographs(project.Config(tmp_path, (high,)), model, said.append)

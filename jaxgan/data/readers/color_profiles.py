@@ -68,7 +68,7 @@ def _of(image: Image.Image) -> _Profile | None:
     profile = None if embedded is None else _read(embedded)
     if profile is None or profile.mode == "RGB":
         return profile if image.mode != "CMYK" else None
-    gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    gray = image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F"))
     return profile if image.mode == profile.mode or (gray and profile.mode == "L") else None
 
 

@@ -102,7 +102,7 @@ def _target(
     """Returns the shape to decode to; raises DataError if sizes differ or memory is short."""
     size = fit.resolution or _common_size(collection, good)
     target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
-    target = target._replace(deepest=deepest(list(good.values())))
+    target = leveled(target, list(good.values()))
     what = f"{len(good)} images of {resizing.describe(target.shape)}"
     memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
     return target
@@ -280,6 +280,17 @@ def deepest(headers: Sequence[image_file.Header]) -> int:
     return 2 ** max(8, peak.bit_length()) - 1 if peak else 65535
 
 
+def leveled(target: resizing.Target, headers: Sequence[image_file.Header]) -> resizing.Target:
+    """Returns the target with the range of levels that all images share.
+
+    Args:
+        target: the shape to convert the images to.
+        headers: the headers of all images.
+    """
+    signed = any("signed" in header.traits for header in headers)
+    return target._replace(deepest=deepest(headers), signed=signed)
+
+
 def _deep(header: image_file.Header) -> bool:
     return "deep" in header.traits
 
@@ -314,6 +325,9 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
         ),
         f"have 16 bits per channel and reach only level {reached} of 255; warning: they are dark, "
         "so save them again in 8 bits, scaled to the full range": lambda has: dark and is_cut(has),
+        f"hold floats: read as [{-1 if target.signed else 0}, 1] and rounded to 256 levels": (
+            lambda has: "float" in has.traits
+        ),
         "have a color profile other than sRGB: converted to sRGB": (
             lambda has: "profile" in has.traits
         ),
@@ -327,6 +341,7 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
             lambda has: transparent and "transparent" not in has.traits
         ),
         "are animated: only the first frame is used": lambda has: "animated" in has.traits,
+        "have several pages: only the first is used": lambda has: "pages" in has.traits,
         "were turned upright according to their EXIF orientation": lambda has: (
             "turned" in has.traits
         ),

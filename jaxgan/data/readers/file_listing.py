@@ -14,8 +14,11 @@ import numpy as np
 from jaxgan import files
 from jaxgan.data.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-_FORMATS = "PNG, JPEG, WebP, BMP or GIF"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_FORMATS = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a TIFF, in either byte order, and of a BigTIFF."""
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", *TIFF)
 _TRAIN = {"train", "training"}
 _HELD_OUT = {"test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val"}
 SPLITS = {**dict.fromkeys(_TRAIN, "train"), **_HELD_OUT}
@@ -44,7 +47,8 @@ class Below(NamedTuple):
     """The files below a folder, as paths relative to it with / between folders.
 
     Attributes:
-        images: the files with the suffix of an image, sorted.
+        images: the files with the suffix of an image, and those without a suffix whose content is
+            one, sorted.
         others: all other files.
         runs: run directories; their files are in neither of the two.
     """
@@ -91,7 +95,7 @@ def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Pat
             runs.append(folder.relative_to(root).as_posix())
             continue
         for path in (folder / file for file in names):
-            if path.suffix.lower() in SUFFIXES:
+            if is_image(path):
                 images.append(path.relative_to(root).as_posix())
             elif path not in apart:
                 others.append(path.relative_to(root).as_posix())
@@ -101,6 +105,25 @@ def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Pat
             f"expected {_FORMATS} files in it or in its sub-folders"
         )
     return Below(sorted(images), others, runs)
+
+
+def is_image(path: pathlib.Path) -> bool:
+    """Returns whether a file is an image: by its suffix, or by its content if it has none."""
+    return path.suffix.lower() in SUFFIXES or (not path.suffix and _begins_as_image(path))
+
+
+def _begins_as_image(path: pathlib.Path) -> bool:
+    """Returns whether the content of a regular file begins like an image; no pipe is opened."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    bmp = start[:2] == b"BM" and start[6:10] == bytes(4)  # reserved bytes; a text may begin with BM
+    return start.startswith(_SIGNATURES) or webp or bmp
 
 
 def _found_instead(others: list[str], runs: list[str]) -> str:
@@ -144,7 +167,8 @@ def _numbered(parts: Sequence[str]) -> bool:
 
     This is the layout of StyleGAN's tool (00001/img00001234.png) and of FFHQ (01000/01234.png).
     """
-    found = re.fullmatch(r"(\d{5})/(?:img(\d{8})|(\d{5}))", "/".join(parts).rpartition(".")[0])
+    name = pathlib.PurePosixPath(*parts).with_suffix("").as_posix()
+    found = re.fullmatch(r"(\d{5})/(?:img(\d{8})|(\d{5}))", name)
     if not found:
         return False
     folder, packed, plain = found.groups()
@@ -221,6 +245,9 @@ def _visible(file: str) -> bool:
 
 def _ignored(root: pathlib.Path, below: Below) -> tuple[str, ...]:
     notes = []
+    bare = [entry for entry in below.images if not pathlib.PurePosixPath(entry).suffix]
+    if bare:
+        notes.append(f"{len(bare)} images have no suffix, and were recognized by their content.")
     if below.others:
         notes.append(
             f"Ignored {len(below.others)} files that are not {_FORMATS}: "

@@ -18,10 +18,10 @@ LIST = "val.txt"
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     """Returns the images below a folder, decoded to uint8 in the shape of `fit`.
 
-    Labels come from `dataset.json` or `labels.csv` in the folder, if there is one, or else from the
-    class folders. Held out are the images that `held` selects. If `held` is None, they are the
-    images in a test folder next to a train folder, or those in a list `val.txt` in or next to the
-    folder, or a fraction of 0.1.
+    Labels come from a file of labels in the folder (see `label_files`), if there is one, or else
+    from the class folders. Held out are the images that `held` selects. If `held` is None, they are
+    the images in a test folder next to a train folder, or those in a list `val.txt` in or next to
+    the folder, or a fraction of 0.1.
 
     Args:
         place: path of the folder.

@@ -141,6 +141,27 @@ def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Split
     return _divided(dataset, held, notes, names=None if names is None else names.tolist())
 
 
+def kind(place: str) -> str:
+    """Returns the kind of examples that the archive's arrays are.
+
+    Args:
+        place: path of the archive.
+
+    Returns:
+        'captions', 'pairs' (if `a` and `b` are alike in number and size), 'domains' or 'images'.
+
+    Raises:
+        DataError: if there is no archive, or it is damaged.
+    """
+    name, path, keys = _opened(place)
+    if "images" in keys:
+        return "captions" if {"captions", "embeddings"} & set(keys) else "images"
+    if not {"a", "b"} <= set(keys):
+        return "images"
+    (a, _), (b, _) = (_header(path, key, name=name) for key in "ab")
+    return "pairs" if a[:3] == b[:3] else "domains"
+
+
 def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
     """Returns the name for messages, the path, and the keys of the archive."""
     name, path = f"npz:{place}", pathlib.Path(place).expanduser()

@@ -1,6 +1,8 @@
 """Images of two domains in folders, as pairs or unpaired.
 
-Pairs are side by side in one image, or two files of one name. Unpaired domains are two folders.
+Pairs are side by side in one image, or two files of one name. Unpaired domains are two folders. The
+folders of the domains are recognized by their names (a and b, trainA, input, ...), and if there are
+no such names, two folders of any names are domains a and b in the order of these.
 """
 
 from __future__ import annotations
@@ -35,15 +37,20 @@ _NAMED = re.compile(
     rf"|(?P<plain>{_WORD})",
     re.IGNORECASE,
 )
+_SPLIT = "|".join(file_listing.SPLITS)
+_ANY = re.compile(
+    rf"(?:(?P<before>{_SPLIT})[_ -])?(?P<word>.+?)(?:[_ -](?P<after>{_SPLIT}))?", re.IGNORECASE
+)
 
 
 def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     """Returns the pairs in a folder, decoded to uint8 in the shape of `fit`.
 
     If the folder has sub-folders a and b (or train_A and train_B, train/A and train/B, input and
-    target), two images of one name form a pair, whatever their suffix. Otherwise each image shows a
-    pair side by side: its left half is a and its right half b. Whole pairs are held out: those in
-    test_A and test_B, or those chosen as by `image_folder.load`.
+    target), two images of one name form a pair, whatever their suffix; so they do in two other
+    folders, if these have mostly the same files. Otherwise each image shows a pair side by side:
+    its left half is a and its right half b. Whole pairs are held out: those in test_A and test_B,
+    or those chosen as by `image_folder.load`.
 
     Args:
         place: path of the folder.
@@ -67,7 +74,7 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
     """Returns the images of two domains in a folder, decoded to uint8 in the shape of `fit`.
 
     Held out are the images in testA and testB (or valA and valB). Without such folders, `held`
-    applies to each domain.
+    applies to each domain. Two folders of any names are domains a and b in the order of these.
 
     Args:
         place: path of the folder.
@@ -78,7 +85,7 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
         DataError: if a domain has no images, or the folder cannot be used.
     """
     name, root = f"unpaired:{place}", pathlib.Path(place).expanduser()
-    parts = _parts(root, name=name)
+    parts, guessed = _parts(root, name=name)
     folders = [_domain_folders(root, parts, domain, name=name) for domain in "ab"]
     for split in ("test", "val"):
         missing = [side for side in "ab" if side not in parts.get(split, "ab")]
@@ -97,7 +104,9 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
             for of, found in zip(folders, listings, strict=True)
         ),
     )
-    return splits._replace(notes=(*_unread(root, parts, used=()), *splits.notes))
+    called = [of[0].relative_to(root).as_posix() for of in folders]
+    understood = guessed or (f"Domain a is {called[0]} and domain b {called[1]}.",)
+    return splits._replace(notes=(*understood, *_unread(root, parts, used=()), *splits.notes))
 
 
 def _domain_folders(
@@ -163,10 +172,11 @@ class _Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _parts(root: pathlib.Path, *, name: str) -> _Parts:
+def _parts(root: pathlib.Path, *, name: str) -> tuple[_Parts, tuple[str, ...]]:
     """Returns the folders by split and domain: a and b, trainA and testA, train_A, train/A, ...
 
-    Raises DataError if two folders stand for the same domain and split.
+    Also returns a note if the folders have other names. Raises DataError if two folders stand for
+    the same domain and split.
     """
     parts: _Parts = {}
     for split, side, path in _named(root, name=name):
@@ -176,7 +186,58 @@ def _parts(root: pathlib.Path, *, name: str) -> _Parts:
                 f"{name}: {known.relative_to(root)} and {path.relative_to(root)} would both be "
                 f"domain {side}: keep one, or move them into separate folders"
             )
-    return parts
+    return (parts, ()) if parts else _guessed(root, name=name)
+
+
+def _guessed(root: pathlib.Path, *, name: str) -> tuple[_Parts, tuple[str, ...]]:
+    """Returns two folders of any names as domains, or none if there are not exactly two names."""
+    by_word: dict[str, dict[str, pathlib.Path]] = {}
+    for split, word, path in _worded(root, name=name):
+        if not word.isdecimal() and _has_images(path):  # numbers divide one dataset
+            by_word.setdefault(word, {})[split] = path
+    words = sorted(by_word)
+    flat = any(file_listing.is_image(path) for path in root.iterdir() if not path.is_dir())
+    if len(words) != 2 or flat or by_word[words[0]].keys() != by_word[words[1]].keys():
+        return {}, ()
+    parts = {
+        split: {side: by_word[word][split] for side, word in zip("ab", words, strict=True)}
+        for split in by_word[words[0]]
+    }
+    note = (
+        f"Domain a is {files.shortened(words[0])} and domain b {files.shortened(words[1])}, in the "
+        "order of their names; --direction BtoA exchanges them."
+    )
+    return parts, (note,)
+
+
+def _worded(root: pathlib.Path, *, name: str) -> Iterable[tuple[str, str, pathlib.Path]]:
+    """Yields each folder that may be a domain: its split, its name without that, and its path."""
+    for path in _folders(root, name=name).values():
+        split = file_listing.SPLITS.get(path.name.lower())
+        if split is not None:
+            for inner in _folders(path, name=name).values():
+                yield split, inner.name, inner
+            continue
+        found = _ANY.fullmatch(path.name)
+        if found and not path.name.startswith((".", "_")):
+            split = (found["before"] or found["after"] or "train").lower()
+            yield file_listing.SPLITS[split], found["word"], path
+
+
+def _has_images(folder: pathlib.Path) -> bool:
+    try:
+        return bool(file_listing.images_below(folder, name="").images)
+    except DataError:
+        return False
+
+
+def _mostly_equal(of: dict[str, pathlib.Path], *, name: str) -> bool:
+    """Returns whether most files of two folders have the same names, without their suffixes."""
+    a, b = (
+        {_stem(entry) for entry in file_listing.images_below(of[side], name=name).images}
+        for side in "ab"
+    )
+    return 2 * len(a & b) > max(len(a), len(b))
 
 
 def _named(root: pathlib.Path, *, name: str) -> Iterable[tuple[str, str, pathlib.Path]]:
@@ -204,18 +265,22 @@ def _unread(root: pathlib.Path, parts: _Parts, *, used: Iterable[str]) -> tuple[
 def _two_files(root: pathlib.Path, name: str) -> _Found | None:
     """Returns the pairs of files in two folders, or None if there are no such folders."""
     inner = _folders(root, name=name)
-    if {"traina", "trainb"} <= inner.keys():
+    parts, guessed = _parts(root, name=name)
+    glued = {"traina", "trainb"} <= inner.keys()
+    both = [of for of in parts.values() if len(of) == 2]
+    if (glued or guessed) and not all(_mostly_equal(of, name=name) for of in both):
+        if guessed:
+            return None
         raise DataError(
-            f"{name}: it holds trainA and trainB, two domains that are not paired; "
-            f"write unpaired:{root}, or provide pairs as {_PAIRED}"
+            f"{name}: it holds trainA and trainB, two domains whose files have other names, so "
+            f"that they are not paired; write unpaired:{root}, or provide pairs as {_PAIRED}"
         )
-    parts = _parts(root, name=name)
     if not parts:
         return None
     paired = [
         (split, _two_sides(root, parts[split], name=name)) for split in _ORDER if split in parts
     ]
-    notes = [note for _, found in paired for note in found.notes]
+    notes = [*guessed, *(note for _, found in paired for note in found.notes)]
     notes += _unread(root, parts, used=[image_folder.LIST])
     listed = paired[0][1].listed
     if len(paired) > 1 or "train" not in parts:
@@ -299,11 +364,15 @@ def _some(inner: Mapping[str, pathlib.Path]) -> str:
     )
 
 
+def _stem(entry: str) -> str:
+    return str(pathlib.PurePosixPath(entry).with_suffix(""))
+
+
 def _by_stem(names: list[str], inner: pathlib.Path, *, name: str) -> dict[str, str]:
     """Returns the names by their stem, without suffix; DataError if two have the same stem."""
     stems: dict[str, str] = {}
     for entry in names:
-        stem = str(pathlib.PurePosixPath(entry).with_suffix(""))
+        stem = _stem(entry)
         if stem in stems:
             raise DataError(
                 f"{name}: {inner.name} has {stems[stem]} and {entry}, which differ only in their "

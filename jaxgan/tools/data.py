@@ -1,0 +1,330 @@
+"""Shows what data hold, as training would read them.
+
+    jaxgan data show folder:photos --resolution 64
+    jaxgan data show npz:faces.npz --out faces.png
+    jaxgan data show unpaired:horses --no-sheet
+
+Prints the numbers of training and held-out images, their shape, classes and values, what was
+converted or left out, and the digest that a run records. Writes a contact sheet of training images,
+evenly chosen: a row per class if there are classes, and pairs next to each other.
+
+The flags are those of training. Nothing is overwritten without --overwrite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from jaxgan import files
+from jaxgan.runs import config as run_config
+from jaxgan.runs import flags, ranges
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import command
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxgan import data
+    from jaxgan.data import Dataset
+
+Say = Callable[[str], None]
+
+ROWS, COLUMNS = 20, 10
+"""The largest numbers of rows and columns of a contact sheet."""
+
+MOST_CLASSES = 40
+"""The largest number of classes that are printed, a line each."""
+
+_CAPTIONS = 3  # that are printed as examples
+_POINTS = 2048
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """What to do."""
+
+    action: Annotated[Literal["show"], tyro.conf.Positional, tyro.conf.arg(metavar="show")]
+    """show: print what the data hold and draw a contact sheet."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(run_config.DataFlags, Action):
+    """The data to show, read as in training."""
+
+    # Without a default: the inherited field has one.
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = dataclasses.field()
+    """The data, such as fashion, folder:PATH or npz:PATH: what --data of training names."""
+    kind: Literal["images", "pairs", "domains", "captions"] | None = None
+    """Kind of examples; default: that of the data."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """BtoA exchanges two domains."""
+    limit_images: Annotated[int | None, ranges.Range(1)] = None
+    """Show a training subset of this many images."""
+    out: pathlib.Path | None = None
+    """FILE.png for the contact sheet. Default: data.png, or data-2.png, ... if that exists."""
+    sheet: bool = True
+    """Write a contact sheet."""
+    overwrite: bool = False
+    """Replace the file --out if it exists."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code of the command; an error is one sentence on stderr."""
+    return command.answer(
+        Config,
+        functools.partial(show, say=print),
+        program="jaxgan data",
+        description=__doc__,
+        arguments=arguments,
+    )
+
+
+def show(config: Config, *, say: Say) -> pathlib.Path | None:
+    """Reports on the data, writes the contact sheet, and returns its path.
+
+    Args:
+        config: The data to show.
+        say: Receives the lines of the report.
+
+    Returns:
+        The path of the sheet, or None if none was written.
+
+    Raises:
+        RunError: If a number is out of range, or the file exists. Nothing is written then.
+        DataError: If the data cannot be loaded.
+    """
+    for name, value, allowed in ranges.violations(config):
+        raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
+    out = _out(config.out)
+    if config.sheet:
+        command.require_free([out], overwrite=config.overwrite)
+    splits, kind = _loaded(config)
+    for line in report(splits, kind):
+        say(line)
+    if not config.sheet:
+        return None
+    from jaxgan.plotting import image_grids
+
+    picture, caption = contact_sheet(splits.train)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(out, image_grids.png(picture))
+    say(f"sheet      {files.printable(out)}: {caption}")
+    return out
+
+
+def _out(asked: pathlib.Path | None) -> pathlib.Path:
+    """Returns the path of the sheet: by default one that is free."""
+    if asked is None:
+        numbered = (pathlib.Path(f"data-{number}.png") for number in itertools.count(2))
+        return next(p for p in itertools.chain([pathlib.Path("data.png")], numbered) if _free(p))
+    if asked.suffix.lower() != ".png":
+        raise RunError(f"--out is {files.printable(asked)}; expected FILE.png")
+    return asked
+
+
+def _free(path: pathlib.Path) -> bool:
+    return not files.exists(path) and not path.is_symlink()
+
+
+def _loaded(config: Config) -> tuple[data.Splits, str]:
+    """Returns the data and the kind of their examples."""
+    from jaxgan.data import sources
+
+    kind = config.kind or sources.kind_of(config.data)
+    splits = sources.load(
+        config.data,
+        kind=kind,
+        resolution=config.resolution,
+        resize=config.resize,
+        holdout=config.holdout,
+        flip=config.flip,
+        channels=config.channels,
+        data_dir=config.data_dir,
+        direction=config.direction,
+        limit=config.limit_images,
+    )
+    return splits, kind
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def report(splits: data.Splits, kind: str) -> Iterator[str]:
+    """Yields the lines of the report on the data.
+
+    Args:
+        splits: The data.
+        kind: The kind of their examples, a key of `data.sources.KINDS`.
+    """
+    from jaxgan import data
+    from jaxgan.data import resizing, sources
+
+    train, held_out = splits.train, splits.held_out
+    if isinstance(train, data.Mixture):
+        yield f"{train.name}: points, fresh draws in every batch"
+        size = train.shape[0]
+        yield f"modes      {len(train.centers)} Gaussians of standard deviation {train.std:g}"
+        yield f"shape      {size} {'number' if size == 1 else 'numbers'} per point"
+    else:
+        yield f"{files.printable(train.name)}: {sources.KINDS[kind]}"
+        parts = {"": (train, held_out)}
+        if isinstance(train, data.Domains):
+            assert isinstance(held_out, data.Domains)
+            parts = {f" {side}": (getattr(train, side), getattr(held_out, side)) for side in "ab"}
+        for side, (images, held) in parts.items():
+            assert isinstance(images, data.Dataset) and isinstance(held, data.Dataset)
+            kept = (
+                "none: training images take their place"
+                if held.images is images.images
+                else f"{len(held)}"
+            )
+            yield f"{'training' + side:11s}{len(images)}"
+            yield f"{'held out' + side:11s}{kept}"
+            shape = resizing.describe(images.shape)
+            yield f"{'shape' + side:11s}{shape} (height x width x channels)"
+            yield f"{'values' + side:11s}{_values(images)}"
+        yield from _classes(train, held_out)
+        yield from _captions(train)
+    yield f"digest     {train.digest}"
+    yield from (f"note       {note}" for note in splits.notes)
+
+
+def _values(images: Dataset) -> str:
+    """Returns the range and the mean of the pixels of the training images, as text."""
+    levels = images.images
+    low, high, mean = int(levels.min()), int(levels.max()), float(levels.mean())
+    flat = "; warning: all pixels are alike" if low == high else ""
+    return f"{low} to {high} (of 255), {mean:.1f} on average{flat}"
+
+
+def _classes(train: data.Source, held_out: data.Source) -> Iterator[str]:
+    """Yields the classes with the numbers of their images, most of them a line each."""
+    if not train.classes:
+        yield "classes    none"
+        return
+    yield f"classes    {len(train.classes)}, with their training and held-out images:"
+    numbers = zip(_counts(train), _counts(held_out), strict=True)
+    width = max(map(len, train.classes[:MOST_CLASSES]))
+    for name, (count, held) in list(zip(train.classes, numbers, strict=True))[:MOST_CLASSES]:
+        yield f"  {name:{width}s}  {count} and {held}"
+    if len(train.classes) > MOST_CLASSES:
+        yield f"  and {len(train.classes) - MOST_CLASSES} more"
+
+
+def _counts(source: data.Source) -> list[int]:
+    """Returns the number of images of each class."""
+    import numpy as np
+
+    labels = getattr(source, "labels", None)
+    assert labels is not None
+    return np.bincount(labels, minlength=len(source.classes)).tolist()
+
+
+def _captions(train: data.Source) -> Iterator[str]:
+    from jaxgan import data
+
+    if not isinstance(train, data.Captioned):
+        return
+    if train.role != "caption":
+        yield f"captions   {len(train.texts)} embeddings of {train.texts.shape[1]} numbers"
+        return
+    rows = train.evenly(min(_CAPTIONS, len(train)))
+    some = "; ".join(files.shortened(train.captions_of(row)[0]) for row in rows)
+    yield f"captions   {len(train.texts)}, such as: {some}"
+
+
+# --- the contact sheet ----------------------------------------------------------------------------
+
+
+def contact_sheet(source: data.Source):
+    """Returns a picture of evenly chosen training data, and a clause on how it is arranged.
+
+    Args:
+        source: The training data.
+
+    Returns:
+        The picture (`PIL.Image.Image`), and the clause.
+    """
+    import numpy as np
+
+    from jaxgan import data
+    from jaxgan.plotting import image_grids, plane_points
+
+    if isinstance(source, data.Mixture):
+        points = source.batch(seed=0, step=0, size=_POINTS)["image"]
+        if points.shape[1] == 1:  # on the line: at random heights, so that no point hides another
+            heights = np.random.default_rng(0).uniform(-1.0, 1.0, points.shape)
+            points = np.concatenate([points, heights], axis=1)
+        reach = 1.1 * float(np.abs(points).max())
+        return plane_points.points([points], reach=reach, size=256), f"{_POINTS} points"
+    if isinstance(source, data.Domains):
+        images = _alternating(source)
+        picture = image_grids.grid(images, columns=COLUMNS)
+        return picture, f"{len(images) // 2} images of each domain, a next to b"
+    assert isinstance(source, data.Dataset)
+    if source.classes:
+        images, rows = _by_class(source)
+        picture = image_grids.grid(images, columns=COLUMNS)
+        return picture, f"a row per class, {_named(source.classes, rows)}"
+    chosen = source.take(min(ROWS * COLUMNS // 2, len(source)))
+    return image_grids.grid(chosen.float_images(), columns=COLUMNS), f"{len(chosen)} images"
+
+
+def _alternating(domains: data.Domains) -> np.ndarray:
+    """Returns images of a and b in turn, float32 [N, H, W, C], in the shape of those of b."""
+    import numpy as np
+
+    from jaxgan import data
+    from jaxgan.data import resizing
+
+    count = min(ROWS * COLUMNS // 4, len(domains.a), len(domains.b))
+    chosen = domains.take(count)
+    most = max(chosen.a.shape[2], chosen.b.shape[2])
+    sides = []
+    for part in (chosen.a, chosen.b):
+        pixels = part.images
+        if pixels.shape[3] != most:
+            pixels = data.convert_channels(pixels, most)
+        sides.append(resizing.stretched(pixels, domains.b.shape[:2]))
+    images = np.stack(sides, axis=1)
+    return data.to_float(images.reshape(-1, *images.shape[2:]))
+
+
+def _by_class(dataset: Dataset) -> tuple[np.ndarray, list[int]]:
+    """Returns a row of evenly chosen images for each class, or for `ROWS` of the classes.
+
+    Returns:
+        float32 [R * COLUMNS, H, W, C], white where a class has too few images, and the numbers of
+        the R classes.
+    """
+    import numpy as np
+
+    assert dataset.labels is not None
+    count = len(dataset.classes)
+    rows = (np.arange(min(ROWS, count)) * count // min(ROWS, count)).tolist()
+    images = np.ones((len(rows), COLUMNS, *dataset.shape), np.float32)
+    for row, label in enumerate(rows):
+        own = np.flatnonzero(dataset.labels == label)
+        shown = min(COLUMNS, len(own))
+        images[row, :shown] = dataset.float_images(own[np.arange(shown) * len(own) // shown])
+    return images.reshape(-1, *dataset.shape), rows
+
+
+def _named(classes: Sequence[str], rows: Sequence[int]) -> str:
+    """Returns which classes are in the rows, as text."""
+    if len(rows) == len(classes):
+        return "in the order above"
+    first, last = classes[rows[0]], classes[rows[-1]]
+    return f"for {len(rows)} of the {len(classes)} classes, from {first} to {last}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
