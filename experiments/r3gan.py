@@ -222,17 +222,22 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         ema_half_life=half_life(config),
     )
     burnt_in = dataclasses.replace(config, gamma_images=config.burn_in)
-    return r3gan.build(
-        shape=two_player_flags.image_shape(spec),
-        training=training,
-        classes=len(spec.classes) if config.conditional else 0,
-        latent_size=config.latent_size,
-        prior=config.prior,
+    shape = two_player_flags.image_shape(spec)
+    maps = r3gan.resolutions(
+        shape[:2],
         width=config.width,
         max_width=config.max_width,
         blocks=config.blocks,
         fine_blocks=config.fine_blocks,
         group=config.group,
+    )
+    return r3gan.build(
+        shape=shape,
+        training=training,
+        classes=len(spec.classes) if config.conditional else 0,
+        latent_size=config.latent_size,
+        prior=config.prior,
+        maps=maps,
         probability=scheduled(config, 0.0, config.augment_probability)
         if config.augment_probability
         else None,

@@ -67,7 +67,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 MAPPINGS = pathlib.Path("/proc/self/maps")
-MOST_MAPPINGS = 25_000
+MOST_MAPPINGS = 45_000
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -50,20 +50,23 @@ class Resolutions(NamedTuple):
         base: Height and width of the smallest maps. Each further one is twice as high and wide.
         widths: Channels at each resolution.
         blocks: Residual blocks at each resolution.
+        group: Channels of a group of the grouped convolutions.
     """
 
     base: tuple[int, int]
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
+    group: int = 16
 
 
 def resolutions(
     size: tuple[int, int],
     *,
-    width: int,
-    max_width: int,
+    width: int = 32,
+    max_width: int = 128,
     blocks: int = 2,
     fine_blocks: int | None = None,
+    group: int = 16,
 ) -> Resolutions:
     """Returns the feature maps for images of one size.
 
@@ -74,6 +77,7 @@ def resolutions(
         blocks: Residual blocks at each resolution.
         fine_blocks: Residual blocks at each of the two highest resolutions, which cost most. None:
             `blocks`.
+        group: Channels of a group of the grouped convolutions.
 
     Raises:
         ValueError: If images of this size cannot be made.
@@ -84,6 +88,7 @@ def resolutions(
         (size[0] >> count, size[1] >> count),
         tuple(min(width << (count - i), max(width, max_width)) for i in range(count + 1)),
         tuple(fine if count - i < 2 else blocks for i in range(count + 1)),
+        group,
     )
 
 
@@ -155,14 +160,12 @@ class Generator(linen.Module):
     Attributes:
         maps: The feature maps.
         channels: Channels of an image.
-        group: Channels of a group of the grouped convolutions.
         classes: Number of classes; 0 if unconditional. An embedding of the label is joined to the
             latents.
     """
 
     maps: Resolutions
     channels: int
-    group: int = 16
     classes: int = 0
 
     @linen.compact
@@ -185,7 +188,7 @@ class Generator(linen.Module):
                 x = x if features == x.shape[-1] else _mixed(features, x)
                 x = resampling.smooth_double(x)
             for _ in range(blocks[index]):
-                x = Block(sum(blocks), self.group)(x)
+                x = Block(sum(blocks), self.maps.group)(x)
         return _mixed(self.channels, x)
 
 
@@ -197,13 +200,11 @@ class Discriminator(linen.Module):
 
     Attributes:
         maps: The feature maps.
-        group: Channels of a group of the grouped convolutions.
         classes: Number of classes; 0 if unconditional. The linear map then has as many outputs as
             inputs, whose product with an embedding of the class is the logit.
     """
 
     maps: Resolutions
-    group: int = 16
     classes: int = 0
 
     @linen.compact
@@ -215,7 +216,7 @@ class Discriminator(linen.Module):
         x = _mixed(widths[-1], images)
         for index in reversed(range(len(widths))):
             for _ in range(blocks[index]):
-                x = Block(sum(blocks), self.group)(x)
+                x = Block(sum(blocks), self.maps.group)(x)
             if index:
                 x = resampling.smooth_halve(x)
                 x = x if widths[index - 1] == x.shape[-1] else _mixed(widths[index - 1], x)
@@ -272,11 +273,7 @@ def build(
     classes: int = 0,
     latent_size: int = 64,
     prior: str = "normal",
-    width: int = 32,
-    max_width: int = 128,
-    blocks: int = 2,
-    fine_blocks: int | None = None,
-    group: int = 16,
+    maps: Resolutions | None = None,
     probability: Callable[[Array], Array] | None = None,
     loss: AdversarialLoss = PAIRED,
     **game: Any,
@@ -290,11 +287,7 @@ def build(
         classes: Number of classes of batch['label']. 0: unconditional.
         latent_size: Entries of a latent vector.
         prior: Prior of the latents: 'normal', 'uniform' or 'unit_uniform'.
-        width: Channels at the image; see `resolutions`.
-        max_width: The most channels.
-        blocks: Residual blocks at each resolution.
-        fine_blocks: Residual blocks at each of the two highest resolutions. None: `blocks`.
-        group: Channels of a group of the grouped convolutions.
+        maps: The feature maps, for images of this size. None: `resolutions(shape[:2])`.
         probability: Probability of augmentation as a function of the train step, which `PIPELINE`
             multiplies. None: no augmentation.
         loss: The adversarial loss.
@@ -311,16 +304,14 @@ def build(
     References:
         Huang et al. 2024, section 3.
     """
-    maps = resolutions(
-        shape[:2], width=width, max_width=max_width, blocks=blocks, fine_blocks=fine_blocks
-    )
+    maps = maps or resolutions(shape[:2])
     training = training.otherwise(schedule=apart)
     if probability is not None:
         view = augmentation.scheduled(probability, PIPELINE)
         training = training.refined(input_transforms.for_both(view))
     gan = two_player.build(
-        Generator(maps, shape[2], group, classes),
-        Discriminator(maps, group, classes),
+        Generator(maps, shape[2], classes),
+        Discriminator(maps, classes),
         shape=shape,
         loss=loss,
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),

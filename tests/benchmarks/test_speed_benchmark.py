@@ -129,6 +129,7 @@ def test_sides_take_turns_and_the_median_counts():
     assert len(also_asked) >= 4
 
 
+@pytest.mark.slow
 def test_members_of_a_population_are_those_of_single_runs(monkeypatch):
     from benchmarks.side_by_side import jaxgan_side
 

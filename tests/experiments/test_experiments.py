@@ -234,6 +234,7 @@ def test_only_a_critic_reports_a_wasserstein_distance_and_only_a_classifier_accu
     assert kinds & set(row) == {f"discriminator/{kind}" for kind in reported}
 
 
+@pytest.mark.slow
 def test_the_judge_says_the_proxy_fid_and_of_how_many_images(tmp_path):
     text = garment_classes.report(
         garment_classes.Config(smoke("lsgan", tmp_path / "run"), samples=30)

@@ -57,6 +57,7 @@ def test_held_out_pairs_say_how_near_the_truth_is(runs):
     assert len(kept) == 2 and kept[1] == ["90.8%", "90.8%"]
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_name_are_told_apart(runs):
     one, other = runs("shoes-bags"), runs("shoes-bags", "other", of_batch=True)
     text = garment_translations.report(garment_translations.Config(one, beside=other))
@@ -72,6 +73,7 @@ def test_two_runs_of_one_name_are_told_apart(runs):
     assert {tuple(cells[:3]) for cells in headings} == {("run", "beside", "input")}
 
 
+@pytest.mark.slow
 def test_without_pairs_the_classes_of_the_target_domain_and_their_diversity_count(runs):
     rows = rows_of(garment_translations.report(garment_translations.Config(runs("shoes-bags"))))
     assert dict(rows)["600 images, a to b"] == ["run", "input", "real"]

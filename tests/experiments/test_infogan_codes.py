@@ -44,6 +44,7 @@ def test_data_that_have_changed_are_refused(runs, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(infogan_codes, runs[0], tmp_path / "copy", capsys)
 
 
+@pytest.mark.slow
 def test_one_model_of_several_can_be_asked_for(runs):
     every = infogan_codes.report(infogan_codes.Config(runs, samples=60)).splitlines()
     second = infogan_codes.report(infogan_codes.Config(runs, samples=60, model_seed=1)).splitlines()

@@ -31,6 +31,7 @@ def test_a_strip_shows_a_panel_for_each_of_its_heads():
         assert heads[-1] == f"{steps:,} steps"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_between_two_panels_still_shows_them_all(tmp_path):
     settings = {"data": "ring", "piece": "GAN", "samples": 10, "seeds": 2}
     settings |= {"steps_per_call": 1, "batch_size": 32, "latent_size": 2}

@@ -124,6 +124,7 @@ def test_without_a_pretraining_there_is_one_stage():
     assert [stage.start for stage in both] == [0, 50]
 
 
+@pytest.mark.slow
 def test_the_step_sizes_fall_as_the_flags_say():
     config = srgan.Config(steps=30, pretraining=10, decay_from=0.5, drop_at=0.5, beta1=0.0)
     small = dataclasses.replace(config, blocks=1, width=2, discriminator_width=1, ema_half_life=0.0)

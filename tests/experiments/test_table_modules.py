@@ -79,6 +79,7 @@ def test_without_mnist_a_piece_says_so_in_a_sentence(monkeypatch):
     assert digits.flags({"data": "fashion"}) == {"data": "fashion", "data_dir": None}
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_untrained_model_and_finished_it_is_read_and_not_run_again(tmp_path):
     flags = {**original.PRESETS["smoke"], "data": "fashion", "hidden": [4, 8]}
     still = {**flags, "steps": 2, "learning_rate": 0.0, "seeds": 2}

@@ -19,13 +19,15 @@ from jaxgan.models import r3gan
 from jaxgan.runs.config import DataSpec
 from jaxgan.state import Mean
 
-TINY = {"shape": (16, 16, 1), "width": 4, "max_width": 8, "blocks": 1, "group": 4, "classes": 2}
+MAPS = {"width": 4, "max_width": 8, "blocks": 1, "group": 4}
+TINY = {"shape": (16, 16, 1), "classes": 2}
 
 
-def tiny(**changes):
+def tiny(maps=MAPS, **changes):
     descent = {name: optax.sgd(0.05) for name in ("generator", "discriminator")}
-    options = {"latent_size": 5, "penalty": penalization.ZeroCentered(0.1), **TINY}
-    return r3gan.build(training=Training(descent), **{**options, **changes})
+    options = {"latent_size": 5, "penalty": penalization.ZeroCentered(0.1), **TINY, **changes}
+    maps = r3gan.resolutions(options["shape"][:2], **maps)
+    return r3gan.build(training=Training(descent), maps=maps, **options)
 
 
 def count(tree):
@@ -191,4 +193,4 @@ def test_what_cannot_be_built_is_refused(changes, message):
 
 def test_groups_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(ValueError, match="10 channels cannot be split into groups of 4"):
-        jax.eval_shape(tiny(width=5, max_width=5).init, jax.random.key(0))
+        jax.eval_shape(tiny({**MAPS, "width": 5, "max_width": 5}).init, jax.random.key(0))

@@ -52,6 +52,7 @@ def test_each_stage_is_compiled_once(data, tmp_path, monkeypatch):
     assert compiled == list(staged_experiment.ROWS)
 
 
+@pytest.mark.slow
 def test_a_member_of_a_population_in_stages_is_its_single_run(whole, data, tmp_path):
     train(tmp_path, data=data, seeds=2)
     single = jaxgan.load(whole).sample(0, 4)
