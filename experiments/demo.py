@@ -16,7 +16,7 @@ from jaxgan.runs import command_line
 from . import projected
 
 RUN = pathlib.Path("runs/flowers")
-STEPS = 1300
+STEPS = 750
 """Of 16 images: as many as leave time for the set-up in ten minutes on 2 CPU cores."""
 
 
