@@ -120,17 +120,14 @@ def build(
     """
     from jaxgan.models import projected
 
-    if config.conditional and len(spec.classes) < 2:
-        raise ValueError(
-            f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"
-        )
+    classes = two_player_flags.classes(spec) if config.conditional else 0
     shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     return projected.build(
         shape=shape,
         features=features_of(config, saved=saved),
         side=config.side,
-        classes=len(spec.classes) if config.conditional else 0,
+        classes=classes,
         latent_size=config.latent_size,
         width=config.width,
         noise=config.noise,

@@ -210,10 +210,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """
     from jaxgan.models import r3gan
 
-    if config.conditional and len(spec.classes) < 2:
-        raise ValueError(
-            f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"
-        )
+    classes = two_player_flags.classes(spec) if config.conditional else 0
     options = two_player_flags.options(config, axis_name=axis_name)
     training = dataclasses.replace(
         options.pop("training"),
@@ -234,7 +231,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     return r3gan.build(
         shape=shape,
         training=training,
-        classes=len(spec.classes) if config.conditional else 0,
+        classes=classes,
         latent_size=config.latent_size,
         prior=config.prior,
         maps=maps,

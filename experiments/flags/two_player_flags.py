@@ -131,6 +131,19 @@ def image_shape(spec: DataSpec) -> tuple[int, int, int]:
     return height, width, channels
 
 
+def classes(spec: DataSpec) -> int:
+    """Returns the number of classes that `--conditional` conditions on.
+
+    Raises:
+        ValueError: If the data have fewer than two.
+    """
+    if len(spec.classes) < 2:
+        raise ValueError(
+            f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"
+        )
+    return len(spec.classes)
+
+
 def augmented(
     config: TwoPlayerConfig, options: dict[str, Any], shape: tuple[int, ...]
 ) -> dict[str, Any]:

@@ -214,7 +214,12 @@ def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
         sheet[top : top + height, left : left + width] = image
     factor = enlargement(height, width)
     sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
-    return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+    return image_of(sheet)
+
+
+def image_of(pixels: np.ndarray) -> Image.Image:
+    """Returns pixels [H, W, C], uint8, as an image: gray (C = 1), RGB (3) or RGBA (4)."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16) -> Image.Image:

@@ -113,6 +113,18 @@ class DataFlags:
     channels: Annotated[int | None, Range(1, 4)] = None
     """1 (grayscale), 3 (color) or 4 (color with transparency); default: those of the data."""
 
+    @property
+    def reading_options(self) -> dict[str, Any]:
+        """Returns the arguments of `data.load` next to the data, as these flags give them."""
+        return {
+            "resolution": self.resolution,
+            "resize": self.resize,
+            "holdout": self.holdout,
+            "flip": self.flip,
+            "channels": self.channels,
+            "data_dir": self.data_dir,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizationFlags:

@@ -14,6 +14,7 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
+from jaxgan.runs import ranges
 from jaxgan.runs.errors import RunError
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -97,6 +98,16 @@ def require_one_of(given: Sequence[str], *, what: str) -> None:
     if len(given) > 1:
         listed = " and ".join(map(flag, given))
         raise RunError(f"{listed} are given, and each sets {what}; give one of them")
+
+
+def require_in_range(config: Any) -> None:
+    """Checks that every number of a configuration is within its declared range.
+
+    Raises:
+        RunError: If one is not; the message names the flag.
+    """
+    for name, value, allowed in ranges.violations(config):
+        raise RunError(f"{flag(name)} is {value}; expected {allowed}")
 
 
 def parse(

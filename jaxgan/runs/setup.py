@@ -23,7 +23,6 @@ from jaxgan.runs import (
     experiments,
     flags,
     length,
-    ranges,
     run_directory,
     training_loop,
 )
@@ -108,8 +107,7 @@ def check_numbers(config: RunConfig) -> None:
             `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
             not support several seeds, or if `grid` is no pair of numbers.
     """
-    for name, value, allowed in ranges.violations(config):
-        raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
+    flags.require_in_range(config)
     length.check(config)
     grid_of(config)
     if config.minutes is None and config.images is None:
@@ -400,12 +398,7 @@ def _of_flags(config: RunConfig) -> data.Splits:
     """Returns the data of `--data`."""
     return data.load(
         config.data,
-        resolution=config.resolution,
-        resize=config.resize,
-        holdout=config.holdout,
-        flip=config.flip,
-        channels=config.channels,
-        data_dir=config.data_dir,
+        **config.reading_options,
         **config.data_options,
     )
 

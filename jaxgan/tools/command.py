@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import pathlib
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -103,6 +104,31 @@ def require_free(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
             raise RunError(
                 f"{files.printable(path)} exists; choose another --out, or give --overwrite"
             )
+
+
+def write(path: pathlib.Path, content: bytes) -> None:
+    """Writes the file atomically, and makes its folder if there is none.
+
+    Args:
+        path: The file.
+        content: What it holds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, content)
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays as an .npz file, atomically, and makes its folder if there is none.
+
+    Args:
+        path: The file.
+        arrays: The arrays by name.
+    """
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write(path, buffer.getvalue())
 
 
 def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> None:

@@ -101,8 +101,7 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
         RunError: If a number is out of range, or the file exists. Nothing is written then.
         DataError: If the data cannot be loaded.
     """
-    for name, value, allowed in ranges.violations(config):
-        raise RunError(f"{flags.flag(name)} is {value}; expected {allowed}")
+    flags.require_in_range(config)
     out = _out(config.out)
     if config.sheet:
         command.require_free([out], overwrite=config.overwrite)
@@ -114,8 +113,7 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
     from jaxgan.plotting import image_grids
 
     picture, caption = contact_sheet(splits.train)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(out, image_grids.png(picture))
+    command.write(out, image_grids.png(picture))
     say(f"sheet      {files.printable(out)}: {caption}")
     return out
 
@@ -142,12 +140,7 @@ def _loaded(config: Config) -> tuple[data.Splits, str]:
     splits = sources.load(
         config.data,
         kind=kind,
-        resolution=config.resolution,
-        resize=config.resize,
-        holdout=config.holdout,
-        flip=config.flip,
-        channels=config.channels,
-        data_dir=config.data_dir,
+        **config.reading_options,
         direction=config.direction,
         limit=config.limit_images,
     )

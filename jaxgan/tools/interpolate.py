@@ -102,8 +102,7 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(f"{config.run}: {error}") from error
     ends = latent_space.of_seeds(model, seeds, **given)
     images = space.show(way(ends, config.frames, loop=config.loop))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(out, encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps))
+    command.write(out, encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps))
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
     return out
@@ -157,13 +156,11 @@ def encoded(pixels: np.ndarray, form: str, fps: int) -> bytes:
         form: 'GIF' or 'WEBP'.
         fps: Frames a second.
     """
-    from PIL import Image
-
     from jaxgan.plotting import image_grids
 
     factor = image_grids.enlargement(*pixels.shape[1:3])
     large = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
-    images = [Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame) for frame in large]
+    images = [image_grids.image_of(frame) for frame in large]
     buffer = io.BytesIO()
     images[0].save(
         buffer,

@@ -329,13 +329,11 @@ _ROWS: Mapping[str, Callable[[Space, TrainedModel, Config], Rows]] = {
 
 
 def _write(path: pathlib.Path, images: Mapping[str, np.ndarray]) -> pathlib.Path:
-    from jaxgan import files
     from jaxgan.plotting import image_grids
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = max(map(len, images.values()))
     rows = {name: image_grids.grid(row, columns=columns) for name, row in images.items()}
-    files.write_whole(path, image_grids.png(image_grids.panels(rows)))
+    command.write(path, image_grids.png(image_grids.panels(rows)))
     return path
 
 

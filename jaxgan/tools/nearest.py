@@ -334,8 +334,7 @@ def picture(
         row = np.concatenate([images[index][None], near])
         name = f"seed {asked.seeds[index]}{label}; distance {found.distances[index, 0]:.3g}"
         shown[name] = image_grids.grid(row, columns=len(row))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, image_grids.png(image_grids.panels(shown)))
+    command.write(path, image_grids.png(image_grids.panels(shown)))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -320,7 +319,6 @@ def _nearest(model: TrainedModel, prior: Prior, count: int) -> np.ndarray:
 
 
 def _write_arrays(paths: Sequence[pathlib.Path], found: Inverted) -> None:
-    import numpy as np
 
     for row, path in enumerate(paths):
         arrays = {
@@ -330,10 +328,7 @@ def _write_arrays(paths: Sequence[pathlib.Path], found: Inverted) -> None:
         }
         if found.labels is not None:
             arrays["label"] = found.labels[row]
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_whole(path, buffer.getvalue())
+        command.write_arrays(path, arrays)
 
 
 def _write_pairs(

@@ -93,8 +93,7 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(
             f"the page would have {len(content):,} bytes, more than {MOST_BYTES:,}; name fewer runs"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, content)
+    command.write(path, content)
     say(f"{path}: {len(content) / 1e6:.1f} MB")
     return path
 

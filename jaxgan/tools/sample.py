@@ -298,31 +298,22 @@ def _require_picture(model: TrainedModel, run: pathlib.Path) -> None:
 
 
 def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) -> None:
-    from PIL import Image
-
     from jaxgan import data
     from jaxgan.plotting import image_grids
 
     left = iter(paths)
     for images in pieces:
         for pixels, path in zip(data.to_uint8(images), left, strict=False):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            files.write_whole(path, image_grids.png(image))
+            command.write(path, image_grids.png(image_grids.image_of(pixels)))
 
 
 def _write_arrays(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
-    import io
-
     import numpy as np
 
     arrays = {"image": np.concatenate(pieces), "seed": asked.seeds}
     if asked.labels is not None:
         arrays["label"] = asked.labels
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, buffer.getvalue())
+    command.write_arrays(path, arrays)
 
 
 def _write_picture(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
@@ -333,9 +324,8 @@ def _write_picture(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Aske
     columns = asked.several
     if columns == 1:  # as square as it gets, but no wider than needed
         columns = -int(-(len(asked.seeds) ** 0.5) // 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture = image_grids.grid(np.concatenate(pieces), columns=columns)
-    files.write_whole(path, image_grids.png(picture))
+    command.write(path, image_grids.png(picture))
 
 
 _WRITERS = {".npz": _write_arrays, ".png": _write_picture}

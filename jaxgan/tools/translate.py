@@ -427,14 +427,9 @@ def _decoded(
 
 
 def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
-    from PIL import Image
-
-    from jaxgan import files
     from jaxgan.plotting import image_grids
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    files.write_whole(path, image_grids.png(image))
+    command.write(path, image_grids.png(image_grids.image_of(pixels)))
     return path
 
 
