@@ -4,6 +4,7 @@ Subprocesses that tests start inherit all of it.
 """
 
 import atexit
+import gc
 import os
 import pathlib
 import shutil
@@ -68,6 +69,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 MAPPINGS = pathlib.Path("/proc/self/maps")
 MOST_MAPPINGS = 45_000
+TESTS_BETWEEN_COUNTS = 10  # the file has as many lines, and takes time to read
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,13 +80,24 @@ def draws_of_a_run() -> None:
     threefry.install()
 
 
+def pytest_collection_finish() -> None:
+    """Keeps the garbage collector from visiting what stays: modules, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 @pytest.fixture(autouse=True)
-def room_for_programs():
+def room_for_programs(request: pytest.FixtureRequest):
     """Lets go of compiled programs in time: each takes mapped regions of memory, and Linux gives a
     process 65,530 of them; where they run out, the compiler crashes.
     """
     yield
-    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+    session = request.session
+    session.tests_done = getattr(session, "tests_done", 0) + 1
+    if session.tests_done % TESTS_BETWEEN_COUNTS or not MAPPINGS.exists():
+        return
+    if MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
         import jax
 
         jax.clear_caches()

@@ -21,7 +21,9 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 every_precision = pytest.mark.parametrize(
     "precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"]
 )
-some_cases = pytest.mark.parametrize("name", ["vanilla", "dcgan"])
+some_cases = pytest.mark.parametrize(
+    "name", ["vanilla", pytest.param("dcgan", marks=pytest.mark.slow)]
+)
 
 
 @functools.cache

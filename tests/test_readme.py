@@ -186,6 +186,7 @@ def test_readme_trains_the_run_that_it_opens(trained):
     [c for c in OF_README if c.words[0] == "jaxgan" and "runs/mine" in c.words[2:3]],
     ids=str,
 )
+@pytest.mark.usefixtures("without_feature_network")  # to look through it has tests of its own
 def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     few = {
@@ -193,6 +194,7 @@ def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
         "interpolate": ["--frames", "3"],
         "report": ["--no-diagnosis"],
         "export": [],
+        "nearest": ["--samples", "16", "--features", "pixels"],
         "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
     }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":

@@ -61,6 +61,7 @@ def test_one_image_for_all_keeps_one_class_and_no_diversity(splits):
     assert all(line.endswith("0.00") for line in lines[2:])
 
 
+@pytest.mark.slow
 def test_the_report_sets_a_run_beside_its_controls(directory):
     lines = encodings.report(encodings.Config(directory, examples=200)).splitlines()
     assert lines[0] == f"2000 held-out images and {directory} after 1 steps"
@@ -74,6 +75,7 @@ def test_the_report_sets_a_run_beside_its_controls(directory):
     assert 60 < linear < 90 and 60 < nearest < 90
 
 
+@pytest.mark.slow
 def test_a_run_without_an_encoder_is_refused(directory, monkeypatch):
     model = jaxgan.load(directory)
     changed = model.gan._replace(conditions=())
@@ -84,10 +86,12 @@ def test_a_run_without_an_encoder_is_refused(directory, monkeypatch):
         encodings.report(encodings.Config(directory))
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(directory, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(encodings, directory, tmp_path / "copy", capsys)
 
 
+@pytest.mark.slow
 def test_the_picture_has_images_above_what_becomes_of_them_and_samples_below(directory, splits):
     model = jaxgan.load(directory)
     # An untrained generator draws gray on gray: with larger weights, each image is another.

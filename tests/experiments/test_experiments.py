@@ -49,6 +49,8 @@ EXPERIMENTS = [
 
 # The slow target runs these, too: DCGAN with another loss, and what other tests of the suite run.
 ALSO_SLOW = (
+    "conditional",
+    "discogan",
     "lsgan",
     "wgan",
     "wgan_gp",

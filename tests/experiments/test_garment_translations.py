@@ -42,6 +42,7 @@ def value(rows, name: str, column: int, occurrence: int = 0) -> float:
     return float(found[occurrence][column].rstrip("%"))
 
 
+@pytest.mark.slow
 def test_held_out_pairs_say_how_near_the_truth_is(runs):
     rows = rows_of(garment_translations.report(garment_translations.Config(runs("fashion-halves"))))
     held_out = data.load("fashion-halves", kind="domains").held_out
@@ -89,6 +90,7 @@ def test_a_run_that_does_not_translate_is_refused(finished):
         garment_translations.report(garment_translations.Config(finished))
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(runs, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(
         garment_translations, runs("shoes-bags"), tmp_path / "copy", capsys

@@ -24,6 +24,7 @@ def runs(tmp_path_factory):
     return (path,)
 
 
+@pytest.mark.slow
 def test_the_report_names_every_seed_its_columns_and_the_controls(runs):
     lines = infogan_codes.report(infogan_codes.Config(runs, samples=60)).splitlines()
     assert lines[0].split() == ["one-to-one", "purity", "own", "codes"]
@@ -40,6 +41,7 @@ def test_the_report_names_every_seed_its_columns_and_the_controls(runs):
     assert lines[7].startswith("of 2 models: best")
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(runs, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(infogan_codes, runs[0], tmp_path / "copy", capsys)
 
@@ -54,6 +56,7 @@ def test_one_model_of_several_can_be_asked_for(runs):
         infogan_codes.report(infogan_codes.Config(runs, checkpoint="7"))
 
 
+@pytest.mark.slow
 def test_the_picture_traverses_each_code_for_each_seed(runs):
     with Image.open(runs[0] / "samples" / "000001.png") as picture:
         # Two seeds, three codes, ten columns and ten rows, at twice the size.

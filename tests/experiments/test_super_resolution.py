@@ -45,6 +45,7 @@ def finished(tmp_path_factory, photos):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_learns_by_pixels_first_and_then_plays(finished):
     rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
@@ -56,6 +57,7 @@ def test_a_run_learns_by_pixels_first_and_then_plays(finished):
     assert last.spec.shape == (40, 36, 3)
 
 
+@pytest.mark.slow
 def test_images_of_any_size_are_enlarged_and_reduced_again_they_are_the_small_ones(finished):
     model = jaxgan.load(finished)
     small = np.random.default_rng(0).uniform(-0.4, 0.4, (2, 9, 13, 3)).astype(np.float32)
@@ -64,6 +66,7 @@ def test_images_of_any_size_are_enlarged_and_reduced_again_they_are_the_small_on
     np.testing.assert_allclose(bicubic.resized(large, (9, 13)), small, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, photos):
     text = super_resolution.report(super_resolution.Config(finished, rows=2, photos=photos))
     lines = text.splitlines()
@@ -86,10 +89,12 @@ def test_the_scores_compare_both_generators_with_bicubic_enlargement(finished, p
     assert width > 4 * 36 and height > 2 * 40
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(finished, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(super_resolution, finished, tmp_path / "copy", capsys)
 
 
+@pytest.mark.slow
 def test_whole_photos_go_through_in_tiles_as_they_would_at_once(finished, tmp_path):
     y, x = np.mgrid[:60, :50] / 60
     photo = data.to_uint8(np.stack([np.sin(9 * x), np.cos(7 * y * x), x - y], axis=-1))
@@ -104,6 +109,7 @@ def test_whole_photos_go_through_in_tiles_as_they_would_at_once(finished, tmp_pa
     assert np.abs(made.astype(int) - at_once).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_first_stage_alone_has_no_game_to_score(finished):
     trained = jaxgan.load(finished, checkpoint=2)
     assert list(super_resolution.enlargers_of(trained)) == ["bicubic", "SRResNet"]

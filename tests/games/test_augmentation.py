@@ -328,7 +328,7 @@ def played_alone():
     return played(adaptive_game(target=0.0), 5)
 
 
-@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
+@pytest.mark.parametrize("mode", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_the_strength_follows_the_images_of_all_devices(mode):
     assert played_alone()[-1]["count"] == played_alone()[-1]["images"] == 8
     assert any(one["probability"] > 0 for one in played_alone())
@@ -383,6 +383,7 @@ def few_images(folder, **options):
     return dcgan.Config(**{**settings, **options})
 
 
+@pytest.mark.slow
 def test_a_run_with_few_images_records_which_and_the_strength(tmp_path):
     config = few_images(tmp_path, workdir=str(tmp_path / "run"), ada_target=-1.0)
     path = command_line.train(dcgan, config)

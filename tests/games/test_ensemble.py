@@ -58,6 +58,7 @@ def losses(metrics):
 # --- in the library -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_members_may_differ_in_a_hyperparameter_and_each_is_the_run_that_has_it():
     def built(rate):
         return vanilla(
@@ -119,7 +120,8 @@ def test_as_many_devices_share_the_members_as_divide_them(size, devices):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("vanilla-3-critic-steps", marks=pytest.mark.slow), "dcgan"]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) for name in ("vanilla-3-critic-steps", "dcgan")],
 )
 def test_devices_that_share_the_members_change_no_number_and_exchange_none(name):
     case = laws.BY_NAME[name]

@@ -300,6 +300,7 @@ def test_a_stage_lasts_for_the_images_it_is_to_show():
     assert [stage.start for stage in plan] == [0, 3, 9, 15]
 
 
+@pytest.mark.slow
 def test_the_papers_optimizers_start_afresh_where_a_fade_begins_and_where_it_ends():
     preset = {**experiment.PRESETS["paper"], "width": 2, "max_width": 4, "latent_size": 3}
     config = experiment.Config(**{**preset, "fade_images": 160, "stable_images": 320})

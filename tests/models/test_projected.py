@@ -12,8 +12,10 @@ from jaxgan import nn
 from jaxgan.games.training import Training
 from jaxgan.models import projected
 from jaxgan.nn import efficientnet, resampling
+from tests.building import output
 
-TINY = projected.Features(projected.RandomNetwork((2, 3)))
+NETWORK = projected.RandomNetwork((2, 3))
+TINY = projected.Features(NETWORK)
 
 
 def training(**changes):
@@ -79,10 +81,22 @@ def test_mixing_before_and_after_the_enlargement_is_the_same():
     np.testing.assert_allclose(before, after, rtol=1e-5, atol=1e-5)
 
 
-def test_only_the_small_discriminators_and_the_generator_learn():
-    gan = tiny()
+@pytest.fixture(scope="module")
+def given():
+    """Weights of the feature network."""
+    return jax.jit(NETWORK.init)(jax.random.key(5), jnp.zeros((1, 16, 16, 3)))
+
+
+@pytest.fixture(scope="module")
+def trained(given):
+    """The state of a model before and after a step, and the step's metrics."""
+    gan = tiny(features=projected.Features(NETWORK, given))
     before = gan.init(jax.random.key(0))
-    after, metrics = jax.jit(gan.step)(before, batch())
+    return before, *jax.jit(gan.step)(before, batch())
+
+
+def test_only_the_small_discriminators_and_the_generator_learn(trained):
+    before, after, metrics = trained
     fixed = [state["discriminator"].variables["frozen"] for state in (before, after)]
     assert set(fixed[0]) == {"feature_network", "mixing"}
     for a, b in zip(*map(jax.tree.leaves, fixed), strict=True):
@@ -92,21 +106,18 @@ def test_only_the_small_discriminators_and_the_generator_learn():
     assert np.isfinite(float(metrics["generator/loss"].value))
 
 
-def test_the_given_weights_are_those_that_the_discriminator_looks_through():
-    network = projected.RandomNetwork((2, 3))
-    given = network.init(jax.random.key(5), jnp.zeros((1, 16, 16, 3)))
-    gan = tiny(features=projected.Features(network, given))
-    state, _ = jax.jit(gan.step)(gan.init(jax.random.key(0)), batch())
-    kept = state["discriminator"].variables["frozen"]["feature_network"]["variables"]
+def test_the_given_weights_are_those_that_the_discriminator_looks_through(given, trained):
+    _, after, _ = trained
+    kept = after["discriminator"].variables["frozen"]["feature_network"]["variables"]
     for a, b in zip(jax.tree.leaves(given), jax.tree.leaves(kept), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_latents_count_by_their_direction_alone():
-    gan = tiny()
-    generator = gan.init(jax.random.key(0))["generator"]
+def test_latents_count_by_their_direction_alone(trained):
+    generator = trained[0]["generator"]
     latents = jax.random.normal(jax.random.key(1), (2, 3))
-    np.testing.assert_allclose(generator(latents), generator(5 * latents), atol=1e-5)
+    drawn = output(generator, latents)
+    np.testing.assert_allclose(drawn, output(generator, 5 * latents), atol=1e-5)
 
 
 def test_with_classes_the_label_changes_the_image_and_its_logits():
@@ -114,13 +125,17 @@ def test_with_classes_the_label_changes_the_image_and_its_logits():
     state, _ = jax.jit(gan.step)(gan.init(jax.random.key(0)), batch(labels=True))
     generator, discriminator = state["generator"], state["discriminator"]
     latents, first, second = jnp.ones((2, 3)), jnp.array([0, 0]), jnp.array([1, 1])
-    assert not np.allclose(generator(latents, first), generator(latents, second))
+    drawn = output(generator, latents, first)
+    assert not np.allclose(drawn, output(generator, latents, second))
     images = batch(2)["image"]
-    assert not np.allclose(discriminator(images, first), discriminator(images, second))
+    logits = output(discriminator, images, first)
+    assert not np.allclose(logits, output(discriminator, images, second))
 
 
 def test_noise_is_drawn_only_where_it_is_asked_for():
-    noisy, plain = (tiny(noise=noise).init(jax.random.key(0)) for noise in (True, False))
+    noisy, plain = (
+        jax.eval_shape(tiny(noise=noise).init, jax.random.key(0)) for noise in (True, False)
+    )
     strengths = [name for name in noisy["generator"].params if "Noise" in name]
     assert len(strengths) == 1 + 3
     assert not [name for name in plain["generator"].params if "Noise" in name]

@@ -341,6 +341,7 @@ def smoke(path, *flags):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_a_checkpoint_is_the_run_that_never_stopped(trained, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(trained, path)
@@ -356,6 +357,7 @@ def test_points_are_refused(tmp_path, capsys):
     assert "ring has no labels" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_score_tells_the_error_of_the_average_the_last_weights_and_the_control(trained):
     config = semisupervised_error.Config(trained, control_steps=2)
     lines = semisupervised_error.report(config).splitlines()
@@ -367,10 +369,12 @@ def test_the_score_tells_the_error_of_the_average_the_last_weights_and_the_contr
         assert line.startswith(name) and float(share) == pytest.approx(int(count) / 20, abs=0.006)
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(trained, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(semisupervised_error, trained, tmp_path / "copy", capsys)
 
 
+@pytest.mark.slow
 def test_mistakes_are_counted_against_the_labels(trained):
     model = jaxgan.load(trained)
     held_out = jaxgan.data.load("fashion").held_out.take(30)

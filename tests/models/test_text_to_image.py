@@ -308,6 +308,7 @@ def finished(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_learns_to_read_first_and_then_plays(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in lines if metric_log.MEASURED not in row]
@@ -322,6 +323,7 @@ def test_a_run_learns_to_read_first_and_then_plays(finished):
     assert not same(fresh["params"], last.state["encoder"].params)
 
 
+@pytest.mark.slow
 def test_what_draws_nothing_yet_is_not_measured_and_the_game_is(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in lines if metric_log.MEASURED in row] == [4]
@@ -334,10 +336,12 @@ def test_a_run_whose_steps_all_go_into_the_matching_is_refused():
         experiment.plan(experiment.Config(steps=8, matching=8), spec)
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(finished, tmp_path, capsys):
     toy_runs.assert_refuses_other_data(garment_captions, finished, tmp_path / "copy", capsys)
 
 
+@pytest.mark.slow
 def test_the_judge_reports_garments_beside_their_controls_and_draws_a_page(finished):
     config = garment_captions.Config(finished, samples=150, captions=4)
     lines = garment_captions.report(config).splitlines()
@@ -369,6 +373,7 @@ def test_an_independent_matcher_ranks_the_captions_of_any_data(finished):
     assert found["real images"] >= 50 > found["drawn from another caption"]
 
 
+@pytest.mark.slow
 def test_captions_become_pictures_of_their_names(finished, tmp_path, capsys):
     flags = ["--captions", "a dark slim dress", "A light bag!", "--each", "2"]
     assert translate.main([str(finished), *flags, "--out", str(tmp_path)]) == 0

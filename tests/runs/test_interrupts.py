@@ -175,6 +175,7 @@ def test_a_run_that_compiles_ends_whole_and_says_how_to_go_on(data, tmp_path):
     assert all(after[name].tobytes() == array.tobytes() for name, array in before.items())
 
 
+@pytest.mark.slow
 def test_what_a_stage_has_trained_is_saved_while_the_next_one_compiles(data, tmp_path):
     flags = ("--workdir", str(tmp_path / "run"), "--data", data, "--no-cache")
     process = start(

@@ -142,6 +142,7 @@ def _latest(path):
     return max(checkpoint.steps_in(path / "checkpoints"), default=0)
 
 
+@pytest.mark.slow
 def test_signals_save_and_say_how_to_go_on(data, cache, tmp_path):
     flags = ["--data", data, "--steps", "100000", "--checkpoint-every", "0"]
     codes = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
