@@ -56,6 +56,7 @@ def test_the_new_model_trains_on_two_devices_as_it_is():
     assert losses(2) == pytest.approx(losses(1), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_new_model_learns():
     # After 1,000 of its 8,000 steps, seeds 0 to 3: 27, 27, 34 and 51 % of the points lie at a mode
     # and all 8 modes have more than 1 %. Untrained generators have a point or none there.

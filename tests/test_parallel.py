@@ -203,7 +203,7 @@ def on_one_device(schedule):
     return state, *train(SCHEDULES[schedule], state, mode="jit", devices=1, count=3)
 
 
-@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
+@pytest.mark.parametrize("mode", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_way_to_compose_steps_is_the_same_on_many_devices(schedule, mode):
     start, one, expected = on_one_device(schedule)

@@ -69,10 +69,7 @@ DEVICES = 2
 OF_A_KIND = (
     "instance noise",
     "Gaussian KL",
-    "mode seeking",
-    "minibatch discrimination",
     "virtual batch norm",
-    "packing 2",
 )
 
 OF_SLICES = {

@@ -19,7 +19,13 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("semisupervised", "ali")))
+        for name in SHOWN
+    ],
+)
 def test_a_view_changes_both_objectives_of_every_model(name):
     case, objectives, shown = laws.BY_NAME[name], [], []
 

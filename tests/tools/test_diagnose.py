@@ -327,6 +327,7 @@ def test_a_run_of_every_experiment_can_be_examined(name, tmp_path, monkeypatch):
     assert "what was learned" not in report["not examined"]
 
 
+@pytest.mark.slow
 def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_path):
     path = train(tmp_path / "both", archives, data="ring", steps=200, seeds=2)
     with pytest.raises(RunError, match="of the seeds 0, 1: say which, --model-seed 0"):
