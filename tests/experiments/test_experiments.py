@@ -44,6 +44,7 @@ EXPERIMENTS = [
     "srgan",
     "text_to_image",
     "projected",
+    "fastgan",
     "r3gan",
 ]
 
@@ -58,6 +59,7 @@ ALSO_SLOW = (
     "srgan",
     "text_to_image",
     "projected",
+    "fastgan",
     "r3gan",
 )
 
