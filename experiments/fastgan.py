@@ -1,4 +1,4 @@
-"""FastGAN (Liu et al. 2021) for photographs of 64 pixels, without a pretrained network.
+r"""FastGAN (Liu et al. 2021) for photographs of 64 pixels, without a pretrained network.
 
     python -m experiments.fastgan
     python -m experiments.fastgan --conditional
@@ -13,7 +13,7 @@ penalized at real images (R1) on a quarter of the batch. The weight of the penal
 
 The control of its networks is DCGAN with the loss and the penalties of R3GAN:
 
-    python -m experiments.dcgan --data flowers --loss relativistic_paired --penalty r1_r2 \\
+    python -m experiments.dcgan --data flowers --loss relativistic_paired --penalty r1_r2 \
         --discriminator-norm none --width 32 --beta1 0 --beta2 0.99 --augment diff --flip
 """
 
