@@ -26,6 +26,7 @@ from jaxgan.models import (
     cyclegan,
     dcgan,
     discogan,
+    fastgan,
     infogan,
     pix2pix,
     progressive,
@@ -254,6 +255,21 @@ _projected = partial(
     optimizers=descent(),
 )
 
+_fast = partial(
+    built,
+    fastgan.build,
+    shape=(16, 16, 1),
+    classes=3,
+    latent_size=3,
+    width=2,
+    discriminator_width=2,
+    group=2,
+    reconstruction=1.0,
+    penalty=penalization.ZeroCentered(1.0, ("real",), stride=4),
+    ema_half_life=100.0,
+    optimizers=descent(),
+)
+
 _plain = partial(
     built,
     r3gan.build,
@@ -383,6 +399,13 @@ CASES = [
         exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
     ),
     Case(
+        "fastgan",
+        _fast,
+        (16, 16, 1),
+        classes=3,
+        exempt={**_NORM, "L1": "in part: within the margin the loss sees no shift of all logits"},
+    ),
+    Case(
         "r3gan",
         _plain,
         (16, 16, 1),
@@ -491,6 +514,7 @@ VARIANTS = (
 HEAVY = (
     "progressive",
     "projected",
+    "fastgan",
     "r3gan",
     "infogan",
     "semisupervised",

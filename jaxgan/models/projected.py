@@ -23,8 +23,9 @@ from jaxgan import losses, nn, random
 from jaxgan.games import augmentation, input_transforms, two_player
 from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan
-from jaxgan.nn import equalized, fastgan, frozen, layers, normalization, resampling
+from jaxgan.models import dcgan, fastgan
+from jaxgan.nn import frozen, layers, normalization, resampling
+from jaxgan.nn.fastgan import uniform_weights
 from jaxgan.random import Keys
 from jaxgan.state import GANState
 from jaxgan.types import GAN, Array, PyTree
@@ -38,15 +39,9 @@ LARGEST = 224
 """Shorter side of the images that ImageNet networks are trained on, in pixels."""
 
 _STRIDE = 32  # of the deepest maps of ImageNet networks
-_MOST_CHANNELS = 1024
 
 _HEAD = 4  # side of the last kernel of a discriminator
 _NETWORK = "feature_network"
-_WEIGHTS = fastgan.uniform_weights
-_by_outputs = linen.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
-"""Of the generator's first layer: PyTorch takes a transposed convolution's outputs for its inputs.
-So small, the layer learns fast: spectral normalization undoes the scale, but not the speed.
-"""
 
 
 class Features(NamedTuple):
@@ -91,70 +86,6 @@ class RandomNetwork(linen.Module):
         return RandomMaps(tuple(maps))
 
 
-# --- generator ------------------------------------------------------------------------------------
-
-
-class Generator(linen.Module):
-    """FastGAN's generator: latents `[B, Z]` to images `[B, H, W, C]` in [-1, 1].
-
-    Latents are normalized to mean square 1. All layers are spectrally normalized and without bias.
-    Doublings of the resolution have one and two convolutions in turn, beginning with two, each
-    with batch normalization and a gated linear unit. Maps of low resolution gate the channels of
-    maps 3 (at 64 pixels) or 4 doublings (from 128 pixels on) later (skip-layer excitation).
-
-    Attributes:
-        shape: Shape (H, W, C) of an image; `dcgan.stages` says which sizes can be made.
-        width: Channels of the last map. They double towards the base, up to 1024.
-        classes: Number of classes; 0 if unconditional. An embedding of the label, as long as the
-            latent, is joined to it.
-        noise: Whether noise is added after each convolution (`nn.NoiseInjection`).
-        axis_name: Name of the batch's axis under shard_map and pmap.
-    """
-
-    shape: tuple[int, int, int]
-    width: int = 16
-    classes: int = 0
-    noise: bool = False
-    axis_name: str | None = None
-
-    @linen.compact
-    def __call__(
-        self, latents: Array, *conditions: Array, keys: Keys | None = None, train: bool = False
-    ) -> Array:
-        """Returns images of latents, and of labels `[B]` if there are classes."""
-        height, width, channels = self.shape
-        count = dcgan.stages((height, width))
-        widths = [min(self.width << (count - i), _MOST_CHANNELS) for i in range(count + 1)]
-        reach = min(4, count - 1)
-        x = equalized.pixel_norm(latents)
-        for label in conditions:
-            embedding = linen.Embed(self.classes, latents.shape[-1])(label)
-            x = jnp.concatenate([x, equalized.pixel_norm(embedding)], axis=-1)
-        base = (height >> count, width >> count, 2 * widths[0])
-        start = linen.Dense(math.prod(base), use_bias=False, kernel_init=_by_outputs)
-        x = self._bounded(start, x, train)
-        maps = [self._activated(x.reshape(-1, *base), None, train)]
-        for index, features in enumerate(widths[1:]):
-            x = self._bounded(nn.DoublingConv(2 * features, kernel_init=_WEIGHTS), maps[-1], train)
-            x = self._activated(x, keys, train)
-            if index % 2 == 0:
-                conv = nn.Conv(2 * features, (3, 3), use_bias=False, kernel_init=_WEIGHTS)
-                x = self._activated(self._bounded(conv, x, train), keys, train)
-            if len(maps) >= reach:
-                x = nn.SkipLayerExcitation()(maps[len(maps) - reach], x, train=train)
-            maps.append(x)
-        last = nn.Conv(channels, (3, 3), use_bias=False, kernel_init=_WEIGHTS)
-        return jnp.tanh(self._bounded(last, maps[-1], train))
-
-    def _bounded(self, layer: linen.Module, x: Array, train: bool) -> Array:
-        return nn.SpectralNorm(layer)(x, train=train)
-
-    def _activated(self, x: Array, keys: Keys | None, train: bool) -> Array:
-        if self.noise:
-            x = nn.NoiseInjection()(x, keys)
-        return nn.glu(normalization.batch_norm(train, self.axis_name)(x))
-
-
 # --- discriminator --------------------------------------------------------------------------------
 
 
@@ -189,7 +120,7 @@ class Mixing(linen.Module):
 
 def _mix(features: int, name: str) -> nn.Conv:
     """A 1x1 convolution with PyTorch's initial weights: U(-b, b), b = 1 / sqrt(fan-in)."""
-    return nn.Conv(features, (1, 1), kernel_init=_WEIGHTS, name=name)
+    return nn.Conv(features, (1, 1), kernel_init=uniform_weights, name=name)
 
 
 class MapDiscriminator(linen.Module):
@@ -223,14 +154,14 @@ class MapDiscriminator(linen.Module):
                 strides=(2, 2),
                 padding=1,
                 use_bias=False,
-                kernel_init=_WEIGHTS,
+                kernel_init=uniform_weights,
             )
             x = nn.SpectralNorm(conv)(x, train=train)
             x = layers.leaky_relu(normalization.batch_norm(train, self.axis_name)(x))
             features = min(2 * features, self.max_width)
         channels = 64 if conditions else 1
         last = nn.Conv(
-            channels, (_HEAD, _HEAD), padding="VALID", use_bias=False, kernel_init=_WEIGHTS
+            channels, (_HEAD, _HEAD), padding="VALID", use_bias=False, kernel_init=uniform_weights
         )
         x = nn.SpectralNorm(last)(x, train=train)
         for label in conditions:
@@ -368,7 +299,7 @@ def build(
     # Traced, not run: a network that cannot see such images refuses them here.
     jax.eval_shape(features.network.init, jax.random.key(0), jnp.zeros((1, *size, shape[2])))
     gan = two_player.build(
-        Generator(shape, width, classes, noise, axis_name),
+        fastgan.Generator(shape, width, classes, noise, axis_name=axis_name),
         discriminator,
         shape=shape,
         loss=loss,

@@ -44,6 +44,7 @@ EXPERIMENTS = [
     "srgan",
     "text_to_image",
     "projected",
+    "fastgan",
     "r3gan",
 ]
 
