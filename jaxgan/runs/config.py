@@ -39,6 +39,7 @@ MAY_CHANGE = frozenset(
         "evaluate_features_sha256",
         "keep_best",
         "overwrite",
+        "tracker",
         "profile",
         "cache",
     }
@@ -189,6 +190,10 @@ class RunFlags:
     """Steps between checkpoints; 0: only at the end."""
     keep: Positive = 3
     """Number of latest checkpoints to keep."""
+    tracker: Literal["wandb", "mlflow"] | None = None
+    """Also send metrics and sample pictures to Weights & Biases or MLflow, as its own environment
+    variables say; TensorBoard's file is always written.
+    """
     profile: Count = 0
     """Trace this many steps, after compilation, to profile/ for TensorBoard or Perfetto."""
     cache: bool = True

@@ -340,6 +340,17 @@ def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
     return kept
 
 
+def scalars(row: Row) -> dict[str, float]:
+    """Returns the numbers of the row by tag; those of a seed of an ensemble end in '/seed_3'."""
+    of_members = dict(row.get("members", {}))
+    seeds = of_members.pop("seed", [])
+    numbers = {name: value for name, value in row.items() if name not in NO_NUMBERS}
+    for name, values in of_members.items():
+        tags = [f"{name}/seed_{seed}" for seed in seeds]
+        numbers |= dict(zip(tags, values, strict=True))
+    return numbers
+
+
 class TensorBoard:
     """A sink that writes rows to a TensorBoard event file, each at once.
 
@@ -374,13 +385,7 @@ class TensorBoard:
         self._add(row, time.time())
 
     def _add(self, row: Row, when: float) -> None:
-        of_members = dict(row.get("members", {}))
-        seeds = of_members.pop("seed", [])
-        scalars = {name: value for name, value in row.items() if name not in NO_NUMBERS}
-        for name, values in of_members.items():
-            tags = [f"{name}/seed_{seed}" for seed in seeds]
-            scalars |= dict(zip(tags, values, strict=True))
-        points = [_SUMMARIES.Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]
+        points = [_SUMMARIES.Summary.Value(tag=k, simple_value=v) for k, v in scalars(row).items()]
         self._write(when, step=row["step"], summary=_SUMMARIES.Summary(value=points))
 
     def _write(self, when: float, **entries: Any) -> None:

@@ -9,6 +9,7 @@ checkpoints/    the latest and the best checkpoints, by step
 damaged/        damaged checkpoints, lines of the log that could not be read, and logs whose
                 checkpoints are missing
 profile/        profiler traces
+tracking-id.txt the run's name at a service that keeps its logs
 """
 
 from __future__ import annotations
@@ -38,9 +39,12 @@ FORMAT = 1
 EVENTS = "events.out.tfevents."
 """Beginning of the names of TensorBoard event files."""
 
+TRACKED = "tracking-id.txt"
+"""Name of the file with the run's name at a service that keeps its logs."""
+
 _FOLDERS = ("samples", "checkpoints", "damaged", "profile")
 _WRITTEN = re.compile(
-    r"log\.txt|metrics\.jsonl|events\.out\.tfevents\.[^/]*"
+    r"log\.txt|metrics\.jsonl|tracking-id\.txt|events\.out\.tfevents\.[^/]*"
     r"|samples/([0-9]{6,}|real)\.png"
     r"|checkpoints/[0-9]+(\.orbax-checkpoint-tmp[^/]*)?/.*"
     r"|damaged/([0-9]+-[0-9]+/.*|metrics-[0-9]+\.jsonl)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from jaxgan.runs import (
     progress,
     run_directory,
     setup,
+    trackers,
     training_loop,
 )
 from jaxgan.runs.config import MAY_CHANGE, RunConfig
@@ -73,6 +75,7 @@ def _run(
 ) -> None:
     """Runs in the directory; a request to stop before the preparation is done drops the run."""
     path = directory.path
+    trackers.require_installed(config.tracker)
     with contextlib.ExitStack() as stack:
         with request.droppable(NOTHING_TO_SAVE):
             before = None if config.overwrite else directory.record()
@@ -212,6 +215,7 @@ class Outputs(NamedTuple):
         recorder: The metrics of train steps, on their way to the log.
         ranking: The evaluated states, from the best on.
         log: What takes the rows of the log.
+        tracking: The service that takes pictures, too, if there is one.
     """
 
     directory: run_directory.RunDirectory
@@ -220,6 +224,7 @@ class Outputs(NamedTuple):
     recorder: metric_log.Recorder
     ranking: best_checkpoints.Ranking
     log: tuple[metric_log.Sink, ...]
+    tracking: trackers.Tracking | None
 
 
 @contextlib.contextmanager
@@ -248,7 +253,13 @@ def _outputs(
             directory.checkpoints, keep=config.keep, best=ranking.best
         )
         stack.callback(checkpoints.close)
+        tracking = stack.enter_context(
+            trackers.opened(
+                config.tracker, directory.path, dataclasses.asdict(config), say=shown.say
+            )
+        )
         log = (metric_log.json_lines(directory.metrics), board)
+        log += () if tracking is None else (tracking,)
         recorder = metric_log.Recorder(
             every=config.log_every,
             rows_per_step=config.rows_per_step * config.seeds,
@@ -258,7 +269,7 @@ def _outputs(
             ahead=metric_log.calls_ahead(),
             tick=shown.tick,
         )
-        yield Outputs(directory, shown, checkpoints, recorder, ranking, log)
+        yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking)
 
 
 def _train(
@@ -272,7 +283,7 @@ def _train(
     request: interrupts.Request,
 ) -> None:
     """Trains from the state of the task to the last step, or until asked to stop."""
-    directory, shown, checkpoints, recorder, ranking, _ = outputs
+    directory, shown, checkpoints, recorder, ranking, _, tracking = outputs
 
     def save(step: int, state: Any) -> None:
         if step == config.steps:
@@ -313,6 +324,8 @@ def _train(
         def draw(step: int, state: Any) -> None:
             with resting(step, state):
                 drawing(step, state)
+            if tracking is not None and (path := _picture(directory, step)).is_file():
+                tracking.picture(step, path)
 
         pictures = training_loop.Event(config.sample_every, draw, _early(config))
         continued = found is not None and found.step == begin
