@@ -11,7 +11,7 @@ setup = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-reference tables tables-quick lint format clean
+.PHONY: help demo test test-slow test-reference tables tables-quick docs lint format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -39,6 +39,11 @@ tables: ## run what is missing of the papers' tables (hours) and write docs/resu
 tables-quick: ## prove in minutes that every table runs
 	@$(setup) test
 	@$(python) -m experiments.tables --quick $(ARGS)
+
+docs: ## build the site of the documents and the reference in build/site
+	@$(setup) docs
+	@DISABLE_MKDOCS_2_WARNING=true $(python) -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 lint: ## check style, format, the order of the rooms, spelling and types
 	@$(setup) dev

@@ -5,7 +5,7 @@ PatchGAN discriminator. Reduce them with a mean. A higher logit always means "mo
 fewer than 32 bits are converted to float32 first. Nothing is clipped: a value beyond the range of
 float32 is infinite, never NaN.
 
-Example:
+Examples:
     >>> import jax.numpy as jnp
     >>> from jaxgan import losses
     >>> loss = losses.non_saturating()
@@ -74,7 +74,7 @@ def minimax(*, real_label: float = 1.0) -> AdversarialLoss:
     Raises:
         ValueError: Unless 0 < real_label <= 1.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> values = losses.minimax().generator(jnp.array([-2.0, 0.0, 2.0]))
@@ -98,7 +98,7 @@ def non_saturating(*, real_label: float = 1.0) -> AdversarialLoss:
     Raises:
         ValueError: Unless 0 < real_label <= 1.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> loss = losses.non_saturating()
@@ -147,7 +147,7 @@ def least_squares(
     Raises:
         ValueError: Unless fake < real.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> loss = losses.least_squares()
@@ -174,7 +174,7 @@ def wasserstein() -> AdversarialLoss:
     If the slope is at most K, the estimate is at most K times the distance. The estimate is
     reported as 'wasserstein'.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> loss, real, fake = losses.wasserstein(), jnp.array([3.0]), jnp.array([1.0])
@@ -191,7 +191,7 @@ def wasserstein() -> AdversarialLoss:
 def hinge() -> AdversarialLoss:
     """The hinge loss.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> print(losses.hinge().discriminator(jnp.array([0.5, 2.0]), jnp.array([-2.0, 0.0])))
@@ -231,7 +231,7 @@ def relativistic_paired() -> AdversarialLoss:
 
     Only differences of logits matter, so a single logit has no meaning and there is no boundary.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> real, fake = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
@@ -254,7 +254,7 @@ def relativistic_average(*, axis_name: str | None = None) -> AdversarialLoss:
     Args:
         axis_name: Name of the batch's mesh axis, needed under shard_map and pmap.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> real, fake = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
@@ -383,7 +383,7 @@ def f_gan(divergence: str) -> AdversarialLoss:
     Raises:
         ValueError: If there is no divergence of this name.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> loss = losses.f_gan("pearson")
@@ -427,7 +427,7 @@ def by_name(name: str, **options: Any) -> AdversarialLoss:
     Raises:
         ValueError: If there is no such loss. The message lists all names and suggests the closest.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses
         >>> loss = losses.by_name("least_squares", factor=1.0)
@@ -462,7 +462,7 @@ def flip_labels(
         ValueError: If the probability is outside [0, 1], the shapes differ, or the number of keys
             is not the number of rows.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import losses, random

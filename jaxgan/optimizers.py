@@ -38,7 +38,7 @@ def optimistic() -> optax.GradientTransformation:
     first update as its own predecessor and so leaves it unchanged. The paper's algorithm starts
     from a previous update of zero and doubles the first one.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from jaxgan import optimizers
@@ -86,7 +86,7 @@ def historical_averaging(weight: float) -> optax.GradientTransformation:
     Raises:
         ValueError: If the weight is negative, or if `update` is called without params.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import optimizers
         >>> averaging = optimizers.historical_averaging(0.5)
@@ -134,7 +134,7 @@ def constant_then_linear(value: float, *, constant: int, decay: int) -> optax.Sc
     Raises:
         ValueError: If a number of steps is negative or both are zero.
 
-    Example:
+    Examples:
         >>> from jaxgan import optimizers
         >>> schedule = optimizers.constant_then_linear(1.0, constant=2, decay=4)
         >>> [float(schedule(step)) for step in range(8)]
@@ -162,7 +162,7 @@ def linear_from(value: float, share: float, *, steps: int) -> optax.ScalarOrSche
     Raises:
         ValueError: If the fraction is outside [0, 1].
 
-    Example:
+    Examples:
         >>> from jaxgan import optimizers
         >>> schedule = optimizers.linear_from(1.0, 0.5, steps=4)
         >>> [float(schedule(step)) for step in range(5)]
@@ -194,7 +194,7 @@ def falling_from(
     Raises:
         ValueError: If the fraction or `to` is outside [0, 1].
 
-    Example:
+    Examples:
         >>> from jaxgan import optimizers
         >>> schedule = optimizers.falling_from(1.0, 0.5, steps=4, to=0.25)
         >>> [round(float(schedule(step)), 3) for step in range(6)]
@@ -227,7 +227,7 @@ def cosine_between(start: float, end: float, *, over: float) -> Callable[[Any], 
     Raises:
         ValueError: Unless over > 0.
 
-    Example:
+    Examples:
         >>> from jaxgan import optimizers
         >>> schedule = optimizers.cosine_between(1.0, 0.0, over=4)
         >>> [round(float(schedule(n)), 3) for n in range(6)]
@@ -254,7 +254,7 @@ def by_images(schedule: Callable[[Any], Any], batch_size: int) -> Callable[[Any]
         schedule: Function of the number of images shown so far.
         batch_size: Images shown in each step.
 
-    Example:
+    Examples:
         >>> from jaxgan import optimizers
         >>> schedule = optimizers.by_images(lambda images: images / 100, 8)
         >>> print(schedule(25))
@@ -283,7 +283,7 @@ def adam(
         eps_root: Added to the mean square under the root, which makes the update smooth at a zero
             gradient. Derivatives of the update (unrolling) need it.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import optimizers
         >>> optimizer = optimizers.adam(0.1)
@@ -323,7 +323,7 @@ def lazy_adam(
     Raises:
         ValueError: If the interval is not positive.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import optimizers
         >>> optimizer, params = optimizers.lazy_adam(0.1, interval=4), jnp.array([1.0])
@@ -353,7 +353,7 @@ def rmsprop(learning_rate: optax.ScalarOrSchedule = 5e-5) -> optax.GradientTrans
     Args:
         learning_rate: A number, or a schedule over the optimizer's own updates.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import optimizers
         >>> optimizer, params = optimizers.rmsprop(0.01), jnp.array([1.0, -1.0])

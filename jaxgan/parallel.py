@@ -29,7 +29,7 @@ def axis_for(mode: str) -> str | None:
     Raises:
         ValueError: If the mode is unknown.
 
-    Example:
+    Examples:
         >>> from jaxgan import parallel
         >>> parallel.axis_for("jit"), parallel.axis_for("shard_map")
         (None, 'data')
@@ -45,7 +45,7 @@ def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     Args:
         devices: The devices; by default all.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import parallel
         >>> parallel.data_mesh(jax.devices()[:1]).shape["data"]
@@ -120,7 +120,7 @@ def compile_step(
         ValueError: If the mode is unknown, or, in the first call, if the step would not reduce its
             shards.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import parallel, steps

@@ -32,7 +32,7 @@ def r1(discriminator: Discriminator, real: Array, *, gamma: float | Array) -> Ar
         gamma: Weight, as in StyleGAN2 and R3GAN. GAN_stability, the code of Mescheder et al., has
             no factor 1/2: its regularization parameter 10 is gamma = 20 here.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties
         >>> def discriminator(x):
@@ -54,7 +54,7 @@ def r2(discriminator: Discriminator, fake: Array, *, gamma: float | Array) -> Ar
         fake: Generated images [B, H, W, C] or points [B, D].
         gamma: Weight; see `r1`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties
         >>> def discriminator(x):
@@ -78,7 +78,7 @@ def usual_gamma(shape: tuple[int, ...], batch_size: int) -> float:
     Raises:
         ValueError: If the shape is not that of images, or the batch is empty.
 
-    Example:
+    Examples:
         >>> from jaxgan import penalties
         >>> round(penalties.usual_gamma((64, 64, 3), 16), 4)
         0.0512
@@ -120,7 +120,7 @@ def gradient_penalty(
     Raises:
         ValueError: If real and fake have different shapes.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties, random
@@ -159,7 +159,7 @@ def zero_centered_gradient_penalty(
     Raises:
         ValueError: If real and fake have different shapes.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties, random
@@ -202,7 +202,7 @@ def dragan(
         target: Target of the gradient's norm.
         axis_name: Name of the batch's mesh axis, needed under shard_map and pmap.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties, random
@@ -233,7 +233,7 @@ def clip_weights(params: PyTree, limit: float) -> PyTree:
     Raises:
         ValueError: Unless limit > 0.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import penalties
         >>> print(penalties.clip_weights({"kernel": jnp.array([-1.0, 0.25])}, 0.5)["kernel"])

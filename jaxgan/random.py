@@ -49,7 +49,7 @@ def example_keys(rng: Array, step: Array | int, rows: Array) -> Keys:
         step: Number of the train step.
         rows: Indices of the examples in the whole batch over all devices, int32 [B].
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import random
@@ -71,7 +71,7 @@ def row_keys(key: Array, count: int, *, start: Array | int = 0) -> Keys:
         count: Number of keys.
         start: Index of the first example.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> keys = random.row_keys(jax.random.key(0), 4)
@@ -88,7 +88,7 @@ def seed_keys(seeds: Array | np.ndarray) -> Keys:
     Args:
         seeds: Seeds, uint32 [B].
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import random
@@ -116,7 +116,7 @@ def fold(keys: Keys, name: str | int) -> Keys:
         keys: Keys [B].
         name: Name (or number) of the draw.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> keys = random.row_keys(jax.random.key(0), 4)
@@ -133,7 +133,7 @@ def draw(keys: Keys, function: Callable[[Array], Array]) -> Array:
         keys: Keys [B].
         function: Any draw of `jax.random`, as a function of one key.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> keys = random.row_keys(jax.random.key(0), 4)
@@ -151,7 +151,7 @@ def normal(keys: Keys, shape: tuple[int, ...]) -> Array:
         keys: Keys [B].
         shape: Shape of one example's draw.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> keys = random.row_keys(jax.random.key(0), 4)
@@ -170,7 +170,7 @@ def uniform(keys: Keys, shape: tuple[int, ...], *, low: float = 0.0, high: float
         low: Lower bound, included.
         high: Upper bound, excluded.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> angles = random.uniform(random.row_keys(jax.random.key(0), 4), (), low=-1.0, high=1.0)
@@ -188,7 +188,7 @@ def bernoulli(keys: Keys, shape: tuple[int, ...], *, probability: float) -> Arra
         shape: Shape of one example's draw.
         probability: Probability of True, in [0, 1].
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> kept = random.bernoulli(random.row_keys(jax.random.key(0), 4), (2,), probability=1.0)
@@ -205,7 +205,7 @@ def labels(keys: Keys, classes: int) -> Array:
         keys: Keys [B].
         classes: Number of classes.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> labels = random.labels(random.row_keys(jax.random.key(0), 4), 10)
@@ -238,7 +238,7 @@ def latents(keys: Keys, size: int, *, prior: str = "normal") -> Array:
     Raises:
         ValueError: If the prior is unknown.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random
         >>> keys = random.row_keys(jax.random.key(0), 4)

@@ -117,7 +117,7 @@ class Mean(NamedTuple):
     def of(cls, values: Array) -> Mean:
         """Returns the mean of all entries of `values`, computed in float32 or wider.
 
-        Example:
+        Examples:
             >>> import jax.numpy as jnp
             >>> from jaxgan.state import Mean, add_metrics
             >>> first, second = Mean.of(jnp.array([1.0, 2.0, 3.0])), Mean.of(jnp.array([6.0]))
@@ -146,7 +146,7 @@ class Out(NamedTuple):
         extra: Entries of `GANState.extra` to replace.
         buffers: Entries of `GANState.buffers` to replace.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.state import Mean, Out
         >>> out = Out(metrics={"accuracy": Mean.of(jnp.array([True, True, False, True]))})
@@ -191,7 +191,7 @@ def init_player(
         *inputs: Example inputs of the module; batch size 1 is enough.
         **options: Keyword arguments of the module's `__call__`.
 
-    Example:
+    Examples:
         >>> import flax.linen as linen
         >>> import jax
         >>> import jax.numpy as jnp
@@ -254,7 +254,7 @@ def create(
         extra: Initial value of `GANState.extra`; {} by default.
         buffers: Initial value of `GANState.buffers`; {} by default.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax

@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 DOCUMENTS = [
     README,
     *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PROGRAMS = ("jaxgan", "python", "pip", "make")
 """What a line of a block begins with if it is a command."""

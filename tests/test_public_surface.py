@@ -20,7 +20,7 @@ import pytest
 from tests import documents
 
 ROOT = documents.ROOT
-DOCUMENTS = [documents.README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [documents.README, *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PACKAGES = sorted(
     ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "jaxgan").rglob("__init__.py")

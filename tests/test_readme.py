@@ -217,6 +217,12 @@ def test_every_program_of_readme_runs(number, trained, monkeypatch):
         assert np.isfinite(names["metrics"]["generator/loss"].value)
 
 
+def test_the_loop_for_those_who_come_from_pytorch_runs(capsys):
+    (loop,) = programs("docs/course/from_pytorch.md")
+    exec(loop, {})
+    assert "generator/loss" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("number", range(len(programs("docs/trained_models.md"))))
 def test_every_program_about_trained_models_runs(number, trained, monkeypatch):
     monkeypatch.chdir(trained)

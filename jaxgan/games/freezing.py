@@ -31,7 +31,7 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     Raises:
         ValueError: If a text is not of this form.
 
-    Example:
+    Examples:
         >>> from jaxgan.games import freezing
         >>> freezing.parsed(["discriminator:3", "generator:Dense_0", "generator:Conv_1"])
         {'discriminator': ('3',), 'generator': ('Dense_0', 'Conv_1')}

@@ -49,7 +49,7 @@ def conv(
         ValueError: If the implementation is unknown, the channels do not match, or the kernel is
             larger than the padded images.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.kernels.convolution import conv
         >>> y = conv(jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 3)), strides=2)
@@ -114,7 +114,7 @@ def conv_transpose(
         ValueError: If the implementation is unknown, the channels do not match, or `conv` would not
             map the output's size to y's size.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.kernels.convolution import conv_transpose
         >>> x = conv_transpose(jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 3)), strides=2)

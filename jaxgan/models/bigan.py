@@ -293,7 +293,7 @@ def build(
     kernel: int = 4,
     features: int = 256,
     discriminator_norm: str = "batch",
-    **game,
+    **game: Any,
 ) -> GAN:
     """Builds a BiGAN or ALI.
 

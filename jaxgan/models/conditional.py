@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -182,7 +183,7 @@ def build(
     prior: str = "normal",
     width: int = 64,
     kernel: int = 4,
-    **game,
+    **game: Any,
 ) -> GAN:
     """Builds a conditional GAN, for batches with 'label' (int32 [B] in [0, classes)).
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -208,7 +209,7 @@ def build(
     width: int = 64,
     kernel: int = 4,
     discriminator_norm: str = "batch",
-    **game,
+    **game: Any,
 ) -> GAN:
     """Builds a DCGAN for images of one shape.
 

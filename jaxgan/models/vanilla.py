@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -136,7 +137,7 @@ def build(
     prior: str = "uniform",
     generator: Generator | None = None,
     discriminator: Discriminator | None = None,
-    **game,
+    **game: Any,
 ) -> GAN:
     """Builds the GAN of two perceptrons.
 

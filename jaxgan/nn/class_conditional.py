@@ -22,7 +22,7 @@ class ConditionalBatchNorm(linen.Module):
         axis_name: Name of the batch's axis under shard_map or pmap, over which batch statistics are
             taken. None under jit.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan import nn
         >>> layer, label = nn.ConditionalBatchNorm(3), jnp.array([0, 2])

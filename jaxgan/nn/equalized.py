@@ -21,7 +21,7 @@ HE = math.sqrt(2.0)
 def pixel_norm(x: Array) -> Array:
     """Divides features [..., C] by the root of their mean square over the channels.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.equalized import pixel_norm
         >>> pixel_norm(jnp.array([[3.0, -3.0], [0.5, 0.5]])).round(3).tolist()

@@ -107,7 +107,7 @@ class Conv(linen.Conv):
     is [kh, kw, C / groups, features], or [k, C / groups, features]. The fields are those of
     `linen.Conv`.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan import nn
         >>> layer = nn.Conv(8, (4, 4), strides=(2, 2))
@@ -142,7 +142,7 @@ class ConvTranspose(linen.Module):
         bias_init: Initializer of the bias.
         implementation: 'auto' (by platform), 'fast' or 'xla'.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan import nn
         >>> layer = nn.ConvTranspose(3, (4, 4), strides=2)
@@ -226,7 +226,7 @@ class Maxout(linen.Module):
         pieces: Number of affine maps for each feature.
         kernel_init: Initializer of the kernels.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan import nn
         >>> layer = nn.Maxout(features=2, pieces=3)
@@ -262,7 +262,7 @@ class Dropout(linen.Module):
     Attributes:
         rate: Probability that an entry is zeroed, in [0, 1).
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan import nn, random
         >>> layer, x = nn.Dropout(0.5), jnp.ones((4, 1000))

@@ -34,7 +34,7 @@ def minibatch_stddev(x: Array, *, group: int) -> Array:
     Raises:
         ValueError: `group` does not divide the batch size.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.minibatch import minibatch_stddev
         >>> x = jnp.array([[0.0], [2.0], [5.0], [5.0]])
@@ -60,7 +60,7 @@ class MinibatchStddev(linen.Module):
     Attributes:
         group: Examples per group. Must divide the examples of every device.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.minibatch import MinibatchStddev
         >>> MinibatchStddev(group=4).apply({}, jnp.ones((8, 4, 4, 16))).shape

@@ -70,7 +70,7 @@ def normalize(kind: str, *, train: bool, axis_name: str | None = None) -> Callab
     Raises:
         ValueError: `kind` is another name.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn import normalization
         >>> x = jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1)

@@ -27,7 +27,7 @@ def pack(x: Array, size: int) -> Array:
     Raises:
         ValueError: `size` does not divide the batch size.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.packing import pack, unpack
         >>> x = jnp.arange(8.0).reshape(4, 2)

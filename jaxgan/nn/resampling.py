@@ -35,7 +35,7 @@ def depth_to_space(x: Array, factor: int) -> Array:
     Raises:
         ValueError: The number of channels is not a multiple of factor^2.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.resampling import depth_to_space
         >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 1, 4), 2)[0, :, :, 0].tolist()
@@ -146,7 +146,7 @@ def double(x: Array, times: int = 1) -> Array:
     Returns:
         Images [B, H * 2^times, W * 2^times, C].
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.resampling import double, halve
         >>> x = jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1)
@@ -195,7 +195,7 @@ def smooth_double(x: Array) -> Array:
     Returns:
         Images [B, 2 H, 2 W, C].
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan.nn.resampling import smooth_double
         >>> smooth_double(jnp.ones((1, 2, 2, 1)))[0, 1, :, 0].tolist()

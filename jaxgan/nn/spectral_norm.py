@@ -67,7 +67,7 @@ class SpectralNorm(linen.Module):
     Attributes:
         layer: The layer to normalize.
 
-    Example:
+    Examples:
         >>> import flax.linen as linen, jax, jax.numpy as jnp
         >>> from jaxgan import nn
         >>> layer = nn.SpectralNorm(linen.Dense(2, use_bias=False))

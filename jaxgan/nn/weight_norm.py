@@ -46,7 +46,7 @@ class WeightNormDense(linen.Module):
         features: Number of output features.
         kernel_init: Initializer of the directions.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> from jaxgan.nn.weight_norm import WeightNormDense
         >>> layer = WeightNormDense(3)

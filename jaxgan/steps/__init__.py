@@ -6,7 +6,7 @@ compose steps. `unrolled` and `consensus` transform objectives. `make_train_step
 counter and the PRNG keys. Nothing here depends on the model that is trained. May use the
 ground files and kernels.
 
-Example:
+Examples:
     The Dirac-GAN (Mescheder et al. 2018): the data are at 0, the generator is a point, and the
     critic is a line through the origin.
 

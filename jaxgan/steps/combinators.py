@@ -28,7 +28,7 @@ def chain(*steps: Step) -> Step:
     Raises:
         ValueError: If two steps report a metric of the same name.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random, steps
         >>> from jaxgan.state import create
@@ -65,7 +65,7 @@ def then(first: Step, *rest: Step) -> Step:
     Raises:
         ValueError: If two steps report a metric of the same name.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -118,7 +118,7 @@ def alternate(
     Raises:
         ValueError: If n_critic is not positive or does not divide the batch size.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import random, steps
@@ -181,7 +181,7 @@ def simultaneous(
     Raises:
         ValueError: If a player is named twice.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -233,7 +233,7 @@ def rotate(schedule: Sequence[Step]) -> Step:
     Raises:
         ValueError: If the schedule is empty.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random, steps
         >>> from jaxgan.state import create
@@ -269,7 +269,7 @@ def succession(first: Step, *, until: int, rest: Step) -> Step:
     Raises:
         ValueError: If `until` is negative.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random, steps
         >>> from jaxgan.state import create
@@ -323,7 +323,7 @@ def every(period: int, inner: Step) -> Step:
     Raises:
         ValueError: If the period is not positive.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from jaxgan import random, steps
         >>> from jaxgan.state import create

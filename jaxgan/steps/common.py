@@ -29,7 +29,7 @@ def split_rows(tree: PyTree, slices: int) -> PyTree:
     Raises:
         ValueError: If the number of slices does not divide the batch size.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jaxgan import steps
         >>> steps.split_rows(jnp.arange(6), 2).tolist()

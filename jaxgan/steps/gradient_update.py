@@ -48,7 +48,7 @@ def update(
             players that the step does not move, or entries of `extra` or `buffers` that the state
             does not have.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax

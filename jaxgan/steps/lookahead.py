@@ -48,7 +48,7 @@ def unrolled(
     Raises:
         ValueError: If the count is negative, or, when traced, in a round with shared noise.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -105,7 +105,7 @@ def consensus(
         weight: Weight of the regularizer.
         axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -167,7 +167,7 @@ def extragradient(steps: Mapping[Names, Step]) -> Step:
     Args:
         steps: Steps by the name (or names) of the players that they move. Each must be an `update`.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax

@@ -48,7 +48,7 @@ def track_ema(
         ValueError: If a constant half_life is not positive, or, when traced, if the state has no
             average of a player.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -120,7 +120,7 @@ def project(names: Names, projection: Callable[[PyTree], PyTree]) -> Step:
         names: Name (or names) of the players.
         projection: Function from params to params, such as weight clipping after each update.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
@@ -152,7 +152,7 @@ def make_train_step(body: Step, *, axis_name: str | None = None) -> TrainStep:
         body: The step to run.
         axis_name: Name of the batch's mesh axis under shard_map and pmap, or None.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import steps
@@ -183,7 +183,7 @@ def repeat(step: TrainStep) -> TrainStep:
     Args:
         step: The train step.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> from jaxgan import steps

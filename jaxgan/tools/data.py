@@ -31,6 +31,7 @@ from jaxgan.tools import command
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
     from jaxgan import data
     from jaxgan.data import Dataset
@@ -237,7 +238,7 @@ def _captions(train: data.Source) -> Iterator[str]:
 # --- the contact sheet ----------------------------------------------------------------------------
 
 
-def contact_sheet(source: data.Source):
+def contact_sheet(source: data.Source) -> tuple[Image, str]:
     """Returns a picture of evenly chosen training data, and a clause on how it is arranged.
 
     Args:
