@@ -237,6 +237,9 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
 
+    DATA: ClassVar[tuple[str, ...]] = ("data",)
+    """The fields that name the data, one of them at a time."""
+
     NETWORK: ClassVar[tuple[str, ...]] = ()
     """The fields of a class that determine the networks, with those of its bases. A run with
     --init-from takes them from the other run.

@@ -117,6 +117,18 @@ def write(path: pathlib.Path, content: bytes) -> None:
     files.write_whole(path, content)
 
 
+def write_image(path: pathlib.Path, content: bytes) -> None:
+    """Writes the image file as `write` does, and notes that it is made: no data show it.
+
+    Args:
+        path: The file.
+        content: What it holds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.mark_made(path)
+    write(path, content)
+
+
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
     """Writes arrays as an .npz file, atomically, and makes its folder if there is none.
 

@@ -113,7 +113,7 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
     from jaxgan.plotting import image_grids
 
     picture, caption = contact_sheet(splits.train)
-    command.write(out, image_grids.png(picture))
+    command.write_image(out, image_grids.png(picture))
     say(f"sheet      {files.printable(out)}: {caption}")
     return out
 
