@@ -60,6 +60,11 @@ def printable(name: object) -> str:
     return text if text.isprintable() else "".join(map(_seen, text))
 
 
+def shown(text: str) -> str:
+    """Returns a text of one or several lines, each as `printable` returns it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def shortened(name: object, longest: int = 100) -> str:
     """Returns the printable name; a long one keeps only its beginning and its end.
 

@@ -7,6 +7,8 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 
+from jaxgan import files
+
 
 class RunError(Exception):
     """A run cannot start as asked.
@@ -82,4 +84,4 @@ def escaping_streams() -> Iterator[None]:
 def complain(text: str) -> None:
     """Prints a line to stderr, if anybody still reads it."""
     with contextlib.suppress(OSError):  # a closed pipe or terminal
-        print(text, file=sys.stderr, flush=True)
+        print(files.shown(text), file=sys.stderr, flush=True)

@@ -34,6 +34,8 @@ class Listing(NamedTuple):
         classes: the names of the class folders, sorted.
         held_out: True [N] for the images in a test folder, or None if the folder has no split.
         notes: sentences for the user on what was ignored.
+        marks: uint8 [N, K], 1 where an image belongs to a class, or None unless some images have
+            several labels; then there are no `labels`.
     """
 
     names: list[str]
@@ -41,6 +43,7 @@ class Listing(NamedTuple):
     classes: tuple[str, ...]
     held_out: np.ndarray | None
     notes: tuple[str, ...]
+    marks: np.ndarray | None = None
 
 
 class Below(NamedTuple):
