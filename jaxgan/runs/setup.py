@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel
-from jaxgan.data import sources
+from jaxgan.data import occurring_classes, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
@@ -390,7 +390,7 @@ def load_data(config: RunConfig, own: Callable[[Any], data.Splits] | None = None
     splits = (
         _of_flags(config)
         if own is None
-        else data.completed(own(config), name=type(config).__module__)
+        else occurring_classes.occurring(data.completed(own(config), name=type(config).__module__))
     )
     data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
     return splits

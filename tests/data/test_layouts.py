@@ -157,9 +157,9 @@ CATS = called(l0="cat", l1="dog", l2="cat")
 TAGS = called(l0=("cat", "old"), l1=("dog",), l2=("cat",))
 PARTS = ("00000/img00000000.png", "00000/img00000001.png", "00001/img00001000.png")
 COMPOSED, APART = "caf\u00e9.png", "cafe\u0301.png"
-TWO = {"kind": "domains", "spec": "unpaired:{0}"}
-PAIRS = {"kind": "pairs", "spec": "paired:{0}"}
-CAPTIONS = {"kind": "captions", "spec": "captioned:{0}"}
+TWO: dict[str, Any] = {"kind": "domains", "spec": "unpaired:{0}"}
+PAIRS: dict[str, Any] = {"kind": "pairs", "spec": "paired:{0}"}
+CAPTIONS: dict[str, Any] = {"kind": "captions", "spec": "captioned:{0}"}
 CHOSEN = {"holdout": None}
 LOW, HIGH = range(3), range(5, 9)
 
@@ -473,7 +473,9 @@ TABLE = {
                 "metadata.jsonl",
                 "\ufeff"
                 + "\r\n".join(
-                    json.dumps({"file_name": name, "text": f"{name}\u2028\u0085!"}, ensure_ascii=False)
+                    json.dumps(
+                        {"file_name": name, "text": f"{name}\u2028\u0085!"}, ensure_ascii=False
+                    )
                     for name in (A, B, C)
                 ),
             ),
