@@ -160,7 +160,7 @@ def moved(spec: str, at: Callable[[str], str]) -> str:
     form = _form(spec)
     if form is None or not form.written.endswith(":PATH"):
         return spec
-    parts = two_folders.parted(place) if {"pairs", "domains"} & form.readers.keys() else (place,)
+    parts = two_folders.parted(place) if head in ("paired", "unpaired") else (place,)
     return f"{head}:{two_folders.SEPARATOR.join(map(at, parts))}"
 
 
