@@ -425,14 +425,16 @@ def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.Pur
             yield path, pathlib.PurePath(path.name).with_suffix(".png")
             continue
         below = file_listing.images_below(path, name=files.printable(path), also_made=True)
-        if below.made:
-            many, shown = len(below.made), file_listing.some(below.made)
-            say(f"left out {many} images that jaxgan wrote before: {shown}")
-        names = below.images
-        kept = [name for name in names if not _is_output(path / name, path, config.out)]
-        if len(kept) < len(names):
-            many, out = len(names) - len(kept), files.printable(config.out)
-            say(f"left out {many} images of {out}, the output folder")
+        kept, made = (
+            [name for name in names if not _is_output(path / name, path, config.out)]
+            for names in (below.images, below.made)
+        )
+        many = len(below.images) + len(below.made) - len(kept) - len(made)
+        if many:
+            say(f"left out {many} images of {files.printable(config.out)}, the output folder")
+        if made:
+            shown = file_listing.some(made)
+            say(f"left out {len(made)} images that jaxgan wrote before: {shown}")
         for name in kept:
             yield path / name, pathlib.PurePath(name).with_suffix(".png")
 

@@ -247,6 +247,10 @@ def test_what_was_written_into_the_inputs_is_not_translated_again(runs, inputs, 
     assert list(again) == list(once)
     np.testing.assert_array_equal(again["x.png"], 255 - pixels)
     assert said[0] == f"left out 2 images of {out}, the output folder"
+    _, said = translated(runs("plain"), tmp_path / "other", folder)
+    assert said[0].startswith("left out 2 images that jaxgan wrote before: deep/out/deep/y.png, ")
+    twice, _ = translated(runs("plain"), tmp_path / "twice", out)
+    np.testing.assert_array_equal(twice["x.png"], pixels)
     inner, _ = translated(runs("plain"), tmp_path, folder / "deep", folder / "x.png")
     assert {"x.png", "y.png"} <= inner.keys()  # what lies below the inputs' own parent is no output
 
