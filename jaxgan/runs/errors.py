@@ -7,8 +7,6 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 
-from jaxgan import files
-
 
 class RunError(Exception):
     """A run cannot start as asked.
@@ -84,4 +82,4 @@ def escaping_streams() -> Iterator[None]:
 def complain(text: str) -> None:
     """Prints a line to stderr, if anybody still reads it."""
     with contextlib.suppress(OSError):  # a closed pipe or terminal
-        print(files.shown(text), file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)

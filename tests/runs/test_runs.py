@@ -133,7 +133,7 @@ def test_overwrite_deletes_nothing_where_the_new_run_cannot_start(data, tmp_path
 
 
 def test_init_from_takes_all_weights_at_another_batch_size(finished, data):
-    note = prepared(data=data, init_from=str(finished), batch_size=3).notes[-1]
+    note = prepared(data=data, init_from=str(finished), batch_size=16).notes[-1]
     assert "took 12 of 12 arrays" in note
 
 
