@@ -249,9 +249,7 @@ def test_nothing_is_overwritten_unless_told(finished, tmp_path):
     assert (tmp_path / "000003.png").read_text() == "precious"
     drawn(finished, tmp_path, n=5, overwrite=True)
     assert len(list(tmp_path.glob("*.png"))) == 5
-    with pytest.raises(
-        data.DataError, match="only 5 that jaxgan wrote, which are not"
-    ):
+    with pytest.raises(data.DataError, match="only 5 that jaxgan wrote, which are not"):
         data.load(f"folder:{tmp_path}")
     with pytest.raises(RunError, match="is a folder; choose another --out"):
         (tmp_path / "x.npz").mkdir()
