@@ -38,6 +38,7 @@ class Config(translation_flags.PatchConfig):
     """Flags of Pix2Pix."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("norm",)
+    FOLDERS: ClassVar[str] = "paired"
 
     steps: int = 15_000
     batch_size: int = 16

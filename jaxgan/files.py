@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import json
 import os
 import pathlib
 import re
@@ -24,6 +25,11 @@ MOST_BYTES = 2**31
 
 RUN_LOCK = ".jaxgan.lock"
 """Name of the lock file in a run directory."""
+
+MADE = ".jaxgan.made"
+"""Name of the file that lists the images in its folder that a tool wrote, so that no data show
+them.
+"""
 
 _PARTIAL = re.compile(r"\.jaxgan\.[0-9a-f]{16}\.partial")
 
@@ -52,6 +58,11 @@ def printable(name: object) -> str:
     """
     text = str(name)
     return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def shown(text: str) -> str:
+    """Returns a text of one or several lines, each as `printable` returns it."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def shortened(name: object, longest: int = 100) -> str:
@@ -209,6 +220,37 @@ def write_whole(path: pathlib.Path, content: str | bytes) -> None:
 def is_partial(name: str) -> bool:
     """Returns whether a file of this name was left behind by a `write_whole` that was killed."""
     return _PARTIAL.fullmatch(name) is not None
+
+
+def mark_made(path: pathlib.Path) -> None:
+    """Notes in the file `MADE` of the folder that a tool writes this image (see `made_in`).
+
+    Args:
+        path: The image; its folder exists.
+
+    Raises:
+        OSError: If the folder cannot be written to.
+    """
+    if not (exists(path) and path.name in made_in(path.parent)):
+        append(path.parent / MADE, json.dumps(path.name) + "\n")
+
+
+def made_in(folder: pathlib.Path) -> frozenset[str]:
+    """Returns the names of the images in a folder that a tool wrote; none if there is no list."""
+    try:
+        written = read(folder / MADE).decode().split("\n")
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(filter(None, map(_name_in, written)))
+
+
+def _name_in(line: str) -> str | None:
+    """Returns the name that a line of `MADE` holds, or None for a damaged line."""
+    try:
+        name = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _write(path: pathlib.Path, content: str | bytes, flags: int, *, to_disk: bool = False) -> None:

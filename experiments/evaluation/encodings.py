@@ -22,7 +22,7 @@ from jaxgan.tools import command
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(command.OfRun):
+class Config(command.OfRunAndData):
     """What to evaluate."""
 
     seed: int = 1
@@ -38,12 +38,11 @@ def report(config: Config) -> str:
         ValueError: If the run's model has no encoder of images.
     """
     from jaxgan import data
-    from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if "image" not in trained.gan.conditions:
         raise ValueError(f"the model of {config.run} has no encoder; give a run of bigan")
-    splits = data_of(config.run, trained.config)
+    splits = config.splits(trained)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Dataset) and isinstance(held_out, data.Dataset)
     untrained = trained.untrained(config.seed)

@@ -30,7 +30,7 @@ from .. import text_to_image
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(command.OfRun):
+class Config(command.OfRunAndData):
     """What to evaluate."""
 
     samples: int = 2000
@@ -59,14 +59,13 @@ def report(config: Config) -> str:
     """
     from jaxgan import data
     from jaxgan.data import fashion_captions
-    from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, text_to_image.Config) or not trained.gan.conditions:
         raise ValueError(f"{config.run} is not a run of experiments.text_to_image with a generator")
     if trained.gan.conditions != ("caption",):
         raise ValueError(f"{config.run} draws from embeddings; the evaluation needs captions")
-    splits = data_of(config.run, trained.config)
+    splits = config.splits(trained)
     train, held_out = splits.train, splits.held_out
     assert isinstance(train, data.Captioned) and isinstance(held_out, data.Captioned)
     garments = held_out.name == fashion_captions.NAME

@@ -53,7 +53,7 @@ Measures = Mapping[str, Callable[[Column], str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(command.OfRun):
+class Config(command.OfRunAndData):
     """What to evaluate."""
 
     beside: pathlib.Path | None = None
@@ -69,12 +69,11 @@ def report(config: Config) -> str:
         ValueError: If the run's model does not translate images.
     """
     from jaxgan import data
-    from jaxgan.runs.trained_model import data_of
 
     runs = {"run": config.run, **({"beside": config.beside} if config.beside else {})}
     trained = {name: config.load_from(path) for name, path in runs.items()}
     model = trained["run"]
-    held_out = data_of(config.run, model.config).held_out
+    held_out = config.splits(model).held_out
     if not isinstance(held_out, data.Domains):
         raise ValueError(f"{config.run} does not translate between two domains")
     lines = [f"evaluated on the held-out data of {model.config.data}"]

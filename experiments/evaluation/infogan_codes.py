@@ -36,6 +36,10 @@ class Config(command.Choice):
     """Number of its own samples whose codes each model recovers."""
     seed: int = 0
     """Seed of the samples and of the controls."""
+    data: str | None = None
+    """New location of the runs' data, in the syntax of the training flag --data (default: as
+    recorded).
+    """
 
 
 def report(config: Config) -> str:
@@ -45,7 +49,8 @@ def report(config: Config) -> str:
     lines = [f"{'':32s}{'one-to-one':>11s}{'purity':>11s}{'own codes':>11s}"]
     accuracies, controls = [], []
     for name, run, trained in models(config):
-        splits = labeled(run, trained.config)
+        moved = {} if config.data is None else {"data": config.data}
+        splits = labeled(run, dataclasses.replace(trained.config, **moved))
         images, labels = splits.held_out.float_images(), splits.held_out.labels
         found = recognized(trained, images)
         lines.append(f"{row(name, found, labels)}{own_codes(trained, config):11.1%}")

@@ -21,7 +21,7 @@ from .. import semisupervised
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(command.OfRun):
+class Config(command.OfRunAndData):
     """What to evaluate."""
 
     model_seed: Annotated[int | None, tyro.conf.arg(aliases=("--seed",))] = dataclasses.field(
@@ -40,12 +40,11 @@ def report(config: Config) -> str:
     """
     from jaxgan import data
     from jaxgan.runs.errors import RunError
-    from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, semisupervised.Config):
         raise RunError(f"{config.run} is not a run of the experiment semisupervised")
-    splits = data_of(config.run, trained.config)
+    splits = config.splits(trained)
     held_out = splits.held_out
     assert isinstance(splits.train, data.PartlyLabeled) and isinstance(held_out, data.Dataset)
     labeled = splits.train.labeled(trained.config.seed)

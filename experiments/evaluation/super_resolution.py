@@ -32,7 +32,7 @@ Enlargers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(command.OfRun):
+class Config(command.OfRunAndData):
     """What to evaluate."""
 
     picture: pathlib.Path | None = None
@@ -53,14 +53,11 @@ def report(config: Config) -> str:
     """
     from jaxgan import data
     from jaxgan.data import super_resolution_pairs
-    from jaxgan.runs.trained_model import data_of
 
     trained = config.load()
     if not isinstance(trained.config, srgan.Config):
         raise ValueError(f"{config.run} is not a run of experiments.srgan")
-    held_out = super_resolution_pairs.pairs(
-        data_of(config.run, trained.config).held_out, trained.config.factor
-    )
+    held_out = super_resolution_pairs.pairs(config.splits(trained).held_out, trained.config.factor)
     enlargers = enlargers_of(trained)
     small, large = held_out.a.float_images(), held_out.b.images
     made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
+from jaxgan.data import two_folders
+from jaxgan.runs import flags
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.errors import RunError
 from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
 
 from . import refused_flags, two_player_flags
@@ -27,9 +30,16 @@ class TranslationConfig(RunConfig):
         *refused_flags.EVALUATION,
         "data_dir",
     )
+    DATA: ClassVar[tuple[str, ...]] = ("data", "source")
+    FOLDERS: ClassVar[str] = "unpaired"
+    """The form of data that `source` and `target` name."""
 
     data: str = "fashion-halves"
     """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
+    source: str | None = None
+    """Folder of domain a, with --target instead of --data."""
+    target: str | None = None
+    """Folder of domain b."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """BtoA exchanges the two domains."""
     jitter: Count = 0
@@ -48,6 +58,17 @@ class TranslationConfig(RunConfig):
     """
     accumulate: Positive = 1
     """Average gradients over this many slices of a batch, to save memory."""
+
+    def __post_init__(self) -> None:
+        """Names the data by the two folders, if they are given, so that one field names them."""
+        folders = {"source": self.source, "target": self.target}
+        missing = [flags.flag(name) for name, folder in folders.items() if not folder]
+        if len(missing) == 1:
+            raise RunError(f"two folders name the data, and {missing[0]} is missing: give it, too")
+        if not missing:
+            named = f"{self.FOLDERS}:{two_folders.joined(str(self.source), str(self.target))}"
+            for name, value in {"data": named, "source": None, "target": None}.items():
+                object.__setattr__(self, name, value)
 
     @property
     def data_options(self) -> dict[str, Any]:

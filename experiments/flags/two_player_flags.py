@@ -135,8 +135,13 @@ def classes(spec: DataSpec) -> int:
     """Returns the number of classes that `--conditional` conditions on.
 
     Raises:
-        ValueError: If the data have fewer than two.
+        ValueError: If the data have fewer than two, or several labels an image.
     """
+    if spec.several:
+        raise ValueError(
+            "the data have several labels an image, and --conditional needs one: give each image "
+            "the label of one class, or train the experiment conditional, which takes several"
+        )
     if len(spec.classes) < 2:
         raise ValueError(
             f"the data have {len(spec.classes)} classes; --conditional needs labels of at least 2"

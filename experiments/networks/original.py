@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import nn, random
-from jaxgan.models import vanilla
+from jaxgan.models import conditional, vanilla
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
@@ -66,8 +66,8 @@ class Generator(linen.Module):
             return nn.Dropout(self.dropout)(x, keys) if self.classes else x
 
         if self.classes:
-            one_hot = jax.nn.one_hot(label[0], self.classes)
-            x = jnp.concatenate([layer(latents, small), layer(one_hot, 5 * small)], axis=-1)
+            hot = conditional.vectors(label[0], self.classes)
+            x = jnp.concatenate([layer(latents, small), layer(hot, 5 * small)], axis=-1)
         else:
             x = layer(latents, large)
         last = linen.Dense(math.prod(self.shape), kernel_init=weights, name=LAST)
@@ -112,7 +112,7 @@ class ConditionalDiscriminator(linen.Module):
         weights = vanilla.symmetric_uniform(0.005)
         maxout = functools.partial(nn.Maxout, kernel_init=weights)
         x = nn.Dropout(0.2)(images.reshape(images.shape[0], -1), keys)
-        x, y = maxout(240, 5)(x), maxout(50, 5)(jax.nn.one_hot(label, self.classes))
+        x, y = maxout(240, 5)(x), maxout(50, 5)(conditional.vectors(label, self.classes))
         x = nn.Dropout(self.dropout)(jnp.concatenate([x, y], axis=-1), keys)
         x = nn.Dropout(self.dropout)(maxout(240, 4)(x), keys)
         return linen.Dense(1, kernel_init=weights)(x)[:, 0]

@@ -18,6 +18,7 @@ from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError
 from jaxgan.data.few_labels import PartlyLabeled
 from jaxgan.data.mixtures import Mixture
+from jaxgan.data.multi_labeled import MultiLabeled
 from jaxgan.data.pixels import to_float, to_uint8
 from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
@@ -43,6 +44,7 @@ __all__ = [
     "Dataset",
     "Domains",
     "Mixture",
+    "MultiLabeled",
     "Pairs",
     "PartlyLabeled",
     "Source",

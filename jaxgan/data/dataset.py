@@ -50,7 +50,7 @@ class Dataset:
         if self.labels is not None:
             checked = check_labels(self.labels, len(self.images), self.classes, name=self.name)
             object.__setattr__(self, "labels", checked)
-        elif self.classes:
+        elif self.classes and not self.several:
             raise DataError(
                 f"{self.name}: there are {len(self.classes)} class names but no labels; "
                 "give a label for each image or leave the names out"
@@ -68,6 +68,11 @@ class Dataset:
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """The shape of each further input of an example, by its name: here none."""
         return {}
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may belong to several classes (see `MultiLabeled`)."""
+        return False
 
     @functools.cached_property
     def digest(self) -> str:
@@ -124,6 +129,30 @@ class Dataset:
         chosen = np.asarray(indices)
         labels = None if self.labels is None else self.labels[chosen]
         return dataclasses.replace(self, images=self.images[chosen], labels=labels)
+
+    def rows_of(self, label: int) -> np.ndarray:
+        """Returns the indices, int [M], of the images that belong to a class."""
+        return np.flatnonzero(self.labels == label)
+
+    def class_counts(self) -> np.ndarray:
+        """Returns the number of images of each class, int [K]; K is 0 if there are no labels."""
+        labels = np.zeros(0, np.int32) if self.labels is None else self.labels
+        return np.bincount(labels, minlength=len(self.classes))
+
+    def of_classes(self, kept: np.ndarray) -> Dataset | None:
+        """Returns the images of some classes, renumbered, or None if there is no such image.
+
+        Args:
+            kept: True [K] for the classes to keep.
+        """
+        assert self.labels is not None
+        rows = np.flatnonzero(kept[self.labels])
+        if not len(rows):
+            return None
+        names = tuple(np.compress(kept, np.array(self.classes, object)).tolist())
+        numbers = (np.cumsum(kept, dtype=np.int32) - 1)[self.labels[rows]]
+        images = self.images if len(rows) == len(self) else self.images[rows]
+        return dataclasses.replace(self, images=images, labels=numbers, classes=names)
 
     def take(self, count: int) -> Dataset:
         """Returns the dataset of `count` images that are spread evenly over this one.

@@ -114,6 +114,11 @@ def partly_labeled(source: Source, per_class: int) -> PartlyLabeled:
         raise DataError(
             f"{source.name}: it has no labels; expected single images with class labels"
         )
+    if source.several:
+        raise DataError(
+            f"{source.name}: its images have several labels each; expected one label an image, "
+            "of which some are kept: give each image the label of one class"
+        )
     return PartlyLabeled(**_fields(source), per_class=per_class)
 
 

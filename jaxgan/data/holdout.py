@@ -126,8 +126,13 @@ def read_list(path: pathlib.Path, names: Sequence[str], *, name: str) -> Listed:
 
 
 def _named(line: str, known: files.Names) -> list[str]:
-    """Returns the names that a line matches, as a whole or else up to a comment."""
-    for entry in (line, line.strip(), _without_comment(line), line.partition("#")[0].strip()):
+    """Returns the names that a line matches, as a whole or else up to a comment.
+
+    A name may hold # itself, so each # may start the comment, the last one first.
+    """
+    words = line.split("#", 64)
+    parts = ["#".join(words[:count]).strip() for count in range(len(words), 0, -1)]
+    for entry in (line, *parts):
         for written in (entry, str(pathlib.PurePosixPath(entry.replace("\\", "/")))):
             if entry and (found := known.find(written)):
                 return found

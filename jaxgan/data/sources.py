@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jaxgan import files
-from jaxgan.data import few_labels, limiting, mixtures, occurring_classes, resizing
+from jaxgan.data import (
+    few_labels,
+    limiting,
+    mixtures,
+    occurring_classes,
+    resizing,
+    two_folders,
+)
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -140,6 +147,21 @@ def load(
     if labels is not None:
         train = few_labels.partly_labeled(train, labels)
     return Splits(train, held_out, tuple(map(files.printable, notes)))
+
+
+def moved(spec: str, at: Callable[[str], str]) -> str:
+    """Returns the data with `at(path)` in the place of each path, of a file or a folder, in it.
+
+    Args:
+        spec: the data, such as 'folder:photos'; others than paths are returned unchanged.
+        at: gives the new path.
+    """
+    head, _, place = spec.partition(":")
+    form = _form(spec)
+    if form is None or not form.written.endswith(":PATH"):
+        return spec
+    parts = two_folders.parted(place) if head in ("paired", "unpaired") else (place,)
+    return f"{head}:{two_folders.SEPARATOR.join(map(at, parts))}"
 
 
 def kind_of(spec: str) -> str:

@@ -245,7 +245,7 @@ def asked_for(real: data.Dataset, conditions: Sequence[str]) -> tuple[str, ...]:
         real: The real images.
         conditions: The conditions that the model takes.
     """
-    labeled = real.labels is not None and "label" in conditions
+    labeled = bool(real.classes) and "label" in conditions
     return (*real.inputs, *(["label"] if labeled else []))
 
 

@@ -21,22 +21,36 @@ from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
 
+def vectors(label: Array, classes: int, dtype: Any = float) -> Array:
+    """Returns labels as vectors [B, classes] of 0 and 1.
+
+    Args:
+        label: Class labels [B], int32 in [0, classes), or such vectors [B, classes], of which
+            several entries may be 1.
+        classes: Number of classes.
+        dtype: Type of the result.
+    """
+    if label.ndim == 2:
+        return label.astype(dtype)
+    return jax.nn.one_hot(label, classes, dtype=dtype)
+
+
 def join(x: Array, label: Array, classes: int) -> Array:
-    """Concatenates inputs and one-hot labels.
+    """Concatenates inputs and labels, one-hot or multi-hot.
 
     Args:
         x: Vectors [B, D] or images [B, H, W, C].
-        label: Class labels [B], int32 in [0, classes).
+        label: Class labels [B] or [B, classes] (see `vectors`).
         classes: Number of classes.
 
     Returns:
         Vectors [B, D + classes], or images [B, H, W, C + classes] with one constant channel per
         class.
     """
-    one_hot = jax.nn.one_hot(label, classes, dtype=x.dtype)
+    hot = vectors(label, classes, x.dtype)
     if x.ndim == 4:
-        one_hot = jnp.broadcast_to(one_hot[:, None, None, :], (*x.shape[:3], classes))
-    return jnp.concatenate([x, one_hot], axis=-1)
+        hot = jnp.broadcast_to(hot[:, None, None, :], (*x.shape[:3], classes))
+    return jnp.concatenate([x, hot], axis=-1)
 
 
 class Joined(linen.Module):
@@ -57,7 +71,7 @@ class Joined(linen.Module):
 
         Args:
             x: Vectors [B, D] or images [B, H, W, C].
-            label: Class labels [B], int32.
+            label: Class labels [B], int32, or [B, classes] (see `vectors`).
             keys: Passed on to `network`.
             train: Passed on to `network`.
         """
@@ -90,14 +104,14 @@ class PerceptronGenerator(linen.Module):
 
         Args:
             latents: Latents [B, Z].
-            label: Class labels [B], int32.
+            label: Class labels [B], int32, or [B, classes] (see `vectors`).
             keys: Unused; every network takes it.
             train: Unused; every network takes it.
         """
         for_latent, for_label, together = self.hidden
-        one_hot = jax.nn.one_hot(label, self.classes)
+        hot = vectors(label, self.classes)
         z = jax.nn.relu(linen.Dense(for_latent)(latents))
-        y = jax.nn.relu(linen.Dense(for_label)(one_hot))
+        y = jax.nn.relu(linen.Dense(for_label)(hot))
         x = jax.nn.relu(linen.Dense(together)(jnp.concatenate([z, y], axis=-1)))
         return jnp.tanh(linen.Dense(math.prod(self.shape))(x)).reshape(-1, *self.shape)
 
@@ -127,12 +141,12 @@ class PerceptronDiscriminator(linen.Module):
 
         Args:
             images: Images [B, ...].
-            label: Class labels [B], int32.
+            label: Class labels [B], int32, or [B, classes] (see `vectors`).
             keys: One key per example, for dropout. None drops nothing.
             train: Unused; every network takes it.
         """
         x = nn.Maxout(240, 5)(images.reshape(images.shape[0], -1))
-        y = nn.Maxout(50, 5)(jax.nn.one_hot(label, self.classes))
+        y = nn.Maxout(50, 5)(vectors(label, self.classes))
         x = nn.Dropout(self.dropout)(jnp.concatenate([x, y], axis=-1), keys)
         x = nn.Dropout(self.dropout)(nn.Maxout(240, 4)(x), keys)
         return linen.Dense(1)(x)[:, 0]
@@ -187,6 +201,8 @@ def build(
 ) -> GAN:
     """Builds a conditional GAN, for batches with 'label' (int32 [B] in [0, classes)).
 
+    An example may have several labels: then 'label' is [B, classes] of 0 and 1.
+
     Args:
         shape: Height, width and channels of the images.
         training: How the players are trained.
@@ -199,8 +215,8 @@ def build(
         **game: Further arguments of `two_player.build`: `loss` (required), `penalty` and others.
 
     Returns:
-        The model. `sample(state, keys, label=labels)` draws images of the given classes. By
-        default, image i has the class i mod classes.
+        The model. `sample(state, keys, label=labels)` draws images of the given classes, numbers
+        [B] or vectors [B, classes]. By default, image i has the class i mod classes.
 
     Raises:
         ValueError: There are fewer than two classes, or the networks do not support the size, prior

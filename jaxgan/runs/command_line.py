@@ -85,10 +85,13 @@ def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunCo
 
     Raises:
         RunError: If there is no such flag or preset (the message suggests the nearest), or several
-            flags give the length of the run.
+            flags give the length of the run, or the data.
     """
     offered = flags.offered(experiment.config_class)
     flags.require_known(arguments, offered, refused=experiment.config_class.REFUSED)
+    ways = experiment.config_class.DATA
+    named = [name for name in ways if _given(arguments, flags.flag(name)) is not None]
+    flags.require_one_of(named, what="the data")
     default = _of_one_length(defaults(experiment, arguments), arguments)
     return flags.parse(
         default,

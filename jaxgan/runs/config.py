@@ -68,27 +68,32 @@ class DataSpec(NamedTuple):
             of the second, 'b'.
         classes: The names of the labels.
         inputs: By role, the shapes of the other parts of an example, such as 'a'.
+        several: Whether an example may have several labels: then 'label' is [B, K] of 0 and 1.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    several: bool = False
 
     @classmethod
     def of(cls, source: data.Source) -> DataSpec:
         """Returns the description of a source of data."""
-        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs))
+        several = getattr(source, "several", False)
+        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs), several)
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
         """Returns the description from a `record`; older records have no inputs."""
         inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
-        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs)
+        several = record.get("several") is True
+        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs, several)
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""
         inputs = {role: list(shape) for role, shape in self.inputs.items()}
-        return {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        record = {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        return {**record, "several": True} if self.several else record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,6 +246,9 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
 
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
+
+    DATA: ClassVar[tuple[str, ...]] = ("data",)
+    """The fields that name the data, one of them at a time."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ()
     """The fields of a class that determine the networks, with those of its bases. A run with

@@ -140,7 +140,7 @@ class Progress:
 def tell(text: str) -> None:
     """Prints a line; a closed pipe or terminal is no reason to stop."""
     try:
-        print(text, flush=True)
+        print(files.shown(text), flush=True)
     except OSError:
         let_go(sys.stdout)
 
@@ -215,7 +215,7 @@ def note(text: str, log: pathlib.Path) -> None:
         text: The line.
         log: The log file.
     """
-    files.append(log, text + "\n")
+    files.append(log, files.shown(text) + "\n")
 
 
 def signals(row: dict[str, Any]) -> str:

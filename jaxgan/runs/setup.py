@@ -16,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel
+from jaxgan.data import occurring_classes, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
@@ -191,19 +192,20 @@ def places(config: RunConfig, record: dict[str, Any]) -> list[RunConfig]:
     began = record.get("directory")
     if not isinstance(began, str) or began == os.getcwd():
         return [config]
-    head, colon, place = config.data.partition(":")
-    paths = {"data": place, "data_dir": config.data_dir, "holdout": config.holdout}
+
+    def at(path: str) -> str:
+        there = pathlib.Path(began, path)
+        relative = path and not pathlib.Path(path).expanduser().is_absolute()
+        return str(there) if relative and files.exists(there) else path
+
+    change = {"data": functools.partial(sources.moved, at=at), "data_dir": at, "holdout": at}
     moved = {
-        name: str(pathlib.Path(began, path))
-        for name, path in paths.items()
-        if getattr(config, name) == record["config"].get(name)
-        and isinstance(path, str)
-        and path
-        and not pathlib.Path(path).expanduser().is_absolute()
-        and files.exists(pathlib.Path(began, path))
+        name: found
+        for name, of in change.items()
+        if isinstance(path := getattr(config, name), str)
+        and path == record["config"].get(name)
+        and (found := of(path)) != path
     }
-    if "data" in moved:
-        moved["data"] = head + colon + moved["data"]
     return [dataclasses.replace(config, **moved), config] if moved else [config]
 
 
@@ -388,7 +390,7 @@ def load_data(config: RunConfig, own: Callable[[Any], data.Splits] | None = None
     splits = (
         _of_flags(config)
         if own is None
-        else data.completed(own(config), name=type(config).__module__)
+        else occurring_classes.occurring(data.completed(own(config), name=type(config).__module__))
     )
     data.require_batch(splits.train, config.rows_per_step, batch_size=config.batch_size)
     return splits

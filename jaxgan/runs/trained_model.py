@@ -71,7 +71,8 @@ class TrainedModel:
                 their normal prior, and the samples are more typical and less diverse.
             **conditions: By name, one value for all samples or one per sample [n, ...]. A condition
                 that is not given takes the model's default for sample i. A `label` is the number of
-                a class or its name (see `class_names.named`).
+                a class or its name (see `class_names.named`); of data with several labels an
+                image, it may be a row [K] of 0 and 1 for each sample.
 
         Returns:
             The samples [n, ...]; images are float32 in [-1, 1].
@@ -132,7 +133,7 @@ class TrainedModel:
         conditions = dict(conditions)
         for name, classes in self.classes.items():
             if name in conditions:
-                conditions[name] = class_names.numbers(conditions[name], classes, name=name)
+                conditions[name] = self._of_classes(conditions[name], classes, name=name)
         given = {
             name: default(total) for name, default in self.gan.defaults if name not in conditions
         }
@@ -150,6 +151,18 @@ class TrainedModel:
             for number, batch in enumerate(batches)
         ]
         return jnp.concatenate(drawn)[:n]
+
+    def _of_classes(self, value: Any, classes: Sequence[str], *, name: str) -> Any:
+        """Returns class numbers, or vectors [n, K] of 0 and 1 if examples have several labels."""
+        given = np.asarray(value)
+        if self.spec.several and given.ndim == 2 and given.dtype.kind in "iufb":
+            if given.shape[1] != len(classes) or not np.isin(given, (0, 1)).all():
+                raise ValueError(
+                    f"the {name} is an array of shape {given.shape}; expected [n, {len(classes)}] "
+                    "of 0 and 1, a column for each class"
+                )
+            return given.astype(np.float32)
+        return class_names.numbers(value, classes, name=name)
 
     def _require_truncatable(self, truncation: float, given: dict[str, Array], size: int) -> None:
         """Raises ValueError if truncation has no meaning or no effect for this model."""
@@ -288,7 +301,7 @@ def data_of(run: pathlib.Path, config: RunConfig) -> data.Splits:
         )
     raise RunError(
         f"{problem}; if the data have moved, name their new place with --data (of evaluate, "
-        "diagnose, nearest, project, or of the run itself)"
+        "diagnose, nearest, project, report, or of the run itself)"
     ) from problem
 
 

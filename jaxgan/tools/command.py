@@ -18,6 +18,7 @@ from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.data import Splits
     from jaxgan.runs.trained_model import TrainedModel
 
 Config = TypeVar("Config")
@@ -65,6 +66,20 @@ class OfRun(Choice):
     def load(self) -> TrainedModel:
         """Loads the chosen model of the run; see `load_from`."""
         return self.load_from(self.run)
+
+
+@dataclasses.dataclass(frozen=True)
+class OfRunAndData(OfRun):
+    """The run and the model that a command uses, and the place of their data."""
+
+    data: str | None = None
+    """New location of the run's data, in the syntax of the training flag --data (default: as
+    recorded).
+    """
+
+    def splits(self, model: TrainedModel) -> Splits:
+        """Loads the data that the model was trained on; see `data_of`."""
+        return data_of(self.run, model, self.data)
 
 
 def data_of(run: pathlib.Path, model: TrainedModel, place: str | None) -> data.Splits:
@@ -115,6 +130,18 @@ def write(path: pathlib.Path, content: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, content)
+
+
+def write_image(path: pathlib.Path, content: bytes) -> None:
+    """Writes the image file as `write` does, and notes that it is made: no data show it.
+
+    Args:
+        path: The file.
+        content: What it holds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.mark_made(path)
+    write(path, content)
 
 
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:

@@ -114,7 +114,7 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
     from jaxgan.plotting import image_grids
 
     picture, caption = contact_sheet(splits.train)
-    command.write(out, image_grids.png(picture))
+    command.write_image(out, image_grids.png(picture))
     say(f"sheet      {files.printable(out)}: {caption}")
     return out
 
@@ -215,11 +215,10 @@ def _classes(train: data.Source, held_out: data.Source) -> Iterator[str]:
 
 def _counts(source: data.Source) -> list[int]:
     """Returns the number of images of each class."""
-    import numpy as np
+    from jaxgan import data
 
-    labels = getattr(source, "labels", None)
-    assert labels is not None
-    return np.bincount(labels, minlength=len(source.classes)).tolist()
+    assert isinstance(source, data.Dataset)
+    return source.class_counts().tolist()
 
 
 def _captions(train: data.Source) -> Iterator[str]:
@@ -301,12 +300,11 @@ def _by_class(dataset: Dataset) -> tuple[np.ndarray, list[int]]:
     """
     import numpy as np
 
-    assert dataset.labels is not None
     count = len(dataset.classes)
     rows = (np.arange(min(ROWS, count)) * count // min(ROWS, count)).tolist()
     images = np.ones((len(rows), COLUMNS, *dataset.shape), np.float32)
     for row, label in enumerate(rows):
-        own = np.flatnonzero(dataset.labels == label)
+        own = dataset.rows_of(label)
         shown = min(COLUMNS, len(own))
         images[row, :shown] = dataset.float_images(own[np.arange(shown) * len(own) // shown])
     return images.reshape(-1, *dataset.shape), rows

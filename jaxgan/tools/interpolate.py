@@ -102,7 +102,8 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(f"{config.run}: {error}") from error
     ends = latent_space.of_seeds(model, seeds, **given)
     images = space.show(way(ends, config.frames, loop=config.loop))
-    command.write(out, encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps))
+    frames = encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps)
+    command.write_image(out, frames)
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
     return out

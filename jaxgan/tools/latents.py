@@ -333,7 +333,7 @@ def _write(path: pathlib.Path, images: Mapping[str, np.ndarray]) -> pathlib.Path
 
     columns = max(map(len, images.values()))
     rows = {name: image_grids.grid(row, columns=columns) for name, row in images.items()}
-    command.write(path, image_grids.png(image_grids.panels(rows)))
+    command.write_image(path, image_grids.png(image_grids.panels(rows)))
     return path
 
 

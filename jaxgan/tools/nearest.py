@@ -334,7 +334,7 @@ def picture(
         row = np.concatenate([images[index][None], near])
         name = f"seed {asked.seeds[index]}{label}; distance {found.distances[index, 0]:.3g}"
         shown[name] = image_grids.grid(row, columns=len(row))
-    command.write(path, image_grids.png(image_grids.panels(shown)))
+    command.write_image(path, image_grids.png(image_grids.panels(shown)))
 
 
 if __name__ == "__main__":

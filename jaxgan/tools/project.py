@@ -347,7 +347,7 @@ def _write_pairs(
         images = np.stack([photos[row], found.images[row], nearest[row]])
         title = f"{files.shortened(name, 20)}: {found.distances[row]:.3f}"
         rows[title] = image_grids.grid(images, columns=3)
-    files.write_whole(path, image_grids.png(image_grids.panels(rows)))
+    command.write_image(path, image_grids.png(image_grids.panels(rows)))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ class Config(command.Choice):
     """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several seeds
     the first is diagnosed, or the one of --model-seed.
     """
+    data: str | None = None
+    """New location of the data that the diagnosis reads, in the syntax of the training flag --data
+    (default: as recorded). Of several runs, all must have the same data.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +79,10 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
 
     if not config.runs:
         raise RunError("no run is named; expected jaxgan report RUN")
+    if config.data is not None and not config.diagnosis:
+        raise RunError(
+            "--data does nothing with --no-diagnosis, which alone reads data: leave it out"
+        )
     runs = run_summary.summaries(config.runs, given=config.experiment)
     charts.require_bokeh()
     path = _place(config)
@@ -125,7 +133,11 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
     if seed is None and run.seeds:
         seed = run.seeds[0]
     asked = diagnose.Config(
-        run=run.path, checkpoint=config.checkpoint, model_seed=seed, experiment=config.experiment
+        run=run.path,
+        checkpoint=config.checkpoint,
+        model_seed=seed,
+        experiment=config.experiment,
+        data=config.data,
     )
     say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
     try:

@@ -304,7 +304,7 @@ def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) ->
     left = iter(paths)
     for images in pieces:
         for pixels, path in zip(data.to_uint8(images), left, strict=False):
-            command.write(path, image_grids.png(image_grids.image_of(pixels)))
+            command.write_image(path, image_grids.png(image_grids.image_of(pixels)))
 
 
 def _write_arrays(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
@@ -325,7 +325,7 @@ def _write_picture(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Aske
     if columns == 1:  # as square as it gets, but no wider than needed
         columns = -int(-(len(asked.seeds) ** 0.5) // 1)
     picture = image_grids.grid(np.concatenate(pieces), columns=columns)
-    command.write(path, image_grids.png(picture))
+    command.write_image(path, image_grids.png(picture))
 
 
 _WRITERS = {".npz": _write_arrays, ".png": _write_picture}

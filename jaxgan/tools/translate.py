@@ -5,8 +5,9 @@
 
 Each INPUT is an image or a folder of images. The translation of cat.jpg is DIR/cat.png, and
 subfolders are kept. An image keeps its size: if the network does not accept it, the image is padded
-with its own reflection and the result is cropped. Colors are converted to the model's. All of this
-is reported. Images in DIR are not translated again.
+with its own reflection and the result is cropped. Colors are converted to the model's. Transparency
+is kept, around a model whose images have none. All of this is reported. Images that were translated
+or drawn before are not translated again.
 
 A model with noise or batch statistics, such as Pix2Pix, is used as it was trained: images of one
 size are processed in batches of the run's batch size, and large ones in smaller batches. A batch is
@@ -23,7 +24,7 @@ import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Size = tuple[int, int]
+
+_TRANSPARENT = "transparent"
+"""A trait of headers (see `image_file.Header`)."""
 
 _STRIDES = (1, 4, 8, 16, 32)
 """Sides are padded to a multiple of the first of these that the network accepts."""
@@ -124,7 +128,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     model = config.load()
     if config.captions:
         return _illustrated(model, config, say)
-    channels = _channels(model, config)
+    channels, opaque = _channels(model, config)
     _require_tiles(model, config)
     found = _found(config, say)
     fit = resizing.make_fit(config.resolution, config.resize, channels)
@@ -136,8 +140,9 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     written = []
     for size, group in by_size.items():
         target = decoding.leveled(resizing.resolve(fit, size, channels), headers)
-        _say_what_is_done(group, target, passing[size], say)
-        for name, pixels in _translated(model, config, group, target, passing[size], say):
+        kept = frozenset(one.name for one in group if opaque and _TRANSPARENT in one.header.traits)
+        _say_what_is_done(group, target, passing[size], kept, say)
+        for name, pixels in _translated(model, config, group, target, passing[size], kept, say):
             written.append(_write(config.out / name, pixels))
     if not written:
         raise RunError("none of the images can be read; nothing was written")
@@ -191,8 +196,11 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
 # --- the model ------------------------------------------------------------------------------------
 
 
-def _channels(model: TrainedModel, config: Config) -> int:
-    """Returns the inputs' number of channels, after checking that the model translates them."""
+def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
+    """Returns the inputs' number of channels, and whether the images made lack transparency.
+
+    Checks that the model translates them.
+    """
     shapes = _shapes(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
         takes = ", ".join(model.gan.conditions) or "nothing"
@@ -202,7 +210,7 @@ def _channels(model: TrainedModel, config: Config) -> int:
     made = shapes["b" if config.source == "a" else "a"]
     _require_files(config, "takes", shapes[config.source])
     _require_files(config, "makes", made)
-    return shapes[config.source][2]
+    return shapes[config.source][2], made[2] < 4
 
 
 def _shapes(model: TrainedModel) -> dict[str, tuple[int, ...]]:
@@ -280,20 +288,49 @@ def _margin(model: TrainedModel) -> int | None:
 
 
 def _translated(
-    model: TrainedModel, config: Config, group: list[Found], target: Any, passing: Size, say: Say
+    model: TrainedModel,
+    config: Config,
+    group: list[Found],
+    target: Any,
+    passing: Size,
+    kept: Collection[pathlib.PurePath],
+    say: Say,
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """Yields the names and the translations, uint8, of the readable images of a group."""
-    names: collections.deque[pathlib.PurePath] = collections.deque()
+    """Yields the names and the translations, uint8, of the readable images of a group.
+
+    Those of the names `kept` have the transparency of the images.
+    """
+    rest: collections.deque[tuple[pathlib.PurePath, np.ndarray | None]] = collections.deque()
 
     def inputs() -> Iterator[np.ndarray]:
-        for name, pixels in _decoded(group, target, say):
-            names.append(name)
+        for one, pixels in _decoded(group, target, say):
+            rest.append((one.name, _opacity(one, target) if one.name in kept else None))
             yield _filled(pixels, passing)
 
     height, width = target.resolution
     for made in _made(model, config, inputs(), size=batch_size(model, config, passing)):
         factor = made.shape[0] // passing[0]
-        yield names.popleft(), made[: factor * height, : factor * width]
+        name, opacity = rest.popleft()
+        made = made[: factor * height, : factor * width]
+        yield name, made if opacity is None else _with_opacity(made, opacity)
+
+
+def _opacity(one: Found, target: Any) -> np.ndarray:
+    """Returns the opacity of the image, uint8 [H, W, 1], in the target's size."""
+    from jaxgan.data.readers import image_file
+
+    return image_file.decode(one.path, target._replace(channels=4))[..., 3:]
+
+
+def _with_opacity(made: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Returns a translation [H, W, C] as color with the opacity [h, w, 1], enlarged to its size."""
+    import numpy as np
+
+    from jaxgan import data
+    from jaxgan.data import resizing
+
+    colors = data.convert_channels(made, 3)
+    return np.concatenate([colors, resizing.stretched(opacity[None], made.shape[:2])[0]], axis=2)
 
 
 def _filled(pixels: np.ndarray, passing: Size) -> np.ndarray:
@@ -387,11 +424,17 @@ def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.Pur
         if not path.is_dir():
             yield path, pathlib.PurePath(path.name).with_suffix(".png")
             continue
-        names = file_listing.images_below(path, name=files.printable(path))[0]
-        kept = [name for name in names if not _is_output(path / name, path, config.out)]
-        if len(kept) < len(names):
-            many, out = len(names) - len(kept), files.printable(config.out)
-            say(f"left out {many} images of {out}, the output folder")
+        below = file_listing.images_below(path, name=files.printable(path), also_made=True)
+        kept, made = (
+            [name for name in names if not _is_output(path / name, path, config.out)]
+            for names in (below.images, below.made)
+        )
+        many = len(below.images) + len(below.made) - len(kept) - len(made)
+        if many:
+            say(f"left out {many} images of {files.printable(config.out)}, the output folder")
+        if made:
+            shown = file_listing.some(made)
+            say(f"left out {len(made)} images that jaxgan wrote before: {shown}")
         for name in kept:
             yield path / name, pathlib.PurePath(name).with_suffix(".png")
 
@@ -402,26 +445,37 @@ def _is_output(path: pathlib.Path, folder: pathlib.Path, out: pathlib.Path) -> b
     return folder.resolve() in out.parents and out in path.resolve().parents
 
 
-def _say_what_is_done(group: list[Found], target: Any, passing: Size, say: Say) -> None:
+def _say_what_is_done(
+    group: list[Found], target: Any, passing: Size, kept: Collection[pathlib.PurePath], say: Say
+) -> None:
     from jaxgan.data import resizing
     from jaxgan.data.readers import decoding
 
-    for note in decoding.conversions([one.header for one in group], target):
+    around = kept and target.channels != 4
+    headers = [
+        one.header._replace(traits=one.header.traits - {_TRANSPARENT}) if around else one.header
+        for one in group
+    ]
+    for note in decoding.conversions(headers, target):
         say(note)
+    if kept:
+        white = "placed on white for the model, and " if around else ""
+        say(
+            f"{len(kept)} of {len(group)} images have transparency: {white}kept around the model, "
+            "in the translations."
+        )
     if passing != target.resolution:
         size, filled = resizing.describe(target.resolution), resizing.describe(passing)
         say(f"{len(group)} images of {size} are padded to {filled} and cropped back.")
 
 
-def _decoded(
-    group: list[Found], target: Any, say: Say
-) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """Yields the names and the pixels, uint8 [H, W, C], of the readable images."""
+def _decoded(group: list[Found], target: Any, say: Say) -> Iterator[tuple[Found, np.ndarray]]:
+    """Yields the readable images and their pixels, uint8 [H, W, C]."""
     from jaxgan.data.readers import image_file
 
     for one in group:
         try:
-            yield one.name, image_file.decode(one.path, target)
+            yield one, image_file.decode(one.path, target)
         except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {files.printable(one.path)}: {image_file.damage(error)}")
 
@@ -429,7 +483,7 @@ def _decoded(
 def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
     from jaxgan.plotting import image_grids
 
-    command.write(path, image_grids.png(image_grids.image_of(pixels)))
+    command.write_image(path, image_grids.png(image_grids.image_of(pixels)))
     return path
 
 

@@ -459,8 +459,8 @@ TABLES = {
         {},
         ("Did not read metadata.jsonl: its lines have no 'label'.",),
     ),
-    "lines with lists": Labels(
-        {"metadata.jsonl": entries("cat", [1])},
+    "lines with lists of lists": Labels(
+        {"metadata.jsonl": entries("cat", [[1]])},
         {},
         ("Did not read metadata.jsonl: its line 2 is not a file_name with a label that is",),
     ),

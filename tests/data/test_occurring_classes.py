@@ -174,10 +174,14 @@ def test_images_without_a_label_are_left_out_and_told(class_folder):
         ("dataset.json", '{"name": "pets"}', "it has no 'labels'"),
         (
             "dataset.json",
-            '{"labels": [["cat/00.png", [0, 1]]]}',
+            '{"labels": [["cat/00.png", [0.5, 1]]]}',
             "are not all pairs of a file name",
         ),
-        ("labels.csv", "cat/00.png,1,2\n", "expected two columns, a name and a class"),
+        (
+            "labels.csv",
+            "who,when,where\ncat/00.png,1,2\n",
+            "expected two columns, a name and a class",
+        ),
         ("labels.csv", "1.png,1\n", "it names no image of this folder"),
         ("labels.csv", "cat/00.png,\n", "some of its lines have no class"),
         ("labels.csv", "\n", "it is empty"),

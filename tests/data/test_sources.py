@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
+from jaxgan.data import sources
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,21 @@ def test_an_option_that_the_source_has_no_use_for_is_refused(spec, options, flag
 def test_options_are_checked_before_anything_is_read(options, message):
     with pytest.raises(data.DataError, match=message):
         data.load("folder:nowhere", **options)
+
+
+@pytest.mark.parametrize(
+    ("spec", "moved"),
+    [
+        ("folder:photos", "folder:/r/photos"),
+        ("npz:a::b", "npz:/r/a::b"),
+        ("unpaired:a::b", "unpaired:/r/a::/r/b"),
+        ("paired:a", "paired:/r/a"),
+        ("tfds:mnist", "tfds:mnist"),
+        ("fashion", "fashion"),
+    ],
+)
+def test_every_path_of_a_spec_can_be_moved(spec, moved):
+    assert sources.moved(spec, lambda path: f"/r/{path}") == moved
 
 
 def test_the_flip_is_for_training_alone(class_folder):

@@ -24,6 +24,7 @@ from jaxgan.metrics import features
 from jaxgan.nn import efficientnet
 from jaxgan.runs import command_line, experiments
 from jaxgan.runs.config import DataSpec, RunConfig
+from jaxgan.runs.errors import RunError
 from tests import toy_runs
 
 EXPERIMENTS = [
@@ -360,3 +361,18 @@ def test_a_projected_gan_conditions_on_the_class_only_where_asked():
     config = dataclasses.replace(config, conditional=True)
     with pytest.raises(ValueError, match="--conditional needs labels of at least 2"):
         module.build(config, DataSpec((64, 64, 3)))
+    with pytest.raises(ValueError, match="several labels an image, and --conditional needs one"):
+        module.build(config, DataSpec((64, 64, 3), ("a", "b"), several=True))
+
+
+def test_two_folders_name_the_data_of_two_domains():
+    given = {"source": "x/horses", "target": "zebras"}
+    cyclegan, pix2pix = (module_of(name).Config(**given) for name in ("cyclegan", "pix2pix"))
+    assert cyclegan.data == "unpaired:x/horses::zebras"
+    assert pix2pix.data == "paired:x/horses::zebras"
+    assert dataclasses.replace(cyclegan, data="unpaired:moved").data == "unpaired:moved"
+    with pytest.raises(RunError, match="two folders name the data, and --target is missing"):
+        module_of("cyclegan").Config(source="horses")
+    both = ["--data", "unpaired:x", "--source", "a", "--target", "b"]
+    with pytest.raises(RunError, match="--data and --source are given, and each sets the data"):
+        command_line.parse(experiments.named("cyclegan"), both)

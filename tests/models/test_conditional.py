@@ -47,6 +47,19 @@ def test_a_latent_is_joined_with_its_one_hot_label():
     np.testing.assert_array_equal(joined[0, 256:], np.eye(10)[7])
 
 
+def test_several_labels_join_as_their_sum_and_every_network_takes_them():
+    several = jnp.array([[1.0, 0, 1]])
+    joined = conditional.join(jnp.ones((1, 4, 4, 2)), several, 3)
+    np.testing.assert_array_equal(joined[0, 1, 1], [1, 1, 1, 0, 1])
+    one_hot = conditional.vectors(labels(2), 3)
+    np.testing.assert_array_equal(conditional.vectors(one_hot, 3), [[0, 0, 1]])
+    for network, example in (
+        (conditional.PerceptronGenerator((4, 4, 1), 3), jnp.ones((1, 5))),
+        (conditional.PerceptronDiscriminator(3), jnp.ones((1, 4, 4, 1))),
+    ):
+        assert shapes(network, example, several) == shapes(network, example, labels(1))
+
+
 def test_an_image_is_joined_with_one_constant_plane_a_class():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32))
     joined = conditional.join(x, labels(2, 0), 5)

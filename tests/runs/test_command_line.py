@@ -13,7 +13,7 @@ import pytest
 
 import jaxgan
 from jaxgan import files
-from jaxgan.runs import command_line, config, errors, experiments, run_directory
+from jaxgan.runs import command_line, config, errors, experiments, progress, run_directory
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import (
@@ -198,6 +198,12 @@ def test_what_the_system_refuses_is_one_sentence_and_so_is_what_a_run_says(capsy
 def test_names_that_are_no_utf_8_can_be_printed_and_others_stay():
     assert files.printable("K\u00f6ln/\u732b.png") == "K\u00f6ln/\u732b.png"
     assert files.printable(pathlib.Path("a\udcff.png")) == "a\\xff.png"
+
+
+def test_what_a_run_says_has_one_line_for_each_of_its_own_and_can_be_encoded(tmp_path, capsys):
+    progress.say("training in a\udcff\u2028b\nand c", tmp_path / "log.txt")
+    said = "training in a\\xff\\u2028b\nand c\n"
+    assert capsys.readouterr().out == (tmp_path / "log.txt").read_text() == said
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

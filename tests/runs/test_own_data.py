@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 import jaxgan
 from jaxgan import __main__ as command
 from jaxgan import data
-from jaxgan.runs import experiments, trained_model
+from jaxgan.runs import experiments, setup, trained_model
+from jaxgan.runs.config import RunConfig
 from tests import toy_runs
 
 EXPERIMENT = '''"""Perceptrons on waves."""
@@ -103,6 +105,15 @@ def test_a_run_of_a_file_says_the_command_that_trains_it(mine):
 def test_what_are_no_data_is_refused(returned, said):
     with pytest.raises(data.DataError, match=said):
         data.completed(returned, name="mine")
+
+
+def test_classes_that_ones_own_data_never_show_are_left_out_and_said():
+    images = np.zeros((4, 1, 1, 1), np.uint8)
+    part = data.Dataset("mine", images, np.array([0, 2, 2, 0]), ("a", "b", "c"))
+    config = RunConfig(batch_size=2)
+    splits = setup.load_data(config, lambda config: data.Splits(part, part))
+    assert splits.train.classes == splits.held_out.classes == ("a", "c")
+    assert splits.notes == ("Left out 1 classes without a training image: b.",)
 
 
 def test_data_with_all_entries_stay_as_they_are():

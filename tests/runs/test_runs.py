@@ -132,6 +132,11 @@ def test_overwrite_deletes_nothing_where_the_new_run_cannot_start(data, tmp_path
     assert toy_runs.snapshot(tmp_path) == before
 
 
+def test_init_from_takes_all_weights_at_another_batch_size(finished, data):
+    note = prepared(data=data, init_from=str(finished), batch_size=16).notes[-1]
+    assert "took 12 of 12 arrays" in note
+
+
 def test_init_from_takes_weights_and_averages_but_no_optimizer_and_no_step(finished, data):
     task = prepared(data=data, init_from=str(finished), seed=5)
     arrays, _ = checkpoint.to_arrays(task.state)

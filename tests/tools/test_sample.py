@@ -248,7 +248,9 @@ def test_nothing_is_overwritten_unless_told(finished, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["000003.png"]
     assert (tmp_path / "000003.png").read_text() == "precious"
     drawn(finished, tmp_path, n=5, overwrite=True)
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.glob("*.png"))) == 5
+    with pytest.raises(data.DataError, match="only 5 that jaxgan wrote, which are not"):
+        data.load(f"folder:{tmp_path}")
     with pytest.raises(RunError, match="is a folder; choose another --out"):
         (tmp_path / "x.npz").mkdir()
         drawn(finished, tmp_path / "x.npz", n=5, overwrite=True)

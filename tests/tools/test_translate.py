@@ -118,6 +118,25 @@ def test_other_modes_are_converted_and_that_is_said(runs, inputs, tmp_path):
     assert any("placed on white" in note for note in said)
 
 
+def test_transparency_is_kept_around_a_model_without_it_and_enlarged_like_the_image(
+    runs, inputs, tmp_path
+):
+    path, pixels = inputs("x.png", 9, 13, mode="RGBA")
+    inputs("y.png", 9, 13)
+    outputs, said = translated(runs("larger", factor=3), tmp_path / "out", path.parent)
+    plain = Image.alpha_composite(Image.new("RGBA", (13, 9), "white"), Image.fromarray(pixels))
+    gray = np.asarray(plain.convert("RGB").convert("L"))
+    expected = np.repeat(np.repeat(255 - gray, 3, 0), 3, 1)
+    np.testing.assert_array_equal(outputs["x.png"][..., :3], np.stack([expected] * 3, axis=2))
+    opacity = Image.fromarray(pixels[..., 3]).resize((39, 27), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(outputs["x.png"][..., 3], opacity)
+    assert outputs["y.png"].ndim == 2
+    assert (
+        "1 of 2 images have transparency: placed on white for the model, and kept around the "
+        "model, in the translations."
+    ) in said
+
+
 def test_a_resolution_brings_all_to_one_size_first(runs, inputs, tmp_path):
     paths = [inputs("x.png", 30, 40)[0], inputs("y.png", 8, 8)[0]]
     outputs, _ = translated(runs("plain"), tmp_path / "out", *paths, resolution="8x12")
@@ -228,6 +247,10 @@ def test_what_was_written_into_the_inputs_is_not_translated_again(runs, inputs, 
     assert list(again) == list(once)
     np.testing.assert_array_equal(again["x.png"], 255 - pixels)
     assert said[0] == f"left out 2 images of {out}, the output folder"
+    _, said = translated(runs("plain"), tmp_path / "other", folder)
+    assert said[0].startswith("left out 2 images that jaxgan wrote before: deep/out/deep/y.png, ")
+    twice, _ = translated(runs("plain"), tmp_path / "twice", out)
+    np.testing.assert_array_equal(twice["x.png"], pixels)
     inner, _ = translated(runs("plain"), tmp_path, folder / "deep", folder / "x.png")
     assert {"x.png", "y.png"} <= inner.keys()  # what lies below the inputs' own parent is no output
 

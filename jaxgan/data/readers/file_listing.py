@@ -34,6 +34,8 @@ class Listing(NamedTuple):
         classes: the names of the class folders, sorted.
         held_out: True [N] for the images in a test folder, or None if the folder has no split.
         notes: sentences for the user on what was ignored.
+        marks: uint8 [N, K], 1 where an image belongs to a class, or None unless some images have
+            several labels; then there are no `labels`.
     """
 
     names: list[str]
@@ -41,6 +43,7 @@ class Listing(NamedTuple):
     classes: tuple[str, ...]
     held_out: np.ndarray | None
     notes: tuple[str, ...]
+    marks: np.ndarray | None = None
 
 
 class Below(NamedTuple):
@@ -50,20 +53,22 @@ class Below(NamedTuple):
         images: the files with the suffix of an image, and those without a suffix whose content is
             one, sorted.
         others: all other files.
-        runs: run directories; their files are in neither of the two.
+        runs: run directories; their files are in none of the others.
+        made: images that the tools of this package wrote, such as samples and translations.
     """
 
     images: list[str]
     others: list[str]
     runs: list[str]
+    made: list[str]
 
 
 def find(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Listing:
     """Returns the images below a folder: flat, or in one sub-folder a class.
 
     Both layouts may also lie in train and test folders. Images may lie deeper in a class folder.
-    Numbered folders that only divide one dataset are not classes. Hidden files, __MACOSX and run
-    directories are skipped.
+    Numbered folders that only divide one dataset are not classes. Hidden files, __MACOSX, run
+    directories and what the tools of this package wrote are skipped.
 
     Args:
         root: the folder.
@@ -77,34 +82,41 @@ def find(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ())
     return _classified(below.images, name=name, notes=_ignored(root, below))
 
 
-def images_below(root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = ()) -> Below:
+def images_below(
+    root: pathlib.Path, *, name: str, apart: Collection[pathlib.Path] = (), also_made: bool = False
+) -> Below:
     """Returns the files below a folder (see `find`).
 
     Args:
         root: the folder.
         name: the name of the data, for messages.
         apart: other files that the caller reads, so that no note calls them ignored.
+        also_made: whether images that the tools wrote count if there are no others.
 
     Raises:
         DataError: if there is no folder or no image in it.
     """
     _require_folder(root, name=name)
-    images, others, runs = [], [], []
+    images, others, runs, made = [], [], [], []
     for folder, names in _folders(root, name=name):
         if _is_run(folder, names):
             runs.append(folder.relative_to(root).as_posix())
             continue
-        for path in (folder / file for file in names):
+        written = files.made_in(folder) if files.MADE in names else ()
+        for path in (folder / file for file in names if file != files.MADE):
             if is_image(path):
-                images.append(path.relative_to(root).as_posix())
+                found = made if path.name in written else images
+                found.append(path.relative_to(root).as_posix())
             elif path not in apart:
                 others.append(path.relative_to(root).as_posix())
+    if also_made and not images:
+        images, made = made, []
     if not images:
         raise DataError(
-            f"{name}: there are no images in it ({_found_instead(others, runs)}); "
+            f"{name}: there are no images in it ({_found_instead(others, runs, made)}); "
             f"expected {_FORMATS} files in it or in its sub-folders"
         )
-    return Below(sorted(images), others, runs)
+    return Below(sorted(images), others, runs, sorted(made))
 
 
 def is_image(path: pathlib.Path) -> bool:
@@ -126,9 +138,14 @@ def _begins_as_image(path: pathlib.Path) -> bool:
     return start.startswith(_SIGNATURES) or webp or bmp
 
 
-def _found_instead(others: list[str], runs: list[str]) -> str:
+def _found_instead(others: list[str], runs: list[str], made: list[str]) -> str:
     if runs == ["."]:
         return "it is a run directory, whose pictures are not used as data"
+    if made:
+        return (
+            f"only {len(made)} that jaxgan wrote, which are not used as data unless the file "
+            f"{files.MADE} next to them is deleted"
+        )
     if runs:
         return f"only run directories, whose pictures are not used as data: {some(runs)}"
     if others:
@@ -216,7 +233,7 @@ def _entries(folder: pathlib.Path, *, name: str) -> tuple[list[str], list[str], 
         status = os.stat(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
-                if _visible(entry.name) or entry.name == files.RUN_LOCK:
+                if _visible(entry.name) or entry.name in (files.RUN_LOCK, files.MADE):
                     (inner if entry.is_dir() else names).append(entry.name)
     except OSError as error:
         raise DataError(
@@ -258,7 +275,13 @@ def _ignored(root: pathlib.Path, below: Below) -> tuple[str, ...]:
             f"Skipped {len(below.runs)} run directories, whose pictures are not used as data: "
             f"{some(below.runs)}."
         )
-    used = {pathlib.PurePosixPath(path).parts[0] for path in (*below.images, *below.runs)}
+    if below.made:
+        notes.append(
+            f"Left out {len(below.made)} images that jaxgan wrote, which are not used as data: "
+            f"{some(below.made)}."
+        )
+    read = (*below.images, *below.runs, *below.made)
+    used = {pathlib.PurePosixPath(path).parts[0] for path in read}
     inner = {path.name for path in root.iterdir() if path.is_dir() and _visible(path.name)}
     if inner - used and not used.isdisjoint(inner):
         empty = sorted(inner - used)

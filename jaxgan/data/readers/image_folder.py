@@ -7,9 +7,11 @@ import pathlib
 import numpy as np
 
 from jaxgan.data import holdout, resizing
+from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError, refuse
+from jaxgan.data.multi_labeled import MultiLabeled
 from jaxgan.data.readers import decoding, file_listing, label_files
-from jaxgan.data.splits import Splits
+from jaxgan.data.splits import Source, Splits
 
 LIST = "val.txt"
 """The list of held-out images; used if it lies in or next to the folder."""
@@ -37,10 +39,26 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     found = label_files.applied(root, found)
     mask, said = held_out(root, found, held, name=name)
     sources = [root / entry for entry in found.names]
-    splits = decoding.decode_splits(
-        decoding.Collection(name, found.names, sources, found.labels, found.classes, mask), fit
-    )
+    labels, classes = found.labels, found.classes
+    if found.marks is not None:
+        # Labels that number the images show afterwards which of them could be decoded.
+        labels, classes = np.arange(len(sources), dtype=np.int32), tuple(found.names)
+    collection = decoding.Collection(name, found.names, sources, labels, classes, mask)
+    splits = decoding.decode_splits(collection, fit)
+    if found.marks is not None:
+        splits = splits._replace(
+            train=_multi_labeled(splits.train, found),
+            held_out=_multi_labeled(splits.held_out, found),
+        )
     return splits._replace(notes=(*found.notes, *splits.notes, *said))
+
+
+def _multi_labeled(numbered: Source, found: file_listing.Listing) -> MultiLabeled:
+    """Returns images, labeled by their number in the listing, with their several labels."""
+    assert isinstance(numbered, Dataset) and numbered.labels is not None
+    assert found.marks is not None
+    marks = found.marks[numbered.labels]
+    return MultiLabeled(numbered.name, numbered.images, classes=found.classes, marks=marks)
 
 
 def held_out(

@@ -2,7 +2,8 @@
 
 Pairs are side by side in one image, or two files of one name. Unpaired domains are two folders. The
 folders of the domains are recognized by their names (a and b, trainA, input, ...), and if there are
-no such names, two folders of any names are domains a and b in the order of these.
+no such names, two folders of any names are domains a and b in the order of these. Or both folders
+are named, wherever they lie: `photos::drawings`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan import files
-from jaxgan.data import holdout, resizing
+from jaxgan.data import holdout, resizing, two_folders
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, refuse
 from jaxgan.data.readers import decoding, file_listing, image_file, image_folder
@@ -53,15 +54,18 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     or those chosen as by `image_folder.load`.
 
     Args:
-        place: path of the folder.
+        place: path of the folder, or of the folders of both domains (see `two_folders`).
         fit: the shape to convert the images to.
         held: a fraction to hold out, a list file, or None (see `holdout.choose`).
 
     Raises:
         DataError: if an image has no partner, or one of another size; the error names it.
     """
-    name, root = f"paired:{place}", pathlib.Path(place).expanduser()
-    found, a, b, said = _two_files(root, name) or _two_halves(root, name)
+    name, root, given = _located("paired", place)
+    if given:
+        found, a, b, said = _pairs(root, {"train": given}, name=name)
+    else:
+        found, a, b, said = _two_files(root, name) or _two_halves(root, name)
     mask, held_notes = image_folder.held_out(root, found, held, name=name)
     collections = [
         decoding.Collection(name, names, sources, None, (), mask) for names, sources in (a, b)
@@ -73,19 +77,20 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
 def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     """Returns the images of two domains in a folder, decoded to uint8 in the shape of `fit`.
 
-    Held out are the images in testA and testB (or valA and valB). Without such folders, `held`
-    applies to each domain. Two folders of any names are domains a and b in the order of these.
+    Held out are the images in testA and testB (or valA and valB), or in a test folder next to a
+    train folder in the folder of a domain. Without such folders, `held` applies to each domain. Two
+    folders of any names are domains a and b in the order of these.
 
     Args:
-        place: path of the folder.
+        place: path of the folder, or of the folders of both domains (see `two_folders`).
         fit: the shape to convert the images to.
         held: a fraction to hold out, a list file, or None (see `holdout.choose`).
 
     Raises:
         DataError: if a domain has no images, or the folder cannot be used.
     """
-    name, root = f"unpaired:{place}", pathlib.Path(place).expanduser()
-    parts, guessed = _parts(root, name=name)
+    name, root, given = _located("unpaired", place)
+    parts, guessed = ({"train": given}, ()) if given else _parts(root, name=name)
     folders = [_domain_folders(root, parts, domain, name=name) for domain in "ab"]
     for split in ("test", "val"):
         missing = [side for side in "ab" if side not in parts.get(split, "ab")]
@@ -104,9 +109,35 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
             for of, found in zip(folders, listings, strict=True)
         ),
     )
-    called = [of[0].relative_to(root).as_posix() for of in folders]
+    called = [_called(of[0], root) for of in folders]
     understood = guessed or (f"Domain a is {called[0]} and domain b {called[1]}.",)
-    return splits._replace(notes=(*understood, *_unread(root, parts, used=()), *splits.notes))
+    unread = () if given else _unread(root, parts, used=())
+    return splits._replace(notes=(*understood, *unread, *splits.notes))
+
+
+def _located(form: str, place: str) -> tuple[str, pathlib.Path, dict[str, pathlib.Path]]:
+    """Returns the name of the data, their folder, and by domain the two folders that are named.
+
+    If two are named, the folder is that of domain a. Raises DataError if one of the two is, or lies
+    in, the other.
+    """
+    name = f"{form}:{place}"
+    paths = [pathlib.Path(part).expanduser() for part in two_folders.parted(place)]
+    if len(paths) == 1:
+        return name, paths[0], {}
+    for inner, outer in (paths, paths[::-1]):
+        if files.is_folder(outer) and files.lies_in(inner, outer):
+            raise DataError(
+                f"{name}: {inner} is, or lies in, {outer}, so that images would be in both domains;"
+                " give two folders apart from each other"
+            )
+    return name, paths[0], dict(zip("ab", paths, strict=True))
+
+
+def _called(path: pathlib.Path, root: pathlib.Path) -> str:
+    """Returns how notes call a folder: by its path in `root`, or else by its whole path."""
+    inside = path != root and path.is_relative_to(root)
+    return path.relative_to(root).as_posix() if inside else path.as_posix()
 
 
 def _domain_folders(
@@ -130,24 +161,26 @@ def _domain(
     held: holdout.Holdout,
 ) -> Splits:
     """Returns the images of one domain; those of all folders but the first are held out."""
-    names = [
-        f"{part.relative_to(root).as_posix()}/{entry}"
-        for part, its in zip(folders, found, strict=True)
-        for entry in its.names
-    ]
-    if len(folders) == 1:
-        # By the name within the domain: images of one name in both are held out together.
-        mask, note = holdout.choose(found[0].names, held, name=f"{name}, {folders[0].name}")
-    else:
+    parts = zip(folders, found, strict=True)
+    of_parts = [(part, entry) for part, its in parts for entry in its.names]
+    names = [f"{_called(part, root)}/{entry}" for part, entry in of_parts]
+    here = f"{name}, {folders[0].name}"
+    if len(folders) > 1:
         refuse(name, "has test folders", holdout=held)
         mask = np.arange(len(names)) >= len(found[0].names)
-        where = " and ".join(part.relative_to(root).as_posix() for part in folders[1:])
-        note = f"Held out {mask.sum()} images: those in {where}."
-    sources = [root / entry for entry in names]
+        where = " and ".join(_called(part, root) for part in folders[1:])
+        said = (f"Held out {mask.sum()} images: those in {where}.",)
+    elif found[0].held_out is not None:
+        mask, said = image_folder.held_out(folders[0], found[0], held, name=here)
+    else:
+        # By the name within the domain: images of one name in both are held out together.
+        mask, note = holdout.choose(found[0].names, held, name=here)
+        said = (note,)
+    sources = [part / entry for part, entry in of_parts]
     collection = decoding.Collection(name, names, sources, None, (), mask)
     splits = decoding.decode_splits(collection, fit)
     ignored = [ignored for its in found for ignored in its.notes]
-    return splits._replace(notes=(*ignored, *splits.notes, note))
+    return splits._replace(notes=(*ignored, *splits.notes, *said))
 
 
 _Parts = dict[str, dict[str, pathlib.Path]]
@@ -277,11 +310,17 @@ def _two_files(root: pathlib.Path, name: str) -> _Found | None:
         )
     if not parts:
         return None
+    found = _pairs(root, parts, name=name)
+    unread = _unread(root, parts, used=[image_folder.LIST])
+    return found._replace(notes=(*guessed, *found.notes, *unread))
+
+
+def _pairs(root: pathlib.Path, parts: _Parts, *, name: str) -> _Found:
+    """Returns the pairs of files in the folders of two domains."""
     paired = [
         (split, _two_sides(root, parts[split], name=name)) for split in _ORDER if split in parts
     ]
-    notes = [*guessed, *(note for _, found in paired for note in found.notes)]
-    notes += _unread(root, parts, used=[image_folder.LIST])
+    notes = tuple(note for _, found in paired for note in found.notes)
     listed = paired[0][1].listed
     if len(paired) > 1 or "train" not in parts:
         # Without the split, two images could have one name.
@@ -292,7 +331,7 @@ def _two_files(root: pathlib.Path, name: str) -> _Found | None:
         ignored = [note for _, found in paired for note in found.listed.notes]
         listed = file_listing.Listing(names, None, (), held, tuple(dict.fromkeys(ignored)))
     a, b = _together([found.a for _, found in paired]), _together([found.b for _, found in paired])
-    return _Found(listed, a, b, tuple(notes))
+    return _Found(listed, a, b, notes)
 
 
 def _together(sides: Iterable[_Side]) -> _Side:
@@ -303,7 +342,7 @@ def _together(sides: Iterable[_Side]) -> _Side:
 
 def _two_sides(root: pathlib.Path, of: dict[str, pathlib.Path], *, name: str) -> _Found:
     """Returns the pairs of files in two folders; raises DataError if one has no partner."""
-    called = {side: path.relative_to(root).as_posix() for side, path in of.items()}
+    called = {side: _called(path, root) for side, path in of.items()}
     if len(of) < 2:
         (have,) = called.values()
         raise DataError(

@@ -138,12 +138,11 @@ def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]
 def reason(path: pathlib.Path) -> str | None:
     """Returns the run's last error message; None if the run ended without one."""
     try:
-        lines = (
-            files.read(run_directory.RunDirectory(path).log).decode(errors="replace").splitlines()
-        )
+        log = files.read(run_directory.RunDirectory(path).log)
     except OSError:  # there is no readable log
         return None
-    if not lines or not lines[-1].startswith(progress.FAILED):
+    lines = log.decode(errors="replace").rstrip("\n").split("\n")
+    if not lines[-1].startswith(progress.FAILED):
         return None
     return lines[-1].removeprefix(progress.FAILED)
 
