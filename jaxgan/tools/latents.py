@@ -299,14 +299,19 @@ def _sets(
 
     Concepts are picked only if a word names one.
     """
+    import numpy as np
+
     from jaxgan.tools import latent_concepts, latent_space, sample
 
-    named = [word for word in words if not sample.are_seeds(word)]
-    known = _concepts(space, model, config) if named or config.concepts is not None else {}
+    seeds = {word: sample.parsed(word) for word in words if sample.are_seeds(word)}
+    named = len(seeds) < len(set(words)) or config.concepts is not None
+    known = _concepts(space, model, config) if named else {}
+    every = list(dict.fromkeys(seed for each in seeds.values() for seed in each))
+    drawn = dict(zip(every, latent_space.of_seeds(model, every), strict=True)) if every else {}
 
     def of(word: str) -> tuple[str, np.ndarray]:
-        if word not in known and sample.are_seeds(word):
-            return f"seeds {word}", latent_space.of_seeds(model, sample.parsed(word))
+        if word not in known and word in seeds:
+            return f"seeds {word}", np.stack([drawn[seed] for seed in seeds[word]])
         name = latent_concepts.named(word, known)
         if len(known[name]) < LEAST:
             raise RunError(

@@ -1,0 +1,129 @@
+"""Models around a generator whose weights a test knows: no training, no initialization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgan import random, state
+from jaxgan.data import captions
+from jaxgan.runs.config import DataSpec
+from jaxgan.runs.trained_model import TrainedModel
+from jaxgan.types import GAN
+
+SHAPE = (4, 4, 1)
+
+
+def of(
+    module: linen.Module,
+    weights: Mapping[str, Any],
+    *,
+    size: int,
+    shape: tuple[int, ...] = SHAPE,
+    classes: tuple[str, ...] = (),
+    condition: str | None = None,
+    default: Callable[[int], Any] | None = None,
+    prior: str = "normal",
+) -> TrainedModel:
+    """A model whose generator is the module with these weights.
+
+    Args:
+        module: Takes latents [B, size] and, if there is a condition, its values.
+        weights: Its params.
+        size: Entries of a latent.
+        shape: Shape of an image.
+        classes: Classes of the data.
+        condition: Name of what else the generator takes.
+        default: The condition's default, as in `GAN.defaults`.
+        prior: Prior of the latents.
+    """
+    params = jax.tree.map(partial(np.asarray, dtype=np.float32), dict(weights))
+    player = state.Player.create(apply_fn=module.apply, params=params, tx=optax.sgd(0.1))
+    start = state.create(jax.random.key(0), {"generator": player})
+
+    def sample(state, keys, **given):
+        latents = random.latents(keys, size, prior=prior)
+        values = [given[condition]] if condition else []
+        return state["generator"](latents, *values).reshape(-1, *shape)
+
+    gan = GAN(
+        lambda key: start,
+        lambda state, batch: (state, {}),
+        sample,
+        conditions=(condition,) if condition else (),
+        defaults=((condition, default),) if condition and default else (),
+    )
+    return TrainedModel(gan, start, None, DataSpec(shape, classes), 0)
+
+
+class Pixels(linen.Module):
+    """Two layers to the pixels of an image; a label is embedded, a caption is its mean code."""
+
+    hidden: int = 6
+
+    @linen.compact
+    def __call__(self, latents, *conditions):
+        x = latents
+        for given in conditions:
+            if given.ndim == 1:
+                x = jnp.concatenate([linen.Embed(3, 2)(given), x], axis=1)
+            else:
+                x = x + jnp.mean(given, axis=1, keepdims=True) / captions.CODES
+        x = linen.Dense(self.hidden, use_bias=False)(x)
+        x = linen.Dense(16, use_bias=False)(jnp.tanh(x))
+        return jnp.tanh(x)
+
+
+def weights(size: int, *, hidden: int = 6, classes: int = 0, seed: int = 0) -> dict[str, Any]:
+    """Weights of `Pixels`, drawn by the seed."""
+    draws = np.random.default_rng(seed)
+    joined = size + (2 if classes else 0)
+    found: dict[str, Any] = {
+        "Dense_0": {"kernel": draws.normal(size=(joined, hidden))},
+        "Dense_1": {"kernel": draws.normal(size=(hidden, 16))},
+    }
+    if classes:
+        found["Embed_0"] = {"embedding": draws.normal(size=(classes, 2))}
+    return found
+
+
+def plain(size: int = 5) -> TrainedModel:
+    """A model that draws from noise alone."""
+    return of(Pixels(), weights(size), size=size)
+
+
+def labeled(size: int = 5) -> TrainedModel:
+    """A model of three classes."""
+    names = ("ant", "bee", "cat")
+    return of(
+        Pixels(),
+        weights(size, classes=3),
+        size=size,
+        classes=names,
+        condition="label",
+        default=lambda count: jnp.arange(count) % 3,
+    )
+
+
+def captioned(size: int = 5) -> TrainedModel:
+    """A model of captions."""
+    blank = lambda count: jnp.zeros((count, 8))  # noqa: E731 - a default is a function
+    return of(Pixels(), weights(size), size=size, condition="caption", default=blank)
+
+
+def translating() -> TrainedModel:
+    """A model that translates images of 'a' to their negatives."""
+    model = plain()
+
+    def sample(state, keys, **given):
+        return -given["a"]
+
+    gan = model.gan._replace(sample=sample, conditions=("a",), defaults=())
+    return TrainedModel(gan, model.state, None, DataSpec(SHAPE, ()), 0)
