@@ -29,7 +29,7 @@ def of(
     shape: tuple[int, ...] = SHAPE,
     classes: tuple[str, ...] = (),
     condition: str | None = None,
-    default: Callable[[int], Any] | None = None,
+    default: Callable[[int], Any] = jnp.zeros,
     prior: str = "normal",
 ) -> TrainedModel:
     """A model whose generator is the module with these weights.
@@ -50,7 +50,9 @@ def of(
 
     def sample(state, keys, **given):
         latents = random.latents(keys, size, prior=prior)
-        values = [given[condition]] if condition else []
+        values = []
+        if condition:
+            values = [given[condition] if given else default(keys.count)]
         return state["generator"](latents, *values).reshape(-1, *shape)
 
     gan = GAN(
@@ -58,7 +60,7 @@ def of(
         lambda state, batch: (state, {}),
         sample,
         conditions=(condition,) if condition else (),
-        defaults=((condition, default),) if condition and default else (),
+        defaults=((condition, default),) if condition else (),
     )
     return TrainedModel(gan, start, None, DataSpec(shape, classes), 0)
 
@@ -110,6 +112,24 @@ def labeled(size: int = 5) -> TrainedModel:
         condition="label",
         default=lambda count: jnp.arange(count) % 3,
     )
+
+
+def coded(size: int = 5) -> TrainedModel:
+    """A model whose first entry is a code of four classes, and the second one a continuous code."""
+    model = plain(size)
+
+    def sample(state, keys, **given):
+        codes = [random.labels(random.fold(keys, "c1"), 4), random.latents(keys, 1)[:, 0]]
+        codes = [
+            jnp.asarray(given.get(name, code))
+            for name, code in zip(("c1", "c2"), codes, strict=True)
+        ]
+        noise = random.latents(keys, size - 2)
+        joined = jnp.concatenate([jnp.stack(codes, axis=1).astype(jnp.float32), noise], axis=1)
+        return state["generator"](joined).reshape(-1, *SHAPE)
+
+    gan = model.gan._replace(sample=sample, conditions=("c1", "c2"), categories=(("c1", 4),))
+    return TrainedModel(gan, model.state, None, model.spec, 0)
 
 
 def captioned(size: int = 5) -> TrainedModel:

@@ -89,6 +89,18 @@ def test_a_picture_is_that_of_its_seed_and_class(plain, labeled):
     assert np.array_equal(pixels(labeled.picture({"seed": 3, "label": 1})), bee)
 
 
+def test_codes_are_those_of_the_seed_until_they_are_chosen():
+    model = generators.coded()
+    made = studio.Studio(model, RUN)
+    assert made.controls["codes"] == {"c1": 4, "c2": None} and not made.controls["truncation"]
+    for codes in ({}, {"c1": 3, "c2": -1.5}):
+        expected = drawn(model.sample_seeds([3], **codes))
+        assert np.array_equal(pixels(made.picture({"seed": 3, "codes": codes})), expected)
+    for codes, said in (({"c1": 4}, "c1 is no whole number from 0 to 3"), ({"c3": 0}, "c1, c2")):
+        with pytest.raises(ValueError, match=said):
+            made.parsed({"codes": codes})
+
+
 def test_a_step_moves_the_latent_by_a_deviation_along_the_direction(plain):
     model = generators.plain()
     space = latent_space.space_of(model)
@@ -312,10 +324,10 @@ def test_too_many_pictures_at_a_time_are_refused():
     assert done[:2] == [None, None] and done[2].status_code == 503
 
 
-def test_without_tornado_the_extra_is_named(monkeypatch, finished):
+def test_without_tornado_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"needs tornado: pip install 'jaxgan\[explore\]'"):
-        explore.explore(explore.Config(finished), say=lambda _: None)
+        explore.explore(explore.Config(RUN), say=lambda _: None)
 
 
 # --- in a browser ---------------------------------------------------------------------------------

@@ -128,18 +128,19 @@
   }
 
   const EXPLAINED = {
-    sefa: "what the first layer amplifies most",
-    pca: "what varies most in the features",
-    concepts: "what separates concepts",
+    sefa: "What the first layer amplifies most; in standard deviations of the latents.",
+    pca: "What varies most in the features; in standard deviations of the latents.",
+    concepts: "What separates a concept from others; in standard deviations of the latents.",
   };
 
   function addDirections() {
     let place = 0;
     for (const { method, names } of controls.directions) {
       const rows = names.map((name) => steps(name, place++));
-      const title = `Directions: ${EXPLAINED[method] ?? method}`;
-      by("directions").append(
-        made("fieldset", {}, made("legend", { textContent: title }), made("div", { className: "sliders" }, ...rows)));
+      by("directions").append(made("fieldset", {},
+        made("legend", { textContent: `Directions: ${method}` }),
+        made("p", { className: "remark", textContent: EXPLAINED[method] ?? "" }),
+        made("div", { className: "sliders" }, ...rows)));
     }
     const first = place;
     const all = made("details", {}, made("summary", { textContent: `Entries of the latent (${controls.size})` }));
@@ -157,14 +158,14 @@
   function addCodes() {
     for (const [name, classes] of Object.entries(controls.codes)) {
       if (classes === null) {
-        const range = { low: -2, high: 2, step: 0.05, usual: 0, blank: "as the seed has it" };
+        const range = { low: -2, high: 2, step: 0.05, usual: 0, blank: "by the seed" };
         by("codes").append(slider(name, range, (value) => {
           if (value === null) delete asked.codes[name];
           else asked.codes[name] = value;
         }));
         continue;
       }
-      const options = ["as the seed has it", ...Array.from({ length: classes }, (_, number) => String(number))];
+      const options = ["by the seed", ...Array.from({ length: classes }, (_, number) => String(number))];
       const set = (number) => {
         if (number === 0) delete asked.codes[name];
         else asked.codes[name] = number - 1;

@@ -152,7 +152,9 @@ class Studio:
             latents = self._draw(self._state, words, what.given)
         shifts = what.steps @ self._ways
         latents = np.float32(what.truncation) * np.asarray(latents).reshape(1, -1) + shifts[None]
-        return _png(self._show(self._state, words, latents, what.given))
+        # Codes are in the latent by now; without them, one program shows all.
+        given = {k: v for k, v in what.given.items() if k not in self._controls["codes"]}
+        return _png(self._show(self._state, words, latents, given))
 
     def parsed(self, asked: object) -> Asked:
         """Returns what is asked for, checked.
