@@ -94,9 +94,11 @@
   // --- controls ----------------------------------------------------------------------------------
 
   function slider(name, { low, high, step, usual, blank = null }, change) {
-    const value = made("output", { textContent: blank ?? usual.toFixed(2) });
-    const input = made("input", { type: "range", min: low, max: high, step, value: usual });
-    const label = made("label", { className: "slider" }, made("span", { className: "top" }, made("span", { textContent: name }), value), input);
+    const id = `slider-${sliders.length}`;
+    const value = made("output", { textContent: blank ?? usual.toFixed(2), htmlFor: id });
+    const input = made("input", { id, type: "range", min: low, max: high, step, value: usual });
+    const label = made("label", { textContent: name, htmlFor: id });
+    const whole = made("div", { className: "slider" }, made("div", { className: "top" }, label, value), input);
     const set = (number) => {
       value.textContent = number === null ? blank : number.toFixed(2);
       change(number);
@@ -108,7 +110,7 @@
     input.addEventListener("input", () => { set(Number(input.value)); draw(); });
     input.addEventListener("dblclick", () => { reset(); draw(); });
     sliders.push(reset);
-    return label;
+    return whole;
   }
 
   function choices(name, options, chosen, change) {
