@@ -44,9 +44,15 @@ def drawn(images) -> np.ndarray:
     return data.to_uint8(np.asarray(images))[0, :, :, 0].astype(int)
 
 
+BAGS = latent_directions.Directions(
+    "concepts", np.eye(1, 5, dtype=np.float32), np.ones(1, np.float32), ("bags",), np.ones(1)
+)
+"""A direction that was found before."""
+
+
 @pytest.fixture(scope="module")
 def plain():
-    return studio.Studio(generators.plain(), RUN)
+    return studio.Studio(generators.plain(), RUN, [BAGS])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +76,8 @@ def translating():
 def test_the_controls_are_those_of_the_model(plain, labeled, captioned, translating):
     assert plain.controls["classes"] == [] and plain.controls["codes"] == {}
     assert plain.controls["directions"] == [
-        {"method": "sefa", "names": [f"sefa-{number}" for number in range(5)]}
+        {"method": "sefa", "names": [f"sefa-{number}" for number in range(5)]},
+        {"method": "concepts", "names": ["bags"]},
     ]
     assert plain.controls["truncation"] and plain.controls["projection"]
     assert labeled.controls["classes"] == ["ant", "bee", "cat"]
@@ -108,21 +115,10 @@ def test_a_step_moves_the_latent_by_a_deviation_along_the_direction(plain):
     sefa = latent_directions.closed_form(model, prior, count=8)
     latent = latent_space.of_seeds(model, [3])
     latent = sefa.along(latent, 1, np.array([1.5]))
+    latent = BAGS.along(latent, 0, np.array([2.0]))
     latent = latent_directions.of_entries(prior).along(latent, 2, np.array([-1.0]))
-    answered = pixels(plain.picture({"seed": 3, "steps": {"1": 1.5, "7": -1}}))
+    answered = pixels(plain.picture({"seed": 3, "steps": {"1": 1.5, "5": 2, "8": -1}}))
     assert np.abs(answered - drawn(space.show(latent))).max() <= 1
-
-
-def test_directions_that_were_found_before_are_among_the_controls():
-    found = latent_directions.Directions(
-        "concepts", np.eye(1, 5, dtype=np.float32), np.ones(1, np.float32), ("bags",), np.ones(1)
-    )
-    made = studio.Studio(generators.plain(), RUN, [found])
-    assert [each["method"] for each in made.controls["directions"]] == ["sefa", "concepts"]
-    latent = generators.plain()
-    space = latent_space.space_of(latent)
-    moved = found.along(latent_space.of_seeds(latent, [0]), 0, np.array([2.0]))
-    assert np.abs(pixels(made.picture({"steps": {"5": 2.0}})) - drawn(space.show(moved))).max() <= 1
 
 
 def test_a_caption_is_drawn_as_it_is_translated(captioned):
@@ -146,6 +142,7 @@ def test_an_image_is_translated_and_resized(translating):
 
 def test_a_photograph_is_projected_to_a_latent_that_draws_it(labeled, monkeypatch):
     monkeypatch.setattr(studio, "_PROJECTION", {"count": 64, "restarts": 1, "steps": 40})
+    monkeypatch.setattr(studio.perceptual, "of_channels", lambda _: studio.perceptual.of_pixels())
     photo = drawn(generators.labeled().sample_seeds([5], label=2))
     found = labeled.projection(png(photo), label=None)
     asked = {"latent": found["latent"], "label": found["label"]}
@@ -171,11 +168,11 @@ def test_a_photograph_is_projected_to_a_latent_that_draws_it(labeled, monkeypatc
         ({"label": 0}, "the model takes no class"),
         ({"caption": "a bird"}, "the model takes no caption"),
         ({"codes": {"c1": 0}}, "the codes are none"),
-        ({"steps": [1]}, "expected the steps of up to 10 directions and entries"),
-        ({"steps": {"10": 1}}, "the number of a direction is no whole number from 0 to 9"),
-        ({"steps": {"-1": 1}}, "expected steps by the number of a direction, 0 to 9"),
+        ({"steps": [1]}, "expected the steps of up to 11 directions and entries"),
+        ({"steps": {"11": 1}}, "the number of a direction is no whole number from 0 to 10"),
+        ({"steps": {"-1": 1}}, "expected steps by the number of a direction, 0 to 10"),
         ({"steps": {"0": 11}}, "a step is no number from -10 to 10"),
-        ({"steps": dict.fromkeys(map(str, range(11)), 0)}, "expected the steps of up to 10"),
+        ({"steps": dict.fromkeys(map(str, range(12)), 0)}, "expected the steps of up to 11"),
     ],
 )
 def test_what_is_no_picture_is_one_sentence(asked, said, plain):
