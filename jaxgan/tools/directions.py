@@ -130,7 +130,7 @@ def directions(config: Config, *, say: Say) -> list[pathlib.Path]:
             for name, strength in zip(found.names, found.strengths, strict=True)
             if strength < CHANCE
         ]
-        say(f"warning: no better than chance, so that they mean little: {', '.join(weak)}")
+        say(f"warning: hardly better than chance, so that they mean little: {', '.join(weak)}")
     say(f"{targets[0].name} and {targets[1].name} are in {files.printable(folder)}")
     if config.out is None:
         quoted = command.quoted(config.run)

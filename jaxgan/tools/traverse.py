@@ -121,7 +121,7 @@ def traverse(config: Config, *, say: Say) -> pathlib.Path:
         np.linspace(-1, 1, count) if form is None else np.cos(np.arange(count) * 2 * np.pi / count)
     )
     if config.code is not None:
-        images, what = _of_code(model, config, seeds, steps)
+        images, what = _of_code(model, config, seeds, steps, film=form is not None)
     else:
         space = latent_space.space_of_run(model, config.run, **given)
         starts = latent_space.of_seeds(model, seeds, **given)
@@ -199,7 +199,7 @@ def codes_of(model: TrainedModel) -> dict[str, int | None]:
 
 
 def _of_code(
-    model: TrainedModel, config: Config, seeds: Sequence[int], steps: np.ndarray
+    model: TrainedModel, config: Config, seeds: Sequence[int], steps: np.ndarray, *, film: bool
 ) -> tuple[np.ndarray, str]:
     """Returns images [seeds * values, H, W, C] along a code, and words that name it."""
     import numpy as np
@@ -214,8 +214,11 @@ def _of_code(
     if classes is not None and config.reach is not None:
         raise RunError(f"--reach does nothing for {name}, whose values are {classes} classes")
     reach = 2.0 if config.reach is None else config.reach
-    values: Any = np.arange(classes) if classes else (reach * steps).astype(np.float32)
-    drawn = model.sample_seeds(np.repeat(seeds, len(values)), **{name: np.tile(values, len(seeds))})
+    values: Any = (reach * steps).astype(np.float32)
+    if classes is not None:  # a film shows each class for a while
+        values = np.arange(classes).repeat(max(1, len(steps) // classes) if film else 1)
+    every: dict[str, Any] = {name: np.tile(values, len(seeds))}
+    drawn = model.sample_seeds(np.repeat(seeds, len(values)), **every)
     return np.asarray(drawn), f"the code {name}"
 
 

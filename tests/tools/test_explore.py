@@ -171,6 +171,7 @@ def test_a_photograph_is_projected_to_a_latent_that_draws_it(labeled, monkeypatc
         ({"steps": [1]}, "expected the steps of up to 11 directions and entries"),
         ({"steps": {"11": 1}}, "the number of a direction is no whole number from 0 to 10"),
         ({"steps": {"-1": 1}}, "expected steps by the number of a direction, 0 to 10"),
+        ({"steps": {"0": 10**400}}, "a step is no number from -10 to 10"),
         ({"steps": {"0": 11}}, "a step is no number from -10 to 10"),
         ({"steps": dict.fromkeys(map(str, range(12)), 0)}, "expected the steps of up to 11"),
     ],

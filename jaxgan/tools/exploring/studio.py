@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -269,9 +268,18 @@ class Studio:
             label = _whole(label, "the class", len(self._controls["classes"]) - 1)
         photo = _decoded(image, self._model.spec.shape)[None]
         measure = perceptual.of_channels(photo.shape[3])
-        count, rest = _PROJECTION["count"], {k: _PROJECTION[k] for k in ("restarts", "steps")}
-        prior = inversion.drawn(self._model, photo, measure, count=count, seed=0, label=label)
-        found = inversion.invert(self._model, photo, measure, prior, seed=0, **rest)
+        prior = inversion.drawn(
+            self._model, photo, measure, count=_PROJECTION["count"], seed=0, label=label
+        )
+        found = inversion.invert(
+            self._model,
+            photo,
+            measure,
+            prior,
+            restarts=_PROJECTION["restarts"],
+            steps=_PROJECTION["steps"],
+            seed=0,
+        )
         seen = base64.b64encode(_png(photo)).decode()
         answer = {
             "latent": found.latents[0].tolist(),
@@ -365,10 +373,9 @@ def _truncates(model: TrainedModel) -> bool:
 
 def _number(value: object, what: str, least: float, most: float) -> float:
     """Returns a number of JSON in a range. Raises ValueError if it is none."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    if not plain or not math.isfinite(value) or not least <= value <= most:
-        raise ValueError(f"{what} is no number from {least:g} to {most:g}")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        return float(value)
+    raise ValueError(f"{what} is no number from {least:g} to {most:g}")
 
 
 def _whole(value: object, what: str, most: int) -> int:
