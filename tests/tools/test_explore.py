@@ -140,6 +140,7 @@ def test_an_image_is_translated_and_resized(translating):
     np.testing.assert_allclose(large, np.full((4, 4), 55), atol=1)
 
 
+@pytest.mark.slow  # what finds the latent is tested with `jaxgan project`
 def test_a_photograph_is_projected_to_a_latent_that_draws_it(labeled, monkeypatch):
     monkeypatch.setattr(studio, "_PROJECTION", {"count": 64, "restarts": 1, "steps": 40})
     monkeypatch.setattr(studio.perceptual, "of_channels", lambda _: studio.perceptual.of_pixels())
