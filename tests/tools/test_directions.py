@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 
+import generators
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxgan
 from jaxgan import data
+from jaxgan.plotting import image_grids
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import directions, latent_directions, latents, traverse
 
@@ -126,6 +128,26 @@ def test_what_cannot_be_gone_along_is_one_sentence(options, said, finished, tmp_
     assert traverse.main([str(finished), *out, *options]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_code_takes_its_classes_or_values_and_all_else_stays(monkeypatch, tmp_path):
+    model = generators.coded()
+    monkeypatch.setattr(traverse.Config, "load", lambda config: model)
+    for code, values in (("c1", np.arange(4)), ("c2", np.array([-1.5, 0, 1.5], np.float32))):
+        options = {"reach": 1.5} if code == "c2" else {}
+        config = traverse.Config(
+            tmp_path, tmp_path / f"{code}.png", code=code, seeds="3,5", columns=3, **options
+        )
+        traverse.traverse(config, say=lambda _: None)
+        every = {code: np.tile(values, 2)}
+        images = np.asarray(model.sample_seeds(np.repeat([3, 5], len(values)), **every))
+        rows = {"seed 3": images[: len(values)], "seed 5": images[len(values) :]}
+        assert (tmp_path / f"{code}.png").read_bytes() == image_grids.png(
+            image_grids.named_rows(rows)
+        )
+    config = traverse.Config(tmp_path, tmp_path / "x.png", code="c1", reach=1.0)
+    with pytest.raises(RunError, match="--reach does nothing for c1, whose values are 4 classes"):
+        traverse.traverse(config, say=lambda _: None)
 
 
 def test_a_direction_of_no_such_name_lists_those_there_are(run, tmp_path):
