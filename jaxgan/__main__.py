@@ -10,7 +10,10 @@
     jaxgan project RUN PHOTO...       find the latents of photographs
     jaxgan report RUN [flags]         write a page that shows a run, or compares several
     jaxgan latents RUN [flags]        draw what the latents mean
+    jaxgan directions RUN [flags]     find directions along which the images change
+    jaxgan traverse RUN [flags]       go along a direction, an entry or a code
     jaxgan interpolate RUN [flags]    film the way from seed to seed
+    jaxgan explore RUN [flags]        open a page with sliders
     jaxgan translate RUN [flags]      send images or captions through a run
     jaxgan export RUN [flags]         write its generator alone, with a model card
 
@@ -39,7 +42,10 @@ TOOLS = (
     "nearest",
     "project",
     "latents",
+    "directions",
+    "traverse",
     "interpolate",
+    "explore",
     "translate",
     "export",
 )

@@ -44,9 +44,9 @@ class Browser:
         """What the session answers to a POST, or without values to a GET."""
         return _ask(f"{self._address}/session/{self._session}/{command}", values)
 
-    def open(self, page: pathlib.Path) -> None:
-        """Opens the file and waits until its script has run."""
-        self.ask("url", url=page.resolve().as_uri())
+    def open(self, page: pathlib.Path | str) -> None:
+        """Opens the file, or the page of an address, and waits until its script has run."""
+        self.ask("url", url=page if isinstance(page, str) else page.resolve().as_uri())
         ready = "return document.documentElement.dataset.ready === 'yes'"
         deadline = time.monotonic() + 60
         while not self.run(ready):
@@ -79,6 +79,13 @@ class Browser:
     def point(self, x: float, y: float) -> None:
         """Moves the pointer to a place of the window."""
         self.protocol("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def drag(self, x: float, y: float, to_x: float, to_y: float) -> None:
+        """Moves the pressed pointer from one place of the window to another."""
+        at = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.protocol("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **at)
+        self.protocol("Input.dispatchMouseEvent", type="mouseMoved", x=to_x, y=to_y, **at)
+        self.protocol("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **at)
 
     def tap(self, x: float, y: float) -> None:
         """Taps a place of the window with a finger."""

@@ -247,6 +247,16 @@ def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16
     return sheet
 
 
+def named_rows(images: Mapping[str, np.ndarray]) -> Image.Image:
+    """Arranges images in rows, each under its name.
+
+    Args:
+        images: Images [N, H, W, C] in [-1, 1] of each row, by its name.
+    """
+    columns = max(map(len, images.values()))
+    return panels({name: grid(row, columns=columns) for name, row in images.items()})
+
+
 def png(picture: Image.Image) -> bytes:
     """Encodes the picture as a PNG file."""
     buffer = io.BytesIO()

@@ -1,9 +1,10 @@
 """Commands that use a finished run, such as sample, evaluate and latents.
 
 Each command is a module with a `Config` and a `main`; `data` alone needs no run. `command` is the
-command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for
-programs that do the same by themselves. `diagnosis` has the signals of `diagnose`, `reporting` the
-parts of `report`. May use all other rooms.
+command line that they share; `latent_space`, `latent_concepts`, `latent_directions`, `inversion`
+and `tiling` are for programs that do the same by themselves. `diagnosis` has the signals of
+`diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`. May use all other
+rooms.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
         data,
         diagnose,
         diagnosis,
+        directions,
         evaluate,
+        explore,
+        exploring,
         export,
         interpolate,
         inversion,
         latent_concepts,
+        latent_directions,
         latent_space,
         latents,
         model_card,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
         sample,
         tiling,
         translate,
+        traverse,
     )
 
 __all__ = [
@@ -40,11 +46,15 @@ __all__ = [
     "data",
     "diagnose",
     "diagnosis",
+    "directions",
     "evaluate",
+    "explore",
+    "exploring",
     "export",
     "interpolate",
     "inversion",
     "latent_concepts",
+    "latent_directions",
     "latent_space",
     "latents",
     "model_card",
@@ -55,6 +65,7 @@ __all__ = [
     "sample",
     "tiling",
     "translate",
+    "traverse",
 ]
 
 

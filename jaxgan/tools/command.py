@@ -121,6 +121,20 @@ def require_free(paths: Iterable[pathlib.Path], *, overwrite: bool) -> None:
             )
 
 
+def film_form(out: pathlib.Path) -> str:
+    """Returns the format of the film that --out names.
+
+    Raises:
+        RunError: If it names none, or its encoder is not installed.
+    """
+    from jaxgan.plotting import films
+
+    try:
+        return films.form_of(out)
+    except ValueError as error:
+        raise RunError(f"--out is {files.printable(out)}; {error}") from error
+
+
 def write(path: pathlib.Path, content: bytes) -> None:
     """Writes the file atomically, and makes its folder if there is none.
 

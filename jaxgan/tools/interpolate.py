@@ -1,10 +1,11 @@
 """Films the way from seed to seed: an animation of a run's images.
 
     jaxgan interpolate RUN
-    jaxgan interpolate RUN --seeds 3,7,42 --frames 30 --out loop.webp
+    jaxgan interpolate RUN --seeds 3,7,42 --frames 30 --out loop.mp4
 
 Between the latents of two seeds the way is spherical, so that every frame has a latent as long as
-those that training saw. After the last seed it goes back to the first, without a jump.
+those that training saw; --way linear is the straight one, whose middle is shorter. After the last
+seed it goes back to the first, without a jump. An MP4 needs PyAV (pip install 'jaxgan[video]').
 
 The image of a seed is that of jaxgan sample RUN --seeds SEED.
 """
@@ -13,11 +14,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from jaxgan import files
 from jaxgan.runs.errors import RunError
@@ -26,15 +26,10 @@ from jaxgan.tools import command
 if TYPE_CHECKING:
     import numpy as np
 
-    from jaxgan.runs.trained_model import TrainedModel
-
 Say = Callable[[str], None]
 
 MOST = 5000
 """The largest number of frames."""
-
-FORMATS = {".gif": "GIF", ".webp": "WEBP"}
-"""The file formats by their suffixes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +37,15 @@ class Config(command.OfRun):
     """The seeds to visit, and how."""
 
     out: pathlib.Path | None = None
-    """A .gif or .webp file. Default: interpolation.gif in the run directory."""
+    """A .gif, .webp or .mp4 file. Default: interpolation.gif in the run directory."""
     seeds: str = "0-7"
     """The seeds to visit in turn, like 1-8 or 3,7,42."""
     frames: int = 20
     """Frames from one seed to the next."""
     fps: int = 20
     """Frames a second."""
+    way: Literal["spherical", "linear"] = "spherical"
+    """The way from one latent to the next."""
     loop: bool = True
     """Go back to the first seed in the end."""
     label: str | None = None
@@ -80,13 +77,13 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
             then.
     """
     from jaxgan import data
+    from jaxgan.plotting import films
     from jaxgan.runs import run_directory
     from jaxgan.tools import latent_space, sample
 
     command.require_ranges(config, {"frames": (1, MOST), "fps": (1, 50)})
     out = config.out or config.run / "interpolation.gif"
-    if out.suffix.lower() not in FORMATS:
-        raise RunError(f"--out is {files.printable(out)}; expected a .gif or .webp file")
+    form = command.film_form(out)
     if config.out is None:
         run_directory.require_no_link(out)
     command.require_free([out], overwrite=config.overwrite)
@@ -95,47 +92,25 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(f"--seeds is {config.seeds}; expected two or more")
     sample.require_few(len(seeds) * config.frames, "frames", MOST)
     model = config.load()
-    given = _conditions(model, config)
-    try:
-        space = latent_space.space_of(model, **given)
-    except ValueError as error:
-        raise RunError(f"{config.run}: {error}") from error
+    given = latent_space.conditions_of(model, config.run, config.label)
+    space = latent_space.space_of_run(model, config.run, **given)
     ends = latent_space.of_seeds(model, seeds, **given)
-    images = space.show(way(ends, config.frames, loop=config.loop))
-    frames = encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps)
-    command.write_image(out, frames)
+    linear = config.way == "linear"
+    images = space.show(way(ends, config.frames, loop=config.loop, linear=linear))
+    command.write_image(out, films.encoded(data.to_uint8(images), form, config.fps))
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
     return out
 
 
-def _conditions(model: TrainedModel, config: Config) -> dict[str, Any]:
-    """Returns the conditions of every frame.
-
-    Raises:
-        RunError: If the model does not draw images, or takes no class.
-    """
-    from jaxgan.data import class_names
-    from jaxgan.tools import sample
-
-    sample.require_noise(model, config.run)
-    shape = model.spec.shape
-    if len(shape) != 3 or shape[2] not in (1, 3, 4):
-        raise RunError(f"{config.run} does not draw images of 1, 3 or 4 channels")
-    if "label" in model.gan.conditions:
-        return {"label": int(class_names.numbers(config.label or 0, model.spec.classes))}
-    if config.label is not None:
-        raise RunError(f"the model of {config.run} takes no class: leave --label out")
-    return {}
-
-
-def way(ends: np.ndarray, frames: int, *, loop: bool) -> np.ndarray:
-    """Returns the latents of all frames, [F, Z]: from each end to the next, on the sphere.
+def way(ends: np.ndarray, frames: int, *, loop: bool, linear: bool = False) -> np.ndarray:
+    """Returns the latents of all frames, [F, Z]: from each end to the next.
 
     Args:
         ends: Latents to visit, [N, Z].
         frames: Number of frames from one to the next.
         loop: Whether the way leads back to the first, which is then not repeated.
+        linear: Whether it is straight; if not, it is on the sphere.
     """
     import numpy as np
 
@@ -145,33 +120,9 @@ def way(ends: np.ndarray, frames: int, *, loop: bool) -> np.ndarray:
     count = len(ends) if loop else len(ends) - 1
     share = np.tile(np.arange(frames, dtype=np.float32) / frames, count)
     starts, stops = (np.repeat(side[:count], frames, axis=0) for side in (ends, after))
-    latents = np.asarray(latent_interpolation.slerp(starts, stops, share))
+    between = latent_interpolation.lerp if linear else latent_interpolation.slerp
+    latents = np.asarray(between(starts, stops, share))
     return latents if loop else np.concatenate([latents, ends[-1:]])
-
-
-def encoded(pixels: np.ndarray, form: str, fps: int) -> bytes:
-    """Returns the animation as a file that repeats forever; small images are enlarged.
-
-    Args:
-        pixels: Frames, uint8 [F, H, W, C].
-        form: 'GIF' or 'WEBP'.
-        fps: Frames a second.
-    """
-    from jaxgan.plotting import image_grids
-
-    factor = image_grids.enlargement(*pixels.shape[1:3])
-    large = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
-    images = [image_grids.image_of(frame) for frame in large]
-    buffer = io.BytesIO()
-    images[0].save(
-        buffer,
-        format=form,
-        save_all=True,
-        append_images=images[1:],
-        duration=round(1000 / fps),
-        loop=0,
-    )
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

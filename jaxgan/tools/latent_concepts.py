@@ -26,6 +26,8 @@ _DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZ
 MOST = 100_000
 """The largest number of samples to pick concepts from: all up to the highest number are drawn."""
 
+_BYTES = 8  # of a number: texts of any length claim more
+
 # --- expressions ----------------------------------------------------------------------------------
 
 
@@ -86,7 +88,7 @@ def of_file(path: pathlib.Path, draw: Callable[[int], np.ndarray]) -> dict[str, 
     Raises:
         RunError: If the file does not hold indices below `MOST`.
     """
-    numbers = _numbers(path)
+    numbers = arrays_of_file(path)
     for name, chosen in numbers.items():
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or (chosen < 0).any():
             raise RunError(
@@ -103,34 +105,65 @@ def of_file(path: pathlib.Path, draw: Callable[[int], np.ndarray]) -> dict[str, 
     return {name: latents[chosen] for name, chosen in numbers.items()}
 
 
-def _numbers(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of an .npz file, whose headers are checked before they are read."""
+def arrays_of_file(path: pathlib.Path, *, most: int = MOST) -> dict[str, np.ndarray]:
+    """Returns the arrays of an .npz file, whose headers are checked before they are read.
+
+    Args:
+        path: The file.
+        most: The largest number of entries of an array.
+
+    Raises:
+        RunError: If it cannot be read, or an array claims to be larger.
+    """
     try:
         if not path.is_file():  # reading a pipe may never end
             raise OSError("it is not a file" if path.exists() else "there is no such file")
         with zipfile.ZipFile(path) as members:
             for member in members.namelist():
-                _require_few(members, member)
+                _require_few(members, member, most)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _DAMAGE as error:
         raise RunError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
-def _require_few(members: zipfile.ZipFile, name: str) -> None:
-    """Raises ValueError if an array's header claims more numbers than there are samples."""
+def _require_few(members: zipfile.ZipFile, name: str, most: int) -> None:
+    """Raises ValueError if an array's header claims more numbers, or as many of more bytes."""
     with members.open(name) as file:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
             raise ValueError(f"{name} has an unknown format")
-        shape, _, _ = _HEADERS[version](file)
-    if math.prod(shape) > MOST:
-        raise ValueError(f"{name} has shape {shape}; expected at most {MOST} numbers")
+        shape, _, kind = _HEADERS[version](file)
+    if math.prod(shape) > most or math.prod(shape) * kind.itemsize > _BYTES * most:
+        raise ValueError(f"{name} has shape {shape}; expected at most {most} numbers")
 
 
 def are_garments(model: TrainedModel) -> bool:
     """Returns whether the classifier of garments fits the model, by the classes of its data."""
     return tuple(model.spec.classes) == fashion.CLASSES
+
+
+def require_told(model: TrainedModel, run: pathlib.Path) -> None:
+    """Checks that the classifier of garments can pick the samples of concepts.
+
+    Args:
+        model: The trained model.
+        run: The run directory, for messages.
+
+    Raises:
+        RunError: If the model draws no garments, or its latents do not decide which.
+    """
+    otherwise = "say which samples show a concept with --concepts FILE.npz"
+    if not are_garments(model):
+        raise RunError(
+            f"the classifier picks concepts of garments only, and {run} draws something "
+            f"else: {otherwise}"
+        )
+    if "label" in model.gan.conditions:
+        raise RunError(
+            f"the model of {run} is class-conditional, so its latents do not encode the "
+            f"class: {otherwise}"
+        )
 
 
 def of_garments(images: np.ndarray, confidence: float) -> Mapping[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,10 +11,13 @@ import jax
 import numpy as np
 
 from jaxgan import random
+from jaxgan.data import class_names
 from jaxgan.games import generator_input
 from jaxgan.random import Keys
+from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.state import GANState
+from jaxgan.tools import sample
 from jaxgan.types import Array
 
 # --- sets of latents ------------------------------------------------------------------------------
@@ -104,6 +108,46 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
         lambda seed, n: np.asarray(drawing.sample(seed, n, **conditions)),
         lambda latents: np.asarray(showing.sample(0, len(latents), latents=latents, **conditions)),
     )
+
+
+def space_of_run(model: TrainedModel, run: pathlib.Path, **conditions: Any) -> Space:
+    """Returns the latent space of a run's model, as `space_of`.
+
+    Args:
+        model: The trained model.
+        run: The run directory, for messages.
+        **conditions: The conditions under which all images are drawn.
+
+    Raises:
+        RunError: If the model has no generator that takes one vector per image.
+    """
+    try:
+        return space_of(model, **conditions)
+    except ValueError as error:
+        raise RunError(f"{run}: {error}") from error
+
+
+def conditions_of(model: TrainedModel, run: pathlib.Path, label: str | None) -> dict[str, Any]:
+    """Returns the conditions under which a run draws images of one class, or of noise alone.
+
+    Args:
+        model: The trained model.
+        run: The run directory, for messages.
+        label: Name or number of the class. None: the first, if the model takes one.
+
+    Raises:
+        RunError: If the model does not draw images from noise, or takes no class.
+        ValueError: If there is no such class.
+    """
+    sample.require_noise(model, run)
+    shape = model.spec.shape
+    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+        raise RunError(f"{run} does not draw images of 1, 3 or 4 channels")
+    if "label" in model.gan.conditions:
+        return {"label": int(class_names.numbers(label or 0, model.spec.classes))}
+    if label is not None:
+        raise RunError(f"the model of {run} takes no class: leave --label out")
+    return {}
 
 
 def of_seeds(model: TrainedModel, seeds: Sequence[int], **conditions: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
     jaxgan latents RUN
     jaxgan latents RUN --pictures arithmetic --arithmetic boot - sneaker + sandal
+    jaxgan latents RUN --pictures arithmetic --arithmetic 3,7,42 - 5,6,9 + 12,30,31
 
     interpolation.png  paths from one latent to another, linear and spherical
     arithmetic.png     a sum of concepts, each the mean latent of a few samples that show it
@@ -11,7 +12,8 @@
 For garments, concepts are classes, and the embedded classifier picks the samples that it classifies
 most confidently. For other images name the concepts in a file: `numpy.savez("concepts.npz",
 smile=[3, 17, 52], ...)` lists the samples of `jaxgan.load(RUN).sample(SEED, n)` that show each
-concept.
+concept. Or name seeds of `jaxgan sample RUN`: 3,7,42 is the mean of their latents, and three or
+more are better than one.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Config(command.OfRun):
     pictures: tuple[Literal["interpolation", "arithmetic", "walk", "noise"], ...] = ()
     """The pictures to make. Default: all that the run allows."""
     arithmetic: tuple[str, ...] = ()
-    """Concepts to add and subtract. Default: boot - sneaker + sandal."""
+    """Concepts, or seeds like 3,7,42, to add and subtract. Default: boot - sneaker + sandal."""
     concepts: pathlib.Path | None = None
     """An .npz file with the indices of the samples that show each concept, by its name."""
     confidence: float = 0.9
@@ -102,6 +104,7 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
         RunError: If the run has no such latents, or a requested picture cannot be made. Nothing is
             written then.
     """
+    from jaxgan.plotting import image_grids
     from jaxgan.runs import run_directory
     from jaxgan.tools import latent_concepts
 
@@ -122,7 +125,9 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
             say(f"left out {name}.png: {error}")
     if "arithmetic" in drawn and latent_concepts.are_garments(model):
         say(latent_concepts.verdict(list(drawn["arithmetic"].values())[-1]))
-    written = [_write(folder / f"{name}.png", rows) for name, rows in drawn.items()]
+    written = [folder / f"{name}.png" for name in drawn]
+    for path, rows in zip(written, drawn.values(), strict=True):
+        command.write_image(path, image_grids.png(image_grids.named_rows(rows)))
     say(f"{', '.join(path.name for path in written)}: in {folder}")
     return written
 
@@ -175,10 +180,7 @@ def explored(model: TrainedModel, config: Config) -> Space:
         conditions["label"] = classes.index(name)
     elif config.label is not None:
         raise RunError(f"the model of {config.run} takes no class: leave --label out")
-    try:
-        return latent_space.space_of(model, **conditions)
-    except ValueError as error:
-        raise RunError(f"{config.run}: {error}") from error
+    return latent_space.space_of_run(model, config.run, **conditions)
 
 
 # --- the rows of each picture ---------------------------------------------------------------------
@@ -275,16 +277,10 @@ def arithmetic(space: Space, model: TrainedModel, config: Config) -> Rows:
     if config.concepts is not None and not config.arithmetic:
         raise RunError("--concepts needs --arithmetic: say what to add and subtract")
     terms = latent_concepts.parse(config.arithmetic or EXPRESSION)
-    known = _concepts(space, model, config)
+    sets_of = _sets(space, model, config, [word for _, word in terms])
     rows, sets = {}, []
     for sign, word in terms:
-        name = latent_concepts.named(word, known)
-        chosen = known[name]
-        if len(chosen) < LEAST:
-            raise RunError(
-                f"only {len(chosen)} samples show {name!r}; the mean of {LEAST} or more is "
-                "needed: give more --samples, a lower --confidence, or your own --concepts"
-            )
+        name, chosen = sets_of(word)
         sets.append((sign, chosen))
         mean = latent_space.combined([(1, chosen)])
         label = f"{'-+'[sign > 0]} {name}: {len(chosen)} samples, and at the end their mean"
@@ -296,6 +292,37 @@ def arithmetic(space: Space, model: TrainedModel, config: Config) -> Rows:
     return rows
 
 
+def _sets(
+    space: Space, model: TrainedModel, config: Config, words: Sequence[str]
+) -> Callable[[str], tuple[str, np.ndarray]]:
+    """Returns a function of a word to the name and the latents [K, Z] of what it stands for.
+
+    Concepts are picked only if a word names one.
+    """
+    import numpy as np
+
+    from jaxgan.tools import latent_concepts, latent_space, sample
+
+    seeds = {word: sample.parsed(word) for word in words if sample.are_seeds(word)}
+    named = len(seeds) < len(set(words)) or config.concepts is not None
+    known = _concepts(space, model, config) if named else {}
+    every = list(dict.fromkeys(seed for each in seeds.values() for seed in each))
+    drawn = dict(zip(every, latent_space.of_seeds(model, every), strict=True)) if every else {}
+
+    def of(word: str) -> tuple[str, np.ndarray]:
+        if word not in known and word in seeds:
+            return f"seeds {word}", np.stack([drawn[seed] for seed in seeds[word]])
+        name = latent_concepts.named(word, known)
+        if len(known[name]) < LEAST:
+            raise RunError(
+                f"only {len(known[name])} samples show {name!r}; the mean of {LEAST} or more is "
+                "needed: give more --samples, a lower --confidence, or your own --concepts"
+            )
+        return name, known[name]
+
+    return of
+
+
 def _concepts(space: Space, model: TrainedModel, config: Config) -> Mapping[str, np.ndarray]:
     """Returns the latents [K, Z] of each concept, from the user's file or the classifier."""
     from jaxgan.tools import latent_concepts
@@ -304,17 +331,7 @@ def _concepts(space: Space, model: TrainedModel, config: Config) -> Mapping[str,
         return latent_concepts.of_file(
             config.concepts, lambda count: space.draw(config.seed, count)
         )
-    otherwise = "say which samples show a concept with --concepts FILE.npz"
-    if not latent_concepts.are_garments(model):
-        raise RunError(
-            f"the classifier picks concepts of garments only, and {config.run} draws something "
-            f"else: {otherwise}"
-        )
-    if "label" in model.gan.conditions:
-        raise RunError(
-            f"the model of {config.run} is class-conditional, so its latents do not encode the "
-            f"class: {otherwise}"
-        )
+    latent_concepts.require_told(model, config.run)
     latents = space.draw(config.seed, config.samples)
     shown = latent_concepts.of_garments(space.show(latents), config.confidence)
     return {name: latents[chosen[: config.exemplars]] for name, chosen in shown.items()}
@@ -326,15 +343,6 @@ _ROWS: Mapping[str, Callable[[Space, TrainedModel, Config], Rows]] = {
     "noise": noise,
     "arithmetic": arithmetic,
 }
-
-
-def _write(path: pathlib.Path, images: Mapping[str, np.ndarray]) -> pathlib.Path:
-    from jaxgan.plotting import image_grids
-
-    columns = max(map(len, images.values()))
-    rows = {name: image_grids.grid(row, columns=columns) for name, row in images.items()}
-    command.write_image(path, image_grids.png(image_grids.panels(rows)))
-    return path
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ PIECE = 1024
 EVERY = "all"
 """The label that stands for every class."""
 
+_SEEDS = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", re.ASCII)
 _OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".zip", ".pt")
 
 
@@ -161,6 +162,11 @@ def chosen_seeds(n: int | None, seeds: str | None) -> list[int]:
     return parsed(seeds)
 
 
+def are_seeds(word: str) -> bool:
+    """Returns whether a word is written like seeds, such as '3,7,9-12'."""
+    return all(_SEEDS.fullmatch(part) for part in word.split(","))
+
+
 def parsed(seeds: str) -> list[int]:
     """Returns the seeds of a list like '3,7,9-12', each once, in its order.
 
@@ -171,7 +177,7 @@ def parsed(seeds: str) -> list[int]:
 
     found: dict[int, None] = {}
     for part in seeds.split(","):
-        matched = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII)
+        matched = _SEEDS.fullmatch(part)
         if matched is None:
             raise RunError(f"--seeds is {seeds!r}; expected seeds like 1-64 or 3,7,9-12")
         first = int(matched[1])

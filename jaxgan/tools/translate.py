@@ -201,7 +201,7 @@ def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
 
     Checks that the model translates them.
     """
-    shapes = _shapes(model)
+    shapes = shapes_of(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
         takes = ", ".join(model.gan.conditions) or "nothing"
         raise RunError(
@@ -213,7 +213,7 @@ def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
     return shapes[config.source][2], made[2] < 4
 
 
-def _shapes(model: TrainedModel) -> dict[str, tuple[int, ...]]:
+def shapes_of(model: TrainedModel) -> dict[str, tuple[int, ...]]:
     """Returns the shapes of images of the domains a and b; both are the data's if there is one."""
     return {"a": model.spec.inputs.get("a", model.spec.shape), "b": model.spec.shape}
 
@@ -239,7 +239,7 @@ def nearest_size(model: TrainedModel, config: Config, size: Size, channels: int)
     Raises:
         RunError: If there is none.
     """
-    known = _shapes(model)[config.source][:2]
+    known = shapes_of(model)[config.source][:2]
     filled = [tuple(-(-side // stride) * stride for side in size) for stride in _STRIDES]
     for height, width in [*filled, (max(size[0], known[0]), max(size[1], known[1]))]:
         if _goes_through(model, config.source, (height, width, channels)):
@@ -352,7 +352,7 @@ def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
         config: The inputs to translate, and the output folder.
         size: Height and width of the images.
     """
-    usual, known = model.config.batch_size, _shapes(model)[config.source]
+    usual, known = model.config.batch_size, shapes_of(model)[config.source]
     most = max(MOST_PIXELS, usual * known[0] * known[1])
     return max(1, min(usual, most // (size[0] * size[1])))
 

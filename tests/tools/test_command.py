@@ -17,7 +17,9 @@ COMMANDS = (
     "experiments.evaluation.semisupervised_error",
     "experiments.evaluation.super_resolution",
     "jaxgan.tools.diagnose",
+    "jaxgan.tools.directions",
     "jaxgan.tools.evaluate",
+    "jaxgan.tools.explore",
     "jaxgan.tools.latents",
     "jaxgan.tools.report",
 )
