@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, ClassVar, Literal
 
 from jaxgan.runs.config import DataSpec, RunConfig
-from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
+from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive
 
 from . import refused_flags, two_player_flags
 
@@ -17,6 +17,8 @@ class TranslationConfig(RunConfig):
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "resolution",
+        "crop",
+        "load",
         "channels",
         "direction",
         "width",
@@ -32,8 +34,6 @@ class TranslationConfig(RunConfig):
     """fashion-edges, fashion-halves, shoes-bags, unpaired:PATH, paired:PATH or npz:PATH."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """BtoA exchanges the two domains."""
-    jitter: Count = 0
-    """Random crops: enlarge training images by this many pixels, then crop to the original size."""
     generator_learning_rate: LearningRate = 2e-4
     """Learning rate of the generators."""
     discriminator_learning_rate: LearningRate = 2e-4
@@ -52,7 +52,7 @@ class TranslationConfig(RunConfig):
     @property
     def data_options(self) -> dict[str, Any]:
         """Images of two domains, not paired."""
-        return {"kind": "domains", "direction": self.direction, "jitter": self.jitter}
+        return {"kind": "domains", "direction": self.direction}
 
 
 @dataclasses.dataclass(frozen=True)
