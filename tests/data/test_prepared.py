@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -91,8 +90,8 @@ def test_pairs_domains_and_captions_are_prepared_too(make_image, tmp_path, small
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(memory, "available", lambda: None)
-            inside = data.load(spec, kind=kind, channels=1)
-        mapped = data.load(spec, kind=kind, channels=1)
+            inside = data.load(spec, kind=kind, channels=1, holdout=0.5)
+        mapped = data.load(spec, kind=kind, channels=1, holdout=0.5)
         part = mapped.train if kind == "captions" else mapped.train.a
         assert prepared.folder_of(part.images)
         require_equal(mapped.train, inside.train)
@@ -152,52 +151,48 @@ def test_an_interrupted_preparation_leaves_nothing_half_done(
     assert sets(cache) == []
 
 
-def test_what_a_killed_process_left_is_cleared_by_the_next(class_folder, cache):
-    code = (
-        "import os, sys\n"
-        "from jaxgan import data\n"
-        "from jaxgan.data import prepared\n"
-        "def watch(items, total, what):\n"
-        "    for item in items:\n"
-        "        yield item\n"
-        "        os._exit(9)\n"
-        "data.load(sys.argv[1], storing=prepared.Storing(always=True, watch=watch))\n"
-    )
+def test_what_a_killed_process_left_is_cleared_by_the_next(
+    class_folder, small_memory, cache, monkeypatch
+):
+    def watch(items, total, what):
+        yield from list(items)[:1]
+        raise KeyboardInterrupt
+
     spec = f"folder:{class_folder}"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, spec], cwd=pathlib.Path(__file__).parents[2]
-    )
-    assert ended.returncode == 9
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            data.load(spec, storing=prepared.Storing(watch=watch))
     (left,) = sets(cache)
     assert left.endswith(".partial") and prepared.find(left.partition(".")[0]) is None
-    mapped = data.load(spec, storing=prepared.Storing(always=True)).train
-    assert sets(cache) == [left.partition(".")[0]] and len(mapped) < COUNT
+    other = cache / f"{'0' * 32}.0000.partial"
+    other.mkdir()
+    data.load(spec)
+    assert sets(cache) == [left.partition(".")[0]]
 
 
-def test_two_processes_prepare_a_set_once(class_folder, tmp_path, cache):
-    code = (
-        "import sys, pathlib, time\n"
-        "from jaxgan import data\n"
-        "from jaxgan.data import prepared\n"
-        "begun = pathlib.Path(sys.argv[2])\n"
-        "def watch(items, total, what):\n"
-        "    begun.touch()\n"
-        "    time.sleep(1.0)\n"
-        "    return items\n"
-        "storing = prepared.Storing(always=True, watch=watch)\n"
-        "data.load(sys.argv[1], storing=storing)\n"
-    )
-    spec, begun = f"folder:{class_folder}", tmp_path / "begun"
-    root = pathlib.Path(__file__).parents[2]
-    other = subprocess.Popen([sys.executable, "-c", code, spec, str(begun)], cwd=root)
-    while not begun.exists() and other.poll() is None:
-        time.sleep(0.02)
-    said, watched = [], []
-    storing = prepared.Storing(
-        always=True, watch=lambda *a: watched.append(a) or a[0], say=said.append
-    )
-    data.load(spec, storing=storing)
-    assert other.wait() == 0 and not watched and len(sets(cache)) == 1
+def test_what_is_needed_twice_at_a_time_is_prepared_once(class_folder, small_memory, cache):
+    """Locks are of open files, so that a thread stands for another process."""
+    begun, waits = threading.Event(), threading.Event()
+    watched, said = [], []
+
+    def slow(items, total, what):
+        begun.set()
+        assert waits.wait(30)
+        watched.append(what)
+        return items
+
+    def heard(sentence):
+        said.append(sentence)
+        waits.set()
+
+    spec = f"folder:{class_folder}"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(data.load, spec, storing=prepared.Storing(watch=slow))
+        assert begun.wait(30)
+        second = data.load(spec, storing=prepared.Storing(watch=slow, say=heard))
+    require_equal(first.result().train, second.train)
+    assert len(watched) == 2 and len(sets(cache)) == 1  # training and held-out images
     assert said == [f"{spec}: another process prepares it; waiting"]
 
 
