@@ -25,7 +25,7 @@ def require(needed: int, *, name: str, what: str) -> None:
     free = available()
     if free is not None and needed > free:
         raise DataError(
-            f"{name}: {what} need {gigabytes(needed)} of memory and {gigabytes(free)} are free; "
+            f"{name}: {what} need {size(needed)} of memory and {size(free)} are free; "
             "give a lower --resolution, use fewer images, or free some memory"
         )
 
@@ -73,6 +73,6 @@ def _of_container() -> int | None:
         return None
 
 
-def gigabytes(count: int) -> str:
-    """Returns a number of bytes as text."""
-    return f"{count / 1e9:,.2f} GB"
+def size(count: int) -> str:
+    """Returns a number of bytes as text, such as '12.3 MB' or '1.23 GB'."""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

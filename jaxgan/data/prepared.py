@@ -356,6 +356,7 @@ def write(
     fill: Callable[[Store], dict[str, Any]],
     *,
     source: str,
+    what: str,
     storing: Storing,
 ) -> Contents:
     """Prepares a set, unless another process does so first, and returns it.
@@ -365,6 +366,7 @@ def write(
         needed: bytes that the set needs.
         fill: writes the set to a store and returns its description (see `described`).
         source: the name of the data, for messages.
+        what: what is prepared, in the plural.
         storing: takes a sentence on what is written.
 
     Raises:
@@ -376,7 +378,7 @@ def write(
             found = find(name)
             if found is None:
                 _clear(name)
-                _require_space(needed, source, storing)
+                _require_space(needed, f"{source}: {what}", storing)
                 _write(name, fill)
                 found = find(name)
     except OSError as error:
@@ -441,16 +443,14 @@ def _clear(held: str) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _require_space(needed: int, source: str, storing: Storing) -> None:
-    free, size = shutil.disk_usage(root()).free, memory.gigabytes(needed)
+def _require_space(needed: int, what: str, storing: Storing) -> None:
+    free, size = shutil.disk_usage(root()).free, memory.size(needed)
     if needed > free:
         raise DataError(
-            f"{source}: its images need {size} on disk and {memory.gigabytes(free)} are free in "
-            f"{root()}; {_ADVICE}"
+            f"{what} need {size} on disk and {memory.size(free)} are free in {root()}; {_ADVICE}"
         )
     storing.say(
-        f"{source}: preparing its images in {root()}: {size}, of {memory.gigabytes(free)} that are "
-        "free"
+        f"{what} are prepared in {root()}: {size}, of {memory.size(free)} that are free there"
     )
 
 

@@ -148,7 +148,7 @@ def prepare(config: Config, *, say: Say) -> pathlib.Path:
         )
     digest = splits.train.digest  # takes as long as reading all images, and is kept with them
     for place in places:
-        size = memory.gigabytes(prepared.size_of(place))
+        size = memory.size(prepared.size_of(place))
         say(f"{'prepared' if begun else 'is prepared already'}: {size} in {files.printable(place)}")
     say(f"digest: {digest}")
     return places[-1]

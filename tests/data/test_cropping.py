@@ -116,7 +116,9 @@ def test_images_are_loaded_at_a_size_before_they_are_cut(class_folder, make_arch
     pixels = whole.train.images.reshape(-1, 3)
     np.testing.assert_array_equal(cut.train.uncut.pixels, pixels)
     np.testing.assert_array_equal(cut.held_out.images, whole.held_out.images[:, 2:10, 4:12])
-    gray = data.load(f"npz:{make_archive(images=whole.train.images[..., 0])}", load=20, crop=9)
+    gray = data.load(
+        f"npz:{make_archive(images=whole.train.images[..., 0])}", load=20, crop=9, holdout=0.5
+    )
     assert gray.train.shape == gray.held_out.shape == (9, 9, 1)
 
 

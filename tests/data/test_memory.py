@@ -16,7 +16,7 @@ def test_memory_is_checked_before_images_are_decoded(make_archive, monkeypatch, 
         "fashion": "fashion",
     }[spec]
     monkeypatch.setattr(memory, "available", lambda: 1000)
-    with pytest.raises(data.DataError, match=r"need .* GB of memory and 0\.00 GB are free"):
+    with pytest.raises(data.DataError, match=r"need .* of memory and 0\.0 MB are free"):
         data.load(made, resolution=30 if spec == "fashion" else None)
 
 

@@ -66,7 +66,7 @@ def test_batches_equal_those_from_memory(class_folder, make_image, small_memory,
     require_equal(mapped.train, inside.train)
     require_equal(mapped.held_out, inside.held_out)
     (stored,) = set(mapped.notes) - set(inside.notes)
-    assert stored.startswith("The images are read from disk: 0.00 GB, prepared in ")
+    assert stored.startswith("The images are read from disk: 0.0 MB, prepared in ")
     again = data.load(spec, **options)
     require_equal(again.train, inside.train)
     assert again.notes == mapped.notes
@@ -207,11 +207,11 @@ def test_a_damaged_set_is_prepared_again(class_folder, small_memory, cache):
 def test_the_disk_is_checked_before_and_said(class_folder, small_memory, cache, monkeypatch):
     said: list[str] = []
     data.load(f"folder:{class_folder}", storing=prepared.Storing(say=said.append))
-    assert len(said) == 1 and f"preparing its images in {cache}: 0.00 GB, of " in said[0]
+    assert len(said) == 1 and f": 20 images of 6x8x3 are prepared in {cache}: 0.0 MB, " in said[0]
     shutil.rmtree(cache)
     full = shutil.disk_usage("/")._replace(free=BYTES)
     monkeypatch.setattr(prepared.shutil, "disk_usage", lambda path: full)
-    with pytest.raises(data.DataError, match=r"need 0\.00 GB on disk and 0\.00 GB are free in .*"):
+    with pytest.raises(data.DataError, match=r"need 0\.0 MB on disk and 0\.0 MB are free in"):
         data.load(f"folder:{class_folder}")
     assert sets(cache) == []
 

@@ -161,18 +161,18 @@ def test_a_set_is_prepared_once_and_shown_with_its_place(elsewhere, capsys, monk
     first = capsys.readouterr()
     root = elsewhere / "cache" / "jaxgan" / "prepared"
     (place,) = [path for path in root.iterdir() if path.is_dir()]
-    start = f"folder:photos: preparing its images in {root}: 0.00 GB, of "
+    start = f"folder:photos: 12 images of 6x6x3 are prepared in {root}: 0.0 MB, of "
     said, done, digest = first.out.splitlines()
-    assert said.startswith(start) and done == f"prepared: 0.00 GB in {place}"
+    assert said.startswith(start) and done == f"prepared: 0.0 MB in {place}"
     assert "preparing training of folder:photos ..." in first.err
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     assert show.main(asked) == 0
     second = capsys.readouterr()
-    assert second.out.splitlines() == [f"is prepared already: 0.00 GB in {place}", digest]
+    assert second.out.splitlines() == [f"is prepared already: 0.0 MB in {place}", digest]
     assert second.err == ""
     assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
     lines = shown(capsys, "folder:photos", "--holdout", "0.5", "--no-sheet")
-    note = f"note       The images are read from disk: 0.00 GB, prepared in {place}."
+    note = f"note       The images are read from disk: 0.0 MB, prepared in {place}."
     assert note in lines and f"digest     {digest.removeprefix('digest: ')}" in lines
 
 

@@ -120,6 +120,7 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
             needed,
             lambda store: fill(store, storing.watch),
             source=first.name,
+            what=" and ".join(plan.what for plan in plans),
             storing=storing,
         )
     store = prepared.InMemory()
@@ -146,6 +147,12 @@ class _Plan(NamedTuple):
         if self.varied:
             pixels += sum(int(np.prod(self.size(row))) for row in self.good)
         return pixels * self.target.channels * np.dtype(_LEVELS).itemsize
+
+    @property
+    def what(self) -> str:
+        """The images in words."""
+        shape = "different sizes" if self.varied else resizing.describe(self.target.shape)
+        return f"{len(self.good)} images of {shape}"
 
     def size(self, row: int) -> tuple[int, int]:
         """Returns the size to decode an image to: its own, or one that covers the part to cut."""
@@ -199,7 +206,7 @@ def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list
     """Returns the data of each collection, with their labels, of what was decoded."""
     stored = []
     if found.place is not None:
-        size = memory.gigabytes(prepared.size_of(found.place))
+        size = memory.size(prepared.size_of(found.place))
         stored = [f"The images are read from disk: {size}, prepared in {found.place}."]
     splits = []
     for index, (collection, notes) in enumerate(zip(collections, found.notes, strict=True)):
