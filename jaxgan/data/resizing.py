@@ -116,7 +116,8 @@ def _require_room(
     if crop is not None and size is not None and crop != size:
         raise DataError(
             f"the resolution is {describe(size)} and the crop {describe(crop)}, but images have "
-            "the size of their crop; leave --resolution out, or give it as --load"
+            "the size of their crop: leave --resolution out, or give it that size; --load is the "
+            "size before the crop"
         )
     if crop and load and (load[0] < crop[0] or load[1] < crop[1]):
         raise DataError(
