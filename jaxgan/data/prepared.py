@@ -304,15 +304,15 @@ def root() -> pathlib.Path:
 
 
 def key(
-    sources: Sequence[Sequence[tuple[bytes | os.PathLike[str], object]]],
+    sources: Sequence[Sequence[tuple[bytes | pathlib.Path | str, object]]],
     held_out: np.ndarray,
     settings: Mapping[str, Any],
 ) -> str:
     """Returns the name of a prepared set: a digest of everything that it depends on.
 
     Args:
-        sources: for each collection, its images: each a file or its content, and what of it is
-            used.
+        sources: for each collection, its images: each a file, a content, or a text that changes
+            with it; and what of it is used.
         held_out: True [N] for the images held out.
         settings: how the images are decoded, as JSON values.
     """
@@ -324,8 +324,10 @@ def key(
     return made.hexdigest()[:32]
 
 
-def _identity(source: bytes | os.PathLike[str]) -> str:
+def _identity(source: bytes | pathlib.Path | str) -> str:
     """Returns what changes with a file: its path, size and time; or the digest of a content."""
+    if isinstance(source, str):
+        return source
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     path = os.path.abspath(source)

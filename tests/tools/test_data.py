@@ -164,7 +164,7 @@ def test_a_set_is_prepared_once_and_shown_with_its_place(elsewhere, capsys, monk
     start = f"folder:photos: 12 images of 6x6x3 are prepared in {root}: 0.0 MB, of "
     said, done, digest = first.out.splitlines()
     assert said.startswith(start) and done == f"prepared: 0.0 MB in {place}"
-    assert "preparing training of folder:photos ..." in first.err
+    assert "preparing training images ..." in first.err
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     assert show.main(asked) == 0
     second = capsys.readouterr()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -192,14 +193,17 @@ def _key(collections: Sequence[Collection], fit: resizing.Fit) -> str:
         "channels": fit.channels,
         "crop": None if fit.resolution else fit.crop,  # else it is cut out of what is stored
     }
-    sources = [
-        [
-            (source.whole, source.right) if isinstance(source, image_file.Half) else (source, "")
-            for source in collection.sources
-        ]
-        for collection in collections
-    ]
+    sources = [[_identified(source) for source in each.sources] for each in collections]
     return prepared.key(sources, collections[0].held_out, settings)
+
+
+def _identified(source: image_file.Source) -> tuple[bytes | pathlib.Path | str, object]:
+    """Returns an image's file, content or name, and what of it is used."""
+    if isinstance(source, image_file.Half):
+        return source.whole, source.right
+    if isinstance(source, image_file.Record):
+        return source.place, ""
+    return source, ""
 
 
 def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list[Splits]:
@@ -240,7 +244,9 @@ def _decode_part(
     sheets = [_Sheets(part, *each, rows, store, held_out) for each in enumerate(plans)]
     kept: list[int] = []
     largest = max((int(np.prod(plan.good[row].size)) for plan in plans for row in rows), default=1)
-    for block in watch(_blocks(rows, plans), len(rows), f"preparing {part} of {first.name}"):
+    for block in watch(
+        _blocks(rows, plans), len(rows), f"preparing {part.replace('_', '-')} images"
+    ):
         decoded = []
         for collection, plan in zip(collections, plans, strict=True):
             images, failed = _decode(collection, block, plan, workers=_workers(largest))
