@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgan.data.errors import DataError
-
-if TYPE_CHECKING:
-    from jaxgan.data.dataset import Dataset
-    from jaxgan.data.domains import Domains
 
 Size = tuple[int, int]
 
@@ -121,60 +116,20 @@ def place(whole: tuple[int, ...], size: Size) -> Size:
     return (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
 
 
-def at_random(dataset: Dataset, size: Size) -> Dataset:
-    """Returns the dataset whose batches show a part of each image, at a random place.
-
-    Its `images` are the centers.
+def require_room(shape: tuple[int, ...], size: Size, *, name: str) -> None:
+    """Raises DataError if images are smaller than their parts.
 
     Args:
-        dataset: the images; those that are cut already are returned as they are.
+        shape: the shape (H, W, C) of the images.
         size: the size (h, w) of the parts.
+        name: the name of the data, for the message.
 
     Raises:
-        DataError: if the images are smaller.
+        DataError: if they are smaller.
     """
-    if dataset.uncut is not None or dataset.shape[:2] == size:
-        return dataset
-    _require_room(dataset, size)
-    uncut = Uncut.of(dataset.images)
-    return dataclasses.replace(dataset, images=center(dataset.images, size), uncut=uncut)
-
-
-def at_center(dataset: Dataset, size: Size) -> Dataset:
-    """Returns the dataset of the centers of the images, for evaluation.
-
-    Args:
-        dataset: the images.
-        size: the size (h, w) of the centers.
-
-    Raises:
-        DataError: if the images are smaller.
-    """
-    if dataset.shape[:2] != size:
-        _require_room(dataset, size)
-        dataset = dataclasses.replace(dataset, images=center(dataset.images, size))
-    return dataclasses.replace(dataset, uncut=None)
-
-
-def of_each(source: Dataset | Domains, size: Size, *, train: bool) -> Dataset | Domains:
-    """Returns the data, or each of two domains, cut at random to train, and else in the center.
-
-    Args:
-        source: the data.
-        size: the size (h, w) of the parts.
-        train: whether batches show random parts.
-
-    Raises:
-        DataError: if images are smaller.
-    """
-    cut = at_random if train else at_center
-    return source.of_each(lambda dataset: cut(dataset, size))
-
-
-def _require_room(dataset: Dataset, size: Size) -> None:
-    height, width = dataset.shape[:2]
+    height, width = shape[:2]
     if height < size[0] or width < size[1]:
         raise DataError(
-            f"{dataset.name}: the images are {height}x{width}, which has no room for a crop of "
+            f"{name}: the images are {height}x{width}, which has no room for a crop of "
             f"{size[0]}x{size[1]}; give a smaller --crop, or a --load that is as large"
         )

@@ -129,6 +129,37 @@ class Dataset:
         """
         return dataclasses.replace(self, flip=flip)
 
+    def cut_at_random(self, size: cropping.Size) -> Dataset:
+        """Returns the dataset whose batches show a part of each image, at a random place.
+
+        Its `images` are the centers.
+
+        Args:
+            size: the size (h, w) of the parts.
+
+        Raises:
+            DataError: if the images are smaller.
+        """
+        if self.uncut is not None or self.shape[:2] == size:
+            return self
+        cropping.require_room(self.shape, size, name=self.name)
+        uncut = cropping.Uncut.of(self.images)
+        return dataclasses.replace(self, images=cropping.center(self.images, size), uncut=uncut)
+
+    def cut_in_the_center(self, size: cropping.Size) -> Dataset:
+        """Returns the dataset of the centers of the images, for evaluation.
+
+        Args:
+            size: the size (h, w) of the centers.
+
+        Raises:
+            DataError: if the images are smaller.
+        """
+        if self.shape[:2] == size:
+            return dataclasses.replace(self, uncut=None)
+        cropping.require_room(self.shape, size, name=self.name)
+        return dataclasses.replace(self, images=cropping.center(self.images, size), uncut=None)
+
     def of_each(self, change: Callable[[Dataset], Dataset]) -> Dataset:
         """Returns what `change` makes of this dataset: of two domains it changes each."""
         return change(self)

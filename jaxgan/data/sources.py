@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jaxgan import files
-from jaxgan.data import cropping, few_labels, limiting, mixtures, occurring_classes, resizing
+from jaxgan.data import few_labels, limiting, mixtures, occurring_classes, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -213,8 +213,9 @@ def _cut(splits: Splits, crop: tuple[int, int] | None, *, alike: bool) -> Splits
     if not (alike or getattr(train, "uncut", None)):
         return splits
     size = resizing.describe(crop)
-    cut = cropping.of_each(train, crop, train=True)
-    rest = cropping.of_each(cut if held_out is train else held_out, crop, train=False)
+    cut = train.of_each(lambda dataset: dataset.cut_at_random(crop))
+    rest = cut if held_out is train else held_out
+    rest = rest.of_each(lambda dataset: dataset.cut_in_the_center(crop))
     note = f"Training images are cut to {size} at random places, held-out ones in the center."
     return Splits(cut, rest, (*splits.notes, note))
 

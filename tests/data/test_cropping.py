@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import counter_rng, cropping
+from jaxgan.data import counter_rng
 from tests.data.conftest import picture
 
 
@@ -21,7 +21,7 @@ def coordinates(count: int, height: int, width: int) -> np.ndarray:
 
 def test_a_crop_is_a_part_in_full_detail_and_every_place_is_equally_likely():
     whole = data.Dataset("p", coordinates(7, 6, 9))
-    cut = cropping.at_random(whole, (4, 5))
+    cut = whole.cut_at_random((4, 5))
     shown = [data.to_uint8(cut.batch(seed=0, step=n, size=50)["image"]) for n in range(60)]
     shown = np.concatenate(shown)
     corners = shown[:, 0, 0, :2].astype(int)
@@ -36,7 +36,7 @@ def test_a_crop_is_a_part_in_full_detail_and_every_place_is_equally_likely():
 
 
 def test_the_place_is_a_pure_function_of_seed_step_and_index():
-    cut = cropping.at_random(data.Dataset("p", coordinates(7, 6, 9)), (4, 5))
+    cut = data.Dataset("p", coordinates(7, 6, 9)).cut_at_random((4, 5))
     full = cut.batch(seed=3, step=5, size=8)["image"]
     rows = cut.batch(seed=3, step=5, size=8, rows=[6, 1])["image"]
     np.testing.assert_array_equal(rows, full[[6, 1]])
@@ -48,9 +48,8 @@ def test_the_place_is_a_pure_function_of_seed_step_and_index():
 
 def test_a_subset_and_other_kinds_of_datasets_keep_their_crops():
     labels = np.arange(8) % 2
-    cut = cropping.at_random(
-        data.Dataset("p", coordinates(8, 6, 6), labels, ("even", "odd")), (3, 3)
-    )
+    whole = data.Dataset("p", coordinates(8, 6, 6), labels, ("even", "odd"))
+    cut = whole.cut_at_random((3, 3))
     chosen = cut.subset([5, 2])
     batch = chosen.batch(seed=0, step=0, size=2)
     assert sorted(data.to_uint8(batch["image"])[:, 0, 0, 2].tolist()) == [2, 5]
@@ -64,10 +63,10 @@ def test_a_subset_and_other_kinds_of_datasets_keep_their_crops():
 
 def test_the_digest_is_that_of_whole_images():
     images = coordinates(4, 6, 6)
-    one = cropping.at_random(data.Dataset("p", images), (4, 4)).digest
+    one = data.Dataset("p", images).cut_at_random((4, 4)).digest
     images[0, 0, 0, 0] += 1  # outside of the center
-    other = cropping.at_random(data.Dataset("p", images), (4, 4))
-    assert len({one, other.digest, cropping.at_center(other, (4, 4)).digest}) == 3
+    other = data.Dataset("p", images).cut_at_random((4, 4))
+    assert len({one, other.digest, other.cut_in_the_center((4, 4)).digest}) == 3
 
 
 @pytest.fixture

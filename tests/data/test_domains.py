@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import cropping, fashion_domains
+from jaxgan.data import fashion_domains
 
 
 def numbered(count: int, start: int = 0) -> np.ndarray:
@@ -60,10 +60,10 @@ def test_domains_are_drawn_independently_each_in_epochs_of_its_own(counts):
 def test_pairs_are_mirrored_and_cut_out_alike_and_domains_each_by_itself():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
     same = [data.Dataset("p", images) for _ in range(2)]
-    cut = cropping.of_each(data.Pairs(*same), (5, 5), train=True)
+    cut = data.Pairs(*same).of_each(lambda side: side.cut_at_random((5, 5)))
     paired = cut.augmented(flip=True).batch(seed=0, step=0, size=40)
     np.testing.assert_array_equal(paired["a"], paired["b"])
-    apart = cropping.of_each(data.Domains(*same), (5, 5), train=True).batch(seed=0, step=0, size=40)
+    apart = data.Domains(cut.a, cut.b).batch(seed=0, step=0, size=40)
     assert not np.array_equal(np.sort(apart["a"], axis=None), np.sort(apart["b"], axis=None))
     levels = {image.tobytes() for image in images}
     mirrored = data.Domains(*same).augmented(flip=True).batch(seed=0, step=0, size=40)
