@@ -89,9 +89,14 @@ class Uncut:
 
     def _parts(self, index: np.ndarray, size: Size, places: np.ndarray) -> np.ndarray:
         height, width = size
-        found = np.empty((len(index), height, width, self.pixels.shape[1]), self.pixels.dtype)
-        for row, (image, (top, left)) in enumerate(zip(index, places, strict=True)):
-            found[row] = self.image(image)[top : top + height, left : left + width]
+        pixels = np.asarray(self.pixels)  # mapped arrays take long for every view
+        channels = pixels.shape[1]
+        found = np.empty((len(index), height, width, channels), pixels.dtype)
+        starts, sizes = self.starts[index].tolist(), self.sizes[index].tolist()
+        chosen = zip(starts, sizes, places.tolist(), strict=True)
+        for row, (start, (tall, wide), (top, left)) in enumerate(chosen):
+            image = pixels[start : start + tall * wide].reshape(tall, wide, channels)
+            found[row] = image[top : top + height, left : left + width]
         return found
 
 
