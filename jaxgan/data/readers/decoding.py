@@ -55,8 +55,8 @@ def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
 
     Raises:
         DataError: if more than half of the images cannot be read, if the sizes differ and `fit` has
-            no resolution, if the requested channels are not 1, 3 or 4, or if there is not enough
-            memory.
+            neither a resolution nor a crop, if the requested channels are not 1, 3 or 4, or if
+            neither memory nor the disk suffices.
     """
     (splits,) = decode_together([collection], fit)
     return splits
@@ -101,9 +101,9 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
     needed, storing = sum(plan.bytes for plan in plans), fit.storing
 
     def fill(store: prepared.Store, watch: prepared.Watch) -> dict[str, Any]:
-        parts = (
-            {"training": False, "held_out": True} if first.held_out.any() else {"training": False}
-        )
+        parts = {"training": False}
+        if first.held_out.any():
+            parts["held_out"] = True
         for part, held_out in parts.items():
             _decode_part(part, collections, plans, damaged, store, watch, held_out=held_out)
         _require_mostly_good(first, damaged)
