@@ -142,8 +142,8 @@ def _read(builder: Any, fit: resizing.Fit, held: holdout.Holdout, *, name: str) 
     own = next((split for split in _HELD_OUT if split in splits), None)
     used = ["train"] if own is None else ["train", own]
     needed = sum(splits[split].num_bytes for split in used)
-    take = _rows if memory.is_enough(needed) else _rows_on_demand
-    parts = [take(builder, split, image, name=name) for split in used]
+    kept = memory.is_enough(needed)
+    parts = [_rows(builder, split, image, kept=kept, name=name) for split in used]
     rows = list(itertools.chain(*parts))
     names = [
         f"{split}/{row}"
@@ -192,31 +192,29 @@ def _only(preferred: str, keys: list[str]) -> str | None:
     return keys[0] if len(keys) == 1 else None
 
 
-def _rows(builder: Any, split: str, image: str, *, name: str) -> list[dict[str, Any]]:
-    """Returns the examples of a split, with the images still encoded."""
-    source = _source(builder, split, image, name=name)
-    return list(source.__getitems__(range(len(source))))
+def _rows(builder: Any, split: str, image: str, *, kept: bool, name: str) -> list[dict[str, Any]]:
+    """Returns the examples of a split, with images that are still encoded.
 
-
-def _rows_on_demand(builder: Any, split: str, image: str, *, name: str) -> list[dict[str, Any]]:
-    """Returns the examples of a split that is large, with images that are read when needed."""
+    They are kept in memory if `kept` is True, and else read again when they are needed.
+    """
     source, lock = _source(builder, split, image, name=name), threading.Lock()
     files = [os.stat(path) for path in sorted(builder.data_path.glob(f"*-{split}.*"))]
     version = [(file.st_size, file.st_mtime_ns) for file in files]
 
-    def read(row: int) -> bytes:
+    def reread(row: int) -> bytes:
         with lock:  # its readers are not made for threads
             return source[row][image]
 
-    def example(row: int, others: dict[str, Any]) -> dict[str, Any]:
+    def example(row: int, found: dict[str, Any]) -> dict[str, Any]:
+        encoded = found[image]
+        read = (lambda: encoded) if kept else functools.partial(reread, row)
         place = f"{builder.data_path} {version} {split} {row}"
-        return {**others, image: image_file.Record(place, functools.partial(read, row))}
+        return {**found, image: image_file.Record(place, read)}
 
     rows = []
     for start in range(0, len(source), _PIECE):
         numbers = range(start, min(start + _PIECE, len(source)))
-        found = zip(numbers, source.__getitems__(numbers), strict=True)
-        rows += [example(row, {k: v for k, v in of.items() if k != image}) for row, of in found]
+        rows += map(example, numbers, source.__getitems__(numbers))
     return rows
 
 
