@@ -70,8 +70,8 @@ PRESETS = {
     "paper": {
         "steps": 80_000,
         "batch_size": 1,
-        "resolution": "256",
-        "jitter": 30,
+        "load": "286",
+        "crop": "256",
         "flip": True,
         "width": 64,
         "discriminator_width": 64,

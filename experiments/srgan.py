@@ -77,7 +77,7 @@ class Config(RunConfig):
         "width",
         "discriminator_width",
     )
-    REFUSED: ClassVar[tuple[str, ...]] = refused_flags.EVALUATION
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.EVALUATION, "load")
 
     steps: int = 9500
     batch_size: int = 16
@@ -132,6 +132,15 @@ class Config(RunConfig):
     """
     accumulate: Positive = 1
     """Average gradients over this many slices of a batch, to save memory."""
+
+    @property
+    def reading_options(self) -> dict[str, Any]:
+        """Whole images, of which the train step cuts parts; the data cut those that differ in size.
+
+        The held-out images are then centers.
+        """
+        crop = None if self.resolution else self.crop
+        return {**super().reading_options, "crop": crop, "crop_alike": False}
 
     @property
     def falls_to_the_end(self) -> bool:

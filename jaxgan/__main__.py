@@ -3,6 +3,7 @@
     jaxgan list                       the experiments, a line each
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
     jaxgan data show DATA [flags]     show what data hold, and draw a contact sheet
+    jaxgan data prepare DATA [flags]  decode a set larger than memory ahead of training
     jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
     jaxgan diagnose RUN [flags]       say in words what is wrong with a run

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-TIMES = ("images_per_second", "seconds")
+TIMES = ("images_per_second", "seconds", "data_wait")
 ENTRY = ("run.main(__name__)", "command_line.main(__name__)")
 
 

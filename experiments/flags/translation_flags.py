@@ -9,7 +9,7 @@ from jaxgan.data import two_folders
 from jaxgan.runs import flags
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
-from jaxgan.runs.ranges import Count, Decay, Fraction, HalfLife, LearningRate, Positive
+from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive
 
 from . import refused_flags, two_player_flags
 
@@ -20,6 +20,8 @@ class TranslationConfig(RunConfig):
 
     NETWORK: ClassVar[tuple[str, ...]] = (
         "resolution",
+        "crop",
+        "load",
         "channels",
         "direction",
         "width",
@@ -42,8 +44,6 @@ class TranslationConfig(RunConfig):
     """Folder of domain b."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """BtoA exchanges the two domains."""
-    jitter: Count = 0
-    """Random crops: enlarge training images by this many pixels, then crop to the original size."""
     generator_learning_rate: LearningRate = 2e-4
     """Learning rate of the generators."""
     discriminator_learning_rate: LearningRate = 2e-4
@@ -73,7 +73,7 @@ class TranslationConfig(RunConfig):
     @property
     def data_options(self) -> dict[str, Any]:
         """Images of two domains, not paired."""
-        return {"kind": "domains", "direction": self.direction, "jitter": self.jitter}
+        return {"kind": "domains", "direction": self.direction}
 
 
 @dataclasses.dataclass(frozen=True)

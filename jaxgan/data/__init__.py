@@ -4,7 +4,8 @@ Needs no JAX.
 
 `load` turns a name such as `folder:photos` into a training and a held-out set. `mixtures` has the
 points on the plane, `fashion` and `fashion_captions` the embedded garments, `readers` what reads
-files. May use the ground files and kernels.
+files. Sets larger than memory are `prepared` on disk, and random parts of images are cut by
+`cropping`. May use the ground files and kernels.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from jaxgan.data.splits import Source, Splits, completed, require_batch
 if TYPE_CHECKING:
     from jaxgan.data import (
         captions,
+        cropping,
         fashion,
         fashion_captions,
         fashion_domains,
         few_labels,
         limiting,
         mixtures,
+        prepared,
         readers,
         resizing,
         super_resolution_pairs,
@@ -52,6 +55,7 @@ __all__ = [
     "captions",
     "completed",
     "convert_channels",
+    "cropping",
     "fashion",
     "fashion_captions",
     "fashion_domains",
@@ -60,6 +64,7 @@ __all__ = [
     "load",
     "mixtures",
     "parse_resolution",
+    "prepared",
     "readers",
     "require_batch",
     "resizing",

@@ -173,14 +173,8 @@ class Captioned(Dataset):
         counts = np.diff(self.first)[chosen]
         first = np.concatenate([[0], np.cumsum(counts)])
         rows = np.repeat(self.first[chosen] - first[:-1], counts) + np.arange(first[-1])
-        labels = None if self.labels is None else self.labels[chosen]
-        return dataclasses.replace(
-            self,
-            images=self.images[chosen],
-            labels=labels,
-            texts=self.texts[rows],
-            first=first,
-        )
+        texts = {"texts": self.texts[rows], "first": first}
+        return dataclasses.replace(self, **self._chosen(chosen), **texts)
 
     def captions_of(self, image: int) -> list[str]:
         """Returns an image's captions as `plain` returned them; [] if they are embeddings."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter_rng, pixels, resizing
+from jaxgan.data import counter_rng, cropping, memory, pixels, prepared
 from jaxgan.data.errors import DataError
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
@@ -27,8 +27,8 @@ class Dataset:
         labels: int32 [N] in [0, len(classes)), or None.
         classes: the name of each label; () if there are no labels.
         flip: whether batches mirror images left to right at random.
-        jitter: pixels by which batches enlarge both sides of an image before a random crop to its
-            original size; 0 for no crop.
+        uncut: the whole images, if batches show a part of each at a random place; `images` are then
+            their centers (see `cropping`).
 
     Raises:
         DataError: if the shapes, types or labels do not fit together.
@@ -39,7 +39,7 @@ class Dataset:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     flip: bool = False
-    jitter: int = 0
+    uncut: cropping.Uncut | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
@@ -78,11 +78,20 @@ class Dataset:
     def digest(self) -> str:
         """The sha256, in hex, of the images, labels and class names: equal for equal data."""
         described = f"{self.images.shape} {self.labels is not None} {self.classes}"
-        contents = hashlib.sha256(described.encode())
-        contents.update(np.ascontiguousarray(self.images).data)
-        if self.labels is not None:
-            contents.update(self.labels.astype("<i4").tobytes())
-        return contents.hexdigest()
+        pixels = self.images if self.uncut is None else self.uncut.pixels
+        parts = [self.images] if self.uncut is None else self.uncut.contents()
+        labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
+
+        def computed() -> str:
+            contents = hashlib.sha256(described.encode())
+            for part in parts:
+                contents.update(np.ascontiguousarray(part).data)
+            contents.update(labels)
+            return contents.hexdigest()
+
+        chosen = b"" if self.uncut is None else self.uncut.starts.tobytes()
+        others = hashlib.sha256(labels + chosen).hexdigest()
+        return prepared.remembered(pixels, f"{described} {others}", computed)
 
     def batch(
         self, *, seed: int, step: int, size: int, rows: Rows = None, stream: str = ""
@@ -104,31 +113,65 @@ class Dataset:
         """
         at = positions(step, size, rows)
         index = visited(seed, at, len(self), stream)
-        chosen = self.images[index]
+        if self.uncut is None:
+            chosen = self.images[index]
+        else:
+            draws = counter_rng.bits(seed, f"{stream}crop", at)
+            chosen = self.uncut.cut(index, self.images.shape[1:3], draws)
         if self.flip:
             mirrored = counter_rng.bits(seed, f"{stream}flip", at) >> np.uint64(63) == 1
             chosen[mirrored] = chosen[mirrored, :, ::-1]
-        if self.jitter:
-            chosen = cut(chosen, self.jitter, counter_rng.bits(seed, f"{stream}jitter", at))
         batch = {"image": pixels.to_float(chosen)}
         if self.labels is not None:
             batch["label"] = self.labels[index]
         return batch
 
-    def augmented(self, *, flip: bool, jitter: int) -> Dataset:
+    def augmented(self, *, flip: bool) -> Dataset:
         """Returns the dataset whose batches are augmented.
 
         Args:
             flip: whether to mirror images left to right at random.
-            jitter: pixels by which to enlarge an image before a random crop; 0 for no crop.
         """
-        return dataclasses.replace(self, flip=flip, jitter=jitter)
+        return dataclasses.replace(self, flip=flip)
+
+    def cut_at_random(self, size: cropping.Size) -> Dataset:
+        """Returns the dataset whose batches show a part of each image, at a random place.
+
+        Its `images` are the centers.
+
+        Args:
+            size: the size (h, w) of the parts.
+
+        Raises:
+            DataError: if the images are smaller.
+        """
+        if self.uncut is not None or self.shape[:2] == size:
+            return self
+        cropping.require_room(self.shape, size, name=self.name)
+        uncut = cropping.Uncut.of(self.images)
+        return dataclasses.replace(self, images=cropping.center(self.images, size), uncut=uncut)
+
+    def cut_in_the_center(self, size: cropping.Size) -> Dataset:
+        """Returns the dataset of the centers of the images, for evaluation.
+
+        Args:
+            size: the size (h, w) of the centers.
+
+        Raises:
+            DataError: if the images are smaller.
+        """
+        if self.shape[:2] == size:
+            return dataclasses.replace(self, uncut=None)
+        cropping.require_room(self.shape, size, name=self.name)
+        return dataclasses.replace(self, images=cropping.center(self.images, size), uncut=None)
+
+    def of_each(self, change: Callable[[Dataset], Dataset]) -> Dataset:
+        """Returns what `change` makes of this dataset: of two domains it changes each."""
+        return change(self)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """Returns the dataset of the images at `indices`, in that order, with the same classes."""
-        chosen = np.asarray(indices)
-        labels = None if self.labels is None else self.labels[chosen]
-        return dataclasses.replace(self, images=self.images[chosen], labels=labels)
+        return dataclasses.replace(self, **self._chosen(np.asarray(indices)))
 
     def rows_of(self, label: int) -> np.ndarray:
         """Returns the indices, int [M], of the images that belong to a class."""
@@ -185,6 +228,20 @@ class Dataset:
         """
         return pixels.to_float(self.images if rows is None else self.images[rows])
 
+    def _chosen(self, indices: np.ndarray) -> dict[str, Any]:
+        """Returns the fields that hold something of each image, for those at `indices` [R].
+
+        Raises DataError if mapped images do not fit into memory.
+        """
+        if prepared.folder_of(self.images) is not None:
+            needed = len(indices) * self.images[0].nbytes
+            memory.require(needed, name=self.name, what=f"{len(indices)} of its images")
+        return {
+            "images": self.images[indices],
+            "labels": None if self.labels is None else self.labels[indices],
+            "uncut": None if self.uncut is None else self.uncut.subset(indices),
+        }
+
 
 def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
     """Returns the positions of the examples of a batch in the endless stream of examples.
@@ -223,23 +280,6 @@ def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarr
         here = epochs == epoch
         index[here] = counter_rng.permutation(seed, int(epoch), count, stream)[places[here]]
     return index
-
-
-def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
-    """Returns random crops of enlarged images, uint8 [B, H, W, C].
-
-    Args:
-        images: uint8 [B, H, W, C].
-        margin: pixels by which to enlarge height and width before the crop.
-        draws: uint64 [B]; each determines the place of one crop.
-    """
-    height, width = images.shape[1:3]
-    enlarged = resizing.stretched(images, (height + margin, width + margin))
-    places, half = np.uint64(margin + 1), np.uint64(32)
-    tops, lefts = (draws >> half) % places, (draws & np.uint64(0xFFFFFFFF)) % places
-    rows = tops.astype(int)[:, None] + np.arange(height)
-    columns = lefts.astype(int)[:, None] + np.arange(width)
-    return enlarged[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def check_labels(

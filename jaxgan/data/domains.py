@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,14 +75,13 @@ class Domains:
             for role, domain, stream in zip("ab", (self.a, self.b), self._streams, strict=True)
         }
 
-    def augmented(self, *, flip: bool, jitter: int) -> Domains:
+    def augmented(self, *, flip: bool) -> Domains:
         """Returns the same data, whose batches are augmented.
 
         Args:
             flip: whether to mirror images left to right at random.
-            jitter: pixels by which to enlarge an image before a random crop; 0 for no crop.
         """
-        return self._of_each(lambda domain: domain.augmented(flip=flip, jitter=jitter))
+        return self.of_each(lambda domain: domain.augmented(flip=flip))
 
     def take(self, count: int) -> Domains:
         """Returns `count` images of each domain, spread evenly over it.
@@ -89,7 +89,7 @@ class Domains:
         Raises:
             DataError: if a domain has fewer than `count` images.
         """
-        return self._of_each(lambda domain: domain.take(count))
+        return self.of_each(lambda domain: domain.take(count))
 
     def swapped(self) -> Domains:
         """Returns the same data with the two domains exchanged."""
@@ -99,7 +99,8 @@ class Domains:
         """Returns the same images as unpaired domains."""
         return Domains(self.a, self.b)
 
-    def _of_each(self, change) -> Domains:
+    def of_each(self, change: Callable[[Dataset], Dataset]) -> Domains:
+        """Returns the data with each domain changed by `change`."""
         return dataclasses.replace(self, a=change(self.a), b=change(self.b))
 
 

@@ -25,9 +25,23 @@ def require(needed: int, *, name: str, what: str) -> None:
     free = available()
     if free is not None and needed > free:
         raise DataError(
-            f"{name}: {what} need {_gigabytes(needed)} of memory and {_gigabytes(free)} are free; "
+            f"{name}: {what} need {size(needed)} of memory and {size(free)} are free; "
             "give a lower --resolution, use fewer images, or free some memory"
         )
+
+
+SHARE = 0.5
+"""Largest share of the free memory for a set of images; training needs the rest."""
+
+
+def is_enough(needed: int) -> bool:
+    """Returns whether memory suffices for a set of images: at most `SHARE` of what is free.
+
+    Args:
+        needed: bytes that the set needs.
+    """
+    free = available()
+    return free is None or needed <= SHARE * free
 
 
 def available() -> int | None:
@@ -59,5 +73,6 @@ def _of_container() -> int | None:
         return None
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.2f} GB"
+def size(count: int) -> str:
+    """Returns a number of bytes as text, such as '12.3 MB' or '1.23 GB'."""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -12,6 +12,7 @@ import numpy as np
 from jaxgan import color
 from jaxgan.data import memory
 from jaxgan.data.errors import DataError
+from jaxgan.data.prepared import Storing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,11 +32,16 @@ class Fit(NamedTuple):
             the center. 'pad' scales until the image fits into it and fills the rest with black
             (transparent, with 4 channels). 'stretch' scales height and width independently.
         channels: 1, 3 or 4, or None to keep the channels of the images.
+        crop: the size (h, w) of the random parts that are cut out of the images afterwards, or None
+            for whole images. With it, image files that keep their size may differ in it.
+        storing: where decoded images are stored (see `prepared.Storing`).
     """
 
     resolution: tuple[int, int] | None = None
     policy: str = "crop"
     channels: int | None = None
+    crop: tuple[int, int] | None = None
+    storing: Storing = Storing()
 
 
 class Target(NamedTuple):
@@ -63,7 +69,13 @@ class Target(NamedTuple):
 
 
 def make_fit(
-    resolution: Resolution | None = None, policy: str = "crop", channels: int | None = None
+    resolution: Resolution | None = None,
+    policy: str = "crop",
+    channels: int | None = None,
+    *,
+    load: Resolution | None = None,
+    crop: Resolution | None = None,
+    storing: Storing | None = None,
 ) -> Fit:
     """Returns a `Fit` after checking its values.
 
@@ -71,9 +83,13 @@ def make_fit(
         resolution: 64, '64x96' or (64, 96), height first; None keeps the size.
         policy: 'crop', 'pad' or 'stretch' (see `Fit`).
         channels: number of channels; None keeps the channels of the images.
+        load: the size before the random crop; None keeps that of the images.
+        crop: the size of the random crop, which is that of the result; None for no crop.
+        storing: where decoded images are stored; None chooses by the free memory.
 
     Raises:
-        DataError: if the resolution, the policy or the channel count is invalid.
+        DataError: if the resolution, the policy or the channel count is invalid, or they contradict
+            each other.
     """
     if policy not in POLICIES:
         raise DataError(f"resize is {policy!r}; expected one of {', '.join(POLICIES)}")
@@ -82,11 +98,40 @@ def make_fit(
             f"channels is {channels}; expected 1 (grayscale), 3 (color) or 4 (transparent)"
         )
     size = None if resolution is None else parse_resolution(resolution)
-    return Fit(size, policy, channels)
+    part = None if crop is None else parse_resolution(crop, what="crop")
+    before = None if load is None else parse_resolution(load, what="load")
+    _require_room(size, part, before)
+    return Fit(size if part is None else before, policy, channels, part, storing or Storing())
 
 
-def parse_resolution(resolution: Resolution) -> tuple[int, int]:
+def _require_room(
+    size: tuple[int, int] | None, crop: tuple[int, int] | None, load: tuple[int, int] | None
+) -> None:
+    """Raises DataError if the sizes contradict each other."""
+    if crop is None and load is not None:
+        raise DataError(
+            f"load is {describe(load)}, the size before a random crop, but there is no crop; give "
+            "--crop, too, or the size as --resolution"
+        )
+    if crop is not None and size is not None and crop != size:
+        raise DataError(
+            f"the resolution is {describe(size)} and the crop {describe(crop)}, but images have "
+            "the size of their crop: leave --resolution out, or give it that size; --load is the "
+            "size before the crop"
+        )
+    if crop and load and (load[0] < crop[0] or load[1] < crop[1]):
+        raise DataError(
+            f"the crop is {describe(crop)} and the images are loaded at {describe(load)}; expected "
+            "a crop that is not larger: give another --crop or --load"
+        )
+
+
+def parse_resolution(resolution: Resolution, *, what: str = "resolution") -> tuple[int, int]:
     """Returns (H, W) from 64, '64', '64x96' or (64, 96), height first.
+
+    Args:
+        resolution: the size.
+        what: what has this size, for the message.
 
     Raises:
         DataError: if the resolution is anything else.
@@ -99,7 +144,7 @@ def parse_resolution(resolution: Resolution) -> tuple[int, int]:
     whole = all(isinstance(side, numbers.Integral) and side >= 1 for side in sides)
     if len(sides) not in (1, 2) or not whole:
         raise DataError(
-            f"the resolution is {resolution!r}; "
+            f"the {what} is {resolution!r}; "
             "expected one side, like 64, or height x width, like 64x96"
         )
     return int(sides[0]), int(sides[-1])

@@ -22,7 +22,10 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
 from jaxgan.data.holdout import Holdout
+from jaxgan.data.prepared import Storing
 from jaxgan.data.splits import Splits
+
+_IMAGES = (Dataset, Domains)
 
 KINDS = {
     "images": "single images",
@@ -93,12 +96,15 @@ def load(
     resize: str = "crop",
     holdout: Holdout = None,
     flip: bool = False,
-    jitter: int = 0,
+    crop: resizing.Resolution | None = None,
+    crop_alike: bool = True,
+    load: resizing.Resolution | None = None,
     channels: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     direction: str | None = None,
     labels: int | None = None,
     limit: int | None = None,
+    storing: Storing | None = None,
 ) -> Splits:
     """Returns the training and held-out data that `spec` names, with notes on conversions.
 
@@ -114,28 +120,34 @@ def load(
             name or row number, so that new data do not move others in or out. None uses the split
             of the data, such as a `val.txt` in or next to the folder, and otherwise 0.1.
         flip: whether to mirror training images left to right at random.
-        jitter: pixels by which to enlarge training images before a random crop; 0 for no crop.
+        crop: the size of the parts, at random places, that batches show of the training images, in
+            full detail; held-out images are cut in the center. None for whole images.
+        crop_alike: whether images that all have one size are cut, too.
+        load: with `crop`, the size that images are brought to before it. None keeps their sizes,
+            which may differ in folders.
         channels: 1 (grayscale), 3 (color) or 4 (with transparency). None keeps those of the images.
         data_dir: for tfds, the folder of prepared datasets or of the original files.
         direction: 'AtoB', or 'BtoA' to exchange the two domains. None is 'AtoB'.
         labels: number of training images of each class that keep their label. Batches then hold
             labeled and unlabeled images separately; see `PartlyLabeled`. None keeps all labels.
         limit: number of training images to keep; see `limiting.limited`. None keeps all.
+        storing: where the images of files are stored; see `prepared.Storing`. None chooses memory
+            or disk by their size.
 
     Raises:
         DataError: if the data do not exist or cannot be used. The message is one sentence.
     """
-    fit = resizing.make_fit(resolution, resize, channels)
-    if jitter < 0:
-        raise DataError(f"jitter is {jitter}; expected 0 or more pixels")
+    fit = resizing.make_fit(resolution, resize, channels, load=load, crop=crop, storing=storing)
     read = _reader(spec, kind)
     if spec in mixtures.MIXTURES:
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
+        refuse(spec, "has points, not images", crop=crop)
         refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
         refuse(spec, "draws new points at every step", limit_images=limit)
         return Splits(read(), mixtures.held_out(read()))
-    splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
+    whole = _read(spec, read, fit, holdout, data_dir)
+    splits = _directed(spec, _cut(whole, fit.crop, alike=crop_alike), direction)
     train = splits.train
     if kind == "domains" and isinstance(train, Domains):
         train = train.unpaired()
@@ -143,7 +155,7 @@ def load(
         train = limiting.limited(train, limit)
     train, held_out, notes = occurring_classes.occurring(splits._replace(train=train))
     if isinstance(train, Dataset | Domains):
-        train = train.augmented(flip=flip, jitter=jitter)
+        train = train.augmented(flip=flip)
     if labels is not None:
         train = few_labels.partly_labeled(train, labels)
     return Splits(train, held_out, tuple(map(files.printable, notes)))
@@ -210,6 +222,24 @@ def _read(
         return read(place, fit, holdout)
     refuse(spec, "has a test set of its own", holdout=holdout)
     return read(fit)
+
+
+def _cut(splits: Splits, crop: tuple[int, int] | None, *, alike: bool) -> Splits:
+    """Returns the data with training images that are cut at random, and the others in the center.
+
+    Images of one size are only cut if `alike` is True.
+    """
+    train, held_out = splits.train, splits.held_out
+    if crop is None or not isinstance(train, _IMAGES) or not isinstance(held_out, _IMAGES):
+        return splits
+    if not (alike or getattr(train, "uncut", None)):
+        return splits
+    size = resizing.describe(crop)
+    cut = train.of_each(lambda dataset: dataset.cut_at_random(crop))
+    rest = cut if held_out is train else held_out
+    rest = rest.of_each(lambda dataset: dataset.cut_in_the_center(crop))
+    note = f"Training images are cut to {size} at random places, held-out ones in the center."
+    return Splits(cut, rest, (*splits.notes, note))
 
 
 def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:

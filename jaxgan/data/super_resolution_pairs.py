@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Pairs
 from jaxgan.data.errors import DataError
 from jaxgan.kernels import bicubic
+
+_PIECE = 256  # images that are downscaled at a time
 
 
 def pairs(images: object, factor: int) -> Pairs:
@@ -32,6 +36,8 @@ def pairs(images: object, factor: int) -> Pairs:
             "times; give a factor of 2 or more, and images that are larger than it"
         )
     rows, columns = height // factor * factor, width // factor * factor
-    cut = dataclasses.replace(images, images=images.images[:, :rows, :columns])
-    small = dataclasses.replace(cut, images=bicubic.smaller(cut.images, factor))
+    cut = dataclasses.replace(images, images=images.images[:, :rows, :columns], uncut=None)
+    pieces = (cut.images[at : at + _PIECE] for at in range(0, len(cut), _PIECE))
+    small = np.concatenate([bicubic.smaller(piece, factor) for piece in pieces])
+    small = dataclasses.replace(cut, images=small)
     return Pairs(small, cut)

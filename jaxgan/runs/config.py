@@ -110,6 +110,12 @@ class DataFlags:
     """Image size, such as 64 or 64x96 (height x width); default: that of the data."""
     resize: Literal["crop", "pad", "stretch"] = "crop"
     """How to fit images to the resolution."""
+    crop: str | None = None
+    """Size of random parts of the images to train on, in full detail, instead of --resolution;
+    held-out images are cut in the center.
+    """
+    load: str | None = None
+    """With --crop: size that images are brought to first; default: their own, which may differ."""
     holdout: Annotated[float | str | None, Range(0, 1, open_high=True)] = None
     """Fraction of the data to hold out, or a file that lists them; default: the data's own held-out
     set, or 0.1.
@@ -125,6 +131,8 @@ class DataFlags:
         return {
             "resolution": self.resolution,
             "resize": self.resize,
+            "crop": self.crop,
+            "load": self.load,
             "holdout": self.holdout,
             "flip": self.flip,
             "channels": self.channels,

@@ -13,6 +13,7 @@ LONG = 3600.0
 COSTLY = (
     "steps",
     "resolution",
+    "crop",
     "width",
     "max_width",
     "generator_width",
@@ -100,7 +101,10 @@ def shorter(config: Any, names: Collection[str], *, shape: Sequence[int]) -> str
     for name in (name for name in COSTLY if name in names):
         value = getattr(config, name)
         if name == "resolution":
-            value = f"{shape[0]}x{shape[1]}" if len(shape) == 3 else None
+            open_size = len(shape) == 3 and not config.crop
+            value = f"{shape[0]}x{shape[1]}" if open_size else None
+        elif name == "crop":
+            pass
         elif not isinstance(value, int) or value <= 1:  # there is no smaller one
             value = None
         if value is not None:

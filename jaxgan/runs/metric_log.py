@@ -27,7 +27,7 @@ from jaxgan.types import Array, Metrics
 Row = dict[str, Any]
 Sink = Callable[[Row], None]
 
-TIMES = ("images_per_second", "seconds")
+TIMES = ("images_per_second", "seconds", "data_wait")
 """The entries of a row that depend on the machine. All others repeat exactly."""
 
 # Protocol buffers create their classes at import, so type checkers do not know them.
@@ -91,6 +91,7 @@ class Recorder:
         self._step = self._logged
         self._before, self._since = float(notes.get("seconds", 0.0)), time.monotonic()
         self._row_steps, self._timed_steps, self._timed_from = 0, 0, None
+        self._waited = 0.0
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -116,6 +117,14 @@ class Recorder:
         # Wait for the first call, which compiles.
         while len(self._waiting) > (self._ahead if self._timed_from else 0):
             self._take(*self._waiting.popleft())
+
+    def waited(self, seconds: float) -> None:
+        """Adds the time that a call waited for its batch.
+
+        Args:
+            seconds: The time.
+        """
+        self._waited += seconds
 
     def settle(self) -> None:
         """Waits for all metrics added so far.
@@ -156,7 +165,7 @@ class Recorder:
                 self._write()
                 self._sums, self._logged = {}, self._step
         if self._timed_from is None:  # the rate excludes compilation
-            self._timed_steps, self._timed_from = 0, time.monotonic()
+            self._timed_steps, self._timed_from, self._waited = 0, time.monotonic(), 0.0
         self._tick(self._step)
 
     def _write(self) -> None:
@@ -164,7 +173,8 @@ class Recorder:
         seen = {name: pairs.T for name, pairs in self._sums.items() if pairs[:, 1].all()}
         means = {name: total / count for name, (total, count) in seen.items()}
         row |= {name: float(of_members.mean()) for name, of_members in means.items()}
-        row["images_per_second"] = round(self._rate(), 1)
+        rate, wait = self._rate()
+        row["images_per_second"], row["data_wait"] = round(rate, 1), round(wait, 4)
         row["seconds"] = round(self._seconds(), 3)
         if self._seeds:
             of_members = {name: values.tolist() for name, values in means.items()}
@@ -176,14 +186,20 @@ class Recorder:
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._since
 
-    def _rate(self) -> float:
-        """Returns the images per second since the last row; 0 after the first call only."""
+    def _rate(self) -> tuple[float, float]:
+        """Returns what happened since the last row, or zeros after the first call only.
+
+        That is the images per second, and the fraction of the time in which calls waited for their
+        batches.
+        """
         if self._timed_from is None or not self._timed_steps:
-            return 0.0
+            return 0.0, 0.0
         now = time.monotonic()
-        rate = self._timed_steps * self._rows_per_step / max(now - self._timed_from, 1e-9)
-        self._timed_steps, self._timed_from = 0, now
-        return rate
+        seconds = max(now - self._timed_from, 1e-9)
+        rate = self._timed_steps * self._rows_per_step / seconds
+        wait = min(self._waited / seconds, 1.0)
+        self._timed_steps, self._timed_from, self._waited = 0, now, 0.0
+        return rate, wait
 
 
 @jax.jit

@@ -38,6 +38,9 @@ SIGNALS = {
 the images it is of, and what the number is."""
 
 
+NOTICEABLE = 0.05
+"""The fraction of the time spent waiting for data from which on a progress line shows it."""
+
 _QUICK = 3.0  # seconds that need no mention
 
 FAILED = "error: "
@@ -112,6 +115,8 @@ class Progress:
             self.say(words)
         rate = row["images_per_second"]
         speed = f"{rate:,.0f} images/s" if rate else "just compiled"
+        if row.get("data_wait", 0.0) >= NOTICEABLE:
+            speed += f", {row['data_wait']:.0%} of the time waiting for data"
         with self._showing() as bar:
             if bar is not None:
                 bar.set_postfix_str(f"{speed}, {signals(row)}")

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan import parallel, steps
+from jaxgan.runs import prefetch
 from jaxgan.runs.seeds import Seeds, stacked
 from jaxgan.types import Batch, TrainStep
 
@@ -28,6 +29,10 @@ class Recorder(Protocol):
 
     def settle(self) -> None:
         """Waits for all metrics. Raises NotFinite if they are not finite."""
+        ...
+
+    def waited(self, seconds: float) -> None:
+        """Adds the time that a call waited for its batch."""
         ...
 
 
@@ -74,24 +79,28 @@ def fit(
     Args:
         step: The compiled train step, or several of them in one call.
         state: The state at the first step of the span.
-        batches: `batches(t)`, the batch of the call that begins at step t.
+        batches: `batches(t)`, the batch of the call that begins at step t. It is called ahead of
+            time, in a thread.
         span: The steps at which the calls begin. Its stride is the number of steps of a call.
         recorder: The log, which takes the metrics.
         events: What to do at some steps, in this order.
         asked_to_stop: Whether to end early; asked between two calls.
     """
     reached = span.start
-    for at in span:
-        state, metrics = step(state, batches(at))
-        recorder.add(at, metrics)
-        reached = at + span.step
-        due = [event for event in events if event.due(at, reached, span.stop)]
-        if due:
-            recorder.settle()
-        for event in due:
-            event.act(reached, state)
-        if asked_to_stop():
-            break
+    with prefetch.batches(batches, span) as following:
+        for at in span:
+            batch, waited = following()
+            recorder.waited(waited)
+            state, metrics = step(state, batch)
+            recorder.add(at, metrics)
+            reached = at + span.step
+            due = [event for event in events if event.due(at, reached, span.stop)]
+            if due:
+                recorder.settle()
+            for event in due:
+                event.act(reached, state)
+            if asked_to_stop():
+                break
     recorder.settle()
     return reached, state
 

@@ -1,12 +1,17 @@
-"""Shows what data hold, as training would read them.
+"""Shows what data hold, as training would read them, or prepares a large set for it.
 
     jaxgan data show folder:photos --resolution 64
+    jaxgan data prepare folder:photos --resolution 64
     jaxgan data show npz:faces.npz --out faces.png
     jaxgan data show unpaired:horses --no-sheet
 
 Prints the numbers of training and held-out images, their shape, classes and values, what was
 converted or left out, and the digest that a run records. Writes a contact sheet of training images,
 evenly chosen: a row per class if there are classes, and pairs next to each other.
+
+A set of image files that needs more than half of the free memory is decoded once into files in the
+user's cache folder, when it is first used or ahead of that by `prepare`. A set that has been
+prepared, of any size, is read from there as long as its source stays as it is.
 
 The flags are those of training. Nothing is overwritten without --overwrite.
 """
@@ -18,8 +23,8 @@ import functools
 import itertools
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from jaxgan import data
-    from jaxgan.data import Dataset
+    from jaxgan.data import Dataset, prepared
 
 Say = Callable[[str], None]
 
@@ -52,8 +57,12 @@ _POINTS = 2048
 class Action:
     """What to do."""
 
-    action: Annotated[Literal["show"], tyro.conf.Positional, tyro.conf.arg(metavar="show")]
-    """show: print what the data hold and draw a contact sheet."""
+    action: Annotated[
+        Literal["show", "prepare"], tyro.conf.Positional, tyro.conf.arg(metavar="{show,prepare}")
+    ]
+    """show: print what the data hold and draw a contact sheet; prepare: decode a large set ahead of
+    training.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +90,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code of the command; an error is one sentence on stderr."""
     return command.answer(
         Config,
-        functools.partial(show, say=print),
+        functools.partial(act, say=print),
         program="jaxgan data",
         description=__doc__,
         arguments=arguments,
     )
+
+
+def act(config: Config, *, say: Say) -> pathlib.Path | None:
+    """Shows or prepares the data.
+
+    Args:
+        config: The data, and what to do.
+        say: Receives the lines to print.
+
+    Raises:
+        RunError: If the request cannot be met.
+        DataError: If the data cannot be loaded.
+    """
+    return (prepare if config.action == "prepare" else show)(config, say=say)
+
+
+def prepare(config: Config, *, say: Say) -> pathlib.Path:
+    """Decodes the data into files that training then reads, unless that has been done; says where.
+
+    Args:
+        config: The data to prepare.
+        say: Receives the lines to print.
+
+    Returns:
+        The folder of the files; of two domains that are not paired, that of the second.
+
+    Raises:
+        RunError: If the data are not files of images, or a number is out of range.
+        DataError: If the data cannot be loaded, or the disk has no room.
+    """
+    from jaxgan.data import memory, prepared
+    from jaxgan.runs import progress
+
+    flags.require_in_range(config)
+    if config.out is not None:
+        raise RunError("--out is the file of a sheet, which prepare does not draw: leave it out")
+    begun: list[str] = []
+
+    def watch(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+        begun.append(what)
+        return progress.counted(items, total, what)
+
+    splits, _ = _loaded(config, prepared.Storing(always=True, watch=watch, say=say))
+    parts = [splits.train, splits.held_out]
+    sides = [side for part in parts for side in _sides(part)]
+    found = [prepared.folder_of(side.images) for side in sides]
+    places = list(dict.fromkeys(place for place in found if place is not None))
+    if not places:
+        raise RunError(
+            f"{config.data} needs no preparation: it is read as it is; expected files of images, "
+            "such as folder:PATH"
+        )
+    digest = splits.train.digest  # takes as long as reading all images, and is kept with them
+    for place in places:
+        size = memory.size(prepared.size_of(place))
+        say(f"{'prepared' if begun else 'is prepared already'}: {size} in {files.printable(place)}")
+    say(f"digest: {digest}")
+    return places[-1]
+
+
+def _sides(source: data.Source) -> list[Dataset]:
+    """Returns the images of a source: its own, or those of its domains."""
+    from jaxgan import data
+
+    if isinstance(source, data.Domains):
+        return [source.a, source.b]
+    return [source] if isinstance(source, data.Dataset) else []
 
 
 def show(config: Config, *, say: Say) -> pathlib.Path | None:
@@ -102,11 +178,14 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
         RunError: If a number is out of range, or the file exists. Nothing is written then.
         DataError: If the data cannot be loaded.
     """
+    from jaxgan.data import prepared
+    from jaxgan.runs import progress
+
     flags.require_in_range(config)
     out = _out(config.out)
     if config.sheet:
         command.require_free([out], overwrite=config.overwrite)
-    splits, kind = _loaded(config)
+    splits, kind = _loaded(config, prepared.Storing(watch=progress.counted, say=say))
     for line in report(splits, kind):
         say(line)
     if not config.sheet:
@@ -133,7 +212,7 @@ def _free(path: pathlib.Path) -> bool:
     return not files.exists(path) and not path.is_symlink()
 
 
-def _loaded(config: Config) -> tuple[data.Splits, str]:
+def _loaded(config: Config, storing: prepared.Storing) -> tuple[data.Splits, str]:
     """Returns the data and the kind of their examples."""
     from jaxgan.data import sources
 
@@ -144,6 +223,7 @@ def _loaded(config: Config) -> tuple[data.Splits, str]:
         **config.reading_options,
         direction=config.direction,
         limit=config.limit_images,
+        storing=storing,
     )
     return splits, kind
 

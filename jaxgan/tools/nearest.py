@@ -227,7 +227,7 @@ def of_training(training: Dataset, extractor: Extractor, config: Config, show: S
     rows = of_real(training, extractor, config, show)
     if not (training.flip and config.features == "pixels"):
         return rows
-    mirrored = dataclasses.replace(training, images=training.images[:, :, ::-1])
+    mirrored = dataclasses.replace(training, images=training.images[:, :, ::-1], uncut=None)
     return np.concatenate([rows, of_real(mirrored, extractor, config, show)])
 
 

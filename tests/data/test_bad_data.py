@@ -218,7 +218,7 @@ CASES = {
     "a folder that is too large for memory": Case(
         lambda root: (write(root, numbered(20)), {"resolution": 10**6, "channels": 3}),
         (
-            "20 images of 1000000x1000000x3 need 60,000.00 GB of memory",
+            "20 images of 1000000x1000000x3 need 60,000.00 GB on disk",
             "are free",
             "lower --resolution",
         ),

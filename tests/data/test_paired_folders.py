@@ -369,8 +369,6 @@ def test_a_domain_smaller_than_a_batch_is_named():
         data.require_batch(domains, 8)
 
 
-def test_single_images_have_no_direction_and_no_negative_jitter():
+def test_single_images_have_no_direction():
     with pytest.raises(data.DataError, match="fashion has no two domains: leave --direction out"):
         data.load("fashion", direction="AtoB")
-    with pytest.raises(data.DataError, match="jitter is -1; expected 0 or more"):
-        data.load("fashion", jitter=-1)

@@ -20,7 +20,9 @@ from tensorflow_datasets.core import constants
 from tensorflow_datasets.core.download import checksums
 
 from jaxgan import data
+from jaxgan.data import memory
 from jaxgan.data.readers import idx, tfds_mnist
+from jaxgan.data.readers import tfds as tfds_reader
 
 COUNTS = {"train": 40, "test": 10}
 
@@ -143,6 +145,18 @@ def test_what_is_prepared_here_is_read_by_tensorflow_datasets_own_builder(origin
     data.load("tfds:mnist", data_dir=originals)
     own = tfds.builder("mnist", data_dir=prepared)
     assert own.is_prepared() and own.info.splits["train"].num_examples == 40
+
+
+def test_a_large_set_is_read_example_by_example_to_disk(originals, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tfds_reader, "_PIECE", 7)
+    inside = data.load("tfds:mnist", data_dir=originals)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    for _ in range(2):
+        mapped = data.load("tfds:mnist", data_dir=originals)
+        for one, other in ((mapped.train, inside.train), (mapped.held_out, inside.held_out)):
+            assert isinstance(one.images, np.memmap) and one.digest == other.digest
+    assert len(list((tmp_path / "cache").rglob("meta.json"))) == 1
 
 
 def test_a_set_that_was_prepared_elsewhere_is_read(tmp_path):

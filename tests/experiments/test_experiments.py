@@ -138,8 +138,9 @@ def test_the_paper_preset_builds(name):
     flags = {**module.PRESETS["paper"], **WITHOUT_EXTRAS.get(name, {})}
     config = module.Config(**{"preset": "paper", **flags})
     spec = DataSpec((28, 28, 1), ("a", "b"))
-    if config.resolution is not None:
-        height, width = data.parse_resolution(config.resolution)
+    size = config.crop if config.load is not None else config.resolution
+    if size is not None:
+        height, width = data.parse_resolution(size)
         spec = DataSpec((height, width, 3), ("a", "b"), {"a": (height, width, 3)})
     gan = module.build(config, spec)
     state = jax.eval_shape(gan.init, jax.random.key(0))

@@ -15,7 +15,7 @@ from experiments import srgan
 from experiments.evaluation import super_resolution
 from jaxgan import data
 from jaxgan.kernels import bicubic
-from jaxgan.runs import command_line
+from jaxgan.runs import command_line, setup
 from jaxgan.runs.config import DataSpec
 from jaxgan.tools import translate
 from tests import toy_runs
@@ -33,6 +33,19 @@ def photos(tmp_path_factory):
         shade[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.008 * (index + 1)] *= -1
         Image.fromarray(data.to_uint8(shade)).save(folder / f"{index}.png")
     return folder
+
+
+def test_photographs_of_different_sizes_are_cut_by_the_data_and_others_stay_whole(tmp_path):
+    for number, size in enumerate([(12, 9), (8, 14), (10, 10), (9, 9)]):
+        pixels = np.full((*size, 3), number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "val.txt").write_text("0.png\n")
+    config = srgan.Config(data=f"folder:{tmp_path}", crop="8", batch_size=2)
+    splits = setup.load_data(config)
+    assert splits.train.shape == splits.held_out.shape == (8, 8, 3)
+    assert srgan.piece(config, DataSpec.of(splits.train)) == (8, 8, 3)
+    whole = setup.load_data(dataclasses.replace(config, resolution="16"))
+    assert whole.train.shape == (16, 16, 3)
 
 
 @pytest.fixture(scope="module")

@@ -207,6 +207,20 @@ def test_time_that_is_not_training_counts_neither_for_the_rate_nor_for_the_time(
     assert rows[1]["seconds"] == 1.0
 
 
+def test_the_wait_for_data_is_a_fraction_of_the_time_since_the_last_row(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(metric_log.time, "monotonic", lambda: now[0])
+    rows = []
+    record = recorder(2, sinks=[rows.append])
+    record.waited(9.0)  # while the first call compiles
+    record.add(0, metrics(1.0))
+    for step in range(1, 6):
+        now[0] += 0.5
+        record.waited(0.125 if step < 4 else 0.0)
+        record.add(step, metrics(1.0))
+    assert [row["data_wait"] for row in rows] == [0.25, 0.25, 0.0]
+
+
 def test_lines_are_cut_back_to_a_step_and_a_torn_last_line_goes(tmp_path):
     path = tmp_path / "metrics.jsonl"
     write = metric_log.json_lines(path)
@@ -369,6 +383,14 @@ def test_without_a_terminal_there_are_plain_lines(tmp_path, capsys):
         "a note",
     ]
     assert (tmp_path / "log.txt").read_text() == f"{LEGEND}\na note\n"
+
+
+@pytest.mark.parametrize(("wait", "shown"), [(0.0499, ""), (0.05, "5%"), (0.618, "62%")])
+def test_a_noticeable_wait_for_data_is_shown(tmp_path, capsys, monkeypatch, wait, shown):
+    monkeypatch.setitem(ROW, "data_wait", wait)
+    show(tmp_path)
+    said = f", {shown} of the time waiting for data" if shown else ""
+    assert f"1,234 images/s{said}, 0:00:05 left" in capsys.readouterr().out
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path, capsys, monkeypatch):

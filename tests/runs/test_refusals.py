@@ -20,6 +20,8 @@ CHANGED = {
     "seeds": 2,
     "resolution": "8",
     "resize": "pad",
+    "crop": "3",
+    "load": "8",
     "flip": True,
     "channels": 3,
     "steps_per_call": 2,

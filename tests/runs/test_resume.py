@@ -6,10 +6,12 @@ import random
 import signal
 
 import jax
+import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgan import parallel
+from jaxgan.data import memory
 from jaxgan.runs import checkpoint
 from jaxgan.runs.errors import Interrupted
 from tests import toy_experiment, toy_runs
@@ -42,6 +44,21 @@ def scanned(tmp_path_factory, data):
 def test_the_same_seed_gives_the_same_numbers_twice(whole, data, tmp_path):
     again = toy_runs.train(tmp_path, data=data)
     toy_runs.assert_same(whole, again)
+
+
+def test_a_set_on_disk_continues_in_the_middle_of_an_epoch_as_one_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (44, 6, 6))):
+        image = Image.fromarray(pixels.astype(np.uint8))
+        image.save(tmp_path / "photos" / f"{number}.png")
+    settings = {"data": f"folder:{tmp_path / 'photos'}", "crop": "4", "flip": True}
+    inside = toy_runs.train(tmp_path / "inside", **settings, steps=12)
+    monkeypatch.setattr(memory, "available", lambda: 44 * 6 * 6 // 5)
+    for steps in (7, 12):
+        toy_runs.train(tmp_path / "mapped", **settings, steps=steps)
+    toy_runs.assert_same(inside, tmp_path / "mapped")
+    assert "The images are read from disk" in (tmp_path / "mapped" / "log.txt").read_text()
 
 
 def test_another_seed_gives_other_numbers(whole, data, tmp_path):

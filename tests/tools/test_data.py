@@ -149,3 +149,40 @@ def test_the_kind_is_that_of_the_form_and_of_an_archives_arrays(elsewhere):
         "captioned:x": "captions",
     }
     assert {spec: sources.kind_of(spec) for spec in known} == known
+
+
+def test_a_set_is_prepared_once_and_shown_with_its_place(elsewhere, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(elsewhere / "cache"))
+    (elsewhere / "photos").mkdir()
+    for number, pixels in enumerate(noise(12)):
+        Image.fromarray(pixels).save(elsewhere / "photos" / f"{number}.png")
+    asked = ["prepare", "folder:photos", "--holdout", "0.5"]
+    assert show.main(asked) == 0
+    first = capsys.readouterr()
+    root = elsewhere / "cache" / "jaxgan" / "prepared"
+    (place,) = [path for path in root.iterdir() if path.is_dir()]
+    start = f"folder:photos: 12 images of 6x6x3 are prepared in {root}: 0.0 MB, of "
+    said, done, digest = first.out.splitlines()
+    assert said.startswith(start) and done == f"prepared: 0.0 MB in {place}"
+    assert "preparing training images ..." in first.err
+    before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
+    assert show.main(asked) == 0
+    second = capsys.readouterr()
+    assert second.out.splitlines() == [f"is prepared already: 0.0 MB in {place}", digest]
+    assert second.err == ""
+    assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
+    lines = shown(capsys, "folder:photos", "--holdout", "0.5", "--no-sheet")
+    note = f"note       The images are read from disk: 0.0 MB, prepared in {place}."
+    assert note in lines and f"digest     {digest.removeprefix('digest: ')}" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["ring"], "ring needs no preparation: it is read as it is; expected files of images"),
+        (["ring", "--out", "a.png"], "--out is the file of a sheet, which prepare does not draw"),
+    ],
+)
+def test_what_is_not_prepared_is_one_sentence(arguments, says, capsys):
+    assert show.main(["prepare", *arguments]) == 2
+    assert says in capsys.readouterr().err

@@ -26,6 +26,7 @@ ABLE = {
     "conditional": NOISE,
     "progressive": NOISE,
     "projected": NOISE,
+    "fastgan": NOISE,
     "r3gan": NOISE,
     "infogan": (*NOISE, "codes"),
     "semisupervised": NOISE,
@@ -67,7 +68,7 @@ CHECKS = {
 }
 """What commands ask before they compute anything."""
 
-SLOW = ("vanilla-scheduled", "projected", "r3gan", "progressive", "ali", "discogan")
+SLOW = ("vanilla-scheduled", "projected", "fastgan", "r3gan", "progressive", "ali", "discogan")
 """Their networks take long to trace, and other cases are treated alike."""
 
 

@@ -7,6 +7,7 @@ may caption one image.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import posixpath
@@ -55,7 +56,9 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
     for part in (train, held_out):
         assert isinstance(part, Dataset) and part.labels is not None
         own = [given[names[number]] for number in part.labels]
-        captioned, shortened = captions.captioned(Dataset(name, part.images), own)
+        captioned, shortened = captions.captioned(
+            dataclasses.replace(part, labels=None, classes=()), own
+        )
         parts.append(captioned)
         cut += shortened
     train, held_out = parts

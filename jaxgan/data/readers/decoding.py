@@ -1,21 +1,27 @@
-"""Decodes a collection of images once into training and held-out data of one shape."""
+"""Decodes a collection of images once into training and held-out data of one shape.
+
+It goes block by block, to memory or, for sets that need most of it, to disk (see `prepared`).
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxgan.data import memory, resizing
+from jaxgan.data import cropping, memory, prepared, resizing
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError
 from jaxgan.data.readers import file_listing, image_file
 from jaxgan.data.splits import Splits
 
 _BLOCK = 64
+_BLOCK_BYTES = 2**27
+"""Bytes of decoded images that wait to be stored."""
 _DARK = 127  # data below this level use less than half of the range
 _Result = TypeVar("_Result")
 
@@ -49,8 +55,8 @@ def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
 
     Raises:
         DataError: if more than half of the images cannot be read, if the sizes differ and `fit` has
-            no resolution, if the requested channels are not 1, 3 or 4, or if there is not enough
-            memory.
+            neither a resolution nor a crop, if the requested channels are not 1, 3 or 4, or if
+            neither memory nor the disk suffices.
     """
     (splits,) = decode_together([collection], fit)
     return splits
@@ -69,96 +75,258 @@ def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> lis
         DataError: for the reasons of `decode_splits`, or if images that belong together differ in
             their proportions or, without a resolution, in their size.
     """
+    name = ""
+    if fit.storing.always or prepared.root().is_dir():
+        name = _key(collections, fit)
+        found = prepared.find(name)
+        if found is not None:
+            return _splits(collections, found)
+    return _splits(collections, _decoded(collections, fit, name))
+
+
+def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) -> prepared.Contents:
+    """Returns the decoded images, in memory or on disk; `name` is that of the set, if known."""
     damaged: dict[int, str] = {}
     headers = []
     for collection in collections:
         headers.append(_attempt(image_file.inspect, collection.sources))
         damaged.update(_failures(headers[-1], collection.names))
-    _require_mostly_good(collections[0], damaged)
+    first = collections[0]
+    _require_mostly_good(first, damaged)
     good = [
         {row: header for row, header in enumerate(found) if row not in damaged} for found in headers
     ]
     _require_rows_alike(collections, good, fit)
-    targets = [_target(*each, fit) for each in zip(collections, good, strict=True)]
-    train = _decode_part(collections, targets, good, damaged, held_out=False)
-    held_out = train
-    if collections[0].held_out.any():
-        held_out = _decode_part(collections, targets, good, damaged, held_out=True)
-    _require_mostly_good(collections[0], damaged)
-    left_out = _left_out(collections[0], damaged)
-    return [
-        Splits(
-            train[index],
-            held_out[index],
-            (*conversions(list(good[index].values()), target), *left_out),
+    plans = [_plan(*each, fit) for each in zip(collections, good, strict=True)]
+    needed, storing = sum(plan.bytes for plan in plans), fit.storing
+
+    def fill(store: prepared.Store, watch: prepared.Watch) -> dict[str, Any]:
+        parts = {"training": False}
+        if first.held_out.any():
+            parts["held_out"] = True
+        for part, held_out in parts.items():
+            _decode_part(part, collections, plans, damaged, store, watch, held_out=held_out)
+        _require_mostly_good(first, damaged)
+        left_out = _left_out(first, damaged)
+        notes = [[*conversions(list(plan.good.values()), plan.target), *left_out] for plan in plans]
+        sides = {
+            part: [plan.side(held_out=held_out) for plan in plans]
+            for part, held_out in parts.items()
+        }
+        return prepared.described(first.name, sides, notes)
+
+    if storing.always or not memory.is_enough(needed):
+        return prepared.write(
+            name or _key(collections, fit),
+            needed,
+            lambda store: fill(store, storing.watch),
+            source=first.name,
+            what=" and ".join(plan.what for plan in plans),
+            storing=storing,
         )
-        for index, target in enumerate(targets)
-    ]
+    store = prepared.InMemory()
+    return prepared.contents(store, fill(store, prepared.unseen))
 
 
-def _target(
-    collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
-) -> resizing.Target:
-    """Returns the shape to decode to; raises DataError if sizes differ or memory is short."""
-    size = fit.resolution or _common_size(collection, good)
+class _Plan(NamedTuple):
+    """How the images of a collection are decoded.
+
+    Attributes:
+        target: the shape of images; of those that differ in size, that of the part that is cut out.
+        good: the header of each image that has been read so far, by its row.
+        varied: whether the images keep their sizes, which differ.
+    """
+
+    target: resizing.Target
+    good: dict[int, image_file.Header]
+    varied: bool
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of the decoded images."""
+        pixels = len(self.good) * int(np.prod(self.target.resolution))
+        if self.varied:
+            pixels += sum(int(np.prod(self.size(row))) for row in self.good)
+        return pixels * self.target.channels * np.dtype(_LEVELS).itemsize
+
+    @property
+    def what(self) -> str:
+        """The images in words."""
+        shape = "different sizes" if self.varied else resizing.describe(self.target.shape)
+        return f"{len(self.good)} images of {shape}"
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Returns the size to decode an image to: its own, or one that covers the part to cut."""
+        if not self.varied:
+            return self.target.resolution
+        (height, width), (tall, wide) = self.good[row].size, self.target.resolution
+        scale = max(1.0, tall / height, wide / width)
+        return max(tall, round(height * scale)), max(wide, round(width * scale))
+
+    def side(self, *, held_out: bool) -> prepared.Side:
+        """Returns the description of the decoded images; of held-out ones only centers are kept."""
+        return prepared.Side(self.target.shape, _LEVELS, self.varied and not held_out)
+
+
+_LEVELS = "uint8"
+"""The type of decoded pixels."""
+
+
+def _plan(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> _Plan:
+    """Returns how to decode a collection; raises DataError if sizes differ but must not."""
+    varied = False
+    if fit.resolution is not None:
+        size = fit.resolution
+    elif fit.crop is not None and len({header.size for header in good.values()}) > 1:
+        size, varied = fit.crop, True
+    else:
+        size = _common_size(collection, good)
     target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
-    target = leveled(target, list(good.values()))
-    what = f"{len(good)} images of {resizing.describe(target.shape)}"
-    memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
-    return target
+    return _Plan(leveled(target, list(good.values())), good, varied)
+
+
+def _key(collections: Sequence[Collection], fit: resizing.Fit) -> str:
+    """Returns the name of the prepared set of these collections."""
+    settings = {
+        "resolution": fit.resolution,
+        "policy": fit.policy,
+        "channels": fit.channels,
+        "crop": None if fit.resolution else fit.crop,  # else it is cut out of what is stored
+    }
+    sources = [[_identified(source) for source in each.sources] for each in collections]
+    return prepared.key(sources, collections[0].held_out, settings)
+
+
+def _identified(source: image_file.Source) -> tuple[bytes | pathlib.Path | str, object]:
+    """Returns an image's file, content or name, and what of it is used."""
+    if isinstance(source, image_file.Half):
+        return source.whole, source.right
+    if isinstance(source, image_file.Record):
+        return source.place, ""
+    return source, ""
+
+
+def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list[Splits]:
+    """Returns the data of each collection, with their labels, of what was decoded."""
+    stored = []
+    if found.place is not None:
+        size = memory.size(prepared.size_of(found.place))
+        stored = [f"The images are read from disk: {size}, prepared in {found.place}."]
+    splits = []
+    for index, (collection, notes) in enumerate(zip(collections, found.notes, strict=True)):
+        train = _dataset(collection, found.train, index)
+        held_out = train if found.held_out is None else _dataset(collection, found.held_out, index)
+        splits.append(Splits(train, held_out, (*notes, *stored)))
+    return splits
+
+
+def _dataset(collection: Collection, part: prepared.Part, index: int) -> Dataset:
+    labels = None if collection.labels is None else collection.labels[part.rows]
+    return Dataset(
+        collection.name, part.images[index], labels, collection.classes, uncut=part.uncut[index]
+    )
 
 
 def _decode_part(
+    part: str,
     collections: Sequence[Collection],
-    targets: Sequence[resizing.Target],
-    good: Sequence[dict[int, image_file.Header]],
+    plans: Sequence[_Plan],
     damaged: dict[int, str],
+    store: prepared.Store,
+    watch: prepared.Watch,
+    *,
     held_out: bool,
-) -> list[Dataset]:
-    """Returns the training or the held-out datasets; adds the images that fail to `damaged`."""
+) -> None:
+    """Decodes the training or the held-out images; adds those that fail to `damaged`."""
     first = collections[0]
     here = np.flatnonzero(first.held_out == held_out).tolist()
     rows = [row for row in here if row not in damaged]
-    decoded = []
-    for collection, target, headers in zip(collections, targets, good, strict=True):
-        largest = max((int(np.prod(headers[row].size)) for row in rows), default=1)
-        pixels, failed = _decode(collection, rows, target, workers=_workers(largest))
-        decoded.append(pixels)
-        damaged.update(failed)
-    kept = [place for place, row in enumerate(rows) if row not in damaged]
+    sheets = [_Sheets(part, *each, rows, store, held_out) for each in enumerate(plans)]
+    kept: list[int] = []
+    largest = max((int(np.prod(plan.good[row].size)) for plan in plans for row in rows), default=1)
+    for block in watch(
+        _blocks(rows, plans), len(rows), f"preparing {part.replace('_', '-')} images"
+    ):
+        decoded = []
+        for collection, plan in zip(collections, plans, strict=True):
+            images, failed = _decode(collection, block, plan, workers=_workers(largest))
+            decoded.append(images)
+            damaged.update(failed)
+        whole = [place for place, row in enumerate(block) if row not in damaged]
+        for images, sheet in zip(decoded, sheets, strict=True):
+            sheet.extend([images[place] for place in whole])
+        kept += [block[place] for place in whole]
     if not kept:
         raise DataError(
             f"{first.name}: no readable image is left to train on or to hold out "
             f"({_some_damaged(damaged)}); replace the damaged files or change --holdout"
         )
-    return [
-        _dataset(collection, rows, kept, pixels)
-        for collection, pixels in zip(collections, decoded, strict=True)
-    ]
+    store.keep(f"{part}-rows", np.array(kept, np.int64))
+    for sheet in sheets:
+        sheet.close()
+
+
+class _Sheets:
+    """Where the images of a collection are stored; with whole images that are cut later."""
+
+    def __init__(
+        self,
+        part: str,
+        index: int,
+        plan: _Plan,
+        rows: Sequence[int],
+        store: prepared.Store,
+        held_out: bool,
+    ) -> None:
+        channels, self._size = plan.target.channels, plan.target.resolution
+        self._store, self._name, self._varied = store, f"{part}-{index}-sizes", plan.varied
+        count = len(rows) * int(np.prod(self._size))
+        name = prepared.sheet_name(part, index)
+        self._images = store.sheet(name, count, channels, _LEVELS)
+        self._whole, self._sizes = None, []
+        if plan.varied and not held_out:
+            count = sum(int(np.prod(plan.size(row))) for row in rows)
+            name = prepared.sheet_name(part, index, whole=True)
+            self._whole = store.sheet(name, count, channels, _LEVELS)
+
+    def extend(self, images: Iterable[np.ndarray]) -> None:
+        """Adds images [h, w, C]."""
+        for image in images:
+            if self._whole is not None:
+                self._whole.append(image)
+                self._sizes.append(image.shape[:2])
+            self._images.append(cropping.center(image, self._size) if self._varied else image)
+
+    def close(self) -> None:
+        """Stores the sizes of the whole images."""
+        if self._whole is not None:
+            self._store.keep(self._name, np.array(self._sizes, np.int64))
+
+
+def _blocks(rows: Sequence[int], plans: Sequence[_Plan]) -> Iterable[Sequence[int]]:
+    """Yields the rows in blocks whose decoded images take little memory."""
+    if not rows:
+        return
+    largest = max(int(np.prod(plan.size(row))) for plan in plans for row in rows)
+    bytes_each = largest * max(plan.target.channels for plan in plans) * len(plans)
+    step = max(1, min(_BLOCK_BYTES // bytes_each, 16 * _BLOCK))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
 
 
 def _decode(
-    collection: Collection, rows: Sequence[int], target: resizing.Target, *, workers: int | None
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Returns the pixels of the images at `rows`, and the damage of each image that fails."""
-    pixels = np.empty((len(rows), *target.shape), np.uint8)
+    collection: Collection, rows: Sequence[int], plan: _Plan, *, workers: int | None
+) -> tuple[list[np.ndarray], dict[int, str]]:
+    """Returns the images at `rows`, [h, w, C] each, and the damage of each image that fails."""
 
-    def decode(place: int) -> None:
-        pixels[place] = image_file.decode(collection.sources[rows[place]], target)
+    def decode(row: int) -> np.ndarray:
+        target = plan.target._replace(resolution=plan.size(row))
+        return image_file.decode(collection.sources[row], target)
 
-    names = [collection.names[row] for row in rows]
-    failed = _failures(_attempt(decode, range(len(rows)), workers=workers), names)
-    return pixels, {rows[place]: said for place, said in failed.items()}
-
-
-def _dataset(
-    collection: Collection, rows: Sequence[int], kept: Sequence[int], pixels: np.ndarray
-) -> Dataset:
-    labels = collection.labels
-    if labels is not None:
-        labels = labels[[rows[place] for place in kept]]
-    chosen = pixels if len(kept) == len(rows) else pixels[kept]
-    return Dataset(collection.name, chosen, labels, collection.classes)
+    results = _attempt(decode, rows, workers=workers)
+    failed = _failures(results, [collection.names[row] for row in rows])
+    images = [np.empty(0) if isinstance(result, Exception) else result for result in results]
+    return images, {rows[place]: said for place, said in failed.items()}
 
 
 def _workers(largest: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,7 +27,19 @@ class Half(NamedTuple):
     right: bool
 
 
-Source: TypeAlias = "pathlib.Path | bytes | Half"
+class Record(NamedTuple):
+    """An encoded image of a set that is read example by example.
+
+    Attributes:
+        place: names the image, and what it may change with.
+        read: returns the encoded image; it is called in several threads.
+    """
+
+    place: str
+    read: Callable[[], bytes]
+
+
+Source: TypeAlias = "pathlib.Path | bytes | Half | Record"
 
 LARGEST = 2**26
 """Maximum number of pixels of a decoded image: a file of half a megabyte may claim any number."""
@@ -195,6 +208,8 @@ def _require_bounded(image: ImageFile.ImageFile) -> None:
 def _opened(source: Source) -> ImageFile.ImageFile:
     if isinstance(source, Half):
         return _opened(source.whole)
+    if isinstance(source, Record):
+        return _opened(source.read())
     if isinstance(source, pathlib.Path) and source.stat().st_size == 0:
         raise OSError(0, "empty file")
     file = io.BytesIO(source) if isinstance(source, bytes) else source

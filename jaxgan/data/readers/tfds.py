@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import itertools
 import os
 import pathlib
 import re
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -17,11 +19,12 @@ import tensorflow_datasets.public_api as tfds
 
 from jaxgan.data import holdout, memory, resizing
 from jaxgan.data.errors import DataError, reason, refuse
-from jaxgan.data.readers import decoding, tfds_mnist
+from jaxgan.data.readers import decoding, image_file, tfds_mnist
 from jaxgan.data.splits import Splits
 
 _BUILDERS = {"mnist": tfds_mnist.Mnist, "fashion_mnist": tfds_mnist.FashionMnist}
 _HELD_OUT = ("test", "validation")
+_PIECE = 256  # examples whose encoded images are in memory at a time, of a large set
 
 
 def load(
@@ -139,8 +142,8 @@ def _read(builder: Any, fit: resizing.Fit, held: holdout.Holdout, *, name: str) 
     own = next((split for split in _HELD_OUT if split in splits), None)
     used = ["train"] if own is None else ["train", own]
     needed = sum(splits[split].num_bytes for split in used)
-    memory.require(needed, name=name, what="its encoded images")
-    parts = [_rows(builder, split, image, name=name) for split in used]
+    kept = memory.is_enough(needed)
+    parts = [_rows(builder, split, image, kept=kept, name=name) for split in used]
     rows = list(itertools.chain(*parts))
     names = [
         f"{split}/{row}"
@@ -189,11 +192,36 @@ def _only(preferred: str, keys: list[str]) -> str | None:
     return keys[0] if len(keys) == 1 else None
 
 
-def _rows(builder: Any, split: str, image: str, *, name: str) -> list[dict[str, Any]]:
-    """Returns the examples of a split, with the images still encoded."""
+def _rows(builder: Any, split: str, image: str, *, kept: bool, name: str) -> list[dict[str, Any]]:
+    """Returns the examples of a split, with images that are still encoded.
+
+    They are kept in memory if `kept` is True, and else read again when they are needed.
+    """
+    source, lock = _source(builder, split, image, name=name), threading.Lock()
+    files = [os.stat(path) for path in sorted(builder.data_path.glob(f"*-{split}.*"))]
+    version = [(file.st_size, file.st_mtime_ns) for file in files]
+
+    def reread(row: int) -> bytes:
+        with lock:  # its readers are not made for threads
+            return source[row][image]
+
+    def example(row: int, found: dict[str, Any]) -> dict[str, Any]:
+        encoded = found[image]
+        read = (lambda: encoded) if kept else functools.partial(reread, row)
+        place = f"{builder.data_path} {version} {split} {row}"
+        return {**found, image: image_file.Record(place, read)}
+
+    rows = []
+    for start in range(0, len(source), _PIECE):
+        numbers = range(start, min(start + _PIECE, len(source)))
+        rows += map(example, numbers, source.__getitems__(numbers))
+    return rows
+
+
+def _source(builder: Any, split: str, image: str, *, name: str) -> Any:
+    """Returns what reads the examples of a split, with the images still encoded."""
     try:
-        source = builder.as_data_source(split, decoders={image: tfds.decode.SkipDecoding()})
-        return list(source.__getitems__(range(len(source))))
+        return builder.as_data_source(split, decoders={image: tfds.decode.SkipDecoding()})
     except NotImplementedError as error:
         raise DataError(
             f"{name}: it is prepared in {builder.data_path} in a format that needs TensorFlow; "
