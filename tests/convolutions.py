@@ -212,8 +212,20 @@ def assert_close(actual, expected, tolerance: float) -> None:
         assert error <= tolerance * largest, f"{jax.tree_util.keystr(path)}: {error} of {largest}"
 
 
-def assert_equals_xlas_own(name: str, case: Case, derivatives, *, wrap=lambda function: function):
-    """The map's derivatives in float64, our function wrapped in a transformation."""
+def same(function):
+    return function
+
+
+def assert_equals_xlas_own(
+    name: str, case: Case, derivatives, *, wrap=same, implementation: str = "fast"
+) -> None:
+    """The map's derivatives, our function wrapped in a transformation.
+
+    They are compared in float64, or in the float32 that oneDNN takes.
+    """
     mine, theirs, make = MAPS[name]
-    with jax.enable_x64(True):
-        assert_close(*both(derivatives, wrap(mine(case)), theirs(case), *make(case)), 1e-10)
+    single = implementation == "onednn"
+    with jax.enable_x64(not single):
+        a, b = (jnp.asarray(v, jnp.float32) if single else v for v in make(case))
+        pair = wrap(mine(case, implementation)), theirs(case)
+        assert_close(*both(derivatives, *pair, a, b), 2e-5 if single else 1e-10)

@@ -41,13 +41,15 @@ MAY_CHANGE = frozenset(
         "overwrite",
         "profile",
         "cache",
+        "convolutions",
     }
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them.
 
 `minutes` and `images` became `steps` when the run began. The exception is `steps` if learning rates
-fall to the last step (`RunConfig.falls_to_the_end`); the run then warns. The data, or the list of
-held-out data, may have moved: their recorded digest must be the same.
+fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the last bits; the
+run then warns. The data, or the list of held-out data, may have moved: their recorded digest must
+be the same.
 """
 
 
@@ -149,6 +151,10 @@ class OptimizationFlags:
     """Train steps in one compiled call; sample pictures and checkpoints wait for its end."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How to run a train step on several devices; the batch is split over all of them."""
+    convolutions: Literal["auto", "fast", "xla", "onednn"] | None = None
+    """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (of an x86
+    CPU: faster steps, slower starts); default: onednn if the run is long enough, otherwise auto.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +246,11 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
     NETWORK: ClassVar[tuple[str, ...]] = ()
     """The fields of a class that determine the networks, with those of its bases. A run with
     --init-from takes them from the other run.
+    """
+
+    PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 25
+    """Pixels of training images, of all steps, from which the faster steps of oneDNN's convolutions
+    save more time than a start with them takes longer, on two cores.
     """
 
     @property

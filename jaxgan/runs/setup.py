@@ -19,6 +19,7 @@ from jaxgan import data, files, parallel
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
+    convolutions,
     environment,
     experiments,
     flags,
@@ -94,6 +95,7 @@ def as_begun(config: RunConfig, record: dict[str, Any] | None, path: pathlib.Pat
     if record is None:
         return config
     config = length.as_recorded(config, record, path)
+    config = convolutions.as_recorded(config, record)
     if config.first_stage is not None:
         return config
     return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))
