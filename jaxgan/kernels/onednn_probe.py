@@ -46,18 +46,25 @@ def why_not(kept: pathlib.Path | None) -> str | None:
     Args:
         kept: Where to keep the answer, such as `folder()`; None: nowhere.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return f"jaxlib has no oneDNN for {platform.machine()} processors"
-    processor = _processor(_CPU)
-    if "avx2" not in processor.split():
-        return "oneDNN needs a processor with AVX2, which this one is not known to have"
-    place = kept and kept / f"{_name(processor)}.json"
+    reason = unsuited()
+    if reason:
+        return reason
+    place = kept and kept / f"{_name(_processor(_CPU))}.json"
     found = _read(place) if place else None
     if found is None:
         found, lasting = _probed()
         if place and lasting:
             _write(place, found)
     return found or None
+
+
+def unsuited() -> str | None:
+    """Returns why the processor is not one for oneDNN, or None if a probe can tell more."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return f"jaxlib has no oneDNN for {platform.machine()} processors"
+    if "avx2" not in _processor(_CPU).split():
+        return "oneDNN needs a processor with AVX2, which this one is not known to have"
+    return None
 
 
 def _name(processor: str) -> str:
@@ -105,8 +112,10 @@ def _probed() -> tuple[str, bool]:
             command, env=surroundings, capture_output=True, text=True, timeout=_PATIENCE
         )
         error = float(json.loads(ended.stdout.splitlines()[-1])["error"])
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return f"the probe of oneDNN did not end: {files.reason(problem)}", False
+    except subprocess.TimeoutExpired:
+        return f"the probe of oneDNN did not end in {_PATIENCE:g} seconds", False
+    except OSError as problem:
+        return f"the probe of oneDNN could not be started: {files.reason(problem)}", False
     except (ValueError, KeyError, TypeError, IndexError):
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         return f"jaxlib's oneDNN failed in a probe: {lines[-1]}", ended.returncode > 0

@@ -46,10 +46,10 @@ MAY_CHANGE = frozenset(
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them.
 
-`minutes` and `images` became `steps` when the run began. The exception is `steps` if learning rates
-fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the last bits; the
-run then warns. The data, or the list of held-out data, may have moved: their recorded digest must
-be the same.
+`minutes` and `images` became `steps` when the run began. The exceptions are `steps` if learning
+rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the last
+bits: the run then warns. The data, or the list of held-out data, may have moved: their recorded
+digest must be the same.
 """
 
 
@@ -152,8 +152,8 @@ class OptimizationFlags:
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How to run a train step on several devices; the batch is split over all of them."""
     convolutions: Literal["auto", "fast", "xla", "onednn"] | None = None
-    """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (of an x86
-    CPU: faster steps, slower starts); default: onednn if the run is long enough, otherwise auto.
+    """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (on x86:
+    faster steps, slower starts); default: onednn if the run is long enough, otherwise auto.
     """
 
 
