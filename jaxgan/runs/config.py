@@ -47,9 +47,9 @@ MAY_CHANGE = frozenset(
 """Fields that may change when a run is resumed, since no number of a step depends on them.
 
 `minutes` and `images` became `steps` when the run began. The exceptions are `steps` if learning
-rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the last
-bits: the run then warns. The data, or the list of held-out data, may have moved: their recorded
-digest must be the same.
+rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the
+last bits: the run then warns. The data, or the list of held-out data, may have moved: their
+recorded digest must be the same.
 """
 
 

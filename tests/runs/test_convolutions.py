@@ -88,13 +88,24 @@ def test_a_train_step_is_traced_with_its_convolutions(value):
     mesh = parallel.data_mesh(jax.devices()[:1])
     call = training_loop.compile_call(step, per_call=1, mode="jit", mesh=mesh, implementation=value)
     text = call.lower(jnp.ones((3, 3, 8, 8)), jnp.ones((2, 6, 6, 8))).as_text()
-    assert ("onednn" in text) == (value == "onednn")
+    assert ("__onednn$convolution" in text) == (value == "onednn")
+
+
+def test_a_run_takes_what_is_recorded_and_warns_where_it_is_told_others():
+    record = {"config": {"steps": 5, "convolutions": "onednn"}}
+    config = convolutions.as_recorded(RunConfig(steps=6), record)
+    assert config.convolutions == "onednn"
+    assert convolutions.note_on_change(config, record) == []
+    asked = convolutions.as_recorded(RunConfig(steps=6, convolutions="fast"), record)
+    (note,) = convolutions.note_on_change(asked, record)
+    assert note.startswith("warning: the run goes on with --convolutions fast after onednn")
 
 
 def recorded(path) -> str:
     return json.loads((path / "config.json").read_text())["config"]["convolutions"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_convolutions_until_it_is_told_others(works, data, tmp_path, capsys):
     toy_runs.train(tmp_path, data=data, steps=1, convolutions="onednn")
     toy_runs.train(tmp_path, data=data, steps=2)
