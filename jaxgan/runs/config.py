@@ -238,19 +238,17 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
     Attributes:
         GROUP: The heading in `--help` of the fields that a class declares.
         REFUSED: Inherited fields that the experiment does not offer.
+        PIXELS_FOR_ONEDNN: Pixels of training images, of all steps, from which the faster steps of
+            oneDNN's convolutions save more time than its slower starts take, on two cores.
     """
 
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
+    PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 25
 
     NETWORK: ClassVar[tuple[str, ...]] = ()
     """The fields of a class that determine the networks, with those of its bases. A run with
     --init-from takes them from the other run.
-    """
-
-    PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 25
-    """Pixels of training images, of all steps, from which the faster steps of oneDNN's convolutions
-    save more time than a start with them takes longer, on two cores.
     """
 
     @property
