@@ -80,8 +80,10 @@ def _processor(described: pathlib.Path) -> str:
         lines = described.read_text().splitlines()
     except OSError:
         return ""
-    told = dict(reversed([line.partition(":")[::2] for line in lines if ":" in line]))
-    fields = {name.strip(): value for name, value in told.items()}
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())  # that of the first core
     return " ".join(fields.get(name, "") for name in ("model name", "flags"))
 
 
