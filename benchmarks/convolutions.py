@@ -1,9 +1,11 @@
-"""Compares jaxgan's convolutions with XLA's on DCGAN layers, forward and backward.
+"""Compares jaxgan's convolutions, oneDNN's and XLA's, forward and backward.
 
     python -m benchmarks.convolutions
+    python -m benchmarks.convolutions --layers depthwise --batch-size 16
 
-The two alternate in one process. A turn computes the layer's output and the gradients of its input
-and kernel. The table shows the median times and their ratio.
+They alternate in one process. A turn computes the layer's output and the gradients of its input and
+kernel. The table shows the median times, and those of the others relative to jaxgan's: above 1,
+jaxgan's are faster. Where oneDNN cannot be used, its column is empty.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import tyro
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The number of measurements and their batch."""
+    """The layers, the number of measurements and their batch."""
 
+    layers: str = ""
+    """Only the layers whose descriptions hold this text."""
     repeats: int = 9
     """Timed turns of each implementation, after one warm-up turn."""
     batch_size: int = 64
@@ -33,28 +37,34 @@ class Config:
 
 
 class Layer(NamedTuple):
-    """A layer of stride 2.
+    """A layer.
 
     Attributes:
         size: Height and width of its input in pixels.
         inputs: Input channels.
         outputs: Output channels.
         kernel: Kernel size.
-        transposed: Whether it is a transposed convolution, which doubles the size of the image;
-            others halve it.
+        transposed: Whether it is a transposed convolution.
+        stride: Factor by which it makes the image smaller, or larger if it is transposed.
+        groups: Number of groups of channels.
     """
 
     size: int
     inputs: int
     outputs: int
     kernel: int
-    transposed: bool
+    transposed: bool = False
+    stride: int = 2
+    groups: int = 1
 
     @property
     def name(self) -> str:
         """Returns the description of the layer in the table."""
         kind = "transposed" if self.transposed else "convolution"
-        return f"{kind} k{self.kernel} {self.size} px {self.inputs} -> {self.outputs}"
+        if self.groups > 1:
+            kind = "depthwise" if self.groups == self.inputs else f"{self.groups} groups"
+        shape = f"{self.size} px {self.inputs} -> {self.outputs}"
+        return f"{kind} k{self.kernel} s{self.stride} {shape}"
 
 
 LAYERS = (
@@ -64,6 +74,16 @@ LAYERS = (
     Layer(14, 64, 1, 4, True),
     Layer(32, 64, 128, 5, False),
     Layer(16, 128, 64, 5, True),
+    # A ResNet block of CycleGAN, a progressive network of few channels, and FastGAN's generator.
+    Layer(16, 256, 256, 3, stride=1),
+    Layer(32, 16, 16, 3, stride=1),
+    Layer(32, 64, 64, 3, stride=1),
+    Layer(32, 256, 256, 3, stride=1, groups=16),
+    # EfficientNet-Lite0, of images of 96 px.
+    Layer(48, 96, 96, 3, groups=96),
+    Layer(24, 144, 144, 5, groups=144),
+    Layer(6, 480, 480, 3, stride=1, groups=480),
+    Layer(3, 1152, 1152, 5, stride=1, groups=1152),
 )
 
 
@@ -73,7 +93,7 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
     Args:
         layer: The layer.
         batch_size: Images in the batch.
-        implementation: 'fast' for jaxgan's convolutions, 'xla' for XLA's.
+        implementation: 'fast' for jaxgan's convolutions, 'onednn' or 'xla'.
     """
     import jax
     import jax.numpy as jnp
@@ -85,9 +105,10 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
     if layer.transposed:
         kernel, apply = (layer.outputs, layer.inputs), nn.conv_transpose
     else:
-        kernel, apply = (layer.inputs, layer.outputs), nn.conv
+        kernel = (layer.inputs // layer.groups, layer.outputs)
+        apply = partial(nn.conv, groups=layer.groups)
     w = jax.random.normal(keys[1], (layer.kernel, layer.kernel, *kernel))
-    apply = partial(apply, strides=2, implementation=implementation)
+    apply = partial(apply, strides=layer.stride, implementation=implementation)
 
     @jax.jit
     def run(x, w):
@@ -98,13 +119,14 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
 
 
 def measure(layer: Layer, config: Config) -> dict[str, Any]:
-    """Returns the table row of a layer: median milliseconds of both, and XLA's time over ours.
+    """Returns the table row of a layer: median milliseconds of each, and the others' over ours.
 
     Args:
         layer: The layer.
         config: The number of turns and the batch size.
     """
-    tasks = {name: task(layer, config.batch_size, name) for name in ("fast", "xla")}
+    names = ("fast", "xla") if _why_not() else ("fast", "onednn", "xla")
+    tasks = {name: task(layer, config.batch_size, name) for name in names}
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(config.repeats + 1):
         for name, run in tasks.items():
@@ -113,23 +135,38 @@ def measure(layer: Layer, config: Config) -> dict[str, Any]:
             if turn:
                 times[name].append(1000 * (time.perf_counter() - begun))
     medians = {name: statistics.median(values) for name, values in times.items()}
-    return {
-        "layer": layer.name,
-        "fast_ms": round(medians["fast"], 2),
-        "xla_ms": round(medians["xla"], 2),
-        "ratio": round(medians["xla"] / medians["fast"], 2),
-    }
+    row: dict[str, Any] = {"layer": layer.name}
+    for name, milliseconds in medians.items():
+        row[f"{name}_ms"] = round(milliseconds, 2)
+        if name != "fast":
+            row[f"{name}_ratio"] = round(milliseconds / medians["fast"], 2)
+    return row
+
+
+def _why_not() -> str | None:
+    from jaxgan.kernels import onednn_probe
+
+    return onednn_probe.why_not(onednn_probe.folder())
 
 
 def main(config: Config) -> None:
     """Prints the table, one line per layer."""
     rows = []
     title = f"layer, batch {config.batch_size}"
-    print(f"{title:36s}{'ours ms':>10s}{'XLA ms':>10s}{'ratio':>8s}")
+    columns = {
+        "fast_ms": "ours ms",
+        "onednn_ms": "oneDNN ms",
+        "onednn_ratio": "ratio",
+        "xla_ms": "XLA ms",
+        "xla_ratio": "ratio",
+    }
+    print(f"{title:40s}" + "".join(f"{words:>11s}" for words in columns.values()))
     for layer in LAYERS:
+        if config.layers not in layer.name:
+            continue
         row = measure(layer, config)
         rows.append(row)
-        print(f"{row['layer']:36s}{row['fast_ms']:10.2f}{row['xla_ms']:10.2f}{row['ratio']:8.2f}")
+        print(f"{row['layer']:40s}" + "".join(f"{row.get(name, ''):>11}" for name in columns))
     if config.json is not None:
         config.json.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -3,6 +3,7 @@
     python -m benchmarks.speed
     python -m benchmarks.speed --cases mixture dcgan28-b64 --json speed.json
     python -m benchmarks.speed --device cuda        on a GPU
+    JAXGAN_BENCHMARK_CONVOLUTIONS=onednn python -m benchmarks.speed
 
 Each side runs in its own process. They alternate in turns of about a second, and the time of a side
 is the median of its turns. PyTorch (eager, fused Adam) runs in both memory layouts, and the better

@@ -38,6 +38,7 @@ class Config(translation_flags.PatchConfig):
     """Flags of the CycleGAN."""
 
     NETWORK: ClassVar[tuple[str, ...]] = ("blocks",)
+    PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 23  # two generators: many convolutions for each pixel
 
     steps: int = 10_000
     batch_size: int = 4

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import strategies as st
 from jax import lax
 
 from jaxgan.kernels import convolution
@@ -52,6 +53,29 @@ CASES = {
     "dilated, SAME": Case((5, 8), (1, 3), channels=4, features=4, groups=2, dilation=(1, 4)),
     "dilated, stride 2": Case((7, 6), (2, 3), (2, 2), dilation=(2, 2)),
 }
+
+
+@st.composite
+def geometries(draw, groups=(1,), inputs=(1, 3, 11)) -> Case:
+    """Any convolution that a GAN may hold, on images barely larger than the kernel reaches."""
+    pairs = st.tuples
+    kernel = draw(pairs(st.integers(1, 7), st.integers(1, 7)))
+    end = pairs(st.integers(-1, 3), st.integers(-1, 3))
+    padding = draw(st.sampled_from(["SAME", "VALID"]) | pairs(end, end))
+    pads = ((0, 0), (0, 0)) if isinstance(padding, str) else padding
+    reach = kernel if padding != "SAME" else (1, 1)
+    least = [max(2, size - sum(pad)) for size, pad in zip(reach, pads, strict=True)]
+    group = draw(st.sampled_from(groups))
+    return Case(
+        image=tuple(size + draw(st.integers(0, 5)) for size in least),
+        kernel=kernel,
+        strides=draw(pairs(st.integers(1, 3), st.integers(1, 3))),
+        padding=padding,
+        channels=draw(st.sampled_from(inputs)) * group,
+        features=draw(st.sampled_from([1, 3, 17])) * group,
+        groups=group,
+        count=draw(st.integers(1, 3)),
+    )
 
 
 def operands(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -192,6 +216,18 @@ def every(function, a, b) -> dict[str, Any]:
     return {**first(function, a, b), **second(function, a, b)}
 
 
+def in_scan(function):
+    """The function of each example in turn."""
+    return lambda a, b: lax.scan(lambda _, one: (None, function(one[None], b)[0]), None, a)[1]
+
+
+def in_cond(function):
+    """The function in the branch that is taken."""
+    return lambda a, b: lax.cond(
+        jnp.sum(a) < jnp.inf, function, lambda a, b: function(2 * a, b), a, b
+    )
+
+
 def both(derivatives, left, right, *arguments) -> tuple[Any, Any]:
     """The derivatives of two functions, in one compiled program."""
 
@@ -212,8 +248,20 @@ def assert_close(actual, expected, tolerance: float) -> None:
         assert error <= tolerance * largest, f"{jax.tree_util.keystr(path)}: {error} of {largest}"
 
 
-def assert_equals_xlas_own(name: str, case: Case, derivatives, *, wrap=lambda function: function):
-    """The map's derivatives in float64, our function wrapped in a transformation."""
+def same(function):
+    return function
+
+
+def assert_equals_xlas_own(
+    name: str, case: Case, derivatives, *, wrap=same, implementation: str = "fast"
+) -> None:
+    """The map's derivatives, our function wrapped in a transformation.
+
+    They are compared in float64, or in the float32 that oneDNN takes.
+    """
     mine, theirs, make = MAPS[name]
-    with jax.enable_x64(True):
-        assert_close(*both(derivatives, wrap(mine(case)), theirs(case), *make(case)), 1e-10)
+    single = implementation == "onednn"
+    with jax.enable_x64(not single):
+        a, b = (jnp.asarray(v, jnp.float32) if single else v for v in make(case))
+        pair = wrap(mine(case, implementation)), theirs(case)
+        assert_close(*both(derivatives, *pair, a, b), 2e-5 if single else 1e-10)

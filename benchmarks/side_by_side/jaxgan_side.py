@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import pathlib
 import sys
 import time
@@ -65,7 +66,13 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
     batch = _on_devices(case, len(seeds), mesh)
     begun = time.perf_counter()
     gan, state = _fresh(case, seeds, mesh)
-    call = training_loop.compile_call(gan.step, per_call=case.per_call, mode="jit", mesh=mesh)
+    call = training_loop.compile_call(
+        gan.step,
+        per_call=case.per_call,
+        mode="jit",
+        mesh=mesh,
+        implementation=os.environ.get(protocol.CONVOLUTIONS),
+    )
     state, metrics = jax.block_until_ready(call(state, batch))
     seconds = time.perf_counter() - begun
     losses = {

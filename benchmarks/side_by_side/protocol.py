@@ -23,6 +23,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 DEVICE = "JAXGAN_BENCHMARK_DEVICE"
 """The environment variable with the device of a side: cpu, the default, or cuda."""
 
+CONVOLUTIONS = "JAXGAN_BENCHMARK_CONVOLUTIONS"
+"""The environment variable with the convolutions of jaxgan's side (onednn, ...); default: auto."""
+
 
 class SideFailed(RuntimeError):
     """The process of a side ended without an answer."""

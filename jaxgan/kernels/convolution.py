@@ -3,22 +3,49 @@
 On a CPU, XLA is slow for the gradients of strided and transposed convolutions, and for any kernel
 gradient inside control flow (`lax.scan`, `lax.cond`). The functions here equal XLA's in values and
 in all derivatives. They bind the primitives of `jaxgan.kernels.convolution_primitives`, which lower
-to the fast forms of `jaxgan.kernels.convolution_cpu` on a CPU.
+to the fast forms of `jaxgan.kernels.convolution_cpu` on a CPU. Where it is asked for, a CPU runs
+oneDNN's convolutions instead (`jaxgan.kernels.convolution_onednn`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_primitives
+from jaxgan.kernels import convolution_primitives, onednn_probe
 from jaxgan.kernels.convolution_geometry import Geometry, Pads, Pair, said_precision
 
 Padding = str | int | Sequence[int | tuple[int, int]]
 
-IMPLEMENTATIONS = ("auto", "fast", "xla")
+IMPLEMENTATIONS = ("auto", "fast", "xla", "onednn")
+
+
+def implemented_by(implementation: str) -> AbstractContextManager[None]:
+    """Returns a block in which convolutions are traced with an implementation.
+
+    It holds for those that are not told another, and for their derivatives.
+
+    Args:
+        implementation: 'auto' (by platform), 'fast', 'xla', or 'onednn': oneDNN's on a CPU and
+            XLA's own on other platforms. In a program that is exported, or that jit splits over
+            several devices, 'onednn' is 'fast' on a CPU. A program with oneDNN is compiled at every
+            start, as JAX's compilation cache cannot keep it.
+
+    Raises:
+        ValueError: If the implementation is unknown, or cannot be used on this machine.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.kernels import convolution
+        >>> with convolution.implemented_by("xla"):
+        ...     y = convolution.conv(jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 3)), strides=2)
+        >>> print(y.shape)
+        (1, 2, 2, 3)
+    """
+    return convolution_primitives.ASKED(_known(implementation))
 
 
 def conv(
@@ -43,10 +70,12 @@ def conv(
             sides; a sequence gives one number (or a pair of before and after) per axis.
         dilation: Distance of the kernel's taps, one for all axes or one per axis.
         groups: Number of groups of channels.
-        implementation: 'auto' (by platform), 'fast' or 'xla'.
+        implementation: 'auto' (that of `implemented_by`, or by platform), 'fast', 'xla' or
+            'onednn'.
 
     Raises:
-        ValueError: If the implementation is unknown, the channels do not match, or the kernel is
+        ValueError: If the implementation is unknown or cannot be used here, the channels do not
+            match, or the kernel is
             larger than the padded images.
 
     Examples:
@@ -73,7 +102,7 @@ def conv(
         strides=strides,
         padding=_explicit(padding, x.shape[1:3], reach, strides),
         groups=groups,
-        implementation=_known(implementation),
+        implementation=_chosen(implementation),
         precision=said_precision(),
         dilation=dilation,
     )
@@ -108,10 +137,12 @@ def conv_transpose(
             Explicit padding crops the latter.
         output: (H', W') or (T',), to choose among the sizes that `conv` maps to that of y; None for
             the sizes above.
-        implementation: 'auto' (by platform), 'fast' or 'xla'.
+        implementation: 'auto' (that of `implemented_by`, or by platform), 'fast', 'xla' or
+            'onednn'.
 
     Raises:
-        ValueError: If the implementation is unknown, the channels do not match, or `conv` would not
+        ValueError: If the implementation is unknown or cannot be used here, the channels do not
+            match, or `conv` would not
             map the output's size to y's size.
 
     Examples:
@@ -150,7 +181,7 @@ def conv_transpose(
         strides=strides,
         padding=_explicit(padding, image, taps, strides),
         groups=1,
-        implementation=_known(implementation),
+        implementation=_chosen(implementation),
         precision=said_precision(),
         turned=True,
     )
@@ -219,10 +250,20 @@ def pair(value: int | Sequence[int]) -> Pair:
     return first, second
 
 
+def _chosen(implementation: str) -> str:
+    """Returns the known implementation, or if it is 'auto', that of the block around."""
+    if implementation == "auto":
+        return convolution_primitives.ASKED.value
+    return _known(implementation)
+
+
 def _known(implementation: str) -> str:
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"the implementation is {implementation!r}; "
             f"expected one of {', '.join(IMPLEMENTATIONS)}"
         )
+    reason = implementation == "onednn" and onednn_probe.why_not(onednn_probe.folder())
+    if reason:
+        raise ValueError(f"the implementation 'onednn' cannot be used here: {reason}; use 'auto'")
     return implementation

@@ -68,7 +68,7 @@ def fast_c(x: Array, w: Array, *, geometry: Geometry) -> Array:
     if depthwise.fits(x.shape[3], geometry):
         return depthwise.c(x, w, geometry=geometry)
     if geometry.groups > 1:
-        return _by_group(fast_c, x, w, geometry)
+        return by_group(fast_c, x, w, geometry)
     if convolution_matmul.pay(x.shape[0], w.shape[2:], geometry):
         return convolution_matmul.c(x, w, geometry=geometry)
     if geometry.turned:
@@ -93,7 +93,7 @@ def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     if depthwise.fits(w.shape[2] * geometry.groups, geometry):
         return depthwise.t(y, w, geometry=geometry)
     if geometry.groups > 1:
-        return _by_group(fast_t, y, w, geometry)
+        return by_group(fast_t, y, w, geometry)
     if convolution_matmul.pay(y.shape[0], w.shape[2:], geometry):
         return convolution_matmul.t(y, w, geometry=geometry)
     if geometry.turned:
@@ -105,7 +105,7 @@ def fast_t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     return _t_by_blocks(y, w, geometry=geometry)
 
 
-def _by_group(form: Callable[..., Array], a: Array, b: Array, geometry: Geometry) -> Array:
+def by_group(form: Callable[..., Array], a: Array, b: Array, geometry: Geometry) -> Array:
     """Applies the form to each group alone; the last axis of all three arrays holds the groups."""
     # The forms know no groups, so every group is a convolution of its own.
     groups, one = geometry.groups, geometry._replace(groups=1)
@@ -214,7 +214,7 @@ def fast_k(x: Array, y: Array, *, geometry: Geometry) -> Array:
     if depthwise.fits(x.shape[3], geometry):
         return depthwise.k(x, y, geometry=geometry)
     if geometry.groups > 1:
-        return _by_group(fast_k, x, y, geometry)
+        return by_group(fast_k, x, y, geometry)
     if convolution_matmul.pay(x.shape[0], (x.shape[3], y.shape[3]), geometry):
         return convolution_matmul.k(x, y, geometry=geometry)
     if geometry.turned:

@@ -28,7 +28,7 @@ class Geometry(NamedTuple):
         strides: Vertical and horizontal stride.
         padding: ((top, bottom), (left, right)); negative numbers crop.
         groups: Number of groups of channels.
-        implementation: 'auto' (by platform), 'fast' or 'xla'.
+        implementation: 'auto' (by platform), 'fast', 'xla' or 'onednn'.
         turned: Whether the kernel is turned.
         dilation: Vertical and horizontal distance of the kernel's taps.
         precision: Precision of products, as set by `jax.default_matmul_precision` where the

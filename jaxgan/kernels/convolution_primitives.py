@@ -4,7 +4,9 @@ Each map is bilinear, and its derivatives are the other two maps. So every trans
 stays fast: reverse over reverse (R1, WGAN-GP), forward mode, vmap, scan and remat. (`custom_vjp`
 would have no forward mode.) The lowering for 'cpu' takes the fast forms, all others take XLA's own.
 The choice is made in the lowering, so a program that is exported for several platforms has the
-right form for each.
+right form for each. oneDNN (`convolution_onednn`) is taken where it is asked for, by the lowering
+for 'cpu', unless the program is exported or XLA splits it over several devices: it can neither
+serialize nor split such a call.
 """
 
 from __future__ import annotations
@@ -20,22 +22,44 @@ from jax.extend import core as extend_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan import collectives
+from jaxgan.kernels import convolution_onednn
 from jaxgan.kernels.convolution_cpu import fast_c, fast_k, fast_t
 from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t, said_precision
 
+ASKED = jax.make_user_context("auto")
+"""The implementation that convolutions traced in a block take if they are not told another, as a
+context manager that is part of the keys of jit's caches."""
 
-def _lowering(fast: Callable[..., Array], plain: Callable[..., Array], platform_default: str):
+Forms = dict[str, Callable[..., Array]]
+
+
+def _lowering(forms: Forms, auto: str):
+    """Returns the lowering rule of a platform.
+
+    Args:
+        forms: The implementations of the map by name.
+        auto: The platform's own: taken where none is asked for, and where oneDNN cannot be used.
+    """
+
     def rule(context: mlir.LoweringRuleContext, a: Any, b: Any, *, geometry: Geometry) -> Any:
-        wanted = geometry.implementation
-        choice = platform_default if wanted == "auto" else wanted
-        lower = mlir.lower_fun(fast if choice == "fast" else plain, multiple_results=False)
-        located = geometry._replace(devices=_devices(context))
+        devices = _devices(context)
+        choice = geometry.implementation
+        no_onednn = auto != "fast" or devices > 1 or _exported(context)
+        if choice == "auto" or (choice == "onednn" and no_onednn):
+            choice = auto
+        lower = mlir.lower_fun(forms[choice], multiple_results=False)
+        located = geometry._replace(devices=devices)
         # The block of `jax.default_matmul_precision` held where the convolution was traced. It has
         # ended when the program is lowered, so its precision is restored from the geometry.
         with jax.default_matmul_precision(geometry.precision or said_precision()):
             return lower(context, a, b, geometry=located)
 
     return rule
+
+
+def _exported(context: mlir.LoweringRuleContext) -> bool:
+    """Returns whether the program is made for jax.export, which refuses calls it does not know."""
+    return context.module_context.lowering_parameters.for_export
 
 
 def _devices(context: mlir.LoweringRuleContext) -> int:
@@ -47,7 +71,12 @@ def _devices(context: mlir.LoweringRuleContext) -> int:
     return spread.num_devices if isinstance(spread, mlir.ShardingContext) else 1
 
 
-def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array]) -> Any:
+def _primitive(
+    name: str,
+    fast: Callable[..., Array],
+    onednn: Callable[..., Array],
+    plain: Callable[..., Array],
+) -> Any:
     primitive = extend_core.Primitive(name)
 
     # Outside of a trace, every call goes through this one jitted function, whose cache keeps a
@@ -64,14 +93,15 @@ def _primitive(name: str, fast: Callable[..., Array], plain: Callable[..., Array
 
     primitive.def_impl(run)
     primitive.def_abstract_eval(abstract)
-    for platform, default in ((None, "xla"), ("cpu", "fast")):
-        mlir.register_lowering(primitive, _lowering(fast, plain, default), platform=platform)
+    forms = {"fast": fast, "onednn": onednn, "xla": plain}
+    for platform, auto in ((None, "xla"), ("cpu", "fast")):
+        mlir.register_lowering(primitive, _lowering(forms, auto), platform=platform)
     return primitive
 
 
-C = _primitive("jaxgan_conv", fast_c, plain_c)
-T = _primitive("jaxgan_conv_input_gradient", fast_t, plain_t)
-K = _primitive("jaxgan_conv_kernel_gradient", fast_k, plain_k)
+C = _primitive("jaxgan_conv", fast_c, convolution_onednn.c, plain_c)
+T = _primitive("jaxgan_conv_input_gradient", fast_t, convolution_onednn.t, plain_t)
+K = _primitive("jaxgan_conv_kernel_gradient", fast_k, convolution_onednn.k, plain_k)
 
 
 def bind(primitive: Any, a: Array, b: Array, geometry: Geometry) -> Array:

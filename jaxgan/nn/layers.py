@@ -70,8 +70,7 @@ def conv_general_dilated(
         dimension_numbers: Layout. The fast convolutions assume that channels are last, as Flax.
         feature_group_count: Number of groups of channels.
         precision: Precision of XLA's convolution. Values other than None are left to XLA.
-        implementation: 'auto' (by platform), 'fast' or 'xla'; see
-            `jaxgan.kernels.convolution.conv`.
+        implementation: 'auto', 'fast', 'xla' or 'onednn'; see `jaxgan.kernels.convolution.conv`.
 
     Returns:
         The outputs [B, H', W', F] or [B, T', F].
@@ -140,7 +139,7 @@ class ConvTranspose(linen.Module):
         param_dtype: Type of the parameters.
         kernel_init: Initializer of the kernel.
         bias_init: Initializer of the bias.
-        implementation: 'auto' (by platform), 'fast' or 'xla'.
+        implementation: 'auto', 'fast', 'xla' or 'onednn'; see `jaxgan.kernels.convolution`.
 
     Examples:
         >>> import jax, jax.numpy as jnp

@@ -42,13 +42,15 @@ MAY_CHANGE = frozenset(
         "tracker",
         "profile",
         "cache",
+        "convolutions",
     }
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them.
 
-`minutes` and `images` became `steps` when the run began. The exception is `steps` if learning rates
-fall to the last step (`RunConfig.falls_to_the_end`); the run then warns. The data, or the list of
-held-out data, may have moved: their recorded digest must be the same.
+`minutes` and `images` became `steps` when the run began. The exceptions are `steps` if learning
+rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the
+last bits: the run then warns. The data, or the list of held-out data, may have moved: their
+recorded digest must be the same.
 """
 
 
@@ -163,6 +165,10 @@ class OptimizationFlags:
     """Train steps in one compiled call; sample pictures and checkpoints wait for its end."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How to run a train step on several devices; the batch is split over all of them."""
+    convolutions: Literal["auto", "fast", "xla", "onednn"] | None = None
+    """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (on x86:
+    faster steps, slower starts); default: onednn if the run is long enough, otherwise auto.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,10 +256,13 @@ class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
     Attributes:
         GROUP: The heading in `--help` of the fields that a class declares.
         REFUSED: Inherited fields that the experiment does not offer.
+        PIXELS_FOR_ONEDNN: Pixels of training images, of all steps, from which the faster steps of
+            oneDNN's convolutions save more time than its slower starts take, on two cores.
     """
 
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
+    PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 25
 
     DATA: ClassVar[tuple[str, ...]] = ("data",)
     """The fields that name the data, one of them at a time."""

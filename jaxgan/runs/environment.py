@@ -28,6 +28,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 _UNREADABLE = "Error reading persistent compilation cache entry for "  # start of JAX's warning
 
+# The start of JAX's warning on a program that it cannot write, such as one with oneDNN's
+# convolutions, which are known to be compiled anew.
+_UNWRITABLE = "Error writing persistent compilation cache entry for .*bad_alloc"
+
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # event of jax.monitoring
 
 
@@ -141,6 +145,8 @@ def use_compilation_cache() -> list[str]:
 def replacing_damaged_programs(*, report: Callable[[str], None]) -> Iterator[None]:
     """Deletes and reports, inside the block, cached programs that cannot be read.
 
+    Says nothing of programs that the cache cannot keep.
+
     JAX itself warns and compiles the program, but does not overwrite the damaged file. Once that is
     deleted, the next compilation is cached. JAX names the program rather than the file, so all
     cached programs of that name are deleted.
@@ -153,6 +159,8 @@ def replacing_damaged_programs(*, report: Callable[[str], None]) -> Iterator[Non
         show = warnings.showwarning
 
         def replace(message: Warning | str, *rest: Any, **named: Any) -> None:
+            if re.match(_UNWRITABLE, str(message)):
+                return
             found = re.match(f"{_UNREADABLE}'([^'/]+)'", str(message))
             if found is None:
                 show(message, *rest, **named)

@@ -15,6 +15,7 @@ from jaxgan.plotting import image_grids
 from jaxgan.runs import (
     best_checkpoints,
     checkpoint,
+    convolutions,
     environment,
     estimate,
     evaluation_in_training,
@@ -89,6 +90,7 @@ def _run(
                 done = f"{path} is finished at step {found.step}; a larger --steps continues it"
                 progress.tell(done)
                 return
+            convolutions.require(config, path)
             notes = []
             if config.cache:
                 notes += environment.use_compilation_cache()
@@ -97,6 +99,8 @@ def _run(
                 task = setup.task(
                     experiment, config, found=found, before=before, report=progress.tell
                 )
+            if before is None:
+                task = _with_convolutions(task)
             if before is None and config.minutes is not None:
                 task = _of_minutes(experiment, task)
             config = task.config
@@ -110,6 +114,7 @@ def _run(
         rows, lost = _begin(directory, found)
         if before is not None and found is not None:
             notes += setup.notes_on_the_end(config, before)
+            notes += convolutions.note_on_change(config, before)
         notes += [*lost, *task.notes, *([watch.note] if watch else [])]
         for text in (environment.sentence(record["environment"]), *notes):
             progress.say(text, directory.log)
@@ -123,6 +128,12 @@ def _run(
             watch=watch,
             request=request,
         )
+
+
+def _with_convolutions(task: setup.Task) -> setup.Task:
+    """Returns the task of a run that begins, with the convolutions to train with."""
+    config, notes = convolutions.chosen(task.config, shape=task.spec.shape, devices=task.mesh.size)
+    return task._replace(config=config, notes=(*task.notes, *notes))
 
 
 def _of_minutes(experiment: Experiment, task: setup.Task) -> setup.Task:
@@ -427,7 +438,11 @@ def _span(config: RunConfig, task: setup.Task, begin: int) -> range:
 
 def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
     return training_loop.compile_call(
-        task.gan.step, per_call=config.steps_per_call, mode=config.parallel, mesh=task.mesh
+        task.gan.step,
+        per_call=config.steps_per_call,
+        mode=config.parallel,
+        mesh=task.mesh,
+        implementation=config.convolutions,
     )
 
 

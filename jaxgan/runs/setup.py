@@ -20,6 +20,7 @@ from jaxgan.data import occurring_classes, prepared, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
+    convolutions,
     environment,
     experiments,
     flags,
@@ -96,6 +97,7 @@ def as_begun(config: RunConfig, record: dict[str, Any] | None, path: pathlib.Pat
     if record is None:
         return config
     config = length.as_recorded(config, record, path)
+    config = convolutions.as_recorded(config, record)
     if config.first_stage is not None:
         return config
     return dataclasses.replace(config, first_stage=record["config"].get("first_stage"))

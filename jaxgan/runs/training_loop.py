@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan import parallel, steps
-from jaxgan.runs import prefetch
+from jaxgan.runs import convolutions, prefetch
 from jaxgan.runs.seeds import Seeds, stacked
 from jaxgan.types import Batch, TrainStep
 
@@ -105,7 +105,9 @@ def fit(
     return reached, state
 
 
-def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> TrainStep:
+def compile_call(
+    step: TrainStep, *, per_call: int, mode: str, mesh: Mesh, implementation: str | None = None
+) -> TrainStep:
     """Returns `per_call` train steps as one compiled call.
 
     Args:
@@ -114,7 +116,9 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
             [K, ...].
         mode: How to run on several devices: jit, shard_map or pmap.
         mesh: The devices.
+        implementation: That of the convolutions (`runs.convolutions`); None: by platform.
     """
+    step = convolutions.traced_with(step, implementation)
     if per_call == 1:
         return parallel.compile_step(step, mode=mode, mesh=mesh)
     single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from jax import lax
 
 from jaxgan.kernels import convolution
@@ -83,50 +82,31 @@ def test_options_of_another_number_of_axes_are_refused():
         convolution.conv(jnp.zeros((1, 8, 3)), jnp.zeros((3, 3, 4)), strides=(2, 2))
 
 
-@st.composite
-def geometries(draw, groups=(1,), inputs=(1, 3, 11)) -> convolutions.Case:
-    """Any convolution that a GAN may hold, on images barely larger than the kernel reaches."""
-    pairs = st.tuples
-    kernel = draw(pairs(st.integers(1, 7), st.integers(1, 7)))
-    end = pairs(st.integers(-1, 3), st.integers(-1, 3))
-    padding = draw(st.sampled_from(["SAME", "VALID"]) | pairs(end, end))
-    pads = ((0, 0), (0, 0)) if isinstance(padding, str) else padding
-    reach = kernel if padding != "SAME" else (1, 1)
-    least = [max(2, size - sum(pad)) for size, pad in zip(reach, pads, strict=True)]
-    group = draw(st.sampled_from(groups))
-    return convolutions.Case(
-        image=tuple(size + draw(st.integers(0, 5)) for size in least),
-        kernel=kernel,
-        strides=draw(pairs(st.integers(1, 3), st.integers(1, 3))),
-        padding=padding,
-        channels=draw(st.sampled_from(inputs)) * group,
-        features=draw(st.sampled_from([1, 3, 17])) * group,
-        groups=group,
-        count=draw(st.integers(1, 3)),
-    )
-
-
 @settings(max_examples=16)
-@given(geometries(groups=(1, 1, 2)))
+@given(convolutions.geometries(groups=(1, 1, 2)))
 def test_any_convolution_equals_xlas_own(case):
     convolutions.assert_equals_xlas_own("convolution", case, convolutions.first)
 
 
 @settings(max_examples=6)
-@given(geometries(groups=(2, 3, 5), inputs=(1,)))
+@given(convolutions.geometries(groups=(2, 3, 5), inputs=(1,)))
 def test_any_depthwise_convolution_equals_xlas_own_in_every_derivative(case):
     convolutions.assert_equals_xlas_own("convolution", case, convolutions.every)
 
 
 @settings(max_examples=10)
-@given(geometries())
+@given(convolutions.geometries())
 def test_any_transposed_convolution_equals_xlas_own(case):
     convolutions.assert_equals_xlas_own("transposed", case, convolutions.first)
 
 
 @pytest.mark.slow
 @settings(max_examples=100)
-@given(geometries(groups=(1, 2, 3)), geometries(groups=(2, 3), inputs=(1,)), geometries())
+@given(
+    convolutions.geometries(groups=(1, 2, 3)),
+    convolutions.geometries(groups=(2, 3), inputs=(1,)),
+    convolutions.geometries(),
+)
 def test_a_hundred_of_each_equal_xlas_own(case, depthwise, transposed):
     convolutions.assert_equals_xlas_own("convolution", depthwise, convolutions.first)
     convolutions.assert_equals_xlas_own("convolution", case, convolutions.first)
@@ -180,19 +160,7 @@ def test_vmap_equals_xlas_own_for_either_operand(name, case, mapped):
         convolutions.assert_close(actual, expected, 1e-10)
 
 
-def in_scan(function):
-    """The function of each example in turn."""
-    return lambda a, b: lax.scan(lambda _, one: (None, function(one[None], b)[0]), None, a)[1]
-
-
-def in_cond(function):
-    """The function in the branch that is taken."""
-    return lambda a, b: lax.cond(
-        jnp.sum(a) < jnp.inf, function, lambda a, b: function(2 * a, b), a, b
-    )
-
-
-@pytest.mark.parametrize("wrap", [in_scan, in_cond, jax.checkpoint])
+@pytest.mark.parametrize("wrap", [convolutions.in_scan, convolutions.in_cond, jax.checkpoint])
 def test_control_flow_and_remat_leave_every_derivative_as_it_is(wrap):
     convolutions.assert_equals_xlas_own("transposed", SMALL, convolutions.every, wrap=wrap)
 

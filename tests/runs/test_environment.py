@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 
 import jax
 import pytest
@@ -78,3 +79,17 @@ def test_the_revision_is_that_of_the_repository_that_tracks_the_file(tmp_path):
     assert len(commit) == 40
     file.write_text("two")
     assert environment.revision(str(file)) == commit + "+changes"
+
+
+def test_nothing_is_said_of_a_program_that_the_cache_cannot_keep():
+    of_onednn = (
+        "Error writing persistent compilation cache entry for 'jit_step': "
+        "MemoryError: std::bad_alloc"
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with environment.replacing_damaged_programs(report=pytest.fail):
+            warnings.warn(of_onednn, stacklevel=1)
+            warnings.warn(of_onednn.replace("bad_alloc", "disk full"), stacklevel=1)
+    (other,) = said
+    assert "disk full" in str(other.message)

@@ -1,0 +1,378 @@
+"""The three maps by oneDNN, which jaxlib carries for x86 processors.
+
+XLA's compiler for CPUs turns the custom call `__onednn$convolution` into a convolution of oneDNN,
+which reaches 1.1 to 10 times the speed of the forms in `convolution_cpu`. oneDNN is called for
+forward convolutions only, so T and K are written as such:
+
+- T is one convolution for each phase of the strides (the image positions with the same remainder).
+- K is one convolution in three dimensions. The batch takes the place of the input channels, and
+  height, width and channels that of the space, so its matrix products have as many rows as the
+  images have channels. Of 1 to 3 images, the columns that the taps meet are gathered first.
+
+`convolution_geometry` defines the maps. What the call does not know, or does slower, goes to
+`convolution_cpu`: other types than float32, matrix products for small outputs, images of few
+channels, kernels below the stride, several outputs for each channel, and of depthwise convolutions
+K and the strided T.
+
+WARNING: the name of the call, its options (a JSON form of XLA's BackendConfig) and the order of the
+axes are private to jaxlib, which may change them. The module is tested with jaxlib 0.10.2; the same
+calls were tried by hand with 0.12.0.1, and one of stride 2 with 0.10.0 and 0.11.2. So nothing here
+is used before `onednn_probe` has compared the values of tiny maps with XLA's, in a process of its
+own. A program with the call cannot be exported, nor be kept in JAX's compilation cache.
+
+The images and the result must lie in memory as [batch, *space, channels]; in any other order,
+oneDNN takes a reference loop that is 100 times slower. The environment variable ONEDNN_VERBOSE=1
+shows which code it takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxgan.kernels import convolution_dilated, convolution_matmul
+from jaxgan.kernels.convolution_cpu import by_group, fast_c, fast_k, fast_t
+from jaxgan.kernels.convolution_geometry import Geometry, Pads, turn
+
+# Images of up to this number of channels are faster by one matrix product to all taps.
+_FEW_CHANNELS = 4
+
+# K of this many images is one convolution; oneDNN has no fast code for fewer input channels.
+_ENOUGH_IMAGES = 4
+_ENOUGH_COLUMNS = 8
+
+# K of many large images is the sum over pieces of the batch, which fit the cache (12.6 instead of
+# 15.3 ms for 64 images of 32 px and 64 channels).
+_MANY_IMAGES = 64
+_LARGE = 1 << 22  # entries of the images
+_PIECES = 4
+
+
+def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    """Computes C(x, w).
+
+    Args:
+        x: Images [B, H, W, C].
+        w: Kernel, HWIO, turned if the geometry says so.
+        geometry: Shapes and options of the convolution.
+    """
+    if not _known(x, w):
+        return fast_c(x, w, geometry=geometry)
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.c(c, x, w, geometry=geometry)
+    outputs = w.shape[2 if geometry.turned else 3]
+    if not _fits(x.shape[0], x.shape[3], outputs, geometry) or outputs <= _FEW_CHANNELS:
+        return fast_c(x, w, geometry=geometry)
+    # The taps of a turned kernel are reversed. Its channels are swapped by naming their axes.
+    return _convolved(
+        x,
+        w[::-1, ::-1] if geometry.turned else w,
+        space=geometry.output,
+        axes=_TURNED if geometry.turned else _HWIO,
+        pads=geometry.padding,
+        strides=geometry.strides,
+        groups=geometry.groups,
+    )
+
+
+def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
+    """Computes T(y, w).
+
+    Args:
+        y: Outputs [B, H', W', F].
+        w: Kernel, HWIO, turned if the geometry says so.
+        geometry: Shapes and options of the convolution.
+    """
+    if not _known(y, w):
+        return fast_t(y, w, geometry=geometry)
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.t(t, y, w, geometry=geometry)
+    inputs = w.shape[3 if geometry.turned else 2] * geometry.groups
+    # Of a depthwise convolution, the phases take twice as long as the shifted outputs, which one
+    # loop adds (2.6 against 1.2 ms for 16 images of 48 px and 96 channels).
+    if inputs == geometry.groups > 1 and geometry.strides != (1, 1):
+        return fast_t(y, w, geometry=geometry)
+    phases = [_phases(axis, geometry) for axis in (0, 1)]
+    fits = _fits(y.shape[0], inputs, y.shape[3], geometry) and None not in phases
+    if not fits or min(inputs, y.shape[3]) <= _FEW_CHANNELS:
+        return fast_t(y, w, geometry=geometry)
+    axes = _HWIO if geometry.turned else _TURNED
+    if geometry.groups > 1:
+        w, axes = _swapped(w, geometry.groups), _HWIO
+    return _by_phases(y, w, axes, phases, geometry)
+
+
+def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
+    """Computes K(x, y).
+
+    Args:
+        x: Images [B, H, W, C].
+        y: Outputs (or their gradients) [B, H', W', F].
+        geometry: Shapes and options of the convolution.
+    """
+    inputs, outputs = x.shape[3], y.shape[3]
+    if not _known(x, y) or inputs == geometry.groups > 1:
+        return fast_k(x, y, geometry=geometry)
+    if geometry.dilation != (1, 1):
+        return convolution_dilated.k(k, x, y, geometry=geometry)
+    if geometry.groups > 1:
+        return by_group(k, x, y, geometry)
+    few = x.shape[0] < _ENOUGH_IMAGES
+    pays = not few or geometry.output[1] * x.shape[0] >= _ENOUGH_COLUMNS
+    if not pays or not _fits(x.shape[0], inputs, outputs, geometry):
+        return fast_k(x, y, geometry=geometry)
+    if min(inputs, outputs) <= _FEW_CHANNELS:
+        return fast_k(x, y, geometry=geometry)
+    w = _k_of_few(x, y, geometry) if few else _k_of_many(x, y, geometry)
+    return turn(w) if geometry.turned else w
+
+
+def _known(a: Array, b: Array) -> bool:
+    """Returns whether oneDNN takes arrays of these types, and there is something to compute."""
+    return a.dtype == b.dtype == jnp.float32 and min(*a.shape, *b.shape) > 0
+
+
+def _fits(count: int, inputs: int, outputs: int, geometry: Geometry) -> bool:
+    """Returns whether the call is the fastest form for this number of images and channels."""
+    if geometry.groups > 1:
+        return inputs != geometry.groups or outputs == inputs
+    return not convolution_matmul.pay(count, (inputs, outputs), geometry)
+
+
+# --- T --------------------------------------------------------------------------------------------
+
+
+class _Phase(NamedTuple):
+    """The taps that reach the image positions of one phase, along one axis.
+
+    Attributes:
+        taps: Them, in the order in which a convolution over the outputs meets them.
+        pads: Padding of the outputs, before and after.
+    """
+
+    taps: slice
+    pads: tuple[int, int]
+
+
+def _phases(axis: int, geometry: Geometry) -> list[_Phase] | None:
+    """Returns the phases of an axis, or None if no output reaches one of them."""
+    size, taps = geometry.image[axis], geometry.kernel[axis]
+    stride, outputs = geometry.strides[axis], geometry.output[axis]
+    before, blocks = geometry.padding[axis][0], _blocks(axis, geometry)
+    if taps < stride or size < stride:
+        return None
+    found = []
+    for remainder in range(stride):
+        # Tap `first + j * stride` adds output `m + shift - j` to image position `m` of the phase.
+        shift, first = divmod(remainder + before, stride)
+        count = len(range(first, taps, stride))
+        last = first + (count - 1) * stride
+        low = count - 1 - shift
+        high = blocks - 1 - low + count - outputs
+        if outputs + min(low, 0) + min(high, 0) < 1:
+            return None
+        backwards = slice(last, None, -stride)
+        kept = slice(taps - 1 - last, None, stride) if geometry.turned else backwards
+        found.append(_Phase(kept, (low, high)))
+    return found
+
+
+def _blocks(axis: int, geometry: Geometry) -> int:
+    """Returns the number of positions of the first phase of the image."""
+    return -(-geometry.image[axis] // geometry.strides[axis])
+
+
+def _by_phases(y: Array, w: Array, axes: Sequence[int], phases: Any, geometry: Geometry) -> Array:
+    """Returns the phases [B, h, w, C] of the image, interleaved."""
+    space = (_blocks(0, geometry), _blocks(1, geometry))
+
+    def phase(row: _Phase, column: _Phase) -> Array:
+        return _convolved(
+            y,
+            w[row.taps, column.taps],
+            space=space,
+            axes=axes,
+            pads=(row.pads, column.pads),
+            groups=geometry.groups,
+        )
+
+    rows = [jnp.stack([phase(a, b) for b in phases[1]], axis=3) for a in phases[0]]
+    x = jnp.stack(rows, axis=2)  # [B, blocks, row in block, blocks, column in block, C]
+    high, wide = (size * stride for size, stride in zip(space, geometry.strides, strict=True))
+    height, width = geometry.image
+    return x.reshape(y.shape[0], high, wide, -1)[:, :height, :width]
+
+
+def _swapped(w: Array, groups: int) -> Array:
+    """Returns the kernel [kh, kw, C / groups, F] of groups as [kh, kw, F / groups, C]."""
+    taps, (inputs, outputs) = w.shape[:2], w.shape[2:]
+    w = w.reshape(*taps, inputs, groups, outputs // groups)
+    return w.transpose(0, 1, 4, 3, 2).reshape(*taps, outputs // groups, inputs * groups)
+
+
+# --- K --------------------------------------------------------------------------------------------
+
+
+def _k_of_many(x: Array, y: Array, geometry: Geometry) -> Array:
+    """Computes K as one convolution in three dimensions, or as a sum of them over the batch."""
+    count = x.shape[0]
+    pieces = _PIECES if count >= _MANY_IMAGES and x.size >= _LARGE else 1
+    pieces = pieces if count % pieces == 0 else 1
+
+    def of_piece(x: Array, y: Array) -> Array:
+        w = _convolved(
+            x.transpose(1, 2, 3, 0)[None],
+            y[..., None],
+            space=(*geometry.kernel, x.shape[3]),
+            axes=(3, 0, 1, 2, 4),
+            pads=(*_k_pads(geometry), (0, 0)),
+            dilation=(*geometry.strides, 1),
+        )
+        return w[0]
+
+    pairs = zip(jnp.split(x, pieces), jnp.split(y, pieces), strict=True)
+    first, *others = (of_piece(*pair) for pair in pairs)
+    return sum(others, start=first)
+
+
+def _k_of_few(x: Array, y: Array, geometry: Geometry) -> Array:
+    """Computes K of few images: the columns that each tap meets take the place of the batch."""
+    (taps, _), (rows_apart, apart) = geometry.kernel, geometry.strides
+    (count, height, _, channels), (high, wide) = x.shape, geometry.output
+    rows, columns = _k_pads(geometry)
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, [(0, 0, 0), (0, 0, 0), (*columns, 0), (0, 0, 0)])
+    reach = (wide - 1) * apart + 1
+    met = [
+        lax.slice(x, (0, 0, tap, 0), (count, height, tap + reach, channels), (1, 1, apart, 1))
+        for tap in range(geometry.kernel[1])
+    ]
+    seen = jnp.stack(met).transpose(0, 2, 4, 1, 3)  # [tap, H, C, B, W']
+    outputs = y.transpose(0, 2, 1, 3).reshape(count * wide, high, 1, y.shape[3])
+    w = _convolved(
+        seen.reshape(len(met), height, channels, count * wide),
+        outputs,
+        space=(taps, channels),
+        axes=(3, 0, 1, 2),
+        pads=(rows, (0, 0)),
+        dilation=(rows_apart, 1),
+    )
+    return w.transpose(1, 0, 2, 3)
+
+
+def _k_pads(geometry: Geometry) -> Pads:
+    """Returns the padding with which the outputs reach exactly as many positions as taps.
+
+    Negative numbers cut off what the strides leave over.
+    """
+    rows, columns = (
+        (before, taps + (have - 1) * stride - size - before)
+        for taps, have, stride, size, (before, _) in zip(
+            geometry.kernel,
+            geometry.output,
+            geometry.strides,
+            geometry.image,
+            geometry.padding,
+            strict=True,
+        )
+    )
+    return rows, columns
+
+
+# --- the call -------------------------------------------------------------------------------------
+
+# The axes of a kernel: output channels, input channels, space.
+_HWIO = (3, 2, 0, 1)
+_TURNED = (2, 3, 0, 1)
+
+
+def _convolved(
+    x: Array,
+    w: Array,
+    *,
+    space: Sequence[int],
+    axes: Sequence[int],
+    pads: Sequence[tuple[int, int]],
+    strides: Sequence[int] | None = None,
+    dilation: Sequence[int] | None = None,
+    groups: int = 1,
+) -> Array:
+    """Returns oneDNN's convolution, [B, *space, features].
+
+    Args:
+        x: Images [B, ..., C].
+        w: Kernel. It may lie in any order, as oneDNN brings it into its own.
+        space: Shape of the result between batch and channels.
+        axes: Axes of the kernel: output channels, input channels, and those of the space.
+        pads: Padding before and after each axis of the space; negative numbers crop.
+        strides: Strides of each axis; default: 1.
+        dilation: Distance of the taps of each axis; default: 1.
+        groups: Number of groups of channels.
+    """
+    ones = (1,) * len(space)
+    x, pads = _cropped(x, pads)
+    images = {"data": _images(x.ndim), "dims": "0"}
+    taps = {
+        "output_feature_dim": str(axes[0]),
+        "input_feature_dim": str(axes[1]),
+        "spatial_dims": _said(axes[2:]),
+        "shape": _said(w.shape),
+    }
+    options = {
+        "dims": str(x.ndim),
+        "feature_groups": str(groups),
+        "input": images,
+        "output": images,
+        "kernel": {"dims": "0", "filter": taps},
+        "window": {
+            "size": [],
+            "pad_left": _said([before for before, _ in pads]),
+            "pad_right": _said([after for _, after in pads]),
+            "strides": _said(strides or ones),
+            "window_dilations": _said(dilation or ones),
+        },
+        "optimization_config": {
+            "bias_broadcast": False,
+            "user_scratchpad": False,
+            "weights_prepacked": False,
+        },
+    }
+    call = jax.ffi.ffi_call(
+        "__onednn$convolution",
+        jax.ShapeDtypeStruct((x.shape[0], *space, w.shape[axes[0]]), x.dtype),
+        custom_call_api_version=2,
+        legacy_backend_config=json.dumps(
+            {"onednn_conv_config": options, "outer_dimension_partitions": []}
+        ),
+        vmap_method="sequential",
+    )
+    return call(x, w)
+
+
+def _images(rank: int) -> dict[str, Any]:
+    """Returns the names of the axes of images [B, ..., C]."""
+    return {
+        "batch_dim": "0",
+        "feature_dim": str(rank - 1),
+        "spatial_dims": _said(range(1, rank - 1)),
+    }
+
+
+def _said(numbers: Sequence[int]) -> list[str]:
+    """Returns the numbers as the JSON form of a protocol buffer has them."""
+    return [str(number) for number in numbers]
+
+
+def _cropped(
+    x: Array, pads: Sequence[tuple[int, int]]
+) -> tuple[Array, tuple[tuple[int, int], ...]]:
+    """Returns the images without what negative padding cuts off, and the rest of the padding."""
+    if min(min(pad) for pad in pads) < 0:
+        cuts = [(min(before, 0), min(after, 0), 0) for before, after in pads]
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *cuts, (0, 0, 0)])
+    return x, tuple((max(before, 0), max(after, 0)) for before, after in pads)

@@ -1,0 +1,141 @@
+"""Which convolutions a run trains with: chosen when it begins, recorded, and kept ever after.
+
+On an x86 processor oneDNN makes the train steps of most networks faster, but a program with it is
+compiled anew at every start, which takes 5 to 16 seconds more than reading it from the compilation
+cache. So it is for runs that are long enough, as their settings say. No clock decides, and a
+resumed run takes what it began with: it equals an uninterrupted one to the bit. Samples and
+evaluations are computed by the platform's own convolutions in any case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from jaxgan.kernels import convolution_primitives, onednn_probe
+from jaxgan.runs.config import RunConfig
+from jaxgan.runs.errors import RunError
+from jaxgan.types import TrainStep
+
+BY_PLATFORM = "auto"
+ONEDNN = "onednn"
+
+_MINUTES = 10.0  # of a run that compiles its train step twice, as --minutes does
+
+
+def as_recorded(config: RunConfig, record: dict[str, Any]) -> RunConfig:
+    """Returns the configuration of a run to resume, with the convolutions that it trains with.
+
+    Args:
+        config: The requested configuration. If it names convolutions, they are kept.
+        record: The recorded config.json of the run. An older run trains with the platform's own.
+    """
+    if config.convolutions is not None:
+        return config
+    return dataclasses.replace(config, convolutions=_of_record(record))
+
+
+def _of_record(record: dict[str, Any]) -> str:
+    return record["config"].get("convolutions") or BY_PLATFORM
+
+
+def require(config: RunConfig, path: pathlib.Path) -> None:
+    """Checks that this machine has the convolutions of a run.
+
+    Args:
+        config: The configuration of the run, as it begins or goes on.
+        path: The run directory, for messages.
+
+    Raises:
+        RunError: If they are oneDNN's, and cannot be used on this machine's CPU. On a GPU or a TPU
+            they are XLA's own in any case.
+    """
+    reason = config.convolutions == ONEDNN and _on_a_cpu() and _why_not(config)
+    if reason:
+        raise RunError(
+            f"{path} trains with the convolutions of oneDNN, and {reason}; --convolutions auto "
+            "trains with others, whose results differ in the last bits"
+        )
+
+
+def chosen(
+    config: RunConfig, *, shape: Sequence[int], devices: int
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Returns the configuration of a run that begins, with its convolutions, and notes on them.
+
+    Args:
+        config: The configuration, with the number of steps.
+        shape: The shape of an example.
+        devices: Number of devices that a train step is split over.
+    """
+    if config.convolutions is not None:
+        return config, ()
+    long = _is_long(config, shape) and devices == 1 and config.seeds == 1 and _on_a_cpu()
+    reason = _why_not(config) if long else None
+    if not long or reason:
+        notes = (f"convolutions of jaxgan instead of oneDNN: {reason}",) if reason else ()
+        return dataclasses.replace(config, convolutions=BY_PLATFORM), notes
+    note = (
+        "convolutions of oneDNN: faster steps, but each start compiles the train step anew "
+        "(--convolutions auto: jaxgan's)"
+    )
+    return dataclasses.replace(config, convolutions=ONEDNN), (note,)
+
+
+def _is_long(config: RunConfig, shape: Sequence[int]) -> bool:
+    """Returns whether the faster steps of a run on images save more time than its starts take."""
+    if len(shape) != 3 or config.preset == "smoke":
+        return False
+    if config.minutes is not None:
+        return config.minutes >= _MINUTES
+    pixels = config.steps * config.rows_per_step * math.prod(shape[:2])
+    return pixels >= config.PIXELS_FOR_ONEDNN
+
+
+def note_on_change(config: RunConfig, record: dict[str, Any]) -> list[str]:
+    """Warns if a run goes on with other convolutions than before.
+
+    Args:
+        config: The configuration to go on with.
+        record: The recorded config.json of the run.
+
+    Returns:
+        A list with the warning, or an empty list.
+    """
+    before, now = _of_record(record), config.convolutions
+    if before == now:
+        return []
+    return [
+        f"warning: the run goes on with --convolutions {now} after {before}: its results differ "
+        "from those of an uninterrupted run in the last bits"
+    ]
+
+
+def traced_with(step: TrainStep, implementation: str | None) -> TrainStep:
+    """Returns the train step whose convolutions, when it is traced, have the implementation.
+
+    Args:
+        step: The train step, not compiled.
+        implementation: The recorded convolutions of a run.
+    """
+
+    @functools.wraps(step)
+    def traced(*arguments: Any) -> Any:
+        with convolution_primitives.ASKED(implementation or BY_PLATFORM):
+            return step(*arguments)
+
+    return traced
+
+
+def _on_a_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _why_not(config: RunConfig) -> str | None:
+    return onednn_probe.why_not(onednn_probe.folder() if config.cache else None)
