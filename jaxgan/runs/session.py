@@ -414,7 +414,11 @@ def _span(config: RunConfig, task: setup.Task, begin: int) -> range:
 
 def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
     return training_loop.compile_call(
-        task.gan.step, per_call=config.steps_per_call, mode=config.parallel, mesh=task.mesh
+        task.gan.step,
+        per_call=config.steps_per_call,
+        mode=config.parallel,
+        mesh=task.mesh,
+        shard_parameters=config.shard_parameters,
     )
 
 

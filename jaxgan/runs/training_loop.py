@@ -96,7 +96,9 @@ def fit(
     return reached, state
 
 
-def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> TrainStep:
+def compile_call(
+    step: TrainStep, *, per_call: int, mode: str, mesh: Mesh, shard_parameters: bool = False
+) -> TrainStep:
     """Returns `per_call` train steps as one compiled call.
 
     Args:
@@ -105,10 +107,17 @@ def compile_call(step: TrainStep, *, per_call: int, mode: str, mesh: Mesh) -> Tr
             [K, ...].
         mode: How to run on several devices: jit, shard_map or pmap.
         mesh: The devices.
+        shard_parameters: Whether the arrays of the players are split over the devices.
     """
+
+    def compiled(donate: bool) -> TrainStep:
+        return parallel.compile_step(
+            step, mode=mode, mesh=mesh, donate=donate, shard_parameters=shard_parameters
+        )
+
     if per_call == 1:
-        return parallel.compile_step(step, mode=mode, mesh=mesh)
-    single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)
+        return compiled(donate=True)
+    single = compiled(donate=False)
     return jax.jit(steps.repeat(single), donate_argnums=(0,))
 
 
