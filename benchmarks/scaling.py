@@ -1,7 +1,7 @@
 """What a train step exchanges between devices, what it keeps on each, and how that scales.
 
-    python -m benchmarks.scaling                     what a DCGAN of 64 pixels exchanges on 8 devices
-    python -m benchmarks.scaling --seconds           also times steps on 1, 2, 4 and 8 of them
+    python -m benchmarks.scaling              what a DCGAN of 64 pixels exchanges on 8 devices
+    python -m benchmarks.scaling --seconds    also times steps on 1, 2, 4 and 8 of them
 
 The devices are simulated on the CPU, which shows what is exchanged, not how fast. The collectives
 are read from the compiled program; the batch itself is never among them. The projection to real
@@ -127,7 +127,10 @@ def expected(state: Any, mode: str) -> Expected:
 
     gradients = {name: held(player.params) for name, player in state.players.items()}
     # A pass sums two values a channel, as many as there are running statistics.
-    sums = {name: held(player.variables.get("batch_stats", {})) for name, player in state.players.items()}
+    sums = {
+        name: held(player.variables.get("batch_stats", {}))
+        for name, player in state.players.items()
+    }
     return Expected(
         gradients=sum(gradients.values()),
         again=gradients["discriminator"] if mode == "jit" else 0,
@@ -182,9 +185,7 @@ def lowered(
     from jaxgan import parallel
 
     state = jax.eval_shape(gan.init, jax.random.key(0))
-    shardings = parallel.state_shardings(
-        state, mesh, mode=mode, shard_parameters=shard_parameters
-    )
+    shardings = parallel.state_shardings(state, mesh, mode=mode, shard_parameters=shard_parameters)
     state = jax.tree.map(
         lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), state, shardings
     )

@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxgan.state import with_networks
 from jaxgan.types import PyTree, TrainStep
 
 AXIS = "data"
@@ -311,18 +312,11 @@ def _gathering(step: TrainStep, mesh: Mesh) -> TrainStep:
         return applied
 
     def run(state: Any, batch: Any) -> Any:
-        networks = {name: player.apply_fn for name, player in state.players.items()}
-
-        def calling(state: Any, networks: Any) -> Any:
-            players = state.players.items()
-            return state.replace(players={n: p.replace(apply_fn=networks[n]) for n, p in players})
-
-        gathered = calling(state, {name: gathering(apply) for name, apply in networks.items()})
-        moved, metrics = step(gathered, batch)
-        moved = calling(moved, networks)
+        moved, metrics = gathered(state, batch)
         shardings = state_shardings(moved, mesh, shard_parameters=True)
         return lax.with_sharding_constraint(moved, shardings), metrics
 
+    gathered = with_networks(step, gathering)
     return run
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as linen
 import jax
@@ -12,6 +12,9 @@ import optax
 from flax import struct
 from flax.training import train_state
 from jax import Array
+
+if TYPE_CHECKING:
+    from jaxgan.types import TrainStep
 
 
 class Player(train_state.TrainState):
@@ -285,3 +288,39 @@ def create(
 def _typed(leaf: Any) -> Array:
     """Returns the leaf as an array; a Python number's weak type would compile a step twice."""
     return jnp.asarray(leaf, jnp.result_type(leaf))
+
+
+def with_networks(step: TrainStep, change: Callable[[Any], Any]) -> TrainStep:
+    """Returns the train step during which every player's network is another function.
+
+    Args:
+        step: The train step.
+        change: `change(apply_fn)` returns the function, called like flax's `Module.apply`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import state
+        >>> def step(now, batch):
+        ...     return now, now["a"].apply_fn({"params": 2.0})
+        >>> player = state.Player.create(
+        ...     apply_fn=lambda variables: variables["params"], params=2.0, tx=optax.sgd(0.1)
+        ... )
+        >>> start = state.create(jax.random.key(0), {"a": player})
+        >>> squared = state.with_networks(step, lambda apply: lambda values: apply(values) ** 2)
+        >>> squared(start, {})[1]
+        4.0
+    """
+
+    def run(state: GANState, batch: Any) -> Any:
+        own = {name: player.apply_fn for name, player in state.players.items()}
+        changed = {name: change(network) for name, network in own.items()}
+        moved, metrics = step(_calling(state, changed), batch)
+        return _calling(moved, own), metrics
+
+    return run
+
+
+def _calling(state: GANState, networks: Mapping[str, Any]) -> GANState:
+    players = state.players.items()
+    return state.replace(players={n: p.replace(apply_fn=networks[n]) for n, p in players})

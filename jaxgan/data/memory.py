@@ -25,7 +25,7 @@ def require(needed: int, *, name: str, what: str) -> None:
     free = available()
     if free is not None and needed > free:
         raise DataError(
-            f"{name}: {what} need {_gigabytes(needed)} of memory and {_gigabytes(free)} are free; "
+            f"{name}: {what} need {gigabytes(needed)} of memory and {gigabytes(free)} are free; "
             "give a lower --resolution, use fewer images, or free some memory"
         )
 
@@ -59,5 +59,6 @@ def _of_container() -> int | None:
         return None
 
 
-def _gigabytes(count: int) -> str:
+def gigabytes(count: int) -> str:
+    """Returns a number of bytes as words, such as '1.50 GB'."""
     return f"{count / 1e9:,.2f} GB"

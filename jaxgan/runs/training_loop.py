@@ -121,17 +121,18 @@ def compile_call(
     return jax.jit(steps.repeat(single), donate_argnums=(0,))
 
 
-def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
+def compile_ahead(step: Any, state: Any, batch: Batch) -> Any:
     """Compiles the step of `compile_call`, so that its first call takes no longer than others.
 
-    That call donates the memory of the state; this function leaves it alone.
+    That call donates the memory of the state; this function leaves it alone. It returns the
+    compiled step, to look at.
 
     Args:
         step: What `compile_call` returned.
         state: The state, for shapes and devices.
         batch: A batch, for shapes and devices.
     """
-    step.lower(state, batch).compile()
+    return step.lower(state, batch).compile()
 
 
 def batches_of(

@@ -93,7 +93,7 @@ def test_a_damaged_latest_checkpoint_costs_no_more_than_the_steps_since_the_one_
 
 
 def test_a_run_continues_on_another_number_of_devices_in_another_layout(whole, data, tmp_path):
-    for devices, split, steps in ((4, True, 8), (1, False, 16), (2, True, 24)):
+    for devices, split, steps in ((4, True, 8), (1, False, 16), (4, True, 24)):
         toy_runs.train(tmp_path, data=data, steps=steps, devices=devices, shard_parameters=split)
     # Other shards, other rounding, but the same training.
     for row, of_whole in zip(toy_runs.rows(tmp_path), toy_runs.rows(whole), strict=True):
