@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
@@ -12,9 +12,6 @@ import optax
 from flax import struct
 from flax.training import train_state
 from jax import Array
-
-if TYPE_CHECKING:
-    from jaxgan.types import TrainStep
 
 
 class Player(train_state.TrainState):
@@ -290,7 +287,9 @@ def _typed(leaf: Any) -> Array:
     return jnp.asarray(leaf, jnp.result_type(leaf))
 
 
-def with_networks(step: TrainStep, change: Callable[[Any], Any]) -> TrainStep:
+def with_networks(
+    step: Callable[[GANState, Any], Any], change: Callable[[Any], Any]
+) -> Callable[[GANState, Any], Any]:
     """Returns the train step during which every player's network is another function.
 
     Args:
@@ -298,13 +297,13 @@ def with_networks(step: TrainStep, change: Callable[[Any], Any]) -> TrainStep:
         change: `change(apply_fn)` returns the function, called like flax's `Module.apply`.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax
         >>> import optax
         >>> from jaxgan import state
         >>> def step(now, batch):
-        ...     return now, now["a"].apply_fn({"params": 2.0})
+        ...     return now, now["a"].apply_fn({"params": {"x": 2.0}})
         >>> player = state.Player.create(
-        ...     apply_fn=lambda variables: variables["params"], params=2.0, tx=optax.sgd(0.1)
+        ...     apply_fn=lambda values: values["params"]["x"], params={"x": 2.0}, tx=optax.sgd(0.1)
         ... )
         >>> start = state.create(jax.random.key(0), {"a": player})
         >>> squared = state.with_networks(step, lambda apply: lambda values: apply(values) ** 2)
