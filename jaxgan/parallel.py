@@ -3,6 +3,13 @@
 A train step is one pure function. `compile_step` runs it under `jit` (parallel by the sharding of
 the batch alone), under `shard_map`, or under `pmap`. Inside the last two, computations that couple
 examples are reduced by `jaxgan.collectives`, which exchanges nothing if `axis_name` is None.
+
+The unit is the whole batch, whatever the mode and the number of devices: normalizations, losses and
+draws are those of one device. The exception is a replay pool: under `shard_map` and `pmap` each
+device has its own part of it, filled by its own examples.
+
+The arrays of the players can be split over the devices as well (`shard_parameters`, under `jit`),
+so that each device holds a part of weights, optimizer states and averages.
 """
 
 from __future__ import annotations
@@ -12,8 +19,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxgan.state import with_networks
 from jaxgan.types import PyTree, TrainStep
 
 AXIS = "data"
@@ -37,6 +46,33 @@ def axis_for(mode: str) -> str | None:
     if mode not in MODES:
         raise ValueError(f"the mode is {mode!r}; expected one of {', '.join(MODES)}")
     return None if mode == "jit" else AXIS
+
+
+def first_devices(count: int | None = None) -> list[Any]:
+    """Returns the first devices that JAX sees.
+
+    Args:
+        count: Number of devices; None for all.
+
+    Raises:
+        ValueError: If there are fewer.
+
+    Example:
+        >>> from jaxgan import parallel
+        >>> len(parallel.first_devices(1))
+        1
+    """
+    devices = jax.devices()
+    if count is None:
+        return devices
+    if not 1 <= count <= len(devices):
+        platform = devices[0].platform
+        simulated = "; XLA_FLAGS=--xla_force_host_platform_device_count=N simulates N of them"
+        raise ValueError(
+            f"{count} devices were asked for and JAX sees {len(devices)} ({platform}); expected 1 "
+            f"to {len(devices)}{simulated if platform == 'cpu' else ''}"
+        )
+    return devices[:count]
 
 
 def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
@@ -79,33 +115,145 @@ def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
         if leaf.shape[axis] % mesh.size:
             raise ValueError(
                 f"a batch of {leaf.shape[axis]} examples cannot be split over {mesh.size} devices; "
-                f"use a batch size that {mesh.size} divides"
+                f"use a batch size that {mesh.size} divides, such as "
+                f"{fitting(leaf.shape[axis], mesh)}"
             )
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS)))
 
 
-def place_state(state: Any, mesh: Mesh) -> Any:
-    """Returns the state on the mesh: its buffers split like a batch, everything else replicated.
+def fitting(size: int, mesh: Mesh) -> str:
+    """Returns the nearest sizes that the devices divide, as words such as '40 or 48'.
+
+    Args:
+        size: A number of examples, or of places of a buffer.
+        mesh: Mesh of `data_mesh`.
+
+    Example:
+        >>> import jax
+        >>> from jaxgan import parallel
+        >>> parallel.fitting(42, parallel.data_mesh(jax.devices()[:1]))
+        '42'
+    """
+    below, above = (size // mesh.size * mesh.size, -(-size // mesh.size) * mesh.size)
+    return " or ".join(str(n) for n in dict.fromkeys((below, above)) if n)
+
+
+def place_state(
+    state: Any, mesh: Mesh, *, mode: str = "jit", shard_parameters: bool = False
+) -> Any:
+    """Returns the state on the mesh, as `state_shardings` says.
 
     Args:
         state: A `GANState`.
         mesh: Mesh of `data_mesh`.
+        mode: 'jit', 'shard_map' or 'pmap'.
+        shard_parameters: Whether to split the arrays of players and averages.
 
     Raises:
-        ValueError: If the number of devices does not divide the number of places of a buffer.
+        ValueError: If the mode cannot hold the state so.
     """
-    for leaf in jax.tree.leaves(state.buffers):
-        if leaf.shape[0] % mesh.size:
+    shardings = state_shardings(state, mesh, mode=mode, shard_parameters=shard_parameters)
+    return jax.device_put(state, shardings)
+
+
+def state_shardings(
+    state: Any, mesh: Mesh, *, mode: str = "jit", shard_parameters: bool = False
+) -> Any:
+    """Returns where the leaves of a state lie, as a tree of shardings.
+
+    Buffers are split like a batch. Everything else is whole on each device, but for the arrays of
+    players and averages (params, optimizer states) with `shard_parameters`: each that has two axes
+    or more is split along the longest axis that the devices divide, and vectors (biases,
+    statistics) stay whole.
+
+    Args:
+        state: A `GANState`; shapes are enough.
+        mesh: Mesh of `data_mesh`.
+        mode: 'jit', 'shard_map' or 'pmap'. Under jit a buffer that the devices do not divide is
+            whole on each of them.
+        shard_parameters: Whether to split the arrays of players and averages.
+
+    Raises:
+        ValueError: If the mode is not jit and the devices do not divide the places of a buffer, or
+            arrays are to be split.
+    """
+    if shard_parameters:
+        require_sharding(mode)
+
+    def of_players(leaf: Any) -> NamedSharding:
+        axis = _split_axis(np.shape(leaf), mesh.size) if shard_parameters else None
+        return NamedSharding(mesh, _at(axis))
+
+    def of_buffers(leaf: Any) -> NamedSharding:
+        divided = leaf.shape[0] % mesh.size == 0
+        if not divided and axis_for(mode):
             raise ValueError(
                 f"a buffer of {leaf.shape[0]} places cannot be split over {mesh.size} devices; "
-                f"use a size (such as that of a replay pool) that {mesh.size} divides"
+                f"use a size (such as that of a replay pool) that {mesh.size} divides, such as "
+                f"{fitting(leaf.shape[0], mesh)}, or the mode jit"
             )
-    placed = replicate(state.replace(buffers={}), mesh)
-    return placed.replace(buffers=shard(state.buffers, mesh))
+        return NamedSharding(mesh, _at(0 if divided else None))
+
+    placed = jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), state)
+    return placed.replace(
+        players=jax.tree.map(of_players, state.players),
+        ema=jax.tree.map(of_players, state.ema),
+        buffers=jax.tree.map(of_buffers, state.buffers),
+    )
+
+
+def require_sharding(mode: str) -> None:
+    """Checks that a mode can split the arrays of the players.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    if axis_for(mode):
+        raise ValueError(
+            f"the mode {mode} holds all parameters on each device; to shard them use the mode jit"
+        )
+
+
+def _split_axis(shape: tuple[int, ...], devices: int) -> int | None:
+    """Returns the longest axis that the devices divide, the last of equal ones; None for none."""
+    fits = [axis for axis, size in enumerate(shape) if size and size % devices == 0]
+    if len(shape) < 2 or not fits:
+        return None
+    return max(fits, key=lambda axis: (shape[axis], axis))
+
+
+def _at(axis: int | None) -> PartitionSpec:
+    return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
+
+
+def bytes_per_device(tree: PyTree) -> int:
+    """Returns the most bytes of the tree's arrays that one device holds.
+
+    Args:
+        tree: Tree of arrays that lie on devices.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan import parallel
+        >>> parallel.bytes_per_device({"x": jnp.zeros((2, 3), jnp.float32)})
+        24
+    """
+    held: dict[Any, int] = {}
+    for leaf in jax.tree.leaves(tree):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        for part in leaf.addressable_shards:
+            held[part.device] = held.get(part.device, 0) + part.data.nbytes
+    return max(held.values(), default=0)
 
 
 def compile_step(
-    step: TrainStep, *, mode: str = "jit", mesh: Mesh | None = None, donate: bool = True
+    step: TrainStep,
+    *,
+    mode: str = "jit",
+    mesh: Mesh | None = None,
+    donate: bool = True,
+    shard_parameters: bool = False,
 ) -> TrainStep:
     """Returns the train step compiled for the mesh.
 
@@ -115,10 +263,12 @@ def compile_step(
         mesh: Mesh of `data_mesh`; by default one of all devices.
         donate: Whether to donate the state, whose memory is then reused. Warning: a donated state
             cannot be used again.
+        shard_parameters: Whether the state is placed with `shard_parameters`. Each pass through a
+            network then gathers its params, and the gradients move each device's own part.
 
     Raises:
-        ValueError: If the mode is unknown, or, in the first call, if the step would not reduce its
-            shards.
+        ValueError: If the mode is unknown or cannot split parameters, or, in the first call, if the
+            step would not reduce its shards.
 
     Examples:
         >>> import jax
@@ -135,12 +285,39 @@ def compile_step(
     mesh = mesh or data_mesh()
     axis_for(mode)
     donated = (0,) if donate else ()
+    if shard_parameters:
+        require_sharding(mode)
+        step = _gathering(step, mesh)
     if mode == "jit":
         return jax.jit(step, donate_argnums=donated)
     mapped = _shard_mapped(step, mesh)
     if mode == "shard_map":
         return jax.jit(mapped, donate_argnums=donated)
     return _pmapped(step, mesh, donated, check=mapped)
+
+
+def _gathering(step: TrainStep, mesh: Mesh) -> TrainStep:
+    """Returns the step of a state whose players are split over the devices.
+
+    Every network gathers its params where it is called, so that examples stay where they are: left
+    to itself, XLA may gather the activations instead.
+    """
+    whole = NamedSharding(mesh, PartitionSpec())
+
+    def gathering(apply: Any) -> Any:
+        def applied(variables: Any, *args: Any, **kwargs: Any) -> Any:
+            params = lax.with_sharding_constraint(variables["params"], whole)
+            return apply({**variables, "params": params}, *args, **kwargs)
+
+        return applied
+
+    def run(state: Any, batch: Any) -> Any:
+        moved, metrics = gathered(state, batch)
+        shardings = state_shardings(moved, mesh, shard_parameters=True)
+        return lax.with_sharding_constraint(moved, shardings), metrics
+
+    gathered = with_networks(step, gathering)
+    return run
 
 
 def _shard_mapped(step: TrainStep, mesh: Mesh) -> TrainStep:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as linen
@@ -285,3 +285,41 @@ def create(
 def _typed(leaf: Any) -> Array:
     """Returns the leaf as an array; a Python number's weak type would compile a step twice."""
     return jnp.asarray(leaf, jnp.result_type(leaf))
+
+
+def with_networks(
+    step: Callable[[GANState, Any], Any], change: Callable[[Any], Any]
+) -> Callable[[GANState, Any], Any]:
+    """Returns the train step during which every player's network is another function.
+
+    Args:
+        step: The train step.
+        change: `change(apply_fn)` returns the function, called like flax's `Module.apply`.
+
+    Example:
+        >>> import jax
+        >>> import optax
+        >>> from jaxgan import state
+        >>> def step(now, batch):
+        ...     return now, now["a"].apply_fn({"params": {"x": 2.0}})
+        >>> player = state.Player.create(
+        ...     apply_fn=lambda values: values["params"]["x"], params={"x": 2.0}, tx=optax.sgd(0.1)
+        ... )
+        >>> start = state.create(jax.random.key(0), {"a": player})
+        >>> squared = state.with_networks(step, lambda apply: lambda values: apply(values) ** 2)
+        >>> squared(start, {})[1]
+        4.0
+    """
+
+    def run(state: GANState, batch: Any) -> Any:
+        own = {name: player.apply_fn for name, player in state.players.items()}
+        changed = {name: change(network) for name, network in own.items()}
+        moved, metrics = step(_calling(state, changed), batch)
+        return _calling(moved, own), metrics
+
+    return run
+
+
+def _calling(state: GANState, networks: Mapping[str, Any]) -> GANState:
+    players = state.players.items()
+    return state.replace(players={n: p.replace(apply_fn=networks[n]) for n, p in players})

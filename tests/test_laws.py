@@ -40,7 +40,7 @@ def _beside_players(state):
 
 
 @functools.cache
-def compiled(gan, mode="jit", devices=1):
+def compiled(gan, mode="jit", devices=1, split=False):
     """The compiled step on the first devices, and the list that grows by one at every tracing."""
     traces = []
 
@@ -49,7 +49,10 @@ def compiled(gan, mode="jit", devices=1):
         return gan.step(state, batch)
 
     mesh = parallel.data_mesh(jax.devices()[:devices])
-    return parallel.compile_step(counted, mode=mode, mesh=mesh, donate=False), mesh, traces
+    step = parallel.compile_step(
+        counted, mode=mode, mesh=mesh, donate=False, shard_parameters=split
+    )
+    return step, mesh, traces
 
 
 def as_state_of(gan, state):
@@ -61,10 +64,11 @@ def as_state_of(gan, state):
     )
 
 
-def run(gan, case, count, state=None, mode="jit", devices=1, dtype=np.float32):
+def run(gan, case, count, state=None, mode="jit", devices=1, dtype=np.float32, split=False):
     """The state and the metrics of each of `count` steps on the first devices."""
-    step, mesh, _ = compiled(gan, mode, devices)
-    state = parallel.place_state(gan.init(jax.random.key(7)) if state is None else state, mesh)
+    step, mesh, _ = compiled(gan, mode, devices, split)
+    state = gan.init(jax.random.key(7)) if state is None else state
+    state = parallel.place_state(state, mesh, mode=mode, shard_parameters=split)
     reports = []
     for _ in range(count):
         batch = laws.batch_of(case, seed=int(state.step), dtype=dtype)
@@ -75,13 +79,13 @@ def run(gan, case, count, state=None, mode="jit", devices=1, dtype=np.float32):
 
 
 @functools.cache
-def at_double_precision(name):
-    """A starting state of the case in float64, and the state and metrics two steps later on one
+def at_double_precision(name, count=2):
+    """A starting state of the case in float64, and the state and metrics some steps later on one
     device.
     """
     case, gan = laws.BY_NAME[name], plain(name)
     start = laws.at_double_precision(gan.init(jax.random.key(7)))
-    return start, *run(gan, case, 2, state=start, dtype=np.float64)
+    return start, *run(gan, case, count, state=start, dtype=np.float64)
 
 
 @pytest.mark.parametrize("name", in_time(laws.BY_NAME))
@@ -128,21 +132,23 @@ def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
 def modes_of_the_cases():
     """(case, mode, devices) of L3; what takes minutes in all is left to the slow target."""
     every = [(mode, devices) for mode in parallel.MODES for devices in (1, 2, 4, 8)]
-    for name in laws.names_except("L3"):
+    for name, case in laws.BY_NAME.items():
         quick = [("jit", 2), ("shard_map", 2), ("pmap", 8)] * (name in laws.FOUNDATION)
         for mode, devices in every:
+            if mode != "jit" and "L3" in case.exempt:
+                continue
             marks = () if (mode, devices) in quick else pytest.mark.slow
             yield pytest.param(name, mode, devices, marks=marks)
 
 
-@pytest.mark.parametrize(("name", "mode", "devices"), list(modes_of_the_cases()))
-def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devices):
-    case = laws.BY_NAME[name]
+def assert_trains_as_on_one_device(name, mode, devices, split=False):
+    """Ten steps in float64 (or two, see `laws.TEN_STEPS`) are those of one device, to rounding."""
+    case, count = laws.BY_NAME[name], 10 if name in laws.TEN_STEPS else 2
     with jax.enable_x64(True):
-        start, expected, reports = at_double_precision(name)
+        start, expected, reports = at_double_precision(name, count)
         gan = case.build(axis_name=parallel.axis_for(mode))
         start = as_state_of(gan, start)
-        state, other = run(gan, case, 2, start, mode, devices, dtype=np.float64)
+        state, other = run(gan, case, count, start, mode, devices, np.float64, split)
         for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(state), strict=True):
             if jnp.issubdtype(a.dtype, jnp.floating):
                 np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10)
@@ -150,13 +156,27 @@ def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devi
             assert b == pytest.approx(a, rel=1e-10, abs=1e-10)
 
 
+@pytest.mark.parametrize(("name", "mode", "devices"), list(modes_of_the_cases()))
+def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devices):
+    assert_trains_as_on_one_device(name, mode, devices)
+
+
+@pytest.mark.parametrize(
+    "name", in_time(laws.BY_NAME, late=laws.BY_NAME.keys() - {"conditional-perceptron"})
+)
+@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_L3_with_split_parameters_training_is_that_of_one_device(name, devices):
+    assert_trains_as_on_one_device(name, "jit", devices, split=True)
+
+
+@pytest.mark.parametrize("name", in_time(laws.TEN_STEPS, late={*laws.TEN_STEPS} - {"dcgan"}))
 @pytest.mark.parametrize("mode", some_modes)
-def test_L3_in_single_precision_the_losses_agree(mode):
-    case = laws.BY_NAME["dcgan"]
-    _, reports = run(case.build(), case, 3)
+def test_L3_in_single_precision_the_losses_agree(name, mode):
+    case = laws.BY_NAME[name]
+    _, reports = run(plain(name), case, 3)
     _, other = run(case.build(axis_name=parallel.axis_for(mode)), case, 3, mode=mode, devices=4)
     for a, b in zip(reports, other, strict=True):
-        for metric in ("discriminator/loss", "generator/loss"):
+        for metric in (metric for metric in a if metric.endswith("/loss")):
             assert b[metric] == pytest.approx(a[metric], rel=1e-4)
 
 

@@ -7,12 +7,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.sharding import PartitionSpec
 from toy_players import scale, state_of, weight
 
-from jaxgan import collectives, parallel, random, steps
-from jaxgan.state import Mean, Out
+from jaxgan import collectives, losses, parallel, random, steps
+from jaxgan.models import dcgan
+from jaxgan.state import Mean, Out, Player, create
+from tests.building import built
 
 ROWS = 8
 every_mode = pytest.mark.parametrize("mode", parallel.MODES)
@@ -53,7 +56,8 @@ def test_a_batch_is_split_by_rows_and_keeps_its_values():
 @pytest.mark.parametrize("devices", [3, 5])
 def test_rows_that_the_devices_do_not_divide_are_refused(devices):
     expected = f"8 examples cannot be split over {devices} devices; use a batch size that {devices}"
-    with pytest.raises(ValueError, match=expected):
+    nearest = {3: "6 or 9", 5: "5 or 10"}[devices]
+    with pytest.raises(ValueError, match=f"{expected} divides, such as {nearest}$"):
         parallel.shard({"x": numbers()}, mesh_of(devices))
 
 
@@ -68,9 +72,86 @@ def test_a_state_is_whole_on_every_device_but_for_its_buffers():
     assert weight(placed, "a") == 2.0
 
 
-def test_a_pool_that_the_devices_do_not_divide_is_refused():
-    with pytest.raises(ValueError, match="a buffer of 6 places cannot be split over 4 devices"):
-        parallel.place_state(state_of({}, buffers={"pool": jnp.zeros(6)}), mesh_of(4))
+def test_a_pool_that_the_devices_do_not_divide_is_whole_under_jit_and_refused_otherwise():
+    state = state_of({}, buffers={"pool": jnp.zeros(6)})
+    assert parallel.place_state(state, mesh_of(4)).buffers["pool"].sharding.is_fully_replicated
+    expected = "a buffer of 6 places cannot be split over 4 devices; .* such as 4 or 8, or the mode"
+    for mode in ("shard_map", "pmap"):
+        with pytest.raises(ValueError, match=expected):
+            parallel.place_state(state, mesh_of(4), mode=mode)
+
+
+def test_only_as_many_devices_as_there_are_can_be_used():
+    assert parallel.first_devices() == jax.devices()
+    assert parallel.first_devices(3) == jax.devices()[:3]
+    for count in (0, 9):
+        with pytest.raises(ValueError, match=f"{count} devices .* JAX sees 8 .*; expected 1 to 8"):
+            parallel.first_devices(count)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((4, 4, 8, 16), 3),
+        ((4, 4, 16, 8), 2),
+        ((8, 8), 1),
+        ((6, 8), 1),
+        ((9, 4), 1),
+        ((7, 5), None),
+        ((1, 1), None),
+        ((16,), None),
+        ((), None),
+    ],
+)
+def test_parameters_are_split_along_the_longest_axis_that_the_devices_divide(shape, axis):
+    params = {"w": jnp.zeros(shape)}
+    player = Player.create(apply_fn=None, params=params, tx=optax.adam(1.0))
+    state = create(jax.random.key(0), {"a": player}, ema=["a"], extra={"w": jnp.zeros((8, 8))})
+    placed = parallel.place_state(state, mesh_of(4), shard_parameters=True)
+    for params in (placed["a"].params, placed["a"].opt_state[0].mu, placed.ema["a"]["params"]):
+        part = params["w"].addressable_shards[0].data.shape
+        assert part == tuple(n // 4 if i == axis else n for i, n in enumerate(shape))
+    assert placed.extra["w"].sharding.is_fully_replicated
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """The state of a DCGAN of 64 pixels, of zeros."""
+    optimizer = optax.adam(1e-3)
+    gan = built(
+        dcgan.build,
+        shape=(64, 64, 3),
+        width=16,
+        loss=losses.hinge(),
+        optimizers={"generator": optimizer, "discriminator": optimizer},
+        ema_half_life=100.0,
+    )
+    shapes = jax.eval_shape(gan.init, jax.random.key(0)).replace(rng=jax.random.key(0))
+    return jax.tree.map(
+        lambda leaf: leaf if isinstance(leaf, jax.Array) else np.zeros(leaf.shape, leaf.dtype),
+        shapes,
+    )
+
+
+@pytest.mark.parametrize(("devices", "most"), [(2, 0.6), (4, 0.35)])
+def test_a_device_holds_a_part_of_split_parameters(wide, devices, most):
+    whole, split = (
+        parallel.bytes_per_device(
+            parallel.place_state(wide, mesh_of(devices), shard_parameters=shard_parameters)
+        )
+        for shard_parameters in (False, True)
+    )
+    arrays = jax.tree.leaves(wide.replace(rng=jax.random.key_data(wide.rng)))
+    assert whole == sum(leaf.nbytes for leaf in arrays)
+    assert whole / devices <= split <= most * whole
+
+
+@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
+def test_only_jit_splits_parameters(mode):
+    with pytest.raises(ValueError, match=f"the mode {mode} holds all parameters on each device"):
+        parallel.compile_step(lambda state, batch: (state, {}), mode=mode, shard_parameters=True)
+    with pytest.raises(ValueError, match="to shard them use the mode jit"):
+        parallel.place_state(state_of({}), mesh_of(2), mode=mode, shard_parameters=True)
 
 
 @every_mode

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from jax.sharding import Mesh
+
+from jaxgan.metrics import products
 
 
 def blocks(
-    left: np.ndarray, right: np.ndarray, *, size: int = 500
+    left: np.ndarray, right: np.ndarray, *, size: int = 500, mesh: Mesh | None = None
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yields the squared distances in float64, computed by a matrix product, for blocks of `left`.
 
@@ -18,14 +21,15 @@ def blocks(
         left: Examples, [N, F].
         right: Examples, [M, F].
         size: Number of examples of `left` in a block.
+        mesh: Devices to share the work; None for one.
 
     Yields:
         The slice of `left`, and the squared distances of its examples to all of `right`, [size, M].
     """
-    squares = np.sum(right * right, axis=1)
+    squares, product = np.sum(right * right, axis=1), products.by(right, mesh=mesh)
     for start in range(0, len(left), size):
         rows = left[start : start + size]
-        squared = rows @ right.T
+        squared = product(rows)
         squared *= -2.0
         squared += squares
         squared += np.sum(rows * rows, axis=1)[:, None]

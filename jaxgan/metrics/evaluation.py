@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan import data, files
 from jaxgan.metrics import (
@@ -27,7 +28,7 @@ from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.streaming import Aim, Metric, Show
 from jaxgan.types import GAN, Array
 
-METRICS: Mapping[str, Callable[[], Metric]] = {
+METRICS: Mapping[str, Callable[..., Metric]] = {
     "fid": fid.metric,
     "fid_infinity": fid.infinity_metric,
     "kid": kid.metric,
@@ -37,6 +38,9 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
     "ms_ssim": msssim.metric,
 }
 """The metrics by name, each with its default settings."""
+
+SHARED = frozenset({"fid", "fid_infinity", "kid", "prdc"})
+"""The metrics whose computation several devices can share."""
 
 Sample = Callable[..., Array]
 """`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws them.
@@ -66,8 +70,12 @@ class Scores(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def chosen(names: Sequence[str]) -> dict[str, Metric]:
+def chosen(names: Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Metric]:
     """Returns the metrics of these names, each with its default settings.
+
+    Args:
+        names: The names, of `METRICS`.
+        mesh: Devices to share the products of features; None for one.
 
     Raises:
         ValueError: If a name is unknown, or no name is given.
@@ -76,7 +84,7 @@ def chosen(names: Sequence[str]) -> dict[str, Metric]:
     if unknown or not names:
         asked = repr(unknown[0]) if unknown else "no metric"
         raise ValueError(f"{asked} was asked for; expected some of {', '.join(METRICS)}")
-    return {name: METRICS[name]() for name in names}
+    return {name: METRICS[name](**({"mesh": mesh} if name in SHARED else {})) for name in names}
 
 
 def usual(real: data.Dataset, extractor: Extractor) -> tuple[str, ...]:
@@ -104,6 +112,7 @@ def extractor_of(
     efficientnet_sha256: str | None = None,
     channels: int = 1,
     cache: bool = False,
+    mesh: Mesh | None = None,
 ) -> Extractor:
     """Returns the feature extractor: the network with the given weights, or a default.
 
@@ -117,6 +126,7 @@ def extractor_of(
         efficientnet_sha256: First digits of that file's sha256, which is checked.
         channels: Number of channels of the images; it selects the default.
         cache: Whether a copy of the extra's weights is kept in the user's cache folder.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If both files are given, or a file is not of its network.
@@ -126,11 +136,13 @@ def extractor_of(
             f"both {inception} and {efficientnet} were given; give the weights of one network"
         )
     if inception is not None:
-        return features.of_inception(inception, sha256=sha256)
+        return features.of_inception(inception, sha256=sha256, mesh=mesh)
     if efficientnet is None and channels == 1:
-        return features.proxy()
+        return features.proxy(mesh=mesh)
     folder = files.cache_folder("weights") if cache else None
-    found = features.of_efficientnet(efficientnet, sha256=efficientnet_sha256, folder=folder)
+    found = features.of_efficientnet(
+        efficientnet, sha256=efficientnet_sha256, folder=folder, mesh=mesh
+    )
     return found or features.proxy()  # `evaluator` refuses it if features are needed
 
 

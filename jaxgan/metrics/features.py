@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan import data
 from jaxgan.data import resizing
@@ -57,14 +58,17 @@ class Extractor:
         return f"{self.label}_{metric}" if self.label else metric
 
 
-def proxy() -> Extractor:
+def proxy(*, mesh: Mesh | None = None) -> Extractor:
     """Returns the extractor of the embedded classifier of garments.
 
     It ranks models of garments. Its numbers do not compare with published ones.
+
+    Args:
+        mesh: Devices to share the work; None for one.
     """
 
     def see(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        probabilities, features = garments.judge(garments.fitted(data.to_float(pixels)))
+        probabilities, features = garments.judge(garments.fitted(data.to_float(pixels)), mesh=mesh)
         return features, probabilities
 
     folder = importlib.resources.files("jaxgan.metrics") / "weights"
@@ -78,7 +82,9 @@ def proxy() -> Extractor:
     return Extractor("proxy", see, settings, channels=garments.SHAPE[2])
 
 
-def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extractor:
+def of_inception(
+    path: str | pathlib.Path, *, sha256: str | None = None, mesh: Mesh | None = None
+) -> Extractor:
     """Returns Inception-v3 with FID's weights, read from a file that the user provides.
 
     The metrics have their plain names only with the file of 2015 that published numbers use. With
@@ -88,6 +94,7 @@ def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extr
         path: The file of weights, .pth or .safetensors.
         sha256: First digits of the file's sha256, checked as in
             `jaxgan.nn.pretrained_weights.load`.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If the sha256 does not match, or the weights are not of this network.
@@ -102,7 +109,7 @@ def of_inception(path: str | pathlib.Path, *, sha256: str | None = None) -> Extr
         "probabilities": "softmax of 1008 logits without their bias",
         "size": "299x299 color, bilinear as TensorFlow 1",
     }
-    see = functools.partial(_in_color, functools.partial(inception.see, variables))
+    see = functools.partial(_in_color, functools.partial(inception.see, variables, mesh=mesh))
     return Extractor("" if known else "unverified", see, settings)
 
 
@@ -123,6 +130,7 @@ def of_efficientnet(
     *,
     sha256: str | None = None,
     folder: pathlib.Path | None = None,
+    mesh: Mesh | None = None,
 ) -> Extractor | None:
     """Returns EfficientNet-Lite0, trained on ImageNet, or None if its weights are not available.
 
@@ -135,6 +143,7 @@ def of_efficientnet(
         sha256: First digits of the file's sha256, checked as in
             `jaxgan.nn.pretrained_weights.load`.
         folder: Where a copy of the extra's weights is kept; None keeps none.
+        mesh: Devices to share the work; None for one.
 
     Returns:
         The extractor, or None if no path is given and the extra `features` is not installed.
@@ -156,7 +165,7 @@ def of_efficientnet(
         "probabilities": "softmax of 1000 logits",
         "size": f"{imagenet.SIDE}x{imagenet.SIDE} color, bilinear, smoothed where it shrinks",
     }
-    see = functools.partial(_in_color, functools.partial(imagenet.see, variables))
+    see = functools.partial(_in_color, functools.partial(imagenet.see, variables, mesh=mesh))
     return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS)
 
 

@@ -14,8 +14,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxgan.metrics import garments, streaming
+from jaxgan.metrics import garments, products, streaming
 from jaxgan.metrics.streaming import Metric, Rows, Stream
 from jaxgan.types import Array
 
@@ -55,15 +56,20 @@ class Moments(NamedTuple):
         return self.scatter / (self.count - 1)
 
 
-def moments(features: np.ndarray) -> Moments:
-    """Computes the moments of features [N, F].
+def moments(features: np.ndarray, *, mesh: Mesh | None = None) -> Moments:
+    """Computes the moments of features.
+
+    Args:
+        features: Features, [N, F].
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If there are no features, or they are not finite.
     """
     wide = streaming.matrix(features, name="features")
     mean = np.mean(wide, axis=0)
-    return Moments(len(wide), mean, (wide - mean).T @ (wide - mean))
+    apart = (wide - mean).T
+    return Moments(len(wide), mean, products.by(apart, mesh=mesh)(apart))
 
 
 def merged(left: Moments, right: Moments) -> Moments:
@@ -115,6 +121,7 @@ def frechet_infinity(
     smallest: int = 5000,
     points: int = 15,
     seed: int = 0,
+    mesh: Mesh | None = None,
 ) -> float:
     """Extrapolates the Frechet distance to infinitely many generated examples.
 
@@ -127,6 +134,7 @@ def frechet_infinity(
         smallest: Size of the smallest subset. The sizes are evenly spaced from there to N.
         points: Number of subsets.
         seed: Seed of the random subsets.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If N is below twice `smallest`, or `points` is below 2.
@@ -141,15 +149,17 @@ def frechet_infinity(
         )
     draws, root = np.random.default_rng(seed), _root(real.covariance)
     sizes = np.linspace(smallest, len(features), points).astype(int)
-    distances = [
-        _distance(moments(features[draws.choice(len(features), size, replace=False)]), real, root)
-        for size in sizes
-    ]
+    subsets = (features[draws.choice(len(features), size, replace=False)] for size in sizes)
+    distances = [_distance(moments(subset, mesh=mesh), real, root) for subset in subsets]
     return float(np.polyfit(1 / sizes, distances, 1)[1])
 
 
-def metric() -> Metric:
-    """Returns the Frechet distance as the metric 'fid', which warns if a set has few images."""
+def metric(*, mesh: Mesh | None = None) -> Metric:
+    """Returns the Frechet distance as the metric 'fid', which warns if a set has few images.
+
+    Args:
+        mesh: Devices to share the work; None for one.
+    """
 
     def compute(generated: Moments, real: Moments) -> dict[str, float]:
         for name, side in (("generated", generated), ("real", real)):
@@ -157,21 +167,30 @@ def metric() -> Metric:
         return {"fid": frechet_distance(generated, real)}
 
     aim = streaming.Aim("fid", "lowest")
-    return Metric(MOMENTS, compute, {"covariance": "unbiased, float64"}, aim=aim)
+    stream = MOMENTS._replace(update=functools.partial(_with, mesh=mesh))
+    return Metric(stream, compute, {"covariance": "unbiased, float64"}, aim=aim)
 
 
-def infinity_metric(*, smallest: int = 5000, points: int = 15, seed: int = 0) -> Metric:
+def infinity_metric(
+    *, smallest: int = 5000, points: int = 15, seed: int = 0, mesh: Mesh | None = None
+) -> Metric:
     """Returns the extrapolated Frechet distance as the metric 'fid_infinity'.
 
     Args:
         smallest: Size of the smallest subset.
         points: Number of subsets.
         seed: Seed of the random subsets.
+        mesh: Devices to share the work; None for one.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
         found = frechet_infinity(
-            generated.rows, moments(real.rows), smallest=smallest, points=points, seed=seed
+            generated.rows,
+            moments(real.rows, mesh=mesh),
+            smallest=smallest,
+            points=points,
+            seed=seed,
+            mesh=mesh,
         )
         return {"fid_infinity": found}
 
@@ -226,8 +245,8 @@ def _none() -> Moments:
     return Moments(0, np.zeros(0), np.zeros((0, 0)))
 
 
-def _with(state: Moments, features: np.ndarray) -> Moments:
-    fresh = moments(features)
+def _with(state: Moments, features: np.ndarray, *, mesh: Mesh | None = None) -> Moments:
+    fresh = moments(features, mesh=mesh)
     return merged(state, fresh) if state.count else fresh
 
 

@@ -16,14 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from flax import traverse_util
+from jax.sharding import Mesh
 
 from jaxgan import data, nn
 from jaxgan.data import resizing
-from jaxgan.metrics import distances
+from jaxgan.metrics import distances, streaming
 from jaxgan.types import Array, PyTree
 
 SHAPE = (28, 28, 1)
 WEIGHTS = "garments.safetensors"
+_BATCH = 500
 
 
 class Classifier(linen.Module):
@@ -78,12 +80,15 @@ def fitted(images: Array | np.ndarray) -> np.ndarray:
     return data.to_float(resizing.fit_array(pixels, fit, name="images to classify"))
 
 
-def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tuple[Any, Any]:
+def judge(
+    images: Array | np.ndarray, *, variables: PyTree | None = None, mesh: Mesh | None = None
+) -> tuple[Any, Any]:
     """Classifies images.
 
     Args:
         images: Images, [N, 28, 28, 1] in [-1, 1].
         variables: Variables of a `Classifier`. Default: the embedded ones.
+        mesh: Devices to share the work; None for one.
 
     Returns:
         Probabilities of the ten classes [N, 10] and features [N, 128], NumPy float32.
@@ -96,12 +101,15 @@ def judge(images: Array | np.ndarray, *, variables: PyTree | None = None) -> tup
             f"the classifier takes garments of 28x28x1, not images of {images.shape[1:]}"
         )
     variables = _embedded_once() if variables is None else variables
-    pieces = _pieces(np.asarray(images, np.float32))
     # TF32, the default of recent GPUs, would change the third digit of the features.
     with jax.default_matmul_precision("highest"):
-        parts = [_judge(variables, piece) for piece in pieces]
-    probabilities, features = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return probabilities[: len(images)], features[: len(images)]
+        probabilities, features = streaming.in_batches(
+            lambda piece: _judge(variables, piece),
+            np.asarray(images, np.float32),
+            size=_BATCH,
+            mesh=mesh,
+        )
+    return probabilities, features
 
 
 _embedded_once = functools.lru_cache(embedded)
@@ -112,12 +120,6 @@ def _judge(variables: PyTree, images: Array) -> tuple[Array, Array]:
     output: Any = Classifier().apply(variables, images)
     logits, features = output
     return jax.nn.softmax(logits), features
-
-
-def _pieces(images: np.ndarray, size: int = 500) -> list[np.ndarray]:
-    """Splits the images into zero-padded batches of one size: a single compilation serves all."""
-    filled = np.concatenate([images, np.zeros((-len(images) % size, *SHAPE), np.float32)])
-    return np.split(filled, len(filled) // size)
 
 
 def class_agreement(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.metrics import streaming
 from jaxgan.nn import efficientnet
@@ -23,17 +24,20 @@ and takes three times as long.
 _BATCH = 32
 
 
-def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def see(
+    variables: PyTree, pixels: np.ndarray, *, mesh: Mesh | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Computes features [N, 1280] and class probabilities [N, 1000], NumPy float32.
 
     Args:
         variables: Variables of `EfficientNetLite0`.
         pixels: Pixels, uint8 [N, H, W, 3]; they are scaled to `SIDE`.
+        mesh: Devices to share the work; None for one.
     """
     # TF32, the default of recent GPUs, would change the third digit of the features.
     with jax.default_matmul_precision("highest"):
         features, probabilities = streaming.in_batches(
-            lambda piece: _see(variables, piece), pixels, size=_BATCH
+            lambda piece: _see(variables, piece), pixels, size=_BATCH, mesh=mesh
         )
     return features, probabilities
 

@@ -15,6 +15,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.metrics import streaming
 from jaxgan.nn import pretrained_weights
@@ -271,15 +272,18 @@ def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> P
     )
 
 
-def see(variables: PyTree, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def see(
+    variables: PyTree, pixels: np.ndarray, *, mesh: Mesh | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Computes features [N, 2048] and class probabilities [N, 1008], NumPy float32.
 
     Args:
         variables: Variables of `Inception`.
         pixels: Pixels, uint8 [N, H, W, 3].
+        mesh: Devices to share the work; None for one.
     """
     features, probabilities = streaming.in_batches(
-        lambda piece: _see(variables, piece), pixels, size=_BATCH
+        lambda piece: _see(variables, piece), pixels, size=_BATCH, mesh=mesh
     )
     return features, probabilities
 

@@ -15,8 +15,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxgan.metrics import streaming
+from jaxgan.metrics import products, streaming
 from jaxgan.metrics.streaming import Metric, Rows
 
 _BLOCK = 1000  # rows of the kernel matrix computed at a time
@@ -46,17 +47,23 @@ def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         right: Features y, [M, F].
     """
     inner = np.asarray(left, np.float64) @ np.asarray(right, np.float64).T
-    inner /= left.shape[1]
+    return _of_inner(inner, left.shape[1])
+
+
+def _of_inner(inner: np.ndarray, size: int) -> np.ndarray:
+    """Computes the kernel of inner products of `size` features; overwrites them."""
+    inner /= size
     inner += 1.0
     return inner * inner * inner
 
 
-def squared_distance(left: np.ndarray, right: np.ndarray) -> float:
+def squared_distance(left: np.ndarray, right: np.ndarray, *, mesh: Mesh | None = None) -> float:
     """Computes the unbiased squared maximum mean discrepancy, which may be negative.
 
     Args:
         left: Features of one set, [N, F].
         right: Features of the other, [M, F].
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If a set has fewer than two examples, or the numbers of features differ.
@@ -67,8 +74,8 @@ def squared_distance(left: np.ndarray, right: np.ndarray) -> float:
     left = streaming.matrix(left, name="features", least=2)
     right = streaming.matrix(right, name="features", least=2)
     streaming.alike(left, right, name="features")
-    across = _total(left, right) / (len(left) * len(right))
-    return _mean_of_pairs(left) + _mean_of_pairs(right) - 2.0 * across
+    across = _total(left, right, mesh) / (len(left) * len(right))
+    return _mean_of_pairs(left, mesh) + _mean_of_pairs(right, mesh) - 2.0 * across
 
 
 def kid(
@@ -78,6 +85,7 @@ def kid(
     subsets: int = 100,
     size: int = 1000,
     seed: int = 0,
+    mesh: Mesh | None = None,
 ) -> Estimate:
     """Estimates the squared distance of two sets of features as the mean over random subsets.
 
@@ -87,6 +95,7 @@ def kid(
         subsets: Number of subsets.
         size: Number of examples drawn from each set for a subset, without replacement.
         seed: Seed of the random subsets.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If a set has fewer than `size` examples, or the numbers of features differ.
@@ -104,11 +113,13 @@ def kid(
     def chosen(features: np.ndarray) -> np.ndarray:
         return np.asarray(features)[draws.choice(len(features), size, replace=False)]
 
-    values = [squared_distance(chosen(generated), chosen(real)) for _ in range(subsets)]
+    values = [squared_distance(chosen(generated), chosen(real), mesh=mesh) for _ in range(subsets)]
     return Estimate(float(np.mean(values)), float(np.std(values)))
 
 
-def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
+def metric(
+    *, subsets: int = 100, size: int = 1000, seed: int = 0, mesh: Mesh | None = None
+) -> Metric:
     """Returns the kernel distance as the metrics 'kid' and 'kid_deviation'.
 
     If a set has no more images than `size`, the subsets have half of them, and a warning reports
@@ -118,6 +129,7 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
         subsets: Number of subsets.
         size: Number of images in a subset.
         seed: Seed of the random subsets.
+        mesh: Devices to share the work; None for one.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
@@ -130,7 +142,7 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
                 SmallSubsets,
                 stacklevel=2,
             )
-        found = kid(generated.rows, real.rows, subsets=subsets, size=fits, seed=seed)
+        found = kid(generated.rows, real.rows, subsets=subsets, size=fits, seed=seed, mesh=mesh)
         deviation = found.deviation if fits < have else math.nan  # only two images: one subset
         return {"kid": found.mean, "kid_deviation": deviation}
 
@@ -145,14 +157,15 @@ def metric(*, subsets: int = 100, size: int = 1000, seed: int = 0) -> Metric:
     return Metric(streaming.FEATURES, compute, settings, least=4, aim=aim)
 
 
-def _total(left: np.ndarray, right: np.ndarray) -> float:
+def _total(left: np.ndarray, right: np.ndarray, mesh: Mesh | None) -> float:
     """Computes the sum of the kernel over all pairs of examples of the two sets."""
-    starts = range(0, len(left), _BLOCK)
-    return float(sum(np.sum(kernel(left[at : at + _BLOCK], right)) for at in starts))
+    starts, product = range(0, len(left), _BLOCK), products.by(right, mesh=mesh)
+    parts = (_of_inner(product(left[at : at + _BLOCK]), left.shape[1]) for at in starts)
+    return float(sum(np.sum(part) for part in parts))
 
 
-def _mean_of_pairs(features: np.ndarray) -> float:
+def _mean_of_pairs(features: np.ndarray, mesh: Mesh | None) -> float:
     """Computes the mean of the kernel over all pairs of different examples."""
     count, size = features.shape
     itself = np.sum((np.sum(features * features, axis=1) / size + 1.0) ** 3)
-    return (_total(features, features) - float(itself)) / (count * (count - 1))
+    return (_total(features, features, mesh) - float(itself)) / (count * (count - 1))

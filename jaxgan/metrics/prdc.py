@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.metrics import distances, streaming
 from jaxgan.metrics.streaming import Metric, Rows
@@ -45,7 +46,7 @@ class DensityCoverage(NamedTuple):
 
 
 def precision_recall(
-    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 3
+    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 3, mesh: Mesh | None = None
 ) -> PrecisionRecall:
     """Computes precision and recall.
 
@@ -53,6 +54,7 @@ def precision_recall(
         generated: Generated features, [N, F].
         real: Real features, [M, F].
         neighbors: The k of the k-th nearest neighbor.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If a set has no more than `neighbors` examples, or the numbers of features
@@ -62,16 +64,16 @@ def precision_recall(
         Kynkaanniemi et al. 2019, eq. 1 and 2: a ball includes its surface.
     """
     generated, real = _checked(generated, real, neighbors)
-    of_real, of_generated = (_squared_radii(side, neighbors) for side in (real, generated))
+    of_real, of_generated = (_squared_radii(side, neighbors, mesh) for side in (real, generated))
     precise, recalled = np.zeros(len(generated), bool), np.zeros(len(real), bool)
-    for at, squared in distances.blocks(real, generated):
+    for at, squared in distances.blocks(real, generated, mesh=mesh):
         precise |= np.any(squared <= of_real[at, None], axis=0)
         recalled[at] = np.any(squared <= of_generated, axis=1)
     return PrecisionRecall(float(np.mean(precise)), float(np.mean(recalled)))
 
 
 def density_coverage(
-    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 5
+    generated: np.ndarray, real: np.ndarray, *, neighbors: int = 5, mesh: Mesh | None = None
 ) -> DensityCoverage:
     """Computes density and coverage.
 
@@ -79,6 +81,7 @@ def density_coverage(
         generated: Generated features, [N, F].
         real: Real features, [M, F].
         neighbors: The k of the k-th nearest neighbor.
+        mesh: Devices to share the work; None for one.
 
     Raises:
         ValueError: If the real set has no more than `neighbors` examples, or the numbers of
@@ -89,26 +92,26 @@ def density_coverage(
         that a set has density 1 against itself.
     """
     generated, real = _checked(generated, real, neighbors, both=False)
-    of_real = _squared_radii(real, neighbors)
+    of_real = _squared_radii(real, neighbors, mesh)
     held, covered = 0, np.zeros(len(real), bool)
-    for at, squared in distances.blocks(real, generated):
+    for at, squared in distances.blocks(real, generated, mesh=mesh):
         inside = squared < of_real[at, None]
         held += np.count_nonzero(inside)
         covered[at] = np.any(inside, axis=1)
     return DensityCoverage(held / (neighbors * len(generated)), float(np.mean(covered)))
 
 
-def _squared_radii(features: np.ndarray, neighbors: int) -> np.ndarray:
+def _squared_radii(features: np.ndarray, neighbors: int, mesh: Mesh | None) -> np.ndarray:
     """Computes the squared distance [N] of each example to its k-th nearest other example."""
     found = np.empty(len(features))
-    for at, squared in distances.blocks(features, features):
+    for at, squared in distances.blocks(features, features, mesh=mesh):
         itself = np.arange(at.start, at.stop)
         squared[itself - at.start, itself] = np.inf  # no example is its own neighbor
         found[at] = np.partition(squared, neighbors - 1, axis=1)[:, neighbors - 1]
     return found
 
 
-def metric(*, manifold: int = 3, density: int = 5) -> Metric:
+def metric(*, manifold: int = 3, density: int = 5, mesh: Mesh | None = None) -> Metric:
     """Returns all four numbers as a metric.
 
     Coverage ranks generators, as it depends on both quality and diversity.
@@ -116,11 +119,12 @@ def metric(*, manifold: int = 3, density: int = 5) -> Metric:
     Args:
         manifold: The k of precision and recall.
         density: The k of density and coverage.
+        mesh: Devices to share the work; None for one.
     """
 
     def compute(generated: Rows, real: Rows) -> dict[str, float]:
-        first = precision_recall(generated.rows, real.rows, neighbors=manifold)
-        second = density_coverage(generated.rows, real.rows, neighbors=density)
+        first = precision_recall(generated.rows, real.rows, neighbors=manifold, mesh=mesh)
+        second = density_coverage(generated.rows, real.rows, neighbors=density, mesh=mesh)
         return {**first._asdict(), **second._asdict()}
 
     settings = {

@@ -7,9 +7,13 @@ statistics of two sets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from jax.sharding import Mesh
+
+from jaxgan import parallel
 
 Sight: TypeAlias = Literal["features", "probabilities", "images"]
 
@@ -137,6 +141,9 @@ def unseen(
     return items
 
 
+SHARED = 1000
+"""Number of images in a batch of several devices, at most: those that an evaluation holds."""
+
 FEATURES = rows("features", "features")
 IMAGES = rows("images", "images")
 PROBABILITIES = rows("probabilities", "probabilities")
@@ -163,22 +170,33 @@ def sights(streams: Iterable[Stream]) -> Sequence[Sight]:
 
 
 def in_batches(
-    see: Callable[[np.ndarray], Sequence[Any]], pixels: np.ndarray, *, size: int
+    see: Callable[[Any], Sequence[Any]],
+    pixels: np.ndarray,
+    *,
+    size: int,
+    mesh: Mesh | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Returns the outputs of `see` on pixels, computed in batches of one size.
 
     The last batch is padded with zeros, so that one compilation serves all.
 
     Args:
-        see: A function of uint8 pixels [size, ...] to several arrays [size, ...].
-        pixels: Pixels, uint8 [N, ...].
-        size: Batch size.
+        see: A function of pixels [B, ...] to several arrays [B, ...].
+        pixels: Pixels, [N, ...].
+        size: Batch size B. Several devices take up to so many each if there are more images, and
+            no more than `SHARED` together, rounded up to what they divide.
+        mesh: Devices to split the batches over; None for one.
 
     Returns:
         The outputs of `see`, each concatenated over the batches: [N, ...].
     """
-    filled = np.concatenate([pixels, np.zeros((-len(pixels) % size, *pixels.shape[1:]), np.uint8)])
-    parts = [see(piece) for piece in np.split(filled, len(filled) // size)]
+    place: Callable[[np.ndarray], Any] = np.asarray
+    if mesh is not None and mesh.size > 1:
+        size = min(size * mesh.size, max(size, SHARED)) if len(pixels) > size else size
+        size, place = -(-size // mesh.size) * mesh.size, partial(parallel.shard, mesh=mesh)
+    rest = np.zeros((-len(pixels) % size, *pixels.shape[1:]), pixels.dtype)
+    filled = np.concatenate([pixels, rest])
+    parts = [see(place(piece)) for piece in np.split(filled, len(filled) // size)]
     return tuple(np.concatenate(part)[: len(pixels)] for part in zip(*parts, strict=True))
 
 

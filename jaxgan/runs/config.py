@@ -43,9 +43,12 @@ MAY_CHANGE = frozenset(
         "profile",
         "cache",
         "convolutions",
+        "devices",
+        "shard_parameters",
     }
 )
-"""Fields that may change when a run is resumed, since no number of a step depends on them.
+"""Fields that may change when a run is resumed, since no number of a step depends on them (on the
+number of devices only by rounding).
 
 `minutes` and `images` became `steps` when the run began. The exceptions are `steps` if learning
 rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the
@@ -164,7 +167,16 @@ class OptimizationFlags:
     steps_per_call: Positive = 1
     """Train steps in one compiled call; sample pictures and checkpoints wait for its end."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
-    """How to run a train step on several devices; the batch is split over all of them."""
+    """How to split a train step's batch over the devices: jit shards the data; shard_map and pmap
+    run it on each part. The numbers are equal, but for replay pools: under shard_map and pmap each
+    device has a part of its own.
+    """
+    devices: Annotated[int | None, Range(1)] = None
+    """Number of devices to use, the first ones; default: all that JAX sees."""
+    shard_parameters: bool = False
+    """Split weights, optimizer states and averages over the devices too: less memory on each, the
+    same numbers; with --parallel jit.
+    """
     convolutions: Literal["auto", "fast", "xla", "onednn"] | None = None
     """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (on x86:
     faster steps, slower starts); default: onednn if the run is long enough, otherwise auto.

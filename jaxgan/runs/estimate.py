@@ -97,8 +97,20 @@ def shorter(config: Any, names: Collection[str], *, shape: Sequence[int]) -> str
         names: The fields that the user can set.
         shape: The shape of an example: (H, W, C) for images, (D,) for points.
     """
+    found = smaller(config, [name for name in COSTLY if name in names], shape=shape)
+    return f"a smaller {found} makes it shorter" if found else ""
+
+
+def smaller(config: Any, names: Sequence[str], *, shape: Sequence[int]) -> str:
+    """Returns the flags that can be smaller with their values, as words; '' if there are none.
+
+    Args:
+        config: The configuration of the run.
+        names: The fields, in the order of the words.
+        shape: The shape of an example: (H, W, C) for images, (D,) for points.
+    """
     found = []
-    for name in (name for name in COSTLY if name in names):
+    for name in names:
         value = getattr(config, name)
         if name == "resolution":
             open_size = len(shape) == 3 and not config.crop
@@ -112,5 +124,4 @@ def shorter(config: Any, names: Collection[str], *, shape: Sequence[int]) -> str
     if not found:
         return ""
     *others, last = found
-    listed = f"{', '.join(others)} or {last}" if others else last
-    return f"a smaller {listed} makes it shorter"
+    return f"{', '.join(others)} or {last}" if others else last

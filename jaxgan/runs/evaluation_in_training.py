@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from jaxgan import parallel
 from jaxgan.games import stages
 from jaxgan.metrics import evaluation, statistics_cache
 from jaxgan.runs import best_checkpoints, interrupts, setup, trained_model
@@ -68,6 +69,7 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
     try:
         last = task.plan[-1].build()  # earlier stages may not be able to sample, see `measured`
         real = evaluation.images_of(task.splits.train, last)
+        mesh = parallel.data_mesh(parallel.first_devices(config.devices))
         extractor = evaluation.extractor_of(
             config.inception,
             sha256=config.inception_sha256,
@@ -75,9 +77,10 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
             efficientnet_sha256=config.evaluate_features_sha256,
             channels=real.shape[2],
             cache=config.cache,
+            mesh=mesh,
         )
         names = config.evaluate or evaluation.usual(real, extractor)[:1]
-        metrics = evaluation.chosen(names)
+        metrics = evaluation.chosen(names, mesh=mesh)
         aim = evaluation.aim(metrics, extractor)
         report(f"computing statistics of {len(real)} images of {real.name} for the evaluation")
         scores = evaluation.evaluator(

@@ -81,14 +81,23 @@ class Seeds(NamedTuple):
         """
         return change if self.single else ensemble.for_each(change)
 
-    def place(self, state: Any, mesh: Mesh) -> Any:
-        """Returns the state on the devices: replicated, or the models split over the devices.
+    def place(
+        self, state: Any, mesh: Mesh, *, mode: str = "jit", shard_parameters: bool = False
+    ) -> Any:
+        """Returns the state on the devices: as one model's is placed, or the models split.
 
         Args:
             state: State of one model, or of all.
             mesh: The devices to train on.
+            mode: How to run on several devices (`parallel.MODES`).
+            shard_parameters: Whether to split the arrays of a single model.
+
+        Raises:
+            ValueError: If the mode cannot hold the state so.
         """
-        return (parallel.place_state if self.single else ensemble.place)(state, mesh)
+        if self.single:
+            return parallel.place_state(state, mesh, mode=mode, shard_parameters=shard_parameters)
+        return ensemble.place(state, mesh)
 
     def batch(self, dataset: Any, *, step: int, size: int) -> Mapping[str, np.ndarray]:
         """Returns the batch of a train step.
@@ -116,21 +125,35 @@ class Seeds(NamedTuple):
             ValueError: If the batch of a single model cannot be split evenly.
         """
         if self.single and size % mesh.size:
+            fewer = max(n for n in range(1, mesh.size) if size % n == 0)
             raise ValueError(
                 f"a step takes {size} examples, which cannot be split over {mesh.size} devices; "
-                f"use a --batch-size that {mesh.size} divides"
+                f"use a --batch-size that {mesh.size} divides, so that a step takes "
+                f"{parallel.fitting(size, mesh)}, or --devices {fewer}"
             )
 
-    def require_mode(self, mode: str) -> None:
-        """Checks that several models can train in a mode of parallelism.
+    def require_mode(self, mode: str, *, shard_parameters: bool = False) -> None:
+        """Checks that the models can train in a mode of parallelism.
 
         Args:
             mode: The value of `--parallel`.
+            shard_parameters: The value of `--shard-parameters`.
 
         Raises:
-            RunError: If there are several models and the mode splits batches over the devices. With
-                several seeds the devices split the models.
+            RunError: If there are several models and the mode splits batches, or arrays are split,
+                over the devices: with several seeds the devices split the models. Or if the mode
+                cannot split arrays.
         """
+        if shard_parameters and mode != "jit":
+            raise RunError(
+                f"--shard-parameters works with --parallel jit, not with --parallel {mode}, which "
+                "holds all parameters on each device"
+            )
+        if shard_parameters and not self.single:
+            raise RunError(
+                f"--shard-parameters splits the arrays of one model over the devices, but "
+                f"--seeds {len(self.numbers)} splits the models; leave out one of them"
+            )
         if not self.single and mode != "jit":
             raise RunError(
                 f"--parallel {mode} splits the examples of a batch over the devices, but "

@@ -16,6 +16,7 @@ from jaxgan.runs import (
     best_checkpoints,
     checkpoint,
     convolutions,
+    device_memory,
     environment,
     estimate,
     evaluation_in_training,
@@ -347,7 +348,11 @@ def _train(
                 if begin == 0:
                     draw(0, task.state)
                 with resting(begin, before):
-                    training_loop.compile_ahead(step, task.state, task.batches(begin))
+                    compiled = training_loop.compile_ahead(step, task.state, task.batches(begin))
+            names = _settable(config, continued=found is not None)
+            large = device_memory.warning(compiled, task.mesh, config, names, shape=task.spec.shape)
+            if large:
+                shown.say(large)
         shown.estimate(_estimator(config, task, span, continued=found is not None))
         with _traced(config, step, directory, shown.say) as call:
             return training_loop.fit(
@@ -443,6 +448,7 @@ def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
         mode=config.parallel,
         mesh=task.mesh,
         implementation=config.convolutions,
+        shard_parameters=config.shard_parameters,
     )
 
 
@@ -461,9 +467,7 @@ def _estimator(
 ) -> Callable[[float], str]:
     """The sentence on how long the steps of the span take, given the seconds of one."""
     stage = task.plan[task.index]
-    names = set(flags.offered(type(config)))
-    if continued:
-        names &= MAY_CHANGE
+    names = _settable(config, continued=continued)
     kind = "steps" if len(task.plan) == 1 else f"steps of {_stage(task)}"
     kind = f"more {kind}" if span.start > stage.start else kind
     steps, examples = span.stop - span.start, stage.rows * config.seeds
@@ -477,6 +481,12 @@ def _estimator(
         return f"{said}; {advice}" if advice else said
 
     return words
+
+
+def _settable(config: RunConfig, *, continued: bool) -> set[str]:
+    """Returns the fields that the user can set, or change when the run is continued."""
+    names = set(flags.offered(type(config)))
+    return names & MAY_CHANGE if continued else names
 
 
 def _traced(

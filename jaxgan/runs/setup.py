@@ -109,7 +109,7 @@ def check_numbers(config: RunConfig) -> None:
     Raises:
         RunError: If a number is outside of its range, if both `minutes` and `images` are given, if
             `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
-            not support several seeds, or if `grid` is no pair of numbers.
+            not support several seeds or split parameters, or if `grid` is no pair of numbers.
     """
     flags.require_in_range(config)
     length.check(config)
@@ -117,7 +117,7 @@ def check_numbers(config: RunConfig) -> None:
     if config.minutes is None and config.images is None:
         _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
-    seeds_of(config).require_mode(config.parallel)
+    seeds_of(config).require_mode(config.parallel, shard_parameters=config.shard_parameters)
     if config.freeze and config.init_from is None:
         raise RunError("--freeze keeps layers of another run: name that run with --init-from")
 
@@ -262,8 +262,8 @@ def task(
             `config.init_from` cannot be used, or if a size does not fit the model or the devices.
     """
     seeds = seeds_of(config)
-    mesh = seeds.mesh(parallel.data_mesh())
     try:
+        mesh = seeds.mesh(parallel.data_mesh(parallel.first_devices(config.devices)))
         splits = splits or load_data(config, experiment.data)
         spec = DataSpec.of(splits.train)
         _require_same_data(config, _data_record(spec, splits), before)
@@ -297,7 +297,7 @@ def task(
                 source, by_name = class_by_class(state, source, spec.classes)
             state, note = _taken_over(state, source, plan[0], config, reached, differing=why)
             notes += [note, *by_name, *_frozen(single, config, source)]
-        state = seeds.place(state, mesh)
+        state = _placed(config, state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
@@ -346,7 +346,8 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
     try:
         single, gan = _models(config, stage, mesh)
         fresh = jax.jit(gan.init)(seeds_of(config).keys(index))
-        state = seeds_of(config).place(seeds_of(config).for_each(stage.grow)(reached, fresh), mesh)
+        grown = seeds_of(config).for_each(stage.grow)(reached, fresh)
+        state = _placed(config, grown, mesh)
         batches = _batches(config, before.splits, stage, mesh)
     except ValueError as error:
         raise RunStopped(str(error)) from error
@@ -357,6 +358,12 @@ def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GA
     """Returns the stage's model of one seed, and what is trained: that model or an ensemble."""
     single = stage.build(axis_name=parallel.axis_for(config.parallel))
     return single, seeds_of(config).together(single, mesh)
+
+
+def _placed(config: RunConfig, state: Any, mesh: Mesh) -> Any:
+    return seeds_of(config).place(
+        state, mesh, mode=config.parallel, shard_parameters=config.shard_parameters
+    )
 
 
 def _batches(

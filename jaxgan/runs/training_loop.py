@@ -106,7 +106,13 @@ def fit(
 
 
 def compile_call(
-    step: TrainStep, *, per_call: int, mode: str, mesh: Mesh, implementation: str | None = None
+    step: TrainStep,
+    *,
+    per_call: int,
+    mode: str,
+    mesh: Mesh,
+    implementation: str | None = None,
+    shard_parameters: bool = False,
 ) -> TrainStep:
     """Returns `per_call` train steps as one compiled call.
 
@@ -117,25 +123,33 @@ def compile_call(
         mode: How to run on several devices: jit, shard_map or pmap.
         mesh: The devices.
         implementation: That of the convolutions (`runs.convolutions`); None: by platform.
+        shard_parameters: Whether the arrays of the players are split over the devices.
     """
     step = convolutions.traced_with(step, implementation)
+
+    def compiled(donate: bool) -> TrainStep:
+        return parallel.compile_step(
+            step, mode=mode, mesh=mesh, donate=donate, shard_parameters=shard_parameters
+        )
+
     if per_call == 1:
-        return parallel.compile_step(step, mode=mode, mesh=mesh)
-    single = parallel.compile_step(step, mode=mode, mesh=mesh, donate=False)
+        return compiled(donate=True)
+    single = compiled(donate=False)
     return jax.jit(steps.repeat(single), donate_argnums=(0,))
 
 
-def compile_ahead(step: Any, state: Any, batch: Batch) -> None:
+def compile_ahead(step: Any, state: Any, batch: Batch) -> Any:
     """Compiles the step of `compile_call`, so that its first call takes no longer than others.
 
-    That call donates the memory of the state; this function leaves it alone.
+    That call donates the memory of the state; this function leaves it alone. It returns the
+    compiled step, to look at.
 
     Args:
         step: What `compile_call` returned.
         state: The state, for shapes and devices.
         batch: A batch, for shapes and devices.
     """
-    step.lower(state, batch).compile()
+    return step.lower(state, batch).compile()
 
 
 def batches_of(

@@ -60,6 +60,8 @@ class Config(command.OfRun):
     """First digits of the sha256 of these weights, if their file name does not end in it."""
     seed: int = 0
     """Seed of the samples."""
+    devices: int | None = None
+    """Number of devices that share the work, the first ones; default: all that JAX sees."""
     cache: bool = True
     """Cache the statistics of the real images in the user's cache folder."""
     json: bool = False
@@ -89,8 +91,10 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         RunError: If there is no such run or checkpoint, or the data have changed since training.
         ValueError: If the data or the weights cannot be used.
     """
+    from jaxgan import parallel
     from jaxgan.metrics import evaluation, statistics_cache, streaming
 
+    mesh = parallel.data_mesh(parallel.first_devices(config.devices))
     trained = config.load()
     real = images(config, trained)
     extractor = evaluation.extractor_of(
@@ -100,9 +104,10 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         efficientnet_sha256=config.features_sha256,
         channels=real.shape[2],
         cache=config.cache,
+        mesh=mesh,
     )
     scores = evaluation.evaluator(
-        evaluation.chosen(config.metrics or evaluation.usual(real, extractor)),
+        evaluation.chosen(config.metrics or evaluation.usual(real, extractor), mesh=mesh),
         real,
         extractor=extractor,
         samples=config.samples,

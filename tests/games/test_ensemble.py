@@ -198,6 +198,14 @@ def test_a_population_is_loaded_by_seed_and_a_single_run_may_be(together, alone)
             {"seeds": 2, "parallel": "pmap"},
             "--parallel pmap splits the examples .* use --parallel jit",
         ),
+        (
+            {"seeds": 2, "shard_parameters": True},
+            "--shard-parameters splits the arrays of one model .* --seeds 2 splits the models",
+        ),
+        (
+            {"parallel": "pmap", "shard_parameters": True},
+            "--shard-parameters works with --parallel jit, not with --parallel pmap",
+        ),
     ],
 )
 def test_populations_that_cannot_be_are_refused(fields, said, tmp_path):

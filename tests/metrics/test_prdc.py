@@ -38,7 +38,7 @@ def test_all_four_are_their_definitions(n, m, k, monkeypatch):
     generated, real = features(n, shift=0.6), features(m, seed=1)
     in_real, in_generated = shares(generated, real, k), shares(real, generated, k)
     original = distances.blocks
-    monkeypatch.setattr(distances, "blocks", lambda a, b: original(a, b, size=7))
+    monkeypatch.setattr(distances, "blocks", lambda a, b, **_: original(a, b, size=7))
     found = prdc.precision_recall(generated, real, neighbors=k)
     assert found.precision == pytest.approx(np.mean(np.any(in_real, axis=0)), rel=1e-6)
     assert found.recall == pytest.approx(np.mean(np.any(in_generated, axis=0)), rel=1e-6)

@@ -103,12 +103,13 @@ def test_notes_that_change_while_they_are_written_are_those_of_the_moment(
         assert handed_over[0]["notes"] == {"sums": {"loss": [1.0, 2.0]}}
 
 
+@pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("devices", [1, 2, 8])
-def test_a_state_saved_on_some_devices_goes_onto_any_number(state, tmp_path, devices):
+def test_a_state_saved_on_some_devices_goes_onto_any_number(state, tmp_path, devices, split):
     four, other = (parallel.data_mesh(jax.devices()[:n]) for n in (4, devices))
-    write(tmp_path, parallel.place_state(state, four), 1)
+    write(tmp_path, parallel.place_state(state, four, shard_parameters=split), 1)
     restored = checkpoint.to_tree(state, checkpoint.read(tmp_path, 1))
-    placed = parallel.place_state(restored, other)
+    placed = parallel.place_state(restored, other, shard_parameters=not split)
     assert len(placed.buffers["pool"].sharding.device_set) == devices
     assert_equal(placed, state.replace(step=jnp.int32(1)))
 

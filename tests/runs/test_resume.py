@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 import signal
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import parallel
 from jaxgan.data import memory
 from jaxgan.runs import checkpoint
 from jaxgan.runs.errors import Interrupted
@@ -111,12 +109,9 @@ def test_a_damaged_latest_checkpoint_costs_no_more_than_the_steps_since_the_one_
     toy_runs.assert_same(whole, tmp_path)
 
 
-def test_a_run_continues_on_another_number_of_devices(whole, data, tmp_path, monkeypatch):
-    all_devices = parallel.data_mesh
-    for devices, steps in ((8, 8), (2, 16), (8, 24)):
-        mesh = all_devices(jax.devices()[:devices])
-        monkeypatch.setattr(parallel, "data_mesh", lambda mesh=mesh: mesh)
-        toy_runs.train(tmp_path, data=data, steps=steps)
+def test_a_run_continues_on_another_number_of_devices_in_another_layout(whole, data, tmp_path):
+    for devices, split, steps in ((4, True, 8), (1, False, 16), (4, True, 24)):
+        toy_runs.train(tmp_path, data=data, steps=steps, devices=devices, shard_parameters=split)
     # Other shards, other rounding, but the same training.
     for row, of_whole in zip(toy_runs.rows(tmp_path), toy_runs.rows(whole), strict=True):
         assert row == pytest.approx(of_whole, rel=1e-3, abs=1e-4)

@@ -69,6 +69,18 @@ def test_a_step_takes_the_rows_that_the_experiment_asks_for(per_call, shape, dat
         assert len(values.sharding.device_set) == 8
 
 
+def test_a_run_uses_the_devices_asked_for_and_names_what_fits(data):
+    assert prepared(data=data, devices=3, batch_size=6).mesh.devices.tolist() == jax.devices()[:3]
+    expected = (
+        "a step takes 12 examples, which cannot be split over 8 devices; use a --batch-size that 8 "
+        "divides, so that a step takes 8 or 16, or --devices 6"
+    )
+    with pytest.raises(RunError, match=expected):
+        prepared(data=data, batch_size=12)
+    with pytest.raises(RunError, match="9 devices were asked for and JAX sees 8"):
+        prepared(data=data, devices=9)
+
+
 @pytest.mark.parametrize(("mode", "per_call"), [("shard_map", 5), ("pmap", 1)])
 def test_every_way_of_running_on_devices_gives_the_same_training(
     mode, per_call, finished, data, tmp_path

@@ -5,13 +5,24 @@ from __future__ import annotations
 import itertools
 import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgan import data as data_module
+from jaxgan import parallel
 from jaxgan.plotting import image_grids
-from jaxgan.runs import command_line, estimate, flags, progress, session, training_loop
+from jaxgan.runs import (
+    command_line,
+    device_memory,
+    estimate,
+    flags,
+    progress,
+    session,
+    training_loop,
+)
 from tests import staged_experiment, toy_experiment, toy_runs
 
 
@@ -128,6 +139,36 @@ def test_each_stage_says_what_compiles_and_how_long_it_takes(data, tmp_path, at_
     ]
 
 
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_a_step_needs_its_arguments_its_results_and_what_lies_between():
+    def product(x):
+        return x @ x
+
+    given = jax.ShapeDtypeStruct((64, 64), jnp.float32)
+    assert device_memory.needed(jax.jit(product).lower(given).compile()) >= 2 * 64 * 64 * 4
+    reused = jax.jit(lambda x: x + 1, donate_argnums=0).lower(given).compile()
+    assert device_memory.needed(reused) == 64 * 64 * 4
+
+
+def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(device_memory, "available", lambda mesh: 100)
+    toy_runs.train(tmp_path, data=data, steps=1)
+    (said,) = re.findall(r"^warning: a train step.*", (tmp_path / "log.txt").read_text(), re.M)
+    assert re.fullmatch(
+        r"warning: a train step needs 0\.\d\d GB on each device, where 0\.00 GB are free; a "
+        r"smaller --batch-size \(now 8\), --resolution \(now 4x4\) or --width \(now 8\) needs "
+        r"less; --shard-parameters splits weights and optimizer states",
+        said,
+    )
+
+
+def test_devices_of_a_cpu_share_what_is_free(monkeypatch):
+    monkeypatch.setattr(device_memory.memory, "available", lambda: 1000)
+    assert device_memory.available(parallel.data_mesh(jax.devices()[:4])) == 250
+
+
 # --- compilation ----------------------------------------------------------------------------------
 
 
@@ -137,7 +178,7 @@ def test_compiling_is_said_before_it_begins(data, tmp_path, monkeypatch, capsys)
 
     def compile_ahead(*given):
         said.extend(capsys.readouterr().out.splitlines())
-        whole(*given)
+        return whole(*given)
 
     monkeypatch.setattr(training_loop, "compile_ahead", compile_ahead)
     toy_runs.train(tmp_path, data=data, steps=1)

@@ -1,0 +1,79 @@
+"""Compares the memory that a compiled train step needs with what its devices have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxgan.data import memory
+from jaxgan.runs import estimate, flags
+
+LARGE = (
+    "batch_size",
+    "resolution",
+    "width",
+    "max_width",
+    "generator_width",
+    "discriminator_width",
+    "blocks",
+    "seeds",
+)
+"""Fields whose smaller values need less memory, those with the largest effect first."""
+
+
+def needed(compiled: Any) -> int | None:
+    """Returns the bytes that a compiled function needs on each device, or None if unknown.
+
+    They are its arguments, its results that reuse no argument, and what lies in between.
+
+    Args:
+        compiled: What `lower(...).compile()` of a jitted function returned.
+    """
+    found = compiled.memory_analysis()
+    if found is None:
+        return None
+    results = found.output_size_in_bytes - found.alias_size_in_bytes
+    return found.argument_size_in_bytes + found.temp_size_in_bytes + results
+
+
+def available(mesh: Mesh) -> int | None:
+    """Returns the bytes of each device, or None if unknown; devices of a CPU share its free memory.
+
+    Args:
+        mesh: The devices.
+    """
+    device = mesh.devices.flat[0]
+    found = (device.memory_stats() or {}).get("bytes_limit")
+    if found is not None or device.platform != "cpu":
+        return found
+    free = memory.available()
+    return None if free is None else free // mesh.size
+
+
+def warning(
+    compiled: Any, mesh: Mesh, config: Any, names: Collection[str], *, shape: Sequence[int]
+) -> str:
+    """Returns a sentence that says what would help if a train step will not fit, '' if it will.
+
+    Args:
+        compiled: The compiled train step.
+        mesh: The devices.
+        config: The configuration of the run.
+        names: The fields that the user can set.
+        shape: The shape of an example: (H, W, C) for images, (D,) for points.
+    """
+    needs, have = needed(compiled), available(mesh)
+    if needs is None or have is None or needs <= have:
+        return ""
+    said = (
+        f"warning: a train step needs {memory.size(needs)} on each device, where "
+        f"{memory.size(have)} are free"
+    )
+    smaller = estimate.smaller(config, [name for name in LARGE if name in names], shape=shape)
+    ways = [f"a smaller {smaller} needs less"] if smaller else []
+    splits = mesh.size > 1 and config.parallel == "jit" and config.seeds == 1
+    if splits and "shard_parameters" in names and not config.shard_parameters:
+        ways.append(f"{flags.flag('shard_parameters')} splits weights and optimizer states")
+    return "; ".join([said, *ways])
