@@ -63,7 +63,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     gamma: Annotated[float | None, Range(0, 1e6)] = 0.03
     penalty_stride: Positive = 4
     width: Positive = 16
-    """Half the channels of the generator's last map; they double towards its base."""
+    """Half the channels of the generator's last map; they double toward its base."""
     noise: bool = False
     """Add noise after each convolution of the generator in training."""
     discriminator_width: Positive = 32

@@ -36,7 +36,7 @@ class Config(RunConfig):
     REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
 
     data: str = "fashion"
-    """fashion, folder:PATH, npz:PATH or tfds:NAME."""
+    """fashion, flowers, folder:PATH, npz:PATH or tfds:NAME."""
     labels: bool = False
     """Condition both networks on the label."""
     steps: int = 15_000

@@ -60,7 +60,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     ema_half_life: HalfLife = 20_000.0
     augment: Literal["none", "diff", "ada", "scheduled"] = "diff"
     width: Positive = 16
-    """Channels of the generator's last map; they double towards its base."""
+    """Channels of the generator's last map; they double toward its base."""
     noise: bool = False
     """Add noise after each convolution of the generator in training."""
     discriminator_width: Positive = 64

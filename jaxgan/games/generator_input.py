@@ -1,4 +1,4 @@
-"""The first input of the generator, usually the latents: read, replaced or scaled.
+"""The first input of the generator, usually the latents: read or changed.
 
 Whatever a model does around its generator (labels, codes, a second network) stays as it is.
 """

@@ -47,10 +47,10 @@ def slerp(starts: Array | np.ndarray, ends: Array | np.ndarray, t: Array | np.nd
     """
     share, left, right = _aligned(starts, ends, t)
     lengths = [jnp.maximum(_norm(x), 1e-30) for x in (left, right)]
-    towards = [x / length for x, length in zip((left, right), lengths, strict=True)]
-    apart, joined = (_norm(towards[0] + sign * towards[1]) for sign in (-1, 1))
+    toward = [x / length for x, length in zip((left, right), lengths, strict=True)]
+    apart, joined = (_norm(toward[0] + sign * toward[1]) for sign in (-1, 1))
     angle = 2 * jnp.arctan2(apart, joined)  # unlike arccos, accurate near 0 and pi
-    turned = jnp.sin((1 - share) * angle) * towards[0] + jnp.sin(share * angle) * towards[1]
+    turned = jnp.sin((1 - share) * angle) * toward[0] + jnp.sin(share * angle) * toward[1]
     length = (1 - share) * lengths[0] + share * lengths[1]
     one_line = (jnp.sin(angle) < 1e-4) | (jnp.minimum(*lengths) <= 1e-30)
     way = length * turned / jnp.maximum(jnp.sin(angle), 1e-4)

@@ -267,7 +267,7 @@ def largest_step(local: Jacobian, order: Sequence[Names] | None = None) -> float
 
     With simultaneous updates it is the minimum of -2 Re(lambda) / |lambda|^2 over the eigenvalues.
     With another order it is the smallest learning rate at which the spectral radius of a round
-    reaches 1. It is searched upwards in ratios of 1.05, and then bisected to full precision.
+    reaches 1. It is searched upward in ratios of 1.05, and then bisected to full precision.
 
     Args:
         local: The Jacobian at the equilibrium.

@@ -43,7 +43,8 @@ SHARED = frozenset({"fid", "fid_infinity", "kid", "prdc"})
 """The metrics whose computation several devices can share."""
 
 Sample = Callable[..., Array]
-"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `Trained.sample` draws them.
+"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `TrainedModel.sample`
+draws them.
 """
 
 USUAL = ("fid", "kid", "prdc")

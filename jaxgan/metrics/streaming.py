@@ -122,7 +122,7 @@ class Show(Protocol):
             items: The items.
             total: The sum of the items' sizes.
             what: What is being done, for the progress bar.
-            size: `size(item) -> int`: how much an item counts towards the total. Default: `len`.
+            size: `size(item) -> int`: how much an item counts toward the total. Default: `len`.
         """
         ...
 

@@ -56,7 +56,7 @@ class Generator(linen.Module):
 
     Attributes:
         shape: Shape (H, W, C) of an image; `dcgan.stages` says which sizes can be made.
-        width: Channels of the last map. They double towards the base, up to 1024.
+        width: Channels of the last map. They double toward the base, up to 1024.
         classes: Number of classes; 0 if unconditional. An embedding of the label, as long as the
             latent, is joined to it.
         noise: Whether noise is added after each convolution (`nn.NoiseInjection`).

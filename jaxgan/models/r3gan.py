@@ -72,7 +72,7 @@ def resolutions(
 
     Args:
         size: Height and width of the images; `dcgan.stages` says which can be made.
-        width: Channels at the image. They double towards the base.
+        width: Channels at the image. They double toward the base.
         max_width: The most channels.
         blocks: Residual blocks at each resolution.
         fine_blocks: Residual blocks at each of the two highest resolutions, which cost most. None:

@@ -170,7 +170,8 @@ def simultaneous(
     """Returns a step in which all groups of players move from the same old state.
 
     All get the same keys, and therefore the same draws. `extra` and `buffers` are passed from one
-    step to the next. This is the update of GAN 2014, ALI, BiGAN and CycleGAN.
+    step to the next. This is the update in the code of Goodfellow et al. 2014
+    (whose Algorithm 1 alternates), ALI, BiGAN and CycleGAN.
 
     Args:
         steps: Steps by the name (or names) of the players that they move. Changes of other players

@@ -29,7 +29,7 @@ def track_ema(
     ramp_up: float | None = 0.05,
     axis_name: str | None = None,
 ) -> Step:
-    """Returns a step that moves the averages of the named players towards the players.
+    """Returns a step that moves the averages of the named players toward the players.
 
     Params AND collections are averaged. With a half-life of more than 2^13 steps, the average moves
     only every 2nd, 4th, ... step, by the sum of their moves, because smaller moves would be lost in
@@ -79,7 +79,7 @@ def track_ema(
         effective = _in_images(half_life, ramp_up, state.step.astype(jnp.float32), images)
         rate = _rate(state.step + 1, jnp.maximum(effective, 1e-8) / images)
 
-        def towards(average: Array, value: Array) -> Array:
+        def toward(average: Array, value: Array) -> Array:
             if not jnp.issubdtype(average.dtype, jnp.inexact):
                 return value
             return average + rate.astype(average.dtype) * (value - average)
@@ -87,7 +87,7 @@ def track_ema(
         ema = dict(state.ema)
         for name in averaged:
             current = {"params": state[name].params, **state[name].variables}
-            ema[name] = jax.tree.map(towards, ema[name], current)
+            ema[name] = jax.tree.map(toward, ema[name], current)
         return state.replace(ema=ema), {}
 
     return step

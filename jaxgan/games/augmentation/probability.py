@@ -115,8 +115,8 @@ def adapt(
         signs, count = old["signs"] + metrics[signal].total, old["count"] + metrics[signal].count
         seen = old["images"] + rows
         due = ((state.step + 1) % period == 0) & (count > 0)
-        towards = jnp.sign(signs / jnp.maximum(count, 1) - target)
-        moved = jnp.clip(old["probability"] + towards * seen / images, 0.0, 1.0)
+        toward = jnp.sign(signs / jnp.maximum(count, 1) - target)
+        moved = jnp.clip(old["probability"] + toward * seen / images, 0.0, 1.0)
         new = {
             "probability": jnp.where(due, moved, old["probability"]),
             "signs": jnp.where(due, 0.0, signs),
@@ -197,7 +197,7 @@ def ramp(step: Step, *, probability: float, images: float, axis_name: str | None
         state, metrics = step(state, batch, keys)
         rows = len(keys) * collectives.axis_size(axis_name)
         old = state.extra[ENTRY]
-        # Counted no further than to the end of the rise: float32 cannot count for ever.
+        # Counted no further than to the end of the rise: float32 cannot count forever.
         seen = jnp.minimum(old["images"] + rows, max(images, 1.0))
         share = jnp.minimum(1.0, seen / max(images, 1.0)) if images else 1.0
         return _changed(state, metrics, {**old, "images": seen, "probability": probability * share})
