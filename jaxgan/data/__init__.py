@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jaxgan import _submodule
+from jaxgan.data.arrays import Arrays
 from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
         readers,
         resizing,
         super_resolution_pairs,
+        transforms,
     )
 
 __all__ = [
+    "Arrays",
     "Captioned",
     "DataError",
     "Dataset",
@@ -64,6 +67,7 @@ __all__ = [
     "super_resolution_pairs",
     "to_float",
     "to_uint8",
+    "transforms",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import pathlib
@@ -74,6 +75,7 @@ FORMS = {
     ),
     "tfds": Form("tfds:NAME", {"images": "readers.tfds.load"}),
     **{name: Form(name, {"images": f"mixtures.{name}"}) for name in mixtures.MIXTURES},
+    "arrays": Form("arrays:PATH", {"images": "readers.arrays.load"}),
 }
 """All forms in which users name data, by the text before the colon."""
 
@@ -92,6 +94,7 @@ def load(
     direction: str | None = None,
     labels: int | None = None,
     limit: int | None = None,
+    transform: str | None = None,
 ) -> Splits:
     """Returns the training and held-out data that `spec` names, with notes on conversions.
 
@@ -114,6 +117,8 @@ def load(
         labels: number of training images of each class that keep their label. Batches then hold
             labeled and unlabeled images separately; see `PartlyLabeled`. None keeps all labels.
         limit: number of training images to keep; see `limiting.limited`. None keeps all.
+        transform: for arrays, the transform of each entry, 'image=symlog,condition=standardize';
+            see `transforms`. None changes none.
 
     Raises:
         DataError: if the data do not exist or cannot be used. The message is one sentence.
@@ -127,7 +132,14 @@ def load(
         refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
         refuse(spec, "draws new points at every step", limit_images=limit)
+        refuse(spec, "has no arrays of other units", transform=transform)
         return Splits(read(), mixtures.held_out(read()))
+    if spec.startswith("arrays:"):
+        refuse(spec, "has arrays, not images", resolution=resolution, channels=channels, flip=flip)
+        refuse(spec, "has no labels", labels=labels)
+        read = functools.partial(_arrays, read, transform)
+    else:
+        refuse(spec, "has no arrays of other units", transform=transform)
     splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
     train = splits.train
     if kind == "domains" and isinstance(train, Domains):
@@ -190,6 +202,17 @@ def _read(
     return read(fit)
 
 
+def _arrays(
+    read: Callable[..., Splits],
+    transform: str | None,
+    place: str,
+    fit: resizing.Fit,
+    holdout: Holdout,
+) -> Splits:
+    """Returns what the reader of arrays reads, which fits them to no shape."""
+    return read(place, holdout, transform)
+
+
 def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:
     """Returns the data with their domains exchanged if the direction is 'BtoA'."""
     train, held_out = splits.train, splits.held_out
@@ -230,7 +253,8 @@ def _unknown(spec: str, kind: str | None) -> str:
     expected = f"expected one of {', '.join(_written(kind))}"
     if spec and files.exists(pathlib.Path(spec)):
         named = next(form for form in _written(kind) if form.endswith(":PATH"))
-        head = "npz" if spec.endswith(".npz") else named.partition(":")[0]
+        heads = {".npz": "npz", ".npy": "arrays"}
+        head = heads.get(pathlib.Path(spec).suffix, named.partition(":")[0])
         return f"the data is {spec!r}, a path without its kind: write {head}:{spec}"
     head, _, place = spec.partition(":")
     close = difflib.get_close_matches(head, FORMS, n=1)

@@ -14,6 +14,7 @@ from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.data.transforms import Transform
 
 
 MAY_CHANGE = frozenset(
@@ -67,27 +68,49 @@ class DataSpec(NamedTuple):
             of the second, 'b'.
         classes: The names of the labels.
         inputs: By role, the shapes of the other parts of an example, such as 'a'.
+        transforms: By role, the transform of each array of `arrays:PATH`, from the units of the
+            data to those of the model.
+        typical: By role, a few continuous conditions [K, ...] in the units of the model, as nested
+            lists.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    transforms: Mapping[str, Transform] = MappingProxyType({})
+    typical: Mapping[str, list] = MappingProxyType({})
 
     @classmethod
     def of(cls, source: data.Source) -> DataSpec:
         """Returns the description of a source of data."""
-        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs))
+        shapes = tuple(source.shape), tuple(source.classes), dict(source.inputs)
+        typical = getattr(source, "typical", {})  # of arrays alone
+        return cls(
+            *shapes,
+            dict(getattr(source, "transforms", {})),
+            {role: values.tolist() for role, values in typical.items()},
+        )
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
         """Returns the description from a `record`; older records have no inputs."""
         inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
-        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs)
+        shapes = tuple(record["shape"]), tuple(record["classes"]), inputs
+        if "transforms" not in record:
+            return cls(*shapes)
+        from jaxgan.data.transforms import Transform
+
+        found = {role: Transform.recorded(of) for role, of in record["transforms"].items()}
+        return cls(*shapes, found, record["typical"])
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""
         inputs = {role: list(shape) for role, shape in self.inputs.items()}
-        return {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        found = {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        if self.transforms:
+            found["transforms"] = {role: of.record() for role, of in self.transforms.items()}
+            found["typical"] = dict(self.typical)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +120,7 @@ class DataFlags:
     GROUP: ClassVar[str] = "data"
 
     data: str = "fashion"
-    """fashion, flowers, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
+    """fashion, flowers, folder:PATH, npz:PATH, arrays:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
     """For tfds: folder of the prepared data sets or of the original files."""
     resolution: str | None = None
@@ -112,6 +135,10 @@ class DataFlags:
     """Flip training images horizontally at random."""
     channels: Annotated[int | None, Range(1, 4)] = None
     """1 (grayscale), 3 (color) or 4 (color with transparency); default: those of the data."""
+    transform: str | None = None
+    """For arrays: the transform of each entry, such as image=symlog,condition=standardize; one of
+    none, standardize, log1p, symlog and minmax, or several joined by +.
+    """
 
     @property
     def reading_options(self) -> dict[str, Any]:
@@ -123,6 +150,7 @@ class DataFlags:
             "flip": self.flip,
             "channels": self.channels,
             "data_dir": self.data_dir,
+            "transform": self.transform,
         }
 
 

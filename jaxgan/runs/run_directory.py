@@ -243,6 +243,8 @@ def _fault(record: Mapping[str, Any]) -> str | None:
         return f"the classes of its data are {_short(classes)}; expected a list of names"
     if not isinstance(inputs, dict) or not all(map(_is_shape, inputs.values())):
         return f"the inputs of its data are {_short(inputs)}; expected shapes by name"
+    if not isinstance(learned.get("transforms", {}), dict):
+        return f"the transforms of its data are {_short(learned['transforms'])}; expected an object"
     if not isinstance(learned.get("digest"), str):
         return f"the digest of its data is {_short(learned.get('digest'))}; expected hex digits"
     return None
