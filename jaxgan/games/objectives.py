@@ -35,7 +35,7 @@ generator's loss.
 """
 
 GENERATOR_NOISE = "generator noise"
-"""The name by which the keys of the noise inside a generator are drawn, in training and sampling."""
+"""Names the keys of the noise inside a generator, in training and in sampling."""
 
 
 def unconditional(batch: Batch) -> tuple[Array, ...]:

@@ -208,12 +208,13 @@ def _arrays(train: data.Arrays, held_out: data.Arrays) -> Iterator[str]:
 
     yield f"training   {len(train)}"
     yield f"held out   {'none' if held_out is train else len(held_out)}"
+    wide = max(10, *map(len, train.entries))
     for key, array in train.entries.items():
         ends = [(piece.min(), piece.max()) for piece in train.pieces(key)]
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
         sides = " x ".join(map(str, array.shape[1:]))
         by = transforms.described(train.transforms[key])
-        yield f"{key:11s}{sides} {array.dtype}, {low:.4g} to {high:.4g}, transform {by}"
+        yield f"{key:{wide}s} {sides} {array.dtype}, {low:.4g} to {high:.4g}, transform {by}"
 
 
 def _values(images: Dataset) -> str:
