@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from jaxgan import losses, nn, optimizers, penalties, random, steps
-from jaxgan.games import builder, generator_input, two_player
+from jaxgan.games import builder, two_player
 from jaxgan.models import vanilla
 from tests.building import built
 
