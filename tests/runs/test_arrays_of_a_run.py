@@ -14,6 +14,8 @@ from jaxgan import data
 from jaxgan.data import transforms
 from jaxgan.runs import trained_model
 from jaxgan.runs.config import DataSpec
+from jaxgan.runs.errors import RunError
+from jaxgan.tools import sample
 
 EXPERIMENT = '''"""Perceptrons that get the conditions."""
 
@@ -88,13 +90,18 @@ def model(run):
     return jaxgan.load(run / "run", experiment=run / "mine.py")
 
 
-def drawn(run, *options):
-    """The arrays that `jaxgan sample` writes."""
-    out = run / "drawn.npz"
-    of = [str(run / "run"), "--experiment", str(run / "mine.py"), "--out", str(out), "--overwrite"]
-    assert command.main(["sample", *of, *options]) == 0
-    with np.load(out) as archive:
-        return dict(archive)
+@pytest.fixture
+def drawn(tmp_path, model, monkeypatch):
+    """Returns the arrays that `jaxgan sample` writes with these flags."""
+    monkeypatch.setattr(sample.Config, "load", lambda config: model)  # compiled once
+
+    def written(**options):
+        out = tmp_path / "drawn.npz"
+        sample.sample(sample.Config(tmp_path, out=out, **options), say=print)
+        with np.load(out) as archive:
+            return dict(archive)
+
+    return written
 
 
 def test_transforms_are_recorded_and_read_again(run, model):
@@ -107,8 +114,8 @@ def test_transforms_are_recorded_and_read_again(run, model):
     assert [step["kind"] for step in recorded["transforms"]["image"]] == ["log1p", "standardize"]
 
 
-def test_samples_are_written_in_the_units_of_the_data(run, model):
-    written = drawn(run, "--n", "20")
+def test_samples_are_written_in_the_units_of_the_data(drawn, model):
+    written = drawn(n=20)
     assert set(written) == {"image", "condition_mass", "condition_wind", "seed"}
     assert set(written["condition_mass"].ravel()) <= set(MASS)
     conditions = {
@@ -121,8 +128,8 @@ def test_samples_are_written_in_the_units_of_the_data(run, model):
     assert written["image"].dtype == np.float32 and written["image"].min() > -1
 
 
-def test_conditions_are_given_in_the_units_of_the_data(run, model):
-    written = drawn(run, "--seeds", "3", "--condition", "mass=20", "condition_wind=0.5,1,-2")
+def test_conditions_are_given_in_the_units_of_the_data(drawn, model):
+    written = drawn(seeds="3", condition=("mass=20", "condition_wind=0.5,1,-2"))
     assert written["condition_mass"] == pytest.approx(20)
     assert written["condition_wind"] == pytest.approx(np.array([[0.5, 1, -2]]))
     mass = transforms.apply(model.spec.transforms["condition_mass"], np.array([20.0]))
@@ -139,10 +146,9 @@ def test_conditions_are_given_in_the_units_of_the_data(run, model):
         ("mass=heavy", "--condition has mass=heavy; expected NAME=NUMBERS with one number"),
     ],
 )
-def test_what_are_no_conditions_is_one_sentence(run, condition, said, capsys):
-    of = [str(run / "run"), "--experiment", str(run / "mine.py"), "--out", str(run / "a.npz")]
-    assert command.main(["sample", *of, "--condition", condition]) == 2
-    assert said in capsys.readouterr().err
+def test_what_are_no_conditions_is_one_sentence(drawn, condition, said):
+    with pytest.raises(RunError, match=said):
+        drawn(condition=(condition,))
 
 
 def test_one_condition_or_one_for_each_sample(model):
