@@ -5,8 +5,8 @@ r"""Gaussian random fields of a known power spectrum, conditioned on their ampli
         --transform image=standardize,condition_amplitude=standardize
     python examples/field.py measure runs/field
 
-The last command compares samples with held-out fields of the same amplitudes: the power in every
-band of wave numbers that holds 1 % or more of it, and the amplitude that each sample has.
+The last command compares samples with held-out fields of the same amplitudes: the power in each
+band of wave numbers that holds 1 % or more of it, and the amplitudes.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ import numpy as np
 
 import jaxgan
 from jaxgan import losses, nn, optimizers, random
-from jaxgan.data import transforms
+from jaxgan.data import Arrays, transforms
 from jaxgan.games import penalization, training, two_player
 from jaxgan.nn import resampling
 from jaxgan.runs import trained_model
@@ -51,19 +51,20 @@ class Generator(linen.Module):
     """Filters noise of every resolution, with gains that follow the amplitude [B, 1]."""
 
     @linen.compact
-    def __call__(self, latents, amplitude, *, keys=None, train=False):
+    def __call__(self, latents, amplitude, *, keys, train=False):
         """Returns fields [B, SIDE, SIDE, 1]; the keys draw the noise, in sampling, too."""
 
         def gained(x):
             return x * (1 + linen.Dense(x.shape[-1])(amplitude)[:, None, None])
 
-        x, total = linen.Dense(4 * 4 * 2 * WIDTH)(latents).reshape(-1, 4, 4, 2 * WIDTH), 0.0
+        x = linen.Dense(4 * 4 * 2 * WIDTH)(latents).reshape(-1, 4, 4, 2 * WIDTH)
+        total = jnp.zeros((1, 4, 4, 1))
         for side in (4, 8, 16, SIDE):
             if side > 4:
                 x, total = resampling.double(x), resampling.double(total)
             noise = random.normal(random.fold(keys, f"noise of {side}"), (side, side, 4))
             x = jnp.concatenate([x, noise], axis=-1)
-            if side < SIDE:  # the finest waves are few: filtered noise is enough
+            if side < SIDE:  # the finest waves hold little: filtered noise is enough
                 x = LEAKY(gained(CONV(WIDTH if side == 16 else 2 * WIDTH, (3, 3))(x)))
                 x = jnp.concatenate([x, noise], axis=-1)
             total += CONV(1, (5, 5))(gained(x))
@@ -98,6 +99,7 @@ def measure(run):
     """Prints the power of samples over that of held-out fields, and the amplitudes' correlation."""
     model = jaxgan.load(run, experiment=__file__)
     held, units = trained_model.data_of(run, model.config).held_out, model.spec.transforms
+    assert isinstance(held, Arrays)
     batch = held.batch(seed=0, step=0, size=len(held))
     made = model.sample(0, len(held), condition_amplitude=batch["condition_amplitude"])
     made, real = (power(transforms.invert(units["image"], x)) for x in (made, batch["image"]))

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxgan.data.errors import DataError
 
@@ -129,7 +130,7 @@ def fit(
     return found
 
 
-def apply(transform: Transform, values: np.ndarray) -> np.ndarray:
+def apply(transform: Transform, values: ArrayLike) -> np.ndarray:
     """Returns values in the units of the network.
 
     Args:
@@ -156,7 +157,7 @@ def apply(transform: Transform, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def invert(transform: Transform, values: np.ndarray) -> np.ndarray:
+def invert(transform: Transform, values: ArrayLike) -> np.ndarray:
     """Returns values in the units of the data: the inverse of `apply`.
 
     Args:

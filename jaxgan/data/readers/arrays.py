@@ -9,13 +9,14 @@ Arrays stay in their files and are read a batch at a time, unless they are compr
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pathlib
 import struct
 import tokenize
 import zipfile
 import zlib
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -83,11 +84,10 @@ def load(place: str, held: holdout.Holdout, transform: str | None = None) -> Spl
     arrays.require_finite(everything)
     mask, note = holdout.choose(list(map(str, range(count))), held, name=name)
     train = everything.subset(np.flatnonzero(~mask))
-    of = {"transforms": arrays.fitted(train, transform)}
-    train = Arrays(name, entries, rows=train.rows, **of)
+    train = dataclasses.replace(train, transforms=arrays.fitted(train, transform))
     if not mask.any():
         return Splits(train, train, (*notes, note))
-    held_out = Arrays(name, entries, rows=np.flatnonzero(mask), **of)
+    held_out = dataclasses.replace(train, rows=np.flatnonzero(mask))
     return Splits(train, held_out, (*notes, note))
 
 
@@ -138,7 +138,7 @@ def _of_archive(path: pathlib.Path, *, name: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _header(stream: BinaryIO, key: str, *, name: str) -> Header:
+def _header(stream: IO[bytes], key: str, *, name: str) -> Header:
     """Returns the beginning of an array; raises DataError if it holds objects, or is damaged."""
     try:
         shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
