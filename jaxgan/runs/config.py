@@ -101,7 +101,7 @@ class DataSpec(NamedTuple):
         from jaxgan.data.transforms import Transform
 
         found = {role: Transform.recorded(of) for role, of in record["transforms"].items()}
-        return cls(*shapes, found, record["typical"])
+        return cls(*shapes, found, record.get("typical", {}))
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""

@@ -360,6 +360,8 @@ def _require_picture(model: TrainedModel, run: pathlib.Path) -> None:
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
         what = "points" if len(shape) != 3 else f"images of {shape[2]} channels"
         raise RunError(f"{run} draws {what}, which no picture holds; give --out FILE.npz")
+    if model.spec.transforms:
+        raise RunError(f"{run} draws numbers in units of their own; give --out FILE.npz")
 
 
 def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) -> None:

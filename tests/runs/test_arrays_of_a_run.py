@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import jax
@@ -12,7 +13,7 @@ import jaxgan
 from jaxgan import __main__ as command
 from jaxgan import data
 from jaxgan.data import transforms
-from jaxgan.runs import trained_model
+from jaxgan.runs import experiments, run_directory, trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import sample
@@ -166,6 +167,35 @@ def test_a_run_goes_on_with_its_own_transforms_only(run, capsys):
     assert command.main(["train", *flags(run, "image=symlog"), "--steps", "4"]) == 2
     assert "was made with --transform image=log1p+standardize" in capsys.readouterr().err
     assert command.main(["train", *flags(run), "--steps", "2"]) == 0
+
+
+def test_numbers_of_any_units_are_no_pictures(model, tmp_path):
+    images = dataclasses.replace(model, spec=model.spec._replace(shape=(2, 2, 1)))
+    with pytest.raises(RunError, match="draws numbers in units of their own; give"):
+        sample._require_picture(images, tmp_path)
+
+
+def test_fine_tuning_takes_no_resolution_from_arrays():
+    learned = {"shape": [8, 8, 1], "classes": [], "inputs": {}}
+    dcgan = experiments.named("dcgan")
+
+    def taken(**more):
+        record = {"experiment": dcgan.record, "config": {}, "data": {**learned, **more}}
+        return dcgan.with_networks_of(record, dcgan.preset(None)).resolution
+
+    assert taken() == "8x8" and taken(transforms={"image": []}) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"transforms": []}, {"transforms": {"image": [{"kind": "symlog"}]}}, {"typical": [1]}],
+)
+def test_a_damaged_record_is_one_sentence(run, changes, tmp_path):
+    record = json.loads((run / "run" / "config.json").read_text())
+    record["data"] |= changes
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(RunError, match=r"its data are|its typical conditions are"):
+        run_directory.required_record(tmp_path)
 
 
 def test_data_show_tells_entries_and_transforms(run, capsys):
