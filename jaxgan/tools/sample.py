@@ -378,7 +378,7 @@ def _write_arrays(
     path: pathlib.Path,
     pieces: Sequence[np.ndarray],
     asked: Asked,
-    units: Mapping[str, Transform],
+    units: Mapping[str, Transform] = MappingProxyType({}),
 ) -> None:
     """Writes the images and their conditions, in the units of the data."""
     import numpy as np
@@ -399,7 +399,7 @@ def _write_picture(
     path: pathlib.Path,
     pieces: Sequence[np.ndarray],
     asked: Asked,
-    units: Mapping[str, Transform],
+    units: Mapping[str, Transform] = MappingProxyType({}),
 ) -> None:
     import numpy as np
 
