@@ -20,19 +20,18 @@ import numpy as np
 
 import jaxgan
 from jaxgan import losses, nn, optimizers, random
-from jaxgan.data import Arrays, transforms
+from jaxgan.data import transforms
 from jaxgan.games import penalization, training, two_player
 from jaxgan.nn import resampling
 from jaxgan.runs import trained_model
-from jaxgan.runs.config import RunConfig as Config
+from jaxgan.runs.config import RunConfig
 
-SIDE, WIDTH = 32, 8
+SIDE, WIDTH, COUNT = 32, 8, 1_600  # of a field, of the networks, of fields to measure
 WAVES = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE)) * SIDE  # wave numbers
 BANDS = np.rint(WAVES).astype(int)
 POWER = np.where(WAVES > 0, np.maximum(WAVES, 1.0) ** -3.0, 0.0)
 POWER *= SIDE**2 / POWER.sum()  # of amplitude 1: fields of variance 1
 LEAKY, CONV = partial(jax.nn.leaky_relu, negative_slope=0.2), partial(nn.Conv, padding="CIRCULAR")
-__all__ = ["Config", "build"]
 
 
 def fields(amplitudes, seed=0):
@@ -84,6 +83,12 @@ class Discriminator(linen.Module):
         return linen.Dense(1)(x)[:, 0] + jnp.mean(embedding * x, axis=-1)
 
 
+class Config(RunConfig):
+    """The usual flags."""
+
+    falls_to_the_end = property(lambda config: True)  # of the learning rates
+
+
 def build(config, spec, *, axis_name=None):
     """Returns the model."""
     adam = optimizers.adam(optimizers.falling_from(2e-3, 0.5, steps=config.steps), 0.0, 0.99)
@@ -99,9 +104,8 @@ def measure(run):
     """Prints the power of samples over that of held-out fields, and the amplitudes' correlation."""
     model = jaxgan.load(run, experiment=__file__)
     held, units = trained_model.data_of(run, model.config).held_out, model.spec.transforms
-    assert isinstance(held, Arrays)
-    batch = held.batch(seed=0, step=0, size=len(held))
-    made = model.sample(0, len(held), condition_amplitude=batch["condition_amplitude"])
+    batch = held.batch(seed=0, step=0, size=COUNT)
+    made = model.sample(0, COUNT, condition_amplitude=batch["condition_amplitude"])
     made, real = (power(transforms.invert(units["image"], x)) for x in (made, batch["image"]))
     asked = transforms.invert(units["condition_amplitude"], batch["condition_amplitude"])[:, 0]
     bands = [band == BANDS for band in range(1, BANDS.max() + 1)]

@@ -91,8 +91,8 @@ def test_an_example_trains_and_is_opened(name, shape, tmp_path):
     assert model.sample(0, 2).shape == (2, *shape)
 
 
-def test_the_example_of_fields_has_125_lines_at_most():
-    assert len(pathlib.Path(field.__file__).read_text().splitlines()) <= 125
+def test_the_example_of_fields_has_130_lines_at_most():
+    assert len(pathlib.Path(field.__file__).read_text().splitlines()) <= 130
 
 
 def test_the_fields_of_the_example_have_its_spectrum_and_amplitudes():
