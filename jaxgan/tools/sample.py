@@ -148,7 +148,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
             f"{len(names)} images are in {files.printable(out)}, from {targets[0].name} to "
             f"{targets[-1].name}"
         )
-    if len(model.spec.shape) == 3:
+    if len(model.spec.shape) == 3 and not model.spec.transforms:
         say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
     return targets
 
