@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxgan
-from examples import learned_loss, new_gan, projection_gan
+from examples import field, learned_loss, new_gan, projection_gan
 from jaxgan import __main__ as command
 from jaxgan import parallel, random
 from jaxgan.runs.config import DataSpec
@@ -90,6 +90,39 @@ def test_an_example_trains_and_is_opened(name, shape, tmp_path):
     assert command.main(["train", str(file), *flags]) == 0
     model = jaxgan.load(tmp_path / "run", experiment=file)
     assert model.sample(0, 2).shape == (2, *shape)
+
+
+def test_the_example_of_fields_has_130_lines_at_most():
+    assert len(pathlib.Path(field.__file__).read_text().splitlines()) <= 130
+
+
+def test_the_fields_of_the_example_have_its_spectrum_and_amplitudes():
+    power = field.power(field.fields(np.full(200, 3.0))).mean(axis=0)
+    for band in (1, 2, 8):
+        here = band == field.BANDS
+        assert power[here].sum() == pytest.approx(9 * field.POWER[here].sum(), rel=0.1)
+    assert power[0, 0] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_example_of_fields_steps_on_conditions():
+    gan = field.build(field.Config(), DataSpec((32, 32, 1), typical={"condition": [[0.0]]}))
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    batch = {"image": jnp.zeros((4, 32, 32, 1)), "condition": jnp.zeros((4, 1))}
+    after, metrics = jax.eval_shape(gan.step, state, batch)
+    assert {"discriminator/r1", "discriminator/r2"} <= metrics.keys()
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+
+
+@pytest.mark.slow
+def test_the_example_of_fields_trains_and_is_measured(tmp_path, capsys):
+    amplitudes = np.linspace(0.5, 2, 64, dtype=np.float32)
+    archive, run = tmp_path / "fields.npz", tmp_path / "run"
+    np.savez(archive, image=field.fields(amplitudes), condition_amplitude=amplitudes)
+    flags = ["--steps", "2", "--batch-size", "4", "--workdir", str(run), "--no-cache"]
+    flags += ["--transform", "image=standardize,condition_amplitude=standardize"]
+    assert command.main(["train", field.__file__, "--data", f"arrays:{archive}", *flags]) == 0
+    ratios = field.measure(run)
+    assert np.isfinite(ratios).all() and "correlation of samples" in capsys.readouterr().out
 
 
 def test_the_conditional_example_steps_on_labeled_images():

@@ -72,6 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
             image.save(folder / "photos" / kind / f"{number}.png")
     shutil.copy(folder / "photos" / "cats" / "0.png", folder / "photo.png")
     (folder / "mine.py").write_text(programs("docs/training.md")[-1])
+    (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 
 

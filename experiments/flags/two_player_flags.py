@@ -98,7 +98,7 @@ class TwoPlayerConfig(
     NETWORK: ClassVar[tuple[str, ...]] = ("resolution", "channels")
 
     data: str = "fashion"
-    """fashion, flowers, folder:PATH, npz:PATH or tfds:NAME."""
+    """fashion, flowers, folder:PATH, npz:PATH, arrays:PATH or tfds:NAME."""
 
     @property
     def rows_per_step(self) -> int:

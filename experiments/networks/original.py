@@ -57,13 +57,13 @@ class Generator(linen.Module):
     def __call__(
         self, latents: Array, *label: Array, keys: Keys | None = None, train: bool = False
     ) -> Array:
-        """Returns the images; `keys` draw the dropout masks, and None disables dropout."""
+        """Returns the images; `keys` draw the dropout masks of training, None disables dropout."""
         weights = vanilla.symmetric_uniform(0.05)
         small, large = self.hidden
 
         def layer(x: Array, width: int) -> Array:
             x = jax.nn.relu(linen.Dense(width, kernel_init=weights)(x))
-            return nn.Dropout(self.dropout)(x, keys) if self.classes else x
+            return nn.Dropout(self.dropout)(x, keys if train else None) if self.classes else x
 
         if self.classes:
             hot = conditional.vectors(label[0], self.classes)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jaxgan import _submodule
+from jaxgan.data.arrays import Arrays
 from jaxgan.data.captions import Captioned
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains, Pairs
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
         readers,
         resizing,
         super_resolution_pairs,
+        transforms,
     )
 
 __all__ = [
+    "Arrays",
     "Captioned",
     "DataError",
     "Dataset",
@@ -71,6 +74,7 @@ __all__ = [
     "super_resolution_pairs",
     "to_float",
     "to_uint8",
+    "transforms",
 ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgan.data import counter_rng
+from jaxgan.data.arrays import Arrays
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError
@@ -33,7 +34,7 @@ def limited(source: Source, count: int) -> Source:
     if isinstance(source, Domains):
         a, b = (limited(domain, count) for domain in (source.a, source.b))
         return dataclasses.replace(source, a=a, b=b)
-    if not isinstance(source, Dataset):
+    if not isinstance(source, Dataset | Arrays):
         raise DataError(f"{source.name} is not a finite set of images: leave --limit-images out")
     if not 1 <= count <= len(source):
         raise DataError(

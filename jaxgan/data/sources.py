@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import pathlib
@@ -84,6 +85,7 @@ FORMS = {
     ),
     "tfds": Form("tfds:NAME", {"images": "readers.tfds.load"}),
     **{name: Form(name, {"images": f"mixtures.{name}"}) for name in mixtures.MIXTURES},
+    "arrays": Form("arrays:PATH", {"images": "readers.arrays.load"}),
 }
 """All forms in which users name data, by the text before the colon."""
 
@@ -105,6 +107,7 @@ def load(
     labels: int | None = None,
     limit: int | None = None,
     storing: Storing | None = None,
+    transform: str | None = None,
 ) -> Splits:
     """Returns the training and held-out data that `spec` names, with notes on conversions.
 
@@ -133,6 +136,8 @@ def load(
         limit: number of training images to keep; see `limiting.limited`. None keeps all.
         storing: where the images of files are stored; see `prepared.Storing`. None chooses memory
             or disk by their size.
+        transform: for arrays, the transform of each entry, 'image=symlog,condition=standardize';
+            see `transforms`. None changes none.
 
     Raises:
         DataError: if the data do not exist or cannot be used. The message is one sentence.
@@ -145,7 +150,15 @@ def load(
         refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
         refuse(spec, "draws new points at every step", limit_images=limit)
+        refuse(spec, "has no arrays of other units", transform=transform)
         return Splits(read(), mixtures.held_out(read()))
+    if spec.startswith("arrays:"):
+        refuse(spec, "has arrays, not images", resolution=resolution, channels=channels, flip=flip)
+        refuse(spec, "has arrays, not images", crop=crop, load=load)
+        refuse(spec, "has no labels", labels=labels)
+        read = functools.partial(_arrays, read, transform)
+    else:
+        refuse(spec, "has no arrays of other units", transform=transform)
     whole = _read(spec, read, fit, holdout, data_dir)
     splits = _directed(spec, _cut(whole, fit.crop, alike=crop_alike), direction)
     train = splits.train
@@ -242,6 +255,17 @@ def _cut(splits: Splits, crop: tuple[int, int] | None, *, alike: bool) -> Splits
     return Splits(cut, rest, (*splits.notes, note))
 
 
+def _arrays(
+    read: Callable[..., Splits],
+    transform: str | None,
+    place: str,
+    fit: resizing.Fit,
+    holdout: Holdout,
+) -> Splits:
+    """Returns what the reader of arrays reads, which fits them to no shape."""
+    return read(place, holdout, transform)
+
+
 def _directed(spec: str, splits: Splits, direction: str | None) -> Splits:
     """Returns the data with their domains exchanged if the direction is 'BtoA'."""
     train, held_out = splits.train, splits.held_out
@@ -282,7 +306,8 @@ def _unknown(spec: str, kind: str | None) -> str:
     expected = f"expected one of {', '.join(_written(kind))}"
     if spec and files.exists(pathlib.Path(spec)):
         named = next(form for form in _written(kind) if form.endswith(":PATH"))
-        head = "npz" if spec.endswith(".npz") else named.partition(":")[0]
+        heads = {".npz": "npz", ".npy": "arrays"}
+        head = heads.get(pathlib.Path(spec).suffix, named.partition(":")[0])
         return f"the data is {spec!r}, a path without its kind: write {head}:{spec}"
     head, _, place = spec.partition(":")
     close = difflib.get_close_matches(head, FORMS, n=1)

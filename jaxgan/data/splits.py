@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from jaxgan.data.arrays import Arrays
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError
@@ -188,7 +189,7 @@ def require_batch(source: Source, size: int, *, batch_size: int | None = None) -
         wanted = f"the {size} that a step takes at --batch-size {batch_size}"
     parts = {"a": source.a, "b": source.b} if isinstance(source, Domains) else {"": source}
     for domain, part in parts.items():
-        if isinstance(part, Dataset) and len(part) < size:
+        if isinstance(part, Dataset | Arrays) and len(part) < size:
             images = f"images of {domain}" if domain else "images"
             enough = len(part) * batch_size // size
             raise DataError(

@@ -71,7 +71,8 @@ def passes(latents: objectives.Draw) -> Forward:
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Made, dict[str, Player]]:
         z = latents(keys)
-        noise, draws = random.fold(keys, "generator noise"), random.fold(keys, "encoder noise")
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        draws = random.fold(keys, "encoder noise")
         images, generator = state["generator"].mutate(z, keys=noise, train=True)
         encoding, encoder = state["encoder"].mutate(batch["image"], keys=draws, train=True)
         made = Made(encoding.latents, images, z)
@@ -221,10 +222,12 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, ["image"])
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
         if not conditions:
-            return state["generator"](latents(keys))
+            return state["generator"](latents(keys), keys=noise)
         draws = random.fold(keys, "encoder noise")
-        return state["generator"](state["encoder"](conditions["image"], keys=draws).latents)
+        codes = state["encoder"](conditions["image"], keys=draws).latents
+        return state["generator"](codes, keys=noise)
 
     return sample
 

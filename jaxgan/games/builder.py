@@ -95,8 +95,8 @@ def simultaneously(
 ) -> Step:
     """Updates both player groups from the same state, on the same latents.
 
-    This is the schedule in the code of Goodfellow et al. 2014 (whose Algorithm 1 alternates), of ALI,
-    BiGAN and CycleGAN.
+    This is the schedule in the code of Goodfellow et al. 2014 (whose Algorithm 1 alternates), of
+    ALI, BiGAN and CycleGAN.
 
     Args:
         discriminator: The discriminators' step.

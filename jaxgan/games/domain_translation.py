@@ -213,6 +213,7 @@ def both_ways_sample(shapes: Mapping[str, Shape]) -> Callable[..., Array]:
 
     def sample(state: state.GANState, keys: Keys, **conditions: Any) -> Array:
         domain, images = source(conditions, shapes, keys.count)
-        return state[to[domain]](images)
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        return state[to[domain]](images, keys=noise)
 
     return sample

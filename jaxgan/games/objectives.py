@@ -1,8 +1,8 @@
 """Objectives of the discriminator and the generator, for any networks and any adversarial loss.
 
 Networks are called as `network(inputs, *conditions, keys=..., train=...)`. `conditions` are batch
-entries that both networks receive, such as labels. `keys` are the random keys of noise layers.
-`train` selects batch statistics instead of running averages.
+entries that both networks receive, such as labels. `keys` are the random keys of noise layers; a
+generator has them in sampling, too. `train` selects batch statistics instead of running averages.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ It measures the distance of each generated image from its target. Its mean is ad
 generator's loss.
 """
 
+GENERATOR_NOISE = "generator noise"
+"""Names the keys of the noise inside a generator, in training and in sampling."""
+
 
 def unconditional(batch: Batch) -> tuple[Array, ...]:
     """Returns no conditions."""
@@ -63,7 +66,7 @@ def fakes(latents: Draw, conditions: Conditions = unconditional) -> Forward:
     """
 
     def run(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str, Player]]:
-        noise = random.fold(keys, "generator noise")
+        noise = random.fold(keys, GENERATOR_NOISE)
         images, generator = state["generator"].mutate(
             latents(keys), *conditions(batch), keys=noise, train=True
         )

@@ -273,7 +273,7 @@ def mode_seeking(
         def image_of(name: str) -> tuple[Array, Array]:
             own = random.fold(keys, name)
             latent = latents(own)
-            noise = random.fold(own, "generator noise")
+            noise = random.fold(own, objectives.GENERATOR_NOISE)
             return latent, state["generator"](latent, *conditions(batch), keys=noise, train=True)
 
         (first, left), (second, right) = image_of("first of two"), image_of("second of two")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.typing import ArrayLike
 
 from jaxgan import random, state, steps
 from jaxgan.games import builder, objectives, penalization, signatures
@@ -40,8 +43,11 @@ def build(
 ) -> GAN:
     """Returns the `GAN` with this generator and this discriminator.
 
-    Its `sample(state, keys, **conditions)` generates in inference mode: with running batch
-    statistics and without noise layers.
+    Its `sample(state, keys, **conditions)` generates with running batch statistics
+    (`train=False`). The generator is given keys there, too, so that it can draw noise inside, by
+    `jaxgan.random` or a layer such as `nn.NoiseInjection`: the same key gives the same sample,
+    whatever the batch. A generator with noise layers for training alone gives them `keys if train
+    else None`.
 
     Args:
         generator: Maps latents [B, ...] and the conditions to images.
@@ -124,6 +130,41 @@ def labeled(classes: int) -> dict[str, Any]:
         return {}
     defaults = {"label": lambda count: jnp.arange(count, dtype=jnp.int32) % classes}
     return {"conditions": labels, "default_conditions": defaults}
+
+
+def conditioned(typical: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    """Returns the arguments of `build` that give both players continuous conditions.
+
+    Args:
+        typical: By the name of each condition's batch entry, typical values [K, ...]; by default,
+            sample i has value i mod K. The networks take the conditions in this order, each
+            [B, ...]. Of data with conditions they are the `typical` of `DataSpec`.
+
+    Raises:
+        ValueError: If a condition has no typical value.
+
+    Example:
+        >>> from jaxgan.games import two_player
+        >>> given = two_player.conditioned({"condition_mass": [[1.0], [2.0], [4.0]]})
+        >>> given["default_conditions"]["condition_mass"](4).tolist()
+        [[1.0], [2.0], [4.0], [1.0]]
+    """
+    values = {name: np.asarray(of, np.float32) for name, of in typical.items()}
+    empty = [name for name, of in values.items() if of.ndim < 1 or not of.size]
+    if empty:
+        raise ValueError(
+            f"the condition {empty[0]!r} has typical values of shape {values[empty[0]].shape}; "
+            "expected at least one, [K, ...]"
+        )
+
+    def conditions(batch: Batch) -> tuple[Array, ...]:
+        return tuple(batch[name] for name in values)
+
+    def cycled(of: np.ndarray, count: int) -> Array:
+        return jnp.asarray(of)[jnp.arange(count) % len(of)]
+
+    defaults = {name: functools.partial(cycled, of) for name, of in values.items()}
+    return {"conditions": conditions, "default_conditions": defaults}
 
 
 def _followed(training: Training, last: Step) -> Training:
@@ -216,6 +257,7 @@ def _sampler(latents: objectives.Draw, defaults: Defaults) -> Callable[..., Arra
             jnp.asarray(conditions[name]) if name in conditions else default(keys.count)
             for name, default in defaults.items()
         ]
-        return state["generator"](latents(keys), *given, train=False)
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        return state["generator"](latents(keys), *given, keys=noise, train=False)
 
     return sample

@@ -118,8 +118,8 @@ class Generator(linen.Module):
         return nn.SpectralNorm(layer)(x, train=train)
 
     def _activated(self, x: Array, keys: Keys | None, train: bool) -> Array:
-        if self.noise:
-            x = nn.NoiseInjection()(x, keys)
+        if self.noise:  # in training alone: samples are drawn without
+            x = nn.NoiseInjection()(x, keys if train else None)
         return nn.glu(normalization.batch_norm(train, self.axis_name)(x))
 
 

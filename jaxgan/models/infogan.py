@@ -398,7 +398,9 @@ def _sampler(codes: Codes, noise: objectives.Draw) -> Callable[..., Array]:
         objectives.require_known(values, codes.names)
         given = {name: jnp.asarray(value) for name, value in values.items()}
         known = {**mutual_information.drawn(codes, keys), **given}
-        return state["generator"](mutual_information.joined(codes, noise(keys), known))
+        inside = random.fold(keys, objectives.GENERATOR_NOISE)
+        latents = mutual_information.joined(codes, noise(keys), known)
+        return state["generator"](latents, keys=inside)
 
     return sample
 

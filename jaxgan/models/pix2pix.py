@@ -142,7 +142,7 @@ def outputs(state: GANState, batch: Batch, keys: Keys) -> tuple[Array, dict[str,
     Returns:
         The generated images, and the generator with new batch statistics.
     """
-    noise = random.fold(keys, "generator noise")
+    noise = random.fold(keys, objectives.GENERATOR_NOISE)
     images, generator = state["generator"].mutate(batch["a"], keys=noise, train=True)
     return images, {"generator": generator}
 
@@ -249,7 +249,7 @@ def build(
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         _, images = domain_translation.source(conditions, {"a": shape_a}, keys.count)
         player = state["generator"].replace(apply_fn=alone.apply)
-        return player(images, keys=random.fold(keys, "generator noise"), train=True)
+        return player(images, keys=random.fold(keys, objectives.GENERATOR_NOISE), train=True)
 
     return builder.assemble(
         networks,

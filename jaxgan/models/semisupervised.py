@@ -390,7 +390,8 @@ def _sampler(latents: objectives.Draw) -> Callable[..., Array]:
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         objectives.require_known(conditions, [])
-        return state["generator"](latents(keys))
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        return state["generator"](latents(keys), keys=noise)
 
     return sample
 

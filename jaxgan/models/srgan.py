@@ -298,7 +298,8 @@ def build(
 
     def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
         _, images = domain_translation.source(conditions, {"a": small}, keys.count)
-        return within_range(state["generator"](images), images, correct)
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        return within_range(state["generator"](images, keys=noise), images, correct)
 
     gan = builder.assemble(players, body, sample, training, conditions=("a",))
     if isinstance(features, Player):

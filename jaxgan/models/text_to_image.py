@@ -385,7 +385,8 @@ def build(
         nothing = jnp.zeros((keys.count, text_size if encoder is None else 8))
         given = jnp.asarray(conditions.get(role, nothing))
         texts = given if encoder is None else state["encoder"](given)
-        return state["generator"](latents(keys), texts)
+        noise = random.fold(keys, objectives.GENERATOR_NOISE)
+        return state["generator"](latents(keys), texts, keys=noise)
 
     return builder.assemble(
         players,

@@ -57,8 +57,8 @@ def picture_of(
         return of_domains(gan, splits.held_out, key=key, rows=rows, batch_size=batch_size)
     if isinstance(splits.train, data.Dataset) or len(splits.train.shape) == 3:
         columns = columns or columns_for(len(splits.train.classes))
-        draw = sampler(gan, rows * columns)
-        return lambda state: grid(np.asarray(draw(state, key)), columns=columns)
+        draw, reach = sampler(gan, rows * columns), reach_of(splits.train)
+        return lambda state: grid(np.asarray(draw(state, key)) / reach, columns=columns)
     if not isinstance(splits.train, data.Mixture):
         say(
             f"samples of the shape {splits.train.shape} are not drawn; a function "
@@ -96,6 +96,10 @@ def of_real(
         parts = _alike([batch["a"], batch["b"]]) if alike else [batch["b"]]
         images = np.stack(parts, axis=1)
         return grid(images.reshape(-1, *images.shape[2:]), columns=columns)
+    if isinstance(source, data.Arrays) and len(source.shape) == 3:
+        size = min(rows * (columns or COLUMNS), len(source))
+        images = source.batch(seed=seed, step=0, size=size)["image"]
+        return grid(images / reach_of(source), columns=columns or COLUMNS)
     if not isinstance(source, data.Dataset):
         return None
     columns = columns or columns_for(len(source.classes))
@@ -103,6 +107,11 @@ def of_real(
     # Of the class itself: kinds of it add other roles, in which an image may be another one.
     images = data.Dataset.batch(source, seed=seed, step=0, size=size)["image"]
     return grid(images, columns=columns)
+
+
+def reach_of(source: data.Source) -> float:
+    """Returns the value of an image that is drawn white: of arrays their own, of all others 1."""
+    return source.reach if isinstance(source, data.Arrays) else 1.0
 
 
 def of_domains(

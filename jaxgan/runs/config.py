@@ -14,6 +14,7 @@ from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.data.transforms import Transform
 
 
 MAY_CHANGE = frozenset(
@@ -74,31 +75,58 @@ class DataSpec(NamedTuple):
         classes: The names of the labels.
         inputs: By role, the shapes of the other parts of an example, such as 'a'.
         several: Whether an example may have several labels: then 'label' is [B, K] of 0 and 1.
+        transforms: By role, the transform of each array of `arrays:PATH`, from the units of the
+            data to those of the model.
+        typical: By role, a few continuous conditions [K, ...] in the units of the model, as nested
+            lists.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     several: bool = False
+    transforms: Mapping[str, Transform] = MappingProxyType({})
+    typical: Mapping[str, list] = MappingProxyType({})
 
     @classmethod
     def of(cls, source: data.Source) -> DataSpec:
         """Returns the description of a source of data."""
-        several = getattr(source, "several", False)
-        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs), several)
+        shapes = tuple(source.shape), tuple(source.classes), dict(source.inputs)
+        typical = getattr(source, "typical", {})  # of arrays alone
+        return cls(
+            *shapes,
+            several=getattr(source, "several", False),
+            transforms=dict(getattr(source, "transforms", {})),
+            typical={role: values.tolist() for role, values in typical.items()},
+        )
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
         """Returns the description from a `record`; older records have no inputs."""
         inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
+        shapes = tuple(record["shape"]), tuple(record["classes"]), inputs
         several = record.get("several") is True
-        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs, several)
+        if "transforms" not in record:
+            return cls(*shapes, several)
+        from jaxgan.data.transforms import Transform
+
+        found = {role: Transform.recorded(of) for role, of in record["transforms"].items()}
+        return cls(*shapes, several, found, record.get("typical", {}))
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""
         inputs = {role: list(shape) for role, shape in self.inputs.items()}
-        record = {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
-        return {**record, "several": True} if self.several else record
+        found: dict[str, Any] = {
+            "shape": list(self.shape),
+            "classes": list(self.classes),
+            "inputs": inputs,
+        }
+        if self.several:
+            found["several"] = True
+        if self.transforms:
+            found["transforms"] = {role: of.record() for role, of in self.transforms.items()}
+            found["typical"] = dict(self.typical)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +136,7 @@ class DataFlags:
     GROUP: ClassVar[str] = "data"
 
     data: str = "fashion"
-    """fashion, flowers, folder:PATH, npz:PATH, tfds:NAME, ring, grid or gauss1d."""
+    """fashion, flowers, folder:PATH, npz:PATH, arrays:PATH, tfds:NAME, ring, grid or gauss1d."""
     data_dir: str | None = None
     """For tfds: folder of the prepared data sets or of the original files."""
     resolution: str | None = None
@@ -129,6 +157,10 @@ class DataFlags:
     """Flip training images horizontally at random."""
     channels: Annotated[int | None, Range(1, 4)] = None
     """1 (grayscale), 3 (color) or 4 (color with transparency); default: those of the data."""
+    transform: str | None = None
+    """For arrays: the transform of each entry, such as image=symlog,condition=standardize; one of
+    none, standardize, log1p, symlog and minmax, or several joined by +.
+    """
 
     @property
     def reading_options(self) -> dict[str, Any]:
@@ -142,6 +174,7 @@ class DataFlags:
             "flip": self.flip,
             "channels": self.channels,
             "data_dir": self.data_dir,
+            "transform": self.transform,
         }
 
 

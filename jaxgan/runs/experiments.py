@@ -289,7 +289,8 @@ def _of_images(record: Mapping[str, Any]) -> dict[str, Any]:
     Only those that the run did not set itself, and only for data of single images.
     """
     config, shape = record["config"], record["data"]["shape"]
-    if len(shape) != 3 or record["data"].get("inputs"):
+    arrays = "transforms" in record["data"]  # which are read as they are
+    if len(shape) != 3 or record["data"].get("inputs") or arrays:
         return {}
     found = {"resolution": f"{shape[0]}x{shape[1]}", "channels": shape[2]}
     return {name: value for name, value in found.items() if config.get(name) is None}

@@ -55,8 +55,8 @@ class Input(NamedTuple):
 
     Attributes:
         name: Its name; that of the condition of `sample`, 'latents' or 'noise'.
-        kind: 'latents', 'image', 'label', 'caption' (character codes), 'text' (embeddings) or
-            'noise' (the data of a random key).
+        kind: 'latents', 'image', 'label', 'condition' (numbers), 'caption' (character codes),
+            'text' (embeddings) or 'noise' (the data of a random key).
         shape: Shape of one example.
         dtype: Type of its entries.
         classes: Names of the classes of a label.

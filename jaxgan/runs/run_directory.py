@@ -247,6 +247,11 @@ def _fault(record: Mapping[str, Any]) -> str | None:
         return f"the classes of its data are {_short(classes)}; expected a list of names"
     if not isinstance(inputs, dict) or not all(map(_is_shape, inputs.values())):
         return f"the inputs of its data are {_short(inputs)}; expected shapes by name"
+    by_entry = learned.get("transforms", {})
+    if not isinstance(by_entry, dict) or not all(map(_is_transform, by_entry.values())):
+        return f"the transforms of its data are {_short(by_entry)}; expected steps by name"
+    if not isinstance(learned.get("typical", {}), dict):
+        return f"its typical conditions are {_short(learned['typical'])}; expected numbers by name"
     if not isinstance(learned.get("digest"), str):
         return f"the digest of its data is {_short(learned.get('digest'))}; expected hex digits"
     return None
@@ -256,6 +261,22 @@ def _is_shape(value: Any) -> bool:
     if not isinstance(value, list) or not all(map(_is_count, value)):
         return False
     return max(value, default=0) <= _MOST_SIDE and math.prod(value) <= _MOST_NUMBERS
+
+
+def _is_transform(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(step, dict)
+        and isinstance(step.get("kind"), str)
+        and all(
+            isinstance(step.get(name), list) and all(map(_is_number, step[name]))
+            for name in ("center", "scale")
+        )
+        for step in value
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_count(value: Any) -> bool:

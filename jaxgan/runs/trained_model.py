@@ -72,10 +72,12 @@ class TrainedModel:
             **conditions: By name, one value for all samples or one per sample [n, ...]. A condition
                 that is not given takes the model's default for sample i. A `label` is the number of
                 a class or its name (see `class_names.named`); of data with several labels an
-                image, it may be a row [K] of 0 and 1 for each sample.
+                image, it may be a row [K] of 0 and 1 for each sample. Continuous conditions are in
+                the units of the model, as `data.transforms.apply` gives them by `spec.transforms`.
 
         Returns:
-            The samples [n, ...]; images are float32 in [-1, 1].
+            The samples [n, ...]; images are float32 in [-1, 1]. Of `arrays:` data they are in the
+            units of the model; `data.transforms.invert` gives those of the data.
 
         Raises:
             ValueError: If `n` is negative, if a condition has another length or is not one of
@@ -137,7 +139,10 @@ class TrainedModel:
         given = {
             name: default(total) for name, default in self.gan.defaults if name not in conditions
         }
-        given |= {name: spread(value, n, total, name=name) for name, value in conditions.items()}
+        given |= {
+            name: spread(value, n, total, name=name, shape=self._shape_of(name))
+            for name, value in conditions.items()
+        }
         batches = [
             {name: values[start : start + size] for name, values in given.items()}
             for start in range(0, total, size)
@@ -163,6 +168,11 @@ class TrainedModel:
                 )
             return given.astype(np.float32)
         return class_names.numbers(value, classes, name=name)
+
+    def _shape_of(self, name: str) -> tuple[int, ...] | None:
+        """Returns the shape of one value of a condition; None if only the game knows it."""
+        default = dict(self.gan.defaults).get(name)
+        return None if default is None else default(1).shape[1:]
 
     def _require_truncatable(self, truncation: float, given: dict[str, Array], size: int) -> None:
         """Raises ValueError if truncation has no meaning or no effect for this model."""
@@ -317,28 +327,38 @@ def batch_size(classes: int) -> int:
     return _BATCH // classes * classes if 1 <= classes <= _BATCH else _BATCH
 
 
-def spread(value: Any, n: int, total: int, *, name: str) -> Array:
+def spread(
+    value: Any, n: int, total: int, *, name: str, shape: tuple[int, ...] | None = None
+) -> Array:
     """Returns the values of a condition for all compiled batches.
 
     Args:
-        value: One value, or one per sample [n, ...].
+        value: One value, or one per sample [n, ...]. A number stands for a value of one number.
         n: Number of samples.
         total: Number of samples in all batches, at least `n`.
         name: Name of the condition, for messages.
+        shape: Shape of one value; None if it is not known.
 
     Returns:
         The values [total, ...]. The last one is repeated as padding.
 
     Raises:
-        ValueError: If there are neither one nor `n` values.
+        ValueError: If there are neither one nor `n` values, or they have another shape.
     """
     values = jnp.asarray(value)
-    if values.ndim == 0:
-        return jnp.broadcast_to(values, (total,))
+    shape = values.shape[1:] if shape is None else shape
+    if shape == (1,) and values.ndim < 2:
+        values = values.reshape(-1, 1)
+    if values.shape in ((), shape) or values.shape == (1, 1) == (1, *shape):
+        return jnp.broadcast_to(values, (total, *shape))
     if len(values) != n:
         raise ValueError(
             f"the condition {name!r} has {len(values)} entries for {n} samples; "
             f"give one value or {n}"
+        )
+    if values.shape[1:] != shape:
+        raise ValueError(
+            f"the condition {name!r} has values of shape {values.shape[1:]}; expected {shape}"
         )
     if n == 0:
         return jnp.zeros((total, *values.shape[1:]), values.dtype)

@@ -190,12 +190,21 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
         say(line)
     if not config.sheet:
         return None
+    if _is_no_picture(splits.train):
+        say(f"sheet      none: examples of shape {splits.train.shape} are no images")
+        return None
     from jaxgan.plotting import image_grids
 
     picture, caption = contact_sheet(splits.train)
     command.write_image(out, image_grids.png(picture))
     say(f"sheet      {files.printable(out)}: {caption}")
     return out
+
+
+def _is_no_picture(source: data.Source) -> bool:
+    from jaxgan import data
+
+    return isinstance(source, data.Arrays) and len(source.shape) != 3
 
 
 def _out(asked: pathlib.Path | None) -> pathlib.Path:
@@ -247,6 +256,9 @@ def report(splits: data.Splits, kind: str) -> Iterator[str]:
         size = train.shape[0]
         yield f"modes      {len(train.centers)} Gaussians of standard deviation {train.std:g}"
         yield f"shape      {size} {'number' if size == 1 else 'numbers'} per point"
+    elif isinstance(train, data.Arrays) and isinstance(held_out, data.Arrays):
+        yield f"{files.printable(train.name)}: arrays"
+        yield from _arrays(train, held_out)
     else:
         yield f"{files.printable(train.name)}: {sources.KINDS[kind]}"
         parts = {"": (train, held_out)}
@@ -269,6 +281,21 @@ def report(splits: data.Splits, kind: str) -> Iterator[str]:
         yield from _captions(train)
     yield f"digest     {train.digest}"
     yield from (f"note       {note}" for note in splits.notes)
+
+
+def _arrays(train: data.Arrays, held_out: data.Arrays) -> Iterator[str]:
+    """Yields the numbers of examples, and a line for each entry."""
+    from jaxgan.data import transforms
+
+    yield f"training   {len(train)}"
+    yield f"held out   {'none' if held_out is train else len(held_out)}"
+    wide = max(10, *map(len, train.entries))
+    for key, array in train.entries.items():
+        ends = [(piece.min(), piece.max()) for piece in train.pieces(key)]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+        sides = " x ".join(map(str, array.shape[1:]))
+        by = transforms.described(train.transforms[key])
+        yield f"{key:{wide}s} {sides} {array.dtype}, {low:.4g} to {high:.4g}, transform {by}"
 
 
 def _values(images: Dataset) -> str:
@@ -338,6 +365,10 @@ def contact_sheet(source: data.Source) -> tuple[Image, str]:
             points = np.concatenate([points, heights], axis=1)
         reach = 1.1 * float(np.abs(points).max())
         return plane_points.points([points], reach=reach, size=256), f"{_POINTS} points"
+    if isinstance(source, data.Arrays):
+        count = min(ROWS * COLUMNS // 2, len(source))
+        images = source.batch(seed=0, step=0, size=count)["image"] / source.reach
+        return image_grids.grid(images, columns=COLUMNS), f"{count} examples, transformed"
     if isinstance(source, data.Domains):
         images = _alternating(source)
         picture = image_grids.grid(images, columns=COLUMNS)

@@ -222,6 +222,9 @@ def inputs_of(model: TrainedModel, asked: Asked) -> tuple[tuple[Input, ...], Lat
     inputs = [Input("latents", "latents", (size,))]
     if "label" in gan.conditions:
         inputs.append(Input("label", "label", (), "int32", spec.classes, _is_cycled(model)))
+    for name in spec.typical:
+        if name in gan.conditions:
+            inputs.append(Input(name, "condition", tuple(spec.inputs[name])))
     for name, dtype in (("caption", "int32"), ("text", "float32")):
         if name in gan.conditions:
             inputs.append(Input(name, name, tuple(spec.inputs[name]), dtype))
@@ -486,7 +489,7 @@ def _typical(inputs: Sequence[Input]) -> dict[str, Any]:
     draws, given = np.random.default_rng(0), {}
     for one in inputs:
         shape = (_COMPARED, *one.shape)
-        if one.kind in ("image", "text"):
+        if one.kind in ("image", "text", "condition"):
             given[one.name] = draws.uniform(-1, 1, shape).astype(np.float32)
         elif one.kind in ("label", "caption"):
             given[one.name] = np.ones(shape, np.int32) * (len(one.classes) != 1)

@@ -3,13 +3,17 @@
     jaxgan sample RUN
     jaxgan sample RUN --seeds 1-64 --truncation 0.7 --out grid.png
     jaxgan sample RUN --label boot --n 1000 --out boots.npz
+    jaxgan sample RUN --condition mass=1.5 --out heavy.npz
 
 Each image has a seed: the same seed (of one class) gives the same image, whichever others are drawn
 with it, and it is that of `jaxgan.load(RUN).sample(SEED, 1)`. A class-conditional model draws the
-classes in turn, seed by seed, unless --label names one, several, or all for every seed.
+classes in turn, seed by seed, unless --label names one, several, or all for every seed. A model
+with continuous conditions draws typical ones in turn, unless --condition gives one, in the units of
+the data.
 
     --out DIR         a PNG file per image, named by its seed and class: 000042_ankle-boot.png
-    --out FILE.npz    arrays: image (float32 [N, H, W, C] in [-1, 1]), seed, and label if there is
+    --out FILE.npz    arrays: image (float32 [N, H, W, C] in [-1, 1], or of --data arrays:PATH in
+                      the units of the data), seed, and label and conditions if there are
     --out FILE.png    one picture of all; with several classes a row per seed
 
 Nothing is overwritten without --overwrite.
@@ -19,10 +23,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxgan import files
@@ -32,6 +38,7 @@ from jaxgan.tools import command
 if TYPE_CHECKING:
     import numpy as np
 
+    from jaxgan.data.transforms import Transform
     from jaxgan.runs.trained_model import TrainedModel
 
 Say = Callable[[str], None]
@@ -64,6 +71,10 @@ class Config(command.OfRun):
     """The seeds instead, like 1-64 or 3,7,9-12."""
     label: tuple[str, ...] = ()
     """Classes to draw for every seed, by name or number, or `all`. Default: in turn."""
+    condition: tuple[str, ...] = ()
+    """Continuous conditions of all images, in the units of the data: mass=1.5 for the array
+    condition_mass, or several numbers: wind=0.2,3. Default: typical ones in turn.
+    """
     truncation: float = 1.0
     """Factor of the latents, from 0 to 1: less is more typical and less diverse."""
     overwrite: bool = False
@@ -77,11 +88,13 @@ class Asked(NamedTuple):
         seeds: Seeds, int64 [N].
         labels: Numbers of the classes, int32 [N], or None if the model takes no class.
         several: Number of classes that every seed is drawn for.
+        conditions: By name, continuous conditions [N, ...] in the units of the model.
     """
 
     seeds: np.ndarray
     labels: np.ndarray | None
     several: int = 1
+    conditions: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,6 +129,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
     model = config.load()
     require_noise(model, config.run)
     asked = of_classes(model, seeds, config.label)
+    asked = asked._replace(conditions=of_conditions(model, asked.seeds, config.condition))
     require_few(len(asked.seeds), "images", MOST)
     names = file_names(asked, model.spec.classes)
     kind = out.suffix.lower()
@@ -127,7 +141,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
     command.require_free(targets, overwrite=config.overwrite)
     pieces = drawn(model, asked, truncation=config.truncation)
     if kind in _WRITERS:
-        _WRITERS[kind](out, list(pieces), asked)
+        _WRITERS[kind](out, list(pieces), asked, model.spec.transforms)
         say(f"{len(names)} images are in {files.printable(out)}")
     else:
         _write_files(targets, pieces)
@@ -135,7 +149,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
             f"{len(names)} images are in {files.printable(out)}, from {targets[0].name} to "
             f"{targets[-1].name}"
         )
-    if len(model.spec.shape) == 3:
+    if len(model.spec.shape) == 3 and not model.spec.transforms:
         say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
     return targets
 
@@ -247,8 +261,57 @@ def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] =
     return Asked(np.repeat(every, count), np.tile(numbers.astype(np.int32), len(every)), count)
 
 
+def of_conditions(
+    model: TrainedModel, seeds: np.ndarray, given: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Returns the continuous conditions of the images by name, [N, ...] in the model's units.
+
+    Args:
+        model: The trained model.
+        seeds: Seeds [N] of the images. They decide which of the typical conditions an image has.
+        given: Conditions of all images instead, as the user writes them: 'mass=1.5'.
+
+    Raises:
+        RunError: If a condition is not one of the model, or has other than its numbers.
+    """
+    import numpy as np
+
+    from jaxgan.data import arrays, transforms
+
+    spec, conditions = model.spec, {}
+    for name, values in spec.typical.items():
+        if name in model.gan.conditions:
+            typical = np.asarray(values, np.float32)
+            conditions[name] = typical[np.asarray(seeds) % len(typical)]
+    for part in given:
+        short, _, text = part.partition("=")
+        name = short if short in conditions else f"{arrays.CONDITION}_{short}"
+        if name not in conditions:
+            have = ", ".join(conditions) or "none"
+            raise RunError(f"--condition has {part}; the model's continuous conditions are: {have}")
+        value = _numbers(part, text, spec.inputs[name])
+        value = transforms.apply(spec.transforms[name], value).astype(np.float32)
+        conditions[name] = np.broadcast_to(value, conditions[name].shape)
+    return conditions
+
+
+def _numbers(part: str, text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the numbers of a condition that the user wrote, in its shape."""
+    import numpy as np
+
+    count = math.prod(shape)
+    try:
+        numbers = np.array([float(number) for number in text.split(",")])
+    except ValueError:
+        numbers = np.array([])
+    if numbers.size != count or not np.isfinite(numbers).all():
+        wanted = "one number" if count == 1 else f"{count} numbers separated by commas"
+        raise RunError(f"--condition has {part}; expected NAME=NUMBERS with {wanted}")
+    return numbers.reshape(shape)
+
+
 def drawn(model: TrainedModel, asked: Asked, *, truncation: float = 1.0) -> Iterator[np.ndarray]:
-    """Yields the images, float32 [N, H, W, C] in [-1, 1], in pieces of at most `PIECE`.
+    """Yields the images, float32 [N, H, W, C] in the model's units, in pieces of up to `PIECE`.
 
     Args:
         model: The trained model.
@@ -259,7 +322,9 @@ def drawn(model: TrainedModel, asked: Asked, *, truncation: float = 1.0) -> Iter
 
     for start in range(0, len(asked.seeds), PIECE):
         here = slice(start, start + PIECE)
-        given: dict[str, Any] = {} if asked.labels is None else {"label": asked.labels[here]}
+        given: dict[str, Any] = {name: of[here] for name, of in asked.conditions.items()}
+        if asked.labels is not None:
+            given["label"] = asked.labels[here]
         yield np.asarray(model.sample_seeds(asked.seeds[here], truncation=truncation, **given))
 
 
@@ -301,6 +366,8 @@ def _require_picture(model: TrainedModel, run: pathlib.Path) -> None:
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
         what = "points" if len(shape) != 3 else f"images of {shape[2]} channels"
         raise RunError(f"{run} draws {what}, which no picture holds; give --out FILE.npz")
+    if model.spec.transforms:
+        raise RunError(f"{run} draws numbers in units of their own; give --out FILE.npz")
 
 
 def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) -> None:
@@ -313,16 +380,33 @@ def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) ->
             command.write_image(path, image_grids.png(image_grids.image_of(pixels)))
 
 
-def _write_arrays(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
+def _write_arrays(
+    path: pathlib.Path,
+    pieces: Sequence[np.ndarray],
+    asked: Asked,
+    units: Mapping[str, Transform] = MappingProxyType({}),
+) -> None:
+    """Writes the images and their conditions, in the units of the data."""
     import numpy as np
 
-    arrays = {"image": np.concatenate(pieces), "seed": asked.seeds}
+    from jaxgan.data import transforms
+
+    written = {"image": np.concatenate(pieces), **asked.conditions}
+    for name, transform in units.items():
+        if name in written:
+            written[name] = transforms.invert(transform, written[name]).astype(np.float32)
+    written["seed"] = asked.seeds
     if asked.labels is not None:
-        arrays["label"] = asked.labels
-    command.write_arrays(path, arrays)
+        written["label"] = asked.labels
+    command.write_arrays(path, written)
 
 
-def _write_picture(path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked) -> None:
+def _write_picture(
+    path: pathlib.Path,
+    pieces: Sequence[np.ndarray],
+    asked: Asked,
+    units: Mapping[str, Transform] = MappingProxyType({}),
+) -> None:
     import numpy as np
 
     from jaxgan.plotting import image_grids

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxgan import losses, optimizers, penalties, random, steps
+from jaxgan import losses, nn, optimizers, penalties, random, steps
 from jaxgan.games import builder, two_player
 from jaxgan.models import vanilla
 from tests.building import built
@@ -131,3 +132,76 @@ def test_rmsprop_by_hand():
         square = 0.99 * square + 0.01 * gradient**2
         move, state = optimizer.update(jnp.asarray(gradient), state, params)
         np.testing.assert_allclose(move, -0.1 * gradient / (np.sqrt(square) + 1e-8), rtol=1e-5)
+
+
+# --- noise inside, and continuous conditions ------------------------------------------------------
+
+
+class Noisy(linen.Module):
+    """A generator with every kind of noise inside, in sampling, too."""
+
+    @linen.compact
+    def __call__(self, latents, mass, wind, *, keys, train=False):
+        x = linen.Dense(8)(jnp.concatenate([latents, mass, wind], axis=-1))
+        x = nn.Dropout(0.5)(nn.GaussianNoise(1.0)(x, keys), keys)
+        chosen = random.draw(random.fold(keys, "gumbel"), lambda key: jax.random.gumbel(key, (2,)))
+        return linen.Dense(2)(x) + jax.nn.softmax(chosen)
+
+
+class Judge(linen.Module):
+    """A discriminator with a projection of the conditions."""
+
+    @linen.compact
+    def __call__(self, x, mass, wind, *, keys=None, train=False):
+        given = linen.Dense(4)(jnp.concatenate([mass, wind], axis=-1))
+        return jnp.sum(linen.Dense(4)(x) * given, axis=-1)
+
+
+TYPICAL = {"mass": [[1.0], [2.0]], "wind": [[0.0, 1.0, 2.0]]}
+
+
+@pytest.fixture(scope="module")
+def windy():
+    """A game of both, whose latents are all alike, and its initial state."""
+    adam = {name: optimizers.adam(1e-3) for name in ("generator", "discriminator")}
+    gan = built(
+        two_player.build,
+        Noisy(),
+        Judge(),
+        shape=(2,),
+        loss=losses.hinge(),
+        latents=lambda keys: jnp.ones((keys.count, 3)),
+        optimizers=adam,
+        **two_player.conditioned(TYPICAL),
+    )
+    return gan, gan.init(jax.random.key(0))
+
+
+def test_the_same_key_gives_the_same_noise_inside_whatever_the_batch(windy):
+    gan, state = windy
+    draw = jax.jit(gan.sample)
+    first = draw(state, random.row_keys(jax.random.key(1), 4))
+    other = draw(state, random.row_keys(jax.random.key(1), 4, start=2))
+    np.testing.assert_array_equal(other[:2], first[2:])
+    assert len(np.unique(np.asarray(first), axis=0)) == 4
+
+
+def test_continuous_conditions_default_to_typical_ones_in_turn(windy):
+    gan, _ = windy
+    assert gan.conditions == ("mass", "wind")
+    defaults = dict(gan.defaults)
+    np.testing.assert_array_equal(defaults["mass"](3), [[1.0], [2.0], [1.0]])
+    np.testing.assert_array_equal(defaults["wind"](2), [[0.0, 1.0, 2.0]] * 2)
+    with pytest.raises(ValueError, match="the condition 'x' has typical values of shape"):
+        two_player.conditioned({"x": np.zeros((0, 2))})
+
+
+def test_both_players_learn_from_continuous_conditions(windy):
+    gan, state = windy
+    given = {"mass": np.ones((4, 1), np.float32), "wind": np.ones((4, 3), np.float32)}
+    step = jax.jit(gan.step)
+    near, _ = step(state, {**batch(4), **given})
+    far, _ = step(state, {**batch(4), **given, "mass": 9 * given["mass"]})
+    for name in ("generator", "discriminator"):
+        left, right = (jax.tree.leaves(of[name].params) for of in (near, far))
+        assert any(not np.array_equal(*pair) for pair in zip(left, right, strict=True))

@@ -203,3 +203,16 @@ def test_judge_of_gives_the_discriminators_logits(points):
     expected = state["discriminator"](jnp.asarray(at, jnp.float32), train=False)
     np.testing.assert_allclose(judge(at), expected, rtol=1e-6)
     assert toy_densities.judge_of(SimpleNamespace(players={"critic": None})) is None
+
+
+def test_arrays_of_any_units_are_drawn_as_wide_as_they_reach():
+    levels = np.linspace(-300, 300, 200, dtype=np.float32)
+    entries = {"image": np.broadcast_to(levels[:, None, None, None], (200, 4, 4, 1))}
+    source = data.Arrays("arrays", entries, {"image": data.transforms.Transform()}, np.arange(200))
+    assert source.reach == pytest.approx(300 * 0.99, rel=0.02)
+    sheet = image_grids.of_real(source, seed=0, rows=20, columns=10)
+    assert sheet is not None
+    shown = np.unique(np.asarray(sheet))
+    assert shown[0] == 0 and shown[-1] == 255 and len(shown) > 150
+    videos = data.Arrays("arrays", {"image": np.zeros((2, 3, 4, 4, 1))}, {}, np.arange(2))
+    assert image_grids.of_real(videos, seed=0) is None

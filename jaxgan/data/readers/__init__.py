@@ -13,6 +13,7 @@ from jaxgan import _submodule
 
 if TYPE_CHECKING:
     from jaxgan.data.readers import (
+        arrays,
         captioned_folder,
         file_listing,
         image_file,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "arrays",
     "captioned_folder",
     "file_listing",
     "image_file",
