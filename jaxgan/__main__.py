@@ -2,6 +2,7 @@
 
     jaxgan list                       the experiments, a line each
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
+    jaxgan launch -n 4 -- train ...   train with several processes on this machine
     jaxgan data show DATA [flags]     show what data hold, and draw a contact sheet
     jaxgan sample RUN [flags]         draw images by their seeds, into files
     jaxgan evaluate RUN [flags]       measure a run's samples against real images
@@ -31,6 +32,7 @@ from typing import Annotated, Any, Union
 from jaxgan.runs import command_line, errors, experiments
 
 TOOLS = (
+    "launch",
     "data",
     "sample",
     "evaluate",

@@ -1,7 +1,7 @@
 """Commands that use a finished run, such as sample, evaluate and latents.
 
-Each command is a module with a `Config` and a `main`; `data` alone needs no run. `command` is the
-command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for
+Each command is a module with a `Config` and a `main`; `data` and `launch` need no run. `command` is
+the command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for
 programs that do the same by themselves. `diagnosis` has the signals of `diagnose`, `reporting` the
 parts of `report`. May use all other rooms.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         latent_concepts,
         latent_space,
         latents,
+        launch,
         model_card,
         nearest,
         project,
@@ -47,6 +48,7 @@ __all__ = [
     "latent_concepts",
     "latent_space",
     "latents",
+    "launch",
     "model_card",
     "nearest",
     "project",
