@@ -36,7 +36,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxgan import files, parallel
 from jaxgan.runs import errors, interrupts
 from jaxgan.runs.config import RunConfig
-from jaxgan.runs.errors import Interrupted, RunError
+from jaxgan.runs.errors import Interrupted, RunError, RunStopped
 from jaxgan.types import PyTree
 
 HEARTBEAT = 15
@@ -278,7 +278,8 @@ def joined(config: RunConfig, request: interrupts.Request) -> Iterator[Team]:
         request: What asks the process to stop.
 
     Raises:
-        RunError: If the others cannot be met.
+        RunError: If nothing says which processes there are.
+        RunStopped: If they cannot be met.
     """
     if not are_several(config):
         yield Team()
@@ -317,7 +318,7 @@ def _initialize(config: RunConfig) -> None:
             "give --coordinator, --processes and --process"
         ) from error
     except Exception as error:
-        raise RunError(f"the processes could not meet: {files.reason(error)}") from error
+        raise RunStopped(f"the processes could not meet: {files.reason(error)}") from error
 
 
 def _end(error: BaseException, team: Team) -> None:

@@ -122,6 +122,7 @@ def _run(
                 task = _of_minutes(experiment, task, team)
             config = task.config
             if not team.alone:
+                notes.append(f"{team.count} processes train together")
                 same = setup.fingerprint(config, task, team.whole(task.state))
                 team.require_same(same, words=_SHARED)
             watch = evaluation_in_training.of(config, task, report=tell) if team.leads else None
