@@ -123,7 +123,8 @@ def main(faults: list[dict[str, Any]], arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         Forked.faults, Forked.happened = tuple(faults), pathlib.Path(folder)
         launch.subprocess = types.SimpleNamespace(  # pyright: ignore[reportAttributeAccessIssue]
-            Popen=Forked, **{name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "STDOUT")}
+            Popen=Forked,
+            **{name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "STDOUT")},
         )
         attended = launch._attended
 

@@ -1,9 +1,9 @@
 """Commands that use a finished run, such as sample, evaluate and latents.
 
 Each command is a module with a `Config` and a `main`; `data` and `launch` need no run. `command` is
-the command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are for
-programs that do the same by themselves. `diagnosis` has the signals of `diagnose`, `reporting` the
-parts of `report`. May use all other rooms.
+the command line that they share; `latent_space`, `latent_concepts`, `inversion` and `tiling` are
+for programs that do the same by themselves. `diagnosis` has the signals of `diagnose`, `reporting`
+the parts of `report`. May use all other rooms.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-from jaxgan.runs.errors import RunError
 from jaxgan.tools import launch
 
 
