@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,26 +121,24 @@ def main(faults: list[dict[str, Any]], arguments: list[str]) -> int:
     """Launches with the faults; returns the exit code."""
     from jaxgan.runs import session  # noqa: F401 - before the forks
 
-    with tempfile.TemporaryDirectory() as folder:
-        Forked.faults, Forked.happened = tuple(faults), pathlib.Path(folder)
-        launch.subprocess = types.SimpleNamespace(  # pyright: ignore[reportAttributeAccessIssue]
-            Popen=Forked,
-            **{name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "STDOUT")},
-        )
-        attended = launch._attended
+    pipes = {name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "STDOUT")}
+    launch.subprocess = types.SimpleNamespace(Popen=Forked, **pipes)
+    Forked.faults = tuple(faults)
+    Forked.happened = pathlib.Path(tempfile.mkdtemp())  # forks must not remove it at their end
+    attended = launch._attended
 
-        def timed(*given: Any) -> dict[int, int]:
-            statuses = attended(*given)
-            marks = [mark.stat().st_mtime for mark in Forked.happened.iterdir()]
-            if marks and any(statuses.values()):
-                print(f"seconds {time.time() - max(marks):.1f}", flush=True)
-            return statuses
+    def timed(*given: Any) -> dict[int, int]:
+        statuses = attended(*given)
+        marks = [mark.stat().st_mtime for mark in Forked.happened.iterdir()]
+        if marks and any(statuses.values()):
+            print(f"seconds {time.time() - max(marks):.1f}", flush=True)
+        return statuses
 
-        launch._attended = timed
-        try:
-            return launch.main(arguments)
-        finally:
-            launch._attended = attended
+    launch._attended = timed
+    try:
+        return launch.main(arguments)
+    finally:
+        shutil.rmtree(Forked.happened)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from jaxgan import parallel
 from jaxgan.data import mixtures, splits
@@ -25,13 +26,19 @@ RING = mixtures.ring()
 
 
 def launched(
-    path: pathlib.Path, *flags: str, count: int = 2, devices: int = 1, faults: tuple = ()
+    path: pathlib.Path,
+    *flags: str,
+    count: int = 2,
+    devices: int = 1,
+    restarts: int = 9,
+    faults: tuple[tuple[str, int, int], ...] = (),
 ) -> tuple[int, str]:
     """The exit code and the output of `count` processes that train the toy experiment."""
     # A few of the suite's devices would not divide the batch; all else stays as in this process.
     xla = re.sub(r"(device_count)=\d+", rf"\1={devices}", os.environ["XLA_FLAGS"])
     named = [dict(zip(("kind", "process", "step"), fault, strict=True)) for fault in faults]
-    words = ["-n", str(count), "--restarts", "9", "--", *TOY, "--workdir", str(path), *flags]
+    words = ["-n", str(count), "--restarts", str(restarts), "--", *TOY]
+    words += ["--workdir", str(path), *flags]
     ended = subprocess.run(
         [sys.executable, "-m", "tests.forked_runs", json.dumps(named), *words],
         cwd=toy_runs.ROOT,
@@ -45,24 +52,25 @@ def launched(
 
 def alone(path: pathlib.Path, monkeypatch, *, devices: int, **fields) -> pathlib.Path:
     """The same run in this process, on as many devices."""
-    mesh = parallel.data_mesh(jax.devices()[:devices])
+    mesh = Mesh(np.array(jax.devices()[:devices]), (parallel.AXIS,))
     monkeypatch.setattr(parallel, "data_mesh", lambda: mesh)
-    return toy_runs.train(path, **fields)
+    experiment = experiments.named(toy_runs.ROOT / TOY[1]).module
+    config = experiment.Config(workdir=str(path), cache=False, **fields)
+    return command_line.train(experiment, config)
 
 
-def test_two_processes_of_which_one_is_killed_end_as_one_on_two_devices_does(
-    data, tmp_path, monkeypatch
-):
-    flags = ("--data", data, "--steps", "9", "--checkpoint-every", "3", "--log-every", "4")
-    code, said = launched(tmp_path / "two", *flags, faults=(("kill", 1, 5),))
-    assert code == 0, said
-    assert "process 1 was ended by SIGKILL" in said
-    assert f"continuing {tmp_path / 'two'} at step 3" in said
-    fields = {"data": data, "steps": 9, "checkpoint_every": 3, "log_every": 4}
-    one = alone(tmp_path / "one", monkeypatch, devices=2, **fields)
-    toy_runs.assert_same(one, tmp_path / "two")
-    folders = [{file.name for file in run.iterdir()} for run in (one, tmp_path / "two")]
-    assert len(folders[0]) == len(folders[1])  # every file was written, and once
+def test_two_processes_train_as_one_on_two_devices_until_one_is_killed(data, tmp_path, monkeypatch):
+    flags = ("--data", data, "--steps", "6", "--checkpoint-every", "3", "--log-every", "2")
+    run, faults = tmp_path / "run", (("kill", 1, 5),)
+    code, said = launched(run, *flags, restarts=0, faults=faults)
+    assert code == 1, said
+    assert "error: process 1 was ended by SIGKILL" in said
+    assert checkpoint.steps_in(run / "checkpoints") == [3]
+    fields = {"data": data, "steps": 6, "checkpoint_every": 3, "log_every": 2}
+    whole = alone(tmp_path / "whole", monkeypatch, devices=2, **fields)
+    of_whole, of_run = toy_runs.arrays(whole, 3), toy_runs.arrays(run, 3)
+    assert all(of_run[name].tobytes() == array.tobytes() for name, array in of_whole.items())
+    assert toy_runs.rows(run) == toy_runs.rows(whole)[:2]
 
 
 # --- all that needs no second process -------------------------------------------------------------
@@ -177,6 +185,15 @@ def test_a_fault_that_comes_five_times_changes_no_bit(fault, whole, data, tmp_pa
     assert said.count("starting all again") == 5
     assert "damaged" not in said
     toy_runs.assert_same(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_what_two_processes_saved_one_continues_bit_for_bit(whole, data, tmp_path, monkeypatch):
+    flags = ("--data", data, *LONG_FLAGS)
+    code, said = launched(tmp_path / "run", *flags, restarts=0, faults=(("raise", 1, 30),))
+    assert code == 1
+    assert "RuntimeError: a fault of one process" in said
+    toy_runs.assert_same(whole, alone(tmp_path / "run", monkeypatch, devices=2, data=data, **LONG))
 
 
 @pytest.mark.slow
