@@ -90,8 +90,7 @@ def launch(config: Config, words: Sequence[str]) -> int:
             if reason is None:
                 return code
             if left == 0:
-                times = f" {config.restarts} restarts" if config.restarts else "out a restart"
-                raise RunStopped(f"{reason}; gave up after{times}")
+                raise RunStopped(f"{reason}; gave up after {config.restarts} restarts")
             number = config.restarts + 1 - left
             progress.tell(
                 f"launch: {reason}; starting all again from the last checkpoint "

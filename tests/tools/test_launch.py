@@ -118,7 +118,7 @@ def test_a_restart_does_not_overwrite_what_the_run_has_saved(monkeypatch, tmp_pa
     monkeypatch.setattr(
         launch.subprocess, "Popen", lambda words, **_: started.append(words) or ended
     )
-    training = launch._training(["train", "dcgan", "--workdir", str(path), "--overwrite"])
+    training = launch._Training(("train", "dcgan", "--overwrite"), path)
     for begun in (False, True):
         training.start(1, begun=begun)
     assert ["--overwrite" in words for words in started] == [True, False]
