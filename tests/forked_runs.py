@@ -5,11 +5,12 @@
 FAULTS is a list, in JSON, of `{"kind", "process", "step"}`; each happens once, in one process when
 it reads the batch of a step:
 
-kill   it is killed
-stop   it stands still, and shows no sign of life
-raise  an exception
-disk   from then on the disk is full
-ask    it gets SIGTERM alone
+kill     it is killed
+stop     it stands still, and shows no sign of life
+raise    an exception
+disk     from then on the disk is full
+ask      it gets SIGTERM alone
+compile  `launch` gets SIGTERM, and the process compiles for minutes; `step` counts the compilations
 
 Prints, at the end, after `seconds`, those from the last fault to the end of all processes.
 """
@@ -17,6 +18,8 @@ Prints, at the end, after `seconds`, those from the last fault to the end of all
 from __future__ import annotations
 
 import atexit
+import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -87,20 +90,27 @@ class Forked:
 
 
 def arm(faults: tuple[dict[str, Any], ...], process: int, happened: pathlib.Path) -> None:
-    """Lets the faults of this process happen, once each, when it reads a batch."""
-    from jaxgan.runs import seeds  # imports JAX
+    """Lets the faults of this process happen, once each, when it reads a batch or compiles."""
+    from jaxgan.runs import seeds, training_loop  # imports JAX
 
-    whole = seeds.Seeds.batch
+    whole, compile_ahead, count = seeds.Seeds.batch, training_loop.compile_ahead, itertools.count(1)
 
-    def batch(self: Any, dataset: Any, *, step: int, **rest: Any) -> Any:
+    def reach(step: int, *, compiling: bool) -> None:
         for number, fault in enumerate(faults):
-            mark = happened / str(number)
-            if fault["process"] == process and step >= fault["step"] and not mark.exists():
+            mark, here = happened / str(number), (fault["kind"] == "compile") is compiling
+            if here and fault["process"] == process and step >= fault["step"] and not mark.exists():
                 mark.touch()
                 happen(fault["kind"])
+
+    def batch(self: Any, dataset: Any, *, step: int, **rest: Any) -> Any:
+        reach(step, compiling=False)
         return whole(self, dataset, step=step, **rest)
 
-    seeds.Seeds.batch = batch
+    def compiled(*given: Any) -> None:
+        reach(next(count), compiling=True)
+        compile_ahead(*given)
+
+    seeds.Seeds.batch, training_loop.compile_ahead = batch, compiled
 
 
 def happen(kind: str) -> None:
@@ -110,6 +120,9 @@ def happen(kind: str) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     elif kind == "ask":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif kind == "compile":
+        os.kill(os.getppid(), signal.SIGTERM)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
     elif kind == "disk":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

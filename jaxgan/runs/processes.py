@@ -45,7 +45,7 @@ HEARTBEAT = 15
 _LONG = 7 * 24 * 3600  # seconds: what process 0 does alone, such as an evaluation, may take hours
 _FAREWELL = 12  # seconds in which process 0 saves while the others wait to end
 _WORDS = 256  # bytes by which messages between processes grow: each size is compiled once
-_LOST = re.compile("gloo|nccl|coordination service|barrier|heartbeat|connection", re.IGNORECASE)
+_LOST = re.compile("gloo|nccl|coordination service|barrier|heartbeat", re.IGNORECASE)
 
 
 class Team:

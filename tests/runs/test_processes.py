@@ -21,7 +21,7 @@ from jaxgan.runs import checkpoint, command_line, experiments, processes
 from jaxgan.runs.errors import RunError
 from tests import toy_experiment, toy_runs
 
-TOY = ["train", "tests/toy_experiment.py"]
+TOY = "tests/toy_experiment.py"
 RING = mixtures.ring()
 
 
@@ -32,12 +32,13 @@ def launched(
     devices: int = 1,
     restarts: int = 9,
     faults: tuple[tuple[str, int, int], ...] = (),
+    experiment: str = TOY,
 ) -> tuple[int, str]:
-    """The exit code and the output of `count` processes that train the toy experiment."""
+    """The exit code and the output of `count` processes that train the experiment."""
     # A few of the suite's devices would not divide the batch; all else stays as in this process.
     xla = re.sub(r"(device_count)=\d+", rf"\1={devices}", os.environ["XLA_FLAGS"])
     named = [dict(zip(("kind", "process", "step"), fault, strict=True)) for fault in faults]
-    words = ["-n", str(count), "--restarts", str(restarts), "--", *TOY]
+    words = ["-n", str(count), "--restarts", str(restarts), "--", "train", experiment]
     words += ["--workdir", str(path), *flags]
     ended = subprocess.run(
         [sys.executable, "-m", "tests.forked_runs", json.dumps(named), *words],
@@ -54,7 +55,7 @@ def alone(path: pathlib.Path, monkeypatch, *, devices: int, **fields) -> pathlib
     """The same run in this process, on as many devices."""
     mesh = Mesh(np.array(jax.devices()[:devices]), (parallel.AXIS,))
     monkeypatch.setattr(parallel, "data_mesh", lambda: mesh)
-    experiment = experiments.named(toy_runs.ROOT / TOY[1]).module
+    experiment = experiments.named(toy_runs.ROOT / TOY).module
     config = experiment.Config(workdir=str(path), cache=False, **fields)
     return command_line.train(experiment, config)
 
@@ -220,3 +221,17 @@ def test_a_process_that_is_asked_to_stop_stops_all_after_the_same_step(whole, da
     assert checkpoint.steps_in(path / "checkpoints")[-1] == int(step)
     assert launched(path, *flags)[0] == 0
     toy_runs.assert_same(whole, path)
+
+
+@pytest.mark.slow
+def test_what_a_stage_has_trained_is_saved_while_one_process_compiles_the_next(data, tmp_path):
+    staged, flags = "tests/staged_experiment.py", ("--data", data, "--checkpoint-every", "0")
+    faults = (("compile", 1, 2),)
+    code, said = launched(tmp_path / "run", *flags, experiment=staged, faults=faults)
+    assert code == 143, said
+    assert "stopped and saved at step 8; this continues: " in said
+    assert checkpoint.steps_in(tmp_path / "run" / "checkpoints") == [8]
+    for name in ("run", "whole"):
+        code, said = launched(tmp_path / name, *flags, experiment=staged)
+        assert code == 0, said
+    toy_runs.assert_same(tmp_path / "whole", tmp_path / "run")
