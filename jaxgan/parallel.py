@@ -134,7 +134,7 @@ def _put(
         if share is not None:
             shape[axis] = share.size
 
-        def part(index: tuple[slice, ...]) -> np.ndarray:
+        def part(index: Any) -> np.ndarray:
             if share is None:
                 return held[index]
             wanted = np.arange(share.size)[index[axis]]

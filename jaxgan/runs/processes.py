@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgan import files, parallel
 from jaxgan.runs import errors, interrupts
@@ -105,15 +105,18 @@ class Team:
 
     def _anywhere(self, here: bool) -> jax.Array:
         """Returns the greatest of all processes' values, without waiting for it."""
-        mesh = self._everywhere.mesh
-        share = parallel.share_of(mesh.size, mesh)
+        share = parallel.share_of(self._mesh.size, self._mesh)
         assert share is not None
         values = np.full(len(share.rows), here, np.int32)
-        return self._largest(parallel.shard(values, mesh, share=share))
+        return self._largest(parallel.shard(values, self._mesh, share=share))
 
     @functools.cached_property
+    def _mesh(self) -> Mesh:
+        return parallel.data_mesh()
+
+    @property
     def _everywhere(self) -> NamedSharding:
-        return NamedSharding(parallel.data_mesh(), PartitionSpec())
+        return NamedSharding(self._mesh, PartitionSpec())
 
     @functools.cached_property
     def _largest(self) -> Any:
