@@ -2,6 +2,7 @@
 
     jaxgan list                       the experiments, a line each
     jaxgan train dcgan [flags]        train one, or continue its run; also your own FILE.py
+    jaxgan launch -n 4 -- train ...   train with several processes on this machine
     jaxgan data show DATA [flags]     show what data hold, and draw a contact sheet
     jaxgan data prepare DATA [flags]  decode a set larger than memory ahead of training
     jaxgan sample RUN [flags]         draw images by their seeds, into files
@@ -35,6 +36,7 @@ from typing import Annotated, Any, Union
 from jaxgan.runs import command_line, errors, experiments
 
 TOOLS = (
+    "launch",
     "data",
     "sample",
     "evaluate",

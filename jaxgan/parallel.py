@@ -15,9 +15,10 @@ so that each device holds a part of weights, optimizer states and averages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -97,28 +98,91 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
         tree: Tree of arrays.
         mesh: Mesh of `data_mesh`.
     """
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    return _put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
+class Share(NamedTuple):
+    """The examples of a batch that the devices of this process take, where there are several.
+
+    Attributes:
+        size: Examples of the batch, of all processes.
+        rows: Which of them are taken, int [R], in ascending order.
+    """
+
+    size: int
+    rows: np.ndarray
+
+
+def share_of(size: int, mesh: Mesh) -> Share | None:
+    """Returns this process's share of a batch, or None if its devices take all of it.
+
+    Args:
+        size: Examples of the batch, which the number of devices divides.
+        mesh: Mesh of `data_mesh`.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    if sharding.is_fully_addressable:
+        return None
+    taken = sharding.addressable_devices_indices_map((size,)).values()
+    return Share(size, np.unique(np.concatenate([np.arange(size)[index] for index in taken])))
+
+
+def shard(tree: PyTree, mesh: Mesh, *, axis: int = 0, share: Share | None = None) -> PyTree:
     """Returns the tree with its examples split over the mesh.
 
     Args:
         tree: Tree of arrays.
         mesh: Mesh of `data_mesh`.
         axis: Axis of the examples in every leaf.
+        share: The examples that the tree holds, if they are only the share of this process.
 
     Raises:
         ValueError: If the number of devices does not divide a leaf's number of examples.
     """
     for leaf in jax.tree.leaves(tree):
-        if leaf.shape[axis] % mesh.size:
+        examples = leaf.shape[axis] if share is None else share.size
+        if examples % mesh.size:
             raise ValueError(
-                f"a batch of {leaf.shape[axis]} examples cannot be split over {mesh.size} devices; "
-                f"use a batch size that {mesh.size} divides, such as "
-                f"{fitting(leaf.shape[axis], mesh)}"
+                f"a batch of {examples} examples cannot be split over {mesh.size} devices; "
+                f"use a batch size that {mesh.size} divides, such as {fitting(examples, mesh)}"
             )
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS)))
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
+    return _put(tree, sharding, axis=axis, share=share)
+
+
+def _put(
+    tree: PyTree, sharding: NamedSharding, *, axis: int = 0, share: Share | None = None
+) -> PyTree:
+    """Returns the tree on the devices; of several processes each fills its own devices.
+
+    `jax.device_put` would compare every array among the processes first. Here they all have to
+    have the same arrays, or each its share of the examples along `axis`.
+    """
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda leaf: _put_here(leaf, sharding, axis=axis, share=share), tree)
+
+
+def _put_here(
+    leaf: Any, sharding: NamedSharding, *, axis: int = 0, share: Share | None = None
+) -> Any:
+    """Returns an array of which this process fills what lies on its own devices."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        bits = _put_here(jax.random.key_data(leaf), sharding, axis=axis, share=share)
+        return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(leaf))
+    held = np.asarray(leaf)
+    shape = list(held.shape)
+    if share is not None:
+        shape[axis] = share.size
+
+    def part(index: Any) -> np.ndarray:
+        if share is None:
+            return held[index]
+        wanted = np.arange(share.size)[index[axis]]
+        here = np.searchsorted(share.rows, wanted)
+        return held[(*index[:axis], here, *index[axis + 1 :])]
+
+    return jax.make_array_from_callback(tuple(shape), sharding, part)
 
 
 def fitting(size: int, mesh: Mesh) -> str:
@@ -153,7 +217,9 @@ def place_state(
         ValueError: If the mode cannot hold the state so.
     """
     shardings = state_shardings(state, mesh, mode=mode, shard_parameters=shard_parameters)
-    return jax.device_put(state, shardings)
+    if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(shardings)):
+        return jax.device_put(state, shardings)
+    return jax.tree.map(_put_here, state, shardings)
 
 
 def state_shardings(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from jaxgan.data.arrays import Arrays
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.dataset import Dataset, Rows
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError
 
@@ -57,6 +58,28 @@ class Source(Protocol):
             size: batch size; every array is [size, ...].
         """
         ...
+
+
+def examples(
+    source: Source, *, seed: int, step: int, size: int, rows: Rows = None
+) -> Mapping[str, Any]:
+    """Returns some examples of the batch of a step by name.
+
+    Args:
+        source: The data. If its `batch` takes no `rows`, as a source of the user's own need not,
+            the whole batch is built.
+        seed: seed of the run.
+        step: training step, 0 or more.
+        size: batch size.
+        rows: which examples of the batch to return; None returns all of them.
+    """
+    if rows is None:
+        return source.batch(seed=seed, step=step, size=size)
+    if "rows" in inspect.signature(source.batch).parameters:
+        taking: Any = source
+        return taking.batch(seed=seed, step=step, size=size, rows=rows)
+    whole = source.batch(seed=seed, step=step, size=size)
+    return {name: array[rows] for name, array in whole.items()}
 
 
 class Splits(NamedTuple):

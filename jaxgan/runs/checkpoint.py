@@ -68,10 +68,14 @@ class Checkpoints:
         self, path: pathlib.Path, *, keep: int, best: Callable[[], Collection[int]] = tuple
     ) -> None:
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=_LatestAndBest(keep, best), cleanup_tmp_directories=True
+            preservation_policy=_LatestAndBest(keep, best),
+            cleanup_tmp_directories=True,
+            create=False,  # below: Orbax does not for one process of several
+            multiprocessing_options=_by_itself(),
         )
         self._path, self._latest = path, max(steps_in(path), default=None)
         try:
+            path.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(path.absolute(), options=options)
         except Exception as error:  # anything may lie there instead of checkpoints
             raise RunError(
@@ -163,6 +167,35 @@ class Checkpoints:
         )
 
 
+class NoCheckpoints(Checkpoints):
+    """The checkpoints of a process that leaves it to another one to write them."""
+
+    def __init__(self) -> None:
+        return
+
+    def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Writes nothing."""
+
+    def wait(self) -> None:
+        """Waits for nothing."""
+
+    def close(self) -> None:
+        """Has nothing to end."""
+
+
+def _by_itself() -> ocp.options.MultiprocessingOptions:
+    """Makes Orbax wait for no other process: of several, one writes, and each reads for itself.
+
+    So a process can save while others compile, and the death of another one breaks off no save.
+    """
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class _LatestAndBest:
     """Preservation policy that keeps the latest and the best checkpoints.
@@ -211,7 +244,9 @@ def read(path: pathlib.Path, step: int) -> Saved:
     item = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
     folder = path / str(step)
     try:
-        with _quietly(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+        handler = ocp.CompositeCheckpointHandler()
+        reading = ocp.Checkpointer(handler, multiprocessing_options=_by_itself())
+        with _quietly(), reading as reader:
             found = reader.restore(folder.absolute(), args=item)
         meta = found["meta"]
         if not isinstance(meta, dict):

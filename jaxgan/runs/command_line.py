@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from jaxgan.runs import errors, experiments, flags, run_directory
-from jaxgan.runs.config import LENGTHS, RunConfig
+from jaxgan.runs.config import LENGTHS, OF_ONE_COMMAND, RunConfig
 
 
 def main(name: str) -> None:
@@ -121,7 +121,7 @@ def defaults(experiment: experiments.Experiment, arguments: Sequence[str]) -> Ru
         if record is not None:
             experiment.check_made(record, workdir)
             recorded = experiment.config_from(record["config"], source=workdir)
-            return dataclasses.replace(recorded, workdir=workdir, overwrite=False, profile=0)
+            return dataclasses.replace(recorded, workdir=workdir, **OF_ONE_COMMAND)
     preset = experiment.preset(_given(arguments, "--preset"))
     source = _given(arguments, "--init-from") or _given(arguments, "--init_from")
     record = None if source is None else run_directory.read_record(pathlib.Path(source))

@@ -46,6 +46,10 @@ MAY_CHANGE = frozenset(
         "convolutions",
         "devices",
         "shard_parameters",
+        "distributed",
+        "coordinator",
+        "processes",
+        "process",
     }
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them (on the
@@ -57,6 +61,18 @@ last bits: the run then warns. The data, or the list of held-out data, may have 
 recorded digest must be the same.
 """
 
+
+OF_ONE_COMMAND: Mapping[str, Any] = MappingProxyType(
+    {
+        "overwrite": False,
+        "profile": 0,
+        "distributed": False,
+        "coordinator": None,
+        "processes": None,
+        "process": None,
+    }
+)
+"""Fields that a resumed run does not take from its record, with their defaults."""
 
 LENGTHS = ("steps", "minutes", "images")
 """The fields that give the length of a run, one of them at a time (`runs.length`)."""
@@ -293,7 +309,26 @@ class EvaluationFlags:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig(EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
+class ProcessFlags:
+    """The processes that train the model together, often on several machines."""
+
+    GROUP: ClassVar[str] = "distribution"
+
+    distributed: bool = False
+    """Train with all processes of this cluster job (SLURM, Open MPI, TPU pod): the batch is split
+    over the devices of all.
+    """
+    coordinator: str | None = None
+    """HOST:PORT where process 0 listens, if there is no such job; with --processes and --process.
+    """
+    processes: Annotated[int | None, Range(1)] = None
+    """Number of processes."""
+    process: Annotated[int | None, Range(0)] = None
+    """Which of them this one is, from 0; process 0 writes the run directory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(ProcessFlags, EvaluationFlags, RunFlags, OptimizationFlags, DataFlags):
     """The flags of every experiment.
 
     An experiment's own flags are the fields of its subclass.

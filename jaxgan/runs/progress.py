@@ -142,6 +142,32 @@ class Progress:
             let_go(sys.stderr)
 
 
+class Silence(Progress):
+    """The progress of a process that leaves it to another one to show it."""
+
+    def __init__(self) -> None:
+        return
+
+    def say(self, text: str) -> None:
+        """Says nothing."""
+
+    def tick(self, step: int) -> None:
+        """Shows nothing."""
+
+    def estimate(self, words: Callable[[float], str]) -> None:
+        """Measures nothing."""
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """Leaves nothing out."""
+        return contextlib.nullcontext()
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Has nothing to remove."""
+
+
 def tell(text: str) -> None:
     """Prints a line; a closed pipe or terminal is no reason to stop."""
     try:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from jaxgan import parallel
+from jaxgan.data import splits
 from jaxgan.games import ensemble
 from jaxgan.plotting import image_grids
 from jaxgan.runs import checkpoint
@@ -99,19 +100,25 @@ class Seeds(NamedTuple):
             return parallel.place_state(state, mesh, mode=mode, shard_parameters=shard_parameters)
         return ensemble.place(state, mesh)
 
-    def batch(self, dataset: Any, *, step: int, size: int) -> Mapping[str, np.ndarray]:
+    def batch(
+        self, dataset: Any, *, step: int, size: int, rows: np.ndarray | None = None
+    ) -> Mapping[str, np.ndarray]:
         """Returns the batch of a train step.
 
         Args:
             dataset: The training data.
             step: The train step.
             size: Batch size of one model.
+            rows: Which examples of the batch to read, int [R]; None: all.
 
         Returns:
             The arrays [B, ...] by name, or [S, B, ...] with a different batch for each of several
                 models.
         """
-        parts = [dataset.batch(seed=seed, step=step, size=size) for seed in self.numbers]
+        parts = [
+            splits.examples(dataset, seed=seed, step=step, size=size, rows=rows)
+            for seed in self.numbers
+        ]
         return parts[0] if self.single else stacked(parts)
 
     def require_divided(self, size: int, mesh: Mesh) -> None:

@@ -24,6 +24,7 @@ from jaxgan.runs import (
     interrupts,
     length,
     metric_log,
+    processes,
     profiling,
     progress,
     run_directory,
@@ -32,13 +33,14 @@ from jaxgan.runs import (
     training_loop,
 )
 from jaxgan.runs.config import MAY_CHANGE, RunConfig
-from jaxgan.runs.errors import Interrupted, NotFinite, RunStopped
+from jaxgan.runs.errors import Interrupted, NotFinite, RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.types import TrainStep
 
 NOTHING_TO_SAVE = "interrupted before the first step: nothing to save"
 _EARLY = (50, 100, 200)  # steps of the first pictures, where the others are further apart
 _FIRST_WORD = "the run saves and ends as soon as it can"
+_SHARED = "all processes need the same --workdir, on a file system they share, and the same data"
 
 
 def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
@@ -57,16 +59,37 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     environment.keep_freed_memory()
     threefry.install()
     environment.use_cores(config.seeds)
-    path = pathlib.Path(config.workdir or run_directory.default_path(experiment.title))
-    with run_directory.claim(path) as directory, interrupts.requests(_FIRST_WORD) as request:
-        try:
-            with environment.replacing_damaged_programs(report=progress.tell):
-                _run(experiment, config, directory, request)
-        except Interrupted as stop:
-            if directory.log.exists():
-                progress.note(str(stop), directory.log)
-            raise
+    with interrupts.requests(_FIRST_WORD) as request, processes.joined(config, request) as team:
+        named = config.workdir or run_directory.default_path(experiment.title)
+        path = pathlib.Path(team.told(str(named)))
+        with _claimed(path, team) as directory:
+            try:
+                with environment.replacing_damaged_programs(report=progress.tell):
+                    _run(experiment, config, directory, request, team)
+            except Exception as failure:
+                if not (team.alone or isinstance(failure, RunError)):
+                    _note(f"{progress.FAILED}{files.reason(failure)}", directory, team)
+                raise
+            except Interrupted as stop:
+                _note(str(stop), directory, team)
+                raise
     return path
+
+
+def _claimed(
+    path: pathlib.Path, team: processes.Team
+) -> contextlib.AbstractContextManager[run_directory.RunDirectory]:
+    """Locks the run directory; of several processes, the one that writes to it does."""
+    if team.leads:
+        return run_directory.claim(path)
+    return contextlib.nullcontext(run_directory.RunDirectory(path))
+
+
+def _note(words: str, directory: run_directory.RunDirectory, team: processes.Team) -> None:
+    """Keeps the last words of the run in its log, if it has begun one."""
+    if team.leads and directory.log.exists():
+        with contextlib.suppress(OSError):  # a full disk, and the words say so
+            progress.note(words, directory.log)
 
 
 def _run(
@@ -74,10 +97,12 @@ def _run(
     config: RunConfig,
     directory: run_directory.RunDirectory,
     request: interrupts.Request,
+    team: processes.Team,
 ) -> None:
     """Runs in the directory; a request to stop before the preparation is done drops the run."""
     path = directory.path
     trackers.require_installed(config.tracker)
+    tell = progress.tell if team.leads else lambda text: None
     with contextlib.ExitStack() as stack:
         with request.droppable(NOTHING_TO_SAVE):
             before = None if config.overwrite else directory.record()
@@ -86,40 +111,47 @@ def _run(
                 config = setup.as_begun(config, before, path)
                 setup.check_same(experiment, config, before, path)
                 config = setup.places(config, before)[0]
-                found = checkpoint.latest(directory.checkpoints, report=progress.tell)
+                found = checkpoint.latest(directory.checkpoints, report=tell)
+            here = {"a run": before is not None, "step": _step(found), "--steps": config.steps}
+            team.require_same(here, words=_SHARED)
             if found is not None and found.step >= config.steps:
-                done = f"{path} is finished at step {found.step}; a larger --steps continues it"
-                progress.tell(done)
+                tell(f"{path} is finished at step {found.step}; a larger --steps continues it")
                 return
             convolutions.require(config, path)
             notes = []
             if config.cache:
                 notes += environment.use_compilation_cache()
             first = "compiling the initialization" if found is None else "reading the checkpoint"
-            with progress.timed(f"loading the data and {first}", progress.tell):
-                task = setup.task(
-                    experiment, config, found=found, before=before, report=progress.tell
-                )
+            with progress.timed(f"loading the data and {first}", tell):
+                task = setup.task(experiment, config, found=found, before=before, report=tell)
             if before is None:
                 task = _with_convolutions(task)
             if before is None and config.minutes is not None:
-                task = _of_minutes(experiment, task)
+                task = _of_minutes(experiment, task, team)
             config = task.config
-            watch = evaluation_in_training.of(config, task, report=progress.tell)
+            if not team.alone:
+                notes.append(f"{team.count} processes train together")
+                same = setup.fingerprint(config, task, team.whole(task.state))
+                team.require_same(same, words=_SHARED)
+            watch = evaluation_in_training.of(config, task, report=tell) if team.leads else None
             record = setup.record(experiment, config, task, before=before)
             found = found and found._replace(arrays={})  # the task has them
+            team.wait()
         stack.enter_context(_disk_errors_said(path))
-        if config.overwrite:
-            notes += _left(directory.clear())
-        directory.write_record(record)
-        rows, lost = _begin(directory, found)
-        if before is not None and found is not None:
-            notes += setup.notes_on_the_end(config, before)
-            notes += convolutions.note_on_change(config, before)
-        notes += [*lost, *task.notes, *([watch.note] if watch else [])]
-        for text in (environment.sentence(record["environment"]), *notes):
-            progress.say(text, directory.log)
-        outputs = _outputs(config, directory, rows, title=experiment.title, found=found)
+        if team.leads:
+            if config.overwrite:
+                notes += _left(directory.clear())
+            directory.write_record(record)
+            rows, lost = _begin(directory, found)
+            if before is not None and found is not None:
+                notes += setup.notes_on_the_end(config, before)
+                notes += convolutions.note_on_change(config, before)
+            notes += [*lost, *task.notes, *([watch.note] if watch else [])]
+            for text in (environment.sentence(record["environment"]), *notes):
+                progress.say(text, directory.log)
+            outputs = _outputs(config, directory, rows, title=experiment.title, found=found)
+        else:
+            outputs = _no_outputs(config, directory, found)
         _train(
             experiment,
             config,
@@ -128,6 +160,7 @@ def _run(
             found=found,
             watch=watch,
             request=request,
+            team=team,
         )
 
 
@@ -137,13 +170,18 @@ def _with_convolutions(task: setup.Task) -> setup.Task:
     return task._replace(config=config, notes=(*task.notes, *notes))
 
 
-def _of_minutes(experiment: Experiment, task: setup.Task) -> setup.Task:
+def _of_minutes(experiment: Experiment, task: setup.Task, team: processes.Team) -> setup.Task:
     """Returns the task of as many steps as its first ones need minutes for.
 
     They train a copy of the state. The task is prepared again, as its schedules may depend on the
     number of steps.
     """
     config = task.config
+    if not team.alone:
+        raise RunError(
+            "--minutes measures the first steps, and each process would measure other seconds; "
+            "use --images or --steps"
+        )
     length.require_one_stage(task.plan)
     with progress.timed("compiling the train step and measuring its speed", progress.tell):
         call = _compiled(config, task)
@@ -284,6 +322,23 @@ def _outputs(
         yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking)
 
 
+@contextlib.contextmanager
+def _no_outputs(
+    config: RunConfig, directory: run_directory.RunDirectory, found: checkpoint.Saved | None
+) -> Iterator[Outputs]:
+    """What a process writes to that leaves writing to another one: nothing."""
+    recorder = metric_log.Recorder(
+        every=config.log_every,
+        rows_per_step=config.rows_per_step,
+        sinks=(),
+        notes=found.notes.get("log", {}) if found else {},
+        ahead=metric_log.calls_ahead(),
+    )
+    ranking = best_checkpoints.Ranking((), saved=(), keep=config.keep_best)
+    nothing = checkpoint.NoCheckpoints()
+    yield Outputs(directory, progress.Silence(), nothing, recorder, ranking, (), None)
+
+
 def _train(
     experiment: Experiment,
     config: RunConfig,
@@ -293,55 +348,77 @@ def _train(
     found: checkpoint.Saved | None,
     watch: evaluation_in_training.Watch | None,
     request: interrupts.Request,
+    team: processes.Team,
 ) -> None:
-    """Trains from the state of the task to the last step, or until asked to stop."""
+    """Trains from the state of the task to the last step, or until asked to stop.
+
+    Of several processes, the first draws, evaluates and saves, while the others wait for it.
+    """
     directory, shown, checkpoints, recorder, ranking, _, tracking = outputs
 
-    def save(step: int, state: Any) -> None:
+    def write(step: int, state: Any) -> None:
+        """Saves the state, which is whole in this process."""
         if step == config.steps:
             recorder.write_rest()
         checkpoints.save(step, state, {"log": recorder.notes})
 
-    @contextlib.contextmanager
-    def resting(step: int, state: Any) -> Iterator[None]:
-        """Marks a block that leaves the state alone and may take, or compile for, minutes."""
+    def save(step: int, state: Any) -> None:
+        write(step, team.whole(state))
+        team.wait()
 
-        def leave() -> str:
-            if step > 0:
-                save(step, state)
-            checkpoints.wait()
+    @contextlib.contextmanager
+    def resting(step: int, state: Any) -> Iterator[Any]:
+        """Marks a block that leaves the state alone and may take, or compile for, minutes.
+
+        Yields the state, whole in this process. The block ends when all processes are at its end.
+        """
+        whole = team.whole(state)
+
+        def save_and_say() -> str:
             words = _farewell(experiment, directory, step)
+            if not team.leads:
+                return words
+            if step > 0:
+                write(step, whole)
+            checkpoints.wait()
             progress.note(words, directory.log)
             return words
 
-        with shown.paused(), request.at_rest(leave):
-            yield
+        with shown.paused(), request.at_rest(lambda: team.leave(save_and_say)):
+            yield whole
+            team.wait()
 
     def measure(step: int, state: Any) -> None:
-        if not watch:
+        if not config.evaluate_every:
             return
-        with resting(step, state):
-            among = _is_among_best(watch, task, outputs, state, step=step, request=request)
+        among = False
+        with resting(step, state) as whole:
+            if watch:
+                among = _is_among_best(watch, task, outputs, whole, step=step, request=request)
         if among:
-            save(step, state)
+            write(step, whole)
+        team.wait()
 
     def play(begin: int, before: Any) -> tuple[int, Any]:
         """Trains the stage of the task; returns the step reached and its state.
 
         `before` is the state at its beginning as a checkpoint holds it: that of the stage before.
         """
-        drawing = _drawer(experiment, config, task, directory=directory, say=shown.say)
+        drawing = None
+        if team.leads:
+            drawing = _drawer(experiment, config, task, directory=directory, say=shown.say)
         step, span = _compiled(config, task), _span(config, task, begin)
 
         def draw(step: int, state: Any) -> None:
-            with resting(step, state):
-                drawing(step, state)
+            with resting(step, state) as whole:
+                if drawing:
+                    drawing(step, whole)
             if tracking is not None and (path := _picture(directory, step)).is_file():
                 tracking.picture(step, path)
 
         pictures = training_loop.Event(config.sample_every, draw, _early(config))
         continued = found is not None and found.step == begin
-        if continued and _lacks_picture(config, pictures, directory, begin, span):
+        if team.told(continued and _lacks_picture(config, pictures, directory, begin, span)):
             draw(begin, task.state)
         if span:
             with progress.timed(_compilation(task, first=begin == 0), shown.say):
@@ -354,7 +431,7 @@ def _train(
             if large:
                 shown.say(large)
         shown.estimate(_estimator(config, task, span, continued=found is not None))
-        with _traced(config, step, directory, shown.say) as call:
+        with _traced(config, step, directory, shown.say, team) as call:
             return training_loop.fit(
                 call,
                 task.state,
@@ -366,26 +443,30 @@ def _train(
                     training_loop.Event(config.evaluate_every, measure),
                     training_loop.Event(config.checkpoint_every, save),
                 ),
-                asked_to_stop=request,
+                asked_to_stop=team.asking(request, ahead=metric_log.calls_ahead()),
             )
 
     try:
         reached, state = _step(found), task.state
-        _write_real_images(config, task, directory)
-        late = evaluation_in_training.is_owed(config, task.plan, reached, ranking)
+        if team.leads:
+            _write_real_images(config, task, directory)
+        late = team.told(evaluation_in_training.is_owed(config, task.plan, reached, ranking))
         if late:
             measure(reached, state)
-        if not (late and request()):
+        if not (late and team.asked(request)):
             reached, state = play(reached, state)
-        while reached < config.steps and not request():
+        while reached < config.steps and not team.asked(request):
             shown.say(f"stage {task.index + 2} of {len(task.plan)} from step {reached}")
-            with resting(reached, state):
-                task = setup.next_stage(config, task, state)
-            reached, state = play(reached, state)
+            with resting(reached, state) as whole:
+                task = setup.next_stage(config, task, whole)
+            reached, state = play(reached, whole)
         save(reached, state)
         checkpoints.wait()
     except NotFinite as broken:
+        if not team.leads:
+            raise
         raise _stopped(broken, outputs) from None
+    team.part()
     if reached < config.steps:
         raise Interrupted(_farewell(experiment, directory, reached), code=request.code)
     shown.say(f"finished at step {reached}; samples are in {directory.samples}")
@@ -494,8 +575,9 @@ def _traced(
     step: TrainStep,
     directory: run_directory.RunDirectory,
     say: Callable[[str], None],
+    team: processes.Team,
 ) -> contextlib.AbstractContextManager[TrainStep]:
-    calls = -(-config.profile // config.steps_per_call)
+    calls = -(-config.profile // config.steps_per_call) if team.leads else 0
     return profiling.traced(step, calls=calls, path=directory.profile, say=say)
 
 

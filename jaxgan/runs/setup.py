@@ -25,6 +25,7 @@ from jaxgan.runs import (
     experiments,
     flags,
     length,
+    processes,
     progress,
     run_directory,
     training_loop,
@@ -108,8 +109,9 @@ def check_numbers(config: RunConfig) -> None:
 
     Raises:
         RunError: If a number is outside of its range, if both `minutes` and `images` are given, if
-            `steps` or `evaluate_every` is not a multiple of `steps_per_call`, or if `parallel` does
-            not support several seeds or split parameters, or if `grid` is no pair of numbers.
+            `steps` or `evaluate_every` is not a multiple of `steps_per_call`, if `parallel` does
+            not support several seeds or split parameters, if `grid` is no pair of numbers, or if
+            the flags of several processes do not fit together.
     """
     flags.require_in_range(config)
     length.check(config)
@@ -118,6 +120,7 @@ def check_numbers(config: RunConfig) -> None:
         _require_whole_calls(config, "steps")
     _require_whole_calls(config, "evaluate_every", why=", and a call returns only its last state")
     seeds_of(config).require_mode(config.parallel, shard_parameters=config.shard_parameters)
+    processes.check(config)
     if config.freeze and config.init_from is None:
         raise RunError("--freeze keeps layers of another run: name that run with --init-from")
 
@@ -683,6 +686,28 @@ def record(
         "directory": os.getcwd(),
         "environment": environment.describe(experiment.file),
     }
+
+
+def fingerprint(config: RunConfig, prepared: Task, state: Any) -> dict[str, str]:
+    """Returns what has to be the same in all processes that train together, by its name.
+
+    Args:
+        config: The configuration.
+        prepared: The task that was prepared with it.
+        state: The state of the task, whole in this process.
+    """
+    when = ("steps", "log_every", "sample_every", "checkpoint_every", "evaluate_every")
+    settings = {
+        flags.flag(name): str(value)
+        for name, value in plain(config).items()
+        if name not in MAY_CHANGE or name in when
+    }
+    arrays, _ = checkpoint.to_arrays(state)
+    now = {
+        "data": prepared.splits.train.digest,
+        "a first state": checkpoint.digest(arrays, {}),
+    }
+    return settings | now
 
 
 def _data_record(spec: DataSpec, splits: data.Splits) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def batches_of(
     """Returns a pure function of a step: the batch, on the devices, of the call that begins there.
 
     A batch is [B, ...], or [S, B, ...] for several seeds. With several steps a call it is stacked
-    [K, ...].
+    [K, ...]. Of several processes, each reads only the examples that its own devices take.
 
     Args:
         dataset: The training data.
@@ -172,14 +172,15 @@ def batches_of(
         ValueError: If the devices do not divide the examples of a single model.
     """
     seeds.require_divided(size, mesh)
+    share = parallel.share_of(size, mesh) if seeds.single else None
 
     def one(step: int) -> Mapping[str, np.ndarray]:
-        return seeds.batch(dataset, step=step, size=size)
+        return seeds.batch(dataset, step=step, size=size, rows=share and share.rows)
 
     def several(step: int) -> Batch:
         batches = [one(step + offset) for offset in range(per_call)]
-        return parallel.shard(stacked(batches), mesh, axis=1)
+        return parallel.shard(stacked(batches), mesh, axis=1, share=share)
 
     if per_call == 1:
-        return lambda step: parallel.shard(one(step), mesh)
+        return lambda step: parallel.shard(one(step), mesh, share=share)
     return several

@@ -1,10 +1,10 @@
 """Commands that use a finished run, such as sample, evaluate and latents.
 
-Each command is a module with a `Config` and a `main`; `data` alone needs no run. `command` is the
-command line that they share; `latent_space`, `latent_concepts`, `latent_directions`, `inversion`
-and `tiling` are for programs that do the same by themselves. `diagnosis` has the signals of
-`diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`. May use all other
-rooms.
+Each command is a module with a `Config` and a `main`; `data` and `launch` need no run. `command` is
+the command line that they share; `latent_space`, `latent_concepts`, `latent_directions`,
+`inversion` and `tiling` are for programs that do the same by themselves. `diagnosis` has the
+signals of `diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`. May use
+all other rooms.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         latent_directions,
         latent_space,
         latents,
+        launch,
         model_card,
         nearest,
         project,
@@ -57,6 +58,7 @@ __all__ = [
     "latent_directions",
     "latent_space",
     "latents",
+    "launch",
     "model_card",
     "nearest",
     "project",
