@@ -106,9 +106,9 @@ def arm(faults: tuple[dict[str, Any], ...], process: int, happened: pathlib.Path
         reach(step, compiling=False)
         return whole(self, dataset, step=step, **rest)
 
-    def compiled(*given: Any) -> None:
+    def compiled(*given: Any) -> Any:
         reach(next(count), compiling=True)
-        compile_ahead(*given)
+        return compile_ahead(*given)
 
     seeds.Seeds.batch, training_loop.compile_ahead = batch, compiled
 

@@ -44,12 +44,13 @@ def available(mesh: Mesh) -> int | None:
     Args:
         mesh: The devices.
     """
-    device = mesh.devices.flat[0]
+    here = mesh.local_devices  # of several processes each knows its own
+    device = here[0]
     found = (device.memory_stats() or {}).get("bytes_limit")
     if found is not None or device.platform != "cpu":
         return found
     free = memory.available()
-    return None if free is None else free // mesh.size
+    return None if free is None else free // len(here)
 
 
 def warning(
