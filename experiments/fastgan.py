@@ -58,7 +58,6 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     beta1: Decay = 0.0
     beta2: Decay = 0.99
     augment: Literal["none", "diff", "ada", "scheduled"] = "diff"
-    augment_policy: tuple[str, ...] = ("color", "translation")
     penalty: Literal["none", "r1", "r1_r2"] = "r1"
     gamma: Annotated[float | None, Range(0, 1e6)] = 0.03
     penalty_stride: Positive = 4
@@ -77,7 +76,26 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """Condition both players on the class."""
 
 
+DIFF = ("color", "translation")
+"""What `--augment diff` changes by default: a cutout hides too much of a small image."""
+
 PRESETS = {
+    # The settings of Liu et al. 2021, section 4 and their code; the discriminator stays this one.
+    "paper": {
+        "resolution": "256",
+        "steps": 50_000,
+        "batch_size": 8,
+        "generator_learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "ema_half_life": 5500.0,
+        "penalty": "none",
+        "noise": True,
+        "width": 32,
+        "discriminator_width": 64,
+        "reconstruction": 1.0,
+    },
     "smoke": {
         "data": "fashion",
         "steps": 4,
@@ -106,6 +124,8 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import fastgan
 
     _require_whole_groups(config)
+    if config.augment == "diff" and not config.augment_policy:
+        config = dataclasses.replace(config, augment_policy=DIFF)
     shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     return fastgan.build(

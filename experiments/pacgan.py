@@ -45,6 +45,7 @@ class Config(RunConfig):
         *refused_flags.IMAGES,
         *refused_flags.EVALUATION,
         "parallel",
+        "shard_parameters",
     )
 
     data: str = "grid"

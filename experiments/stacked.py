@@ -41,7 +41,7 @@ class Config(RunConfig):
         "generator_widths",
         "discriminator_widths",
     )
-    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "parallel")
+    REFUSED: ClassVar[tuple[str, ...]] = (*refused_flags.STAGES, "parallel", "shard_parameters")
 
     data: str = "fashion"
     """fashion, folder:PATH, npz:PATH or tfds:NAME; grayscale images of 28x28."""

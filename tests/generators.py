@@ -134,7 +134,8 @@ def coded(size: int = 5) -> TrainedModel:
 
 def captioned(size: int = 5) -> TrainedModel:
     """A model of captions."""
-    blank = lambda count: jnp.zeros((count, 8))  # noqa: E731 - a default is a function
+    width = captions.LONGEST
+    blank = lambda count: jnp.zeros((count, width))  # noqa: E731 - a default is a function
     return of(Pixels(), weights(size), size=size, condition="caption", default=blank)
 
 

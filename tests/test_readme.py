@@ -199,6 +199,7 @@ def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
         "report": ["--no-diagnosis"],
         "export": [],
         "nearest": ["--samples", "16", "--features", "pixels"],
+        "directions": ["--count", "2"],
         "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
     }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":

@@ -159,7 +159,7 @@ class TrainedModel:
 
     def _of_classes(self, value: Any, classes: Sequence[str], *, name: str) -> Any:
         """Returns class numbers, or vectors [n, K] of 0 and 1 if examples have several labels."""
-        given = np.asarray(value)
+        given = value if isinstance(value, jax.Array) else np.asarray(value)  # may be traced
         if self.spec.several and given.ndim == 2 and given.dtype.kind in "iufb":
             if given.shape[1] != len(classes) or not np.isin(given, (0, 1)).all():
                 raise ValueError(

@@ -33,7 +33,7 @@ MODELS = dict.fromkeys(("lsgan", "sngan", "wgan", "wgan_gp"), "dcgan")
 """The models of the experiments of another name."""
 
 AUGMENTED = (
-    *("bigan", "conditional", "dcgan", "infogan", "lsgan", "progressive", "projected"),
+    *("bigan", "conditional", "dcgan", "fastgan", "infogan", "lsgan", "progressive", "projected"),
     *("semisupervised", "sngan", "text_to_image", "vanilla", "wgan", "wgan_gp"),
 )
 

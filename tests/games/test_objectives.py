@@ -226,10 +226,15 @@ def test_sampling_takes_a_default_where_no_condition_is_given():
     np.testing.assert_array_equal(sampled(by_weight, label=[7, 7, 8, 8]), [0.25] * 4)
 
 
-def test_sampling_is_by_key_in_inference_mode_and_without_noise():
+def test_sampling_is_by_key_in_inference_mode():
     np.testing.assert_allclose(sampled(witnesses()), latents(), rtol=1e-6)
-    for what in ("train", "noise"):
-        np.testing.assert_array_equal(sampled(witnesses(generator=what)), [0.0] * 4)
+    np.testing.assert_array_equal(sampled(witnesses(generator="train")), [0.0] * 4)
+
+
+def test_a_generator_that_draws_noise_is_sampled_with_the_noise_of_the_key():
+    noise = sampled(witnesses(generator="noise"))
+    assert len(np.unique(noise)) == 4 and np.all(noise != 0)
+    np.testing.assert_array_equal(sampled(witnesses(generator="noise")), noise)
 
 
 def test_a_condition_that_the_model_does_not_take_is_refused():

@@ -80,7 +80,9 @@ def test_a_preset_gives_defaults_that_flags_replace():
 
 def test_a_run_directory_gives_defaults_that_flags_replace(finished, data):
     again = parse("--workdir", str(finished))
-    assert again == toy_experiment.Config(workdir=str(finished), data=data, cache=False)
+    decided = {"convolutions": "auto"}  # when the run began, by its length
+    begun = toy_experiment.Config(workdir=str(finished), data=data, cache=False, **decided)
+    assert again == begun
     longer = parse(f"--workdir={finished}", "--steps", "50")
     assert longer == dataclasses.replace(again, steps=50)
     afresh = parse("--workdir", str(finished), "--overwrite")

@@ -33,6 +33,7 @@ CHANGED = {
     "n_critic": 2,
     "hidden": (3, 4),
     "break_at": 3,
+    "transform": "image=standardize",
 }
 
 

@@ -157,7 +157,7 @@ def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypat
     toy_runs.train(tmp_path, data=data, steps=1)
     (said,) = re.findall(r"^warning: a train step.*", (tmp_path / "log.txt").read_text(), re.M)
     assert re.fullmatch(
-        r"warning: a train step needs 0\.\d\d GB on each device, where 0\.00 GB are free; a "
+        r"warning: a train step needs 0\.\d MB on each device, where 0\.0 MB are free; a "
         r"smaller --batch-size \(now 8\), --resolution \(now 4x4\) or --width \(now 8\) needs "
         r"less; --shard-parameters splits weights and optimizer states",
         said,
