@@ -11,7 +11,10 @@ from .penalty_flags import PenaltyFlags
 STAGES = ("first_stage",)
 """Of no use to a run with a single stage."""
 
-IMAGES = ("data_dir", "resolution", "resize", "holdout", "flip", "channels", "grid")
+IMAGES = (
+    *("data_dir", "resolution", "resize", "holdout", "flip", "channels", "range", "show"),
+    "grid",
+)
 """Of no use to an experiment on points."""
 
 EVALUATION = tuple(field.name for field in dataclasses.fields(EvaluationFlags))

@@ -22,9 +22,11 @@ from jaxgan.data.pixels import to_float, to_uint8
 from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
 from jaxgan.data.splits import Source, Splits, completed, require_batch
+from jaxgan.data.value_range import ValueRange
 
 if TYPE_CHECKING:
     from jaxgan.data import (
+        bands,
         captions,
         fashion,
         fashion_captions,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         readers,
         resizing,
         super_resolution_pairs,
+        value_range,
     )
 
 __all__ = [
@@ -47,6 +50,8 @@ __all__ = [
     "PartlyLabeled",
     "Source",
     "Splits",
+    "ValueRange",
+    "bands",
     "captions",
     "completed",
     "convert_channels",
@@ -64,6 +69,7 @@ __all__ = [
     "super_resolution_pairs",
     "to_float",
     "to_uint8",
+    "value_range",
 ]
 
 

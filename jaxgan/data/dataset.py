@@ -1,4 +1,4 @@
-"""Images in memory as uint8, and batches of them as a pure function of (seed, step)."""
+"""Images in memory in their own type, and batches of them as a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter_rng, pixels, resizing
+from jaxgan.data import counter_rng, pixels, resizing, value_range
 from jaxgan.data.errors import DataError
+from jaxgan.data.value_range import ValueRange
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
 """Which examples of a batch to build: a slice, indices [R], or None for all of them."""
@@ -23,12 +24,15 @@ class Dataset:
 
     Attributes:
         name: what the user asked for; used in messages.
-        images: uint8 [N, H, W, C].
+        images: uint8, uint16 or float32 [N, H, W, C].
         labels: int32 [N] in [0, len(classes)), or None.
         classes: the name of each label; () if there are no labels.
         flip: whether batches mirror images left to right at random.
         jitter: pixels by which batches enlarge both sides of an image before a random crop to its
             original size; 0 for no crop.
+        values: the range of the values, which batches are scaled by. Default: that of `images` (see
+            `value_range.found`).
+        show: indices of the channels that pictures show (see `bands.shown`); () for the usual ones.
 
     Raises:
         DataError: if the shapes, types or labels do not fit together.
@@ -40,12 +44,23 @@ class Dataset:
     classes: tuple[str, ...] = ()
     flip: bool = False
     jitter: int = 0
+    values: ValueRange = None  # type: ignore[assignment]  # never None once it is made
+    show: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
+        dtype = self.images.dtype.name
+        if self.images.ndim != 4 or dtype not in value_range.STORED or 0 in self.images.shape:
             raise DataError(
                 f"{self.name}: the images are {self.images.dtype} of shape {self.images.shape}; "
-                "expected uint8 of shape [N, H, W, C] with no dimension of size 0"
+                "expected uint8, uint16 or float32 of shape [N, H, W, C] with no dimension of size "
+                "0"
+            )
+        if self.values is None:
+            object.__setattr__(self, "values", value_range.found(self.images, name=self.name))
+        elif self.values.dtype != dtype:
+            raise DataError(
+                f"{self.name}: the images are {dtype} and their range is of {self.values.dtype}; "
+                "give the range of the images, or leave it out"
             )
         if self.labels is not None:
             checked = check_labels(self.labels, len(self.images), self.classes, name=self.name)
@@ -69,10 +84,17 @@ class Dataset:
         """The shape of each further input of an example, by its name: here none."""
         return {}
 
+    @property
+    def ranges(self) -> dict[str, ValueRange]:
+        """The range of the values of each array of images, by its name in a batch."""
+        return {"image": self.values}
+
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the images, labels and class names: equal for equal data."""
         described = f"{self.images.shape} {self.labels is not None} {self.classes}"
+        if self.values[:3] != value_range.BYTES[:3]:  # recorded digests of 8 bits must not change
+            described += f" {self.values[:3]}"
         contents = hashlib.sha256(described.encode())
         contents.update(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
@@ -105,7 +127,7 @@ class Dataset:
             chosen[mirrored] = chosen[mirrored, :, ::-1]
         if self.jitter:
             chosen = cut(chosen, self.jitter, counter_rng.bits(seed, f"{stream}jitter", at))
-        batch = {"image": pixels.to_float(chosen)}
+        batch = {"image": self.values.to_float(chosen)}
         if self.labels is not None:
             batch["label"] = self.labels[index]
         return batch
@@ -154,7 +176,18 @@ class Dataset:
         Args:
             rows: indices of the images; None for all images.
         """
-        return pixels.to_float(self.images if rows is None else self.images[rows])
+        return self.values.to_float(self.images if rows is None else self.images[rows])
+
+    def pictures(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
+        """Returns images in 8 bits, uint8 [N, H, W, C], as people and metrics see them.
+
+        Args:
+            rows: which images; None for all images. Those of 8 bits are not copied.
+        """
+        chosen = self.images if rows is None else self.images[rows]
+        if self.values[:3] == value_range.BYTES[:3]:
+            return chosen
+        return pixels.to_uint8(self.values.to_float(chosen))
 
 
 def positions(step: int, size: int, rows: Rows = None) -> np.ndarray:
@@ -197,10 +230,10 @@ def visited(seed: int, at: np.ndarray, count: int, stream: str = "") -> np.ndarr
 
 
 def cut(images: np.ndarray, margin: int, draws: np.ndarray) -> np.ndarray:
-    """Returns random crops of enlarged images, uint8 [B, H, W, C].
+    """Returns random crops of enlarged images, [B, H, W, C] in their own type.
 
     Args:
-        images: uint8 [B, H, W, C].
+        images: uint8, uint16 or float32 [B, H, W, C].
         margin: pixels by which to enlarge height and width before the crop.
         draws: uint64 [B]; each determines the place of one crop.
     """

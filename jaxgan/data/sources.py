@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jaxgan import files
-from jaxgan.data import few_labels, limiting, mixtures, occurring_classes, resizing
+from jaxgan.data import (
+    few_labels,
+    limiting,
+    mixtures,
+    occurring_classes,
+    ranging,
+    resizing,
+    value_range,
+)
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
@@ -92,6 +100,8 @@ def load(
     direction: str | None = None,
     labels: int | None = None,
     limit: int | None = None,
+    range: value_range.Limits | None = None,
+    show: str | None = None,
 ) -> Splits:
     """Returns the training and held-out data that `spec` names, with notes on conversions.
 
@@ -108,12 +118,17 @@ def load(
             of the data, such as a `val.txt` in or next to the folder, and otherwise 0.1.
         flip: whether to mirror training images left to right at random.
         jitter: pixels by which to enlarge training images before a random crop; 0 for no crop.
-        channels: 1 (grayscale), 3 (color) or 4 (with transparency). None keeps those of the images.
+        channels: 1 (grayscale), 3 (color) or 4 (with transparency), or as many as the images have.
+            None keeps those of the images.
         data_dir: for tfds, the folder of prepared datasets or of the original files.
         direction: 'AtoB', or 'BtoA' to exchange the two domains. None is 'AtoB'.
         labels: number of training images of each class that keep their label. Batches then hold
             labeled and unlabeled images separately; see `PartlyLabeled`. None keeps all labels.
         limit: number of training images to keep; see `limiting.limited`. None keeps all.
+        range: 'LOW,HIGH' or (low, high), the values that become -1 and 1; others are clipped. None
+            takes the range of the type uint8, and finds that of others in the training images.
+        show: the channels that pictures show, counted from 1, such as '3,2,1'; None for the usual
+            ones (see `bands.usual`).
 
     Raises:
         DataError: if the data do not exist or cannot be used. The message is one sentence.
@@ -124,11 +139,13 @@ def load(
     read = _reader(spec, kind)
     if spec in mixtures.MIXTURES:
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
+        refuse(spec, "has points, not images", range=range, show=show)
         refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
         refuse(spec, "draws new points at every step", limit_images=limit)
         return Splits(read(), mixtures.held_out(read()))
     splits = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
+    splits = ranging.in_one_range(splits, range, show)
     train = splits.train
     if kind == "domains" and isinstance(train, Domains):
         train = train.unpaired()

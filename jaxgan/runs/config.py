@@ -14,6 +14,7 @@ from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.data import ValueRange
 
 
 MAY_CHANGE = frozenset(
@@ -28,6 +29,7 @@ MAY_CHANGE = frozenset(
         "log_every",
         "sample_every",
         "grid",
+        "show",
         "checkpoint_every",
         "keep",
         "evaluate_every",
@@ -67,27 +69,46 @@ class DataSpec(NamedTuple):
             of the second, 'b'.
         classes: The names of the labels.
         inputs: By role, the shapes of the other parts of an example, such as 'a'.
+        ranges: By role, the ranges of images, where their values are not of 8 bits.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    ranges: Mapping[str, ValueRange] = MappingProxyType({})
 
     @classmethod
     def of(cls, source: data.Source) -> DataSpec:
         """Returns the description of a source of data."""
-        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs))
+        from jaxgan.data.value_range import BYTES  # imports NumPy, which would slow down --help
+
+        ranges: Mapping[str, ValueRange] = getattr(source, "ranges", {})
+        own = {role: values for role, values in ranges.items() if values != BYTES}
+        return cls(tuple(source.shape), tuple(source.classes), dict(source.inputs), own)
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
-        """Returns the description from a `record`; older records have no inputs."""
+        """Returns the description from a `record`; older records have no inputs and no ranges."""
+        from jaxgan.data.value_range import ValueRange
+
         inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
-        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs)
+        ranges = {
+            role: ValueRange.recorded(values) for role, values in record.get("ranges", {}).items()
+        }
+        return cls(tuple(record["shape"]), tuple(record["classes"]), inputs, ranges)
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""
         inputs = {role: list(shape) for role, shape in self.inputs.items()}
-        return {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        described = {"shape": list(self.shape), "classes": list(self.classes), "inputs": inputs}
+        ranges = {role: values.record() for role, values in self.ranges.items()}
+        return {**described, "ranges": ranges} if ranges else described
+
+    def range_of(self, role: str) -> ValueRange:
+        """Returns the range of the images of a role: 'image', or 'a' or 'b' of two domains."""
+        from jaxgan.data.value_range import BYTES
+
+        return self.ranges.get(role, self.ranges.get("image", BYTES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +131,18 @@ class DataFlags:
     """
     flip: bool = False
     """Flip training images horizontally at random."""
-    channels: Annotated[int | None, Range(1, 4)] = None
-    """1 (grayscale), 3 (color) or 4 (color with transparency); default: those of the data."""
+    channels: Annotated[int | None, Range(1, 64)] = None
+    """1 (grayscale), 3 (color), 4 (color with transparency), or as many as the data have; default:
+    those of the data.
+    """
+    range: str | None = None
+    """LOW,HIGH: the values that become -1 and 1, such as 0,4095 (=-1000,400 if LOW is negative);
+    default: that of 8 bits, or the one found in the training images.
+    """
+    show: str | None = None
+    """Channels that pictures show: one, or three for red, green and blue, such as 3,2,1; default:
+    all of 1, 3 and 4, or else the first ones.
+    """
 
     @property
     def reading_options(self) -> dict[str, Any]:
@@ -122,6 +153,8 @@ class DataFlags:
             "holdout": self.holdout,
             "flip": self.flip,
             "channels": self.channels,
+            "range": self.range,
+            "show": self.show,
             "data_dir": self.data_dir,
         }
 

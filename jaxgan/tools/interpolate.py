@@ -102,7 +102,8 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(f"{config.run}: {error}") from error
     ends = latent_space.of_seeds(model, seeds, **given)
     images = space.show(way(ends, config.frames, loop=config.loop))
-    command.write(out, encoded(data.to_uint8(images), FORMATS[out.suffix.lower()], config.fps))
+    pixels = data.to_uint8(data.bands.shown(images, model.show))
+    command.write(out, encoded(pixels, FORMATS[out.suffix.lower()], config.fps))
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
     return out
@@ -118,9 +119,8 @@ def _conditions(model: TrainedModel, config: Config) -> dict[str, Any]:
     from jaxgan.tools import sample
 
     sample.require_noise(model, config.run)
-    shape = model.spec.shape
-    if len(shape) != 3 or shape[2] not in (1, 3, 4):
-        raise RunError(f"{config.run} does not draw images of 1, 3 or 4 channels")
+    if len(model.spec.shape) != 3:
+        raise RunError(f"{config.run} does not draw images")
     if "label" in model.gan.conditions:
         return {"label": int(class_names.numbers(config.label or 0, model.spec.classes))}
     if config.label is not None:

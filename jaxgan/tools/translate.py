@@ -4,7 +4,8 @@
     jaxgan translate RUN --captions "a red bird" "a blue one" --out DIR
 
 Each INPUT is an image or a folder of images. The translation of cat.jpg is DIR/cat.png, and
-subfolders are kept. An image keeps its size: if the network does not accept it, the image is padded
+subfolders are kept. A model of 16-bit images takes and writes these (PNG), in its own range of
+values; one of floats, or of other numbers of channels than 1, 3 and 4, TIFF. An image keeps its size: if the network does not accept it, the image is padded
 with its own reflection and the result is cropped. Colors are converted to the model's. All of this
 is reported. Images in DIR are not translated again.
 
@@ -35,6 +36,7 @@ from jaxgan.tools import command
 if TYPE_CHECKING:
     import numpy as np
 
+    from jaxgan.data import ValueRange
     from jaxgan.data.readers import image_file
     from jaxgan.runs.trained_model import TrainedModel
 
@@ -126,7 +128,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
         return _illustrated(model, config, say)
     channels = _channels(model, config)
     _require_tiles(model, config)
-    found = _found(config, say)
+    found = _found(config, model, channels, say)
     fit = resizing.make_fit(config.resolution, config.resize, channels)
     by_size: dict[Size, list[Found]] = {}
     for one in found:
@@ -135,7 +137,9 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     passing = {size: nearest_size(model, config, size, channels) for size in by_size}
     written = []
     for size, group in by_size.items():
-        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)
+        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)._replace(
+            dtype=_ranges(model, config)[0].dtype, paged=decoding.are_pages(headers, channels)
+        )
         _say_what_is_done(group, target, passing[size], say)
         for name, pixels in _translated(model, config, group, target, passing[size], say):
             written.append(_write(config.out / name, pixels))
@@ -182,8 +186,8 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
     drawn = list(
         caption_to_image.pictures(model, config.captions, each=config.each, seed=config.seed)
     )
-    _require_files(config, "makes", model.spec.shape)
-    written = [_write(config.out / f"{name}.png", pixels) for name, pixels in drawn]
+    kind = _suffix(model, "image")
+    written = [_write(config.out / f"{name}{kind}", pixels) for name, pixels in drawn]
     say(_where(written, config))
     return written
 
@@ -199,9 +203,6 @@ def _channels(model: TrainedModel, config: Config) -> int:
         raise RunError(
             f"{config.run} does not translate images of {config.source}: its model takes {takes}"
         )
-    made = shapes["b" if config.source == "a" else "a"]
-    _require_files(config, "takes", shapes[config.source])
-    _require_files(config, "makes", made)
     return shapes[config.source][2]
 
 
@@ -210,13 +211,22 @@ def _shapes(model: TrainedModel) -> dict[str, tuple[int, ...]]:
     return {"a": model.spec.inputs.get("a", model.spec.shape), "b": model.spec.shape}
 
 
-def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
-    """Raises RunError if image files cannot hold images of this shape."""
-    if shape[2] not in (1, 3, 4):
-        raise RunError(
-            f"the model of {config.run} {what} images of {shape[2]} channels, which no image file "
-            "holds; use jaxgan.load and arrays"
-        )
+def _made_of(config: Config) -> str:
+    """Returns the domain of the translations."""
+    return "b" if config.source == "a" else "a"
+
+
+def _ranges(model: TrainedModel, config: Config) -> tuple[ValueRange, ValueRange]:
+    """Returns the ranges of the values of the inputs and of the translations."""
+    return model.spec.range_of(config.source), model.spec.range_of(_made_of(config))
+
+
+def _suffix(model: TrainedModel, role: str) -> str:
+    """Returns the suffix of files that hold images of a role."""
+    from jaxgan.data import value_files
+
+    shape = _shapes(model).get(role, model.spec.shape)
+    return value_files.suffix(shape[2], model.spec.range_of(role).dtype)
 
 
 def nearest_size(model: TrainedModel, config: Config, size: Size, channels: int) -> Size:
@@ -282,7 +292,7 @@ def _margin(model: TrainedModel) -> int | None:
 def _translated(
     model: TrainedModel, config: Config, group: list[Found], target: Any, passing: Size, say: Say
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """Yields the names and the translations, uint8, of the readable images of a group."""
+    """Yields the names and the translations of the readable images of a group."""
     names: collections.deque[pathlib.PurePath] = collections.deque()
 
     def inputs() -> Iterator[np.ndarray]:
@@ -323,26 +333,29 @@ def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
 def _made(
     model: TrainedModel, config: Config, images: Iterable[np.ndarray], *, size: int
 ) -> Iterator[np.ndarray]:
-    """Yields the translations, uint8, of images uint8 [H, W, C], in batches or each in tiles."""
-    import jax
+    """Yields the translations of images [H, W, C], in batches or each in tiles.
 
-    from jaxgan import data
+    Both are in the values and the types of the training data.
+    """
+    import jax
+    import numpy as np
+
     from jaxgan.games import domain_translation
     from jaxgan.tools import tiling
 
     options: dict[str, Any] = {"source": config.source, "key": jax.random.key(config.seed)}
     state, margin = model.state.averaged(), _margin(model)
+    taken, given = _ranges(model, config)
     if margin is None:
-        floats = map(data.to_float, images)
+        floats = map(taken.to_float, images)
         made = domain_translation.one_by_one(model.gan, state, floats, batch_size=size, **options)
-        yield from map(data.to_uint8, made)
+        yield from map(given.to_values, made)
         return
 
     def enlarge(tile: np.ndarray) -> np.ndarray:
-        tile = data.to_float(tile)
-        return data.to_uint8(
-            domain_translation.translated(model.gan, state, tile, batch_size=1, **options)
-        )
+        tile = taken.to_float(tile)
+        made = domain_translation.translated(model.gan, state, tile, batch_size=1, **options)
+        return given.to_values(np.asarray(made))
 
     for image in images:
         yield tiling.enlarged(enlarge, image, margin=margin, tile=config.tile or TILE)
@@ -351,13 +364,14 @@ def _made(
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _found(config: Config, say: Say) -> list[Found]:
+def _found(config: Config, model: TrainedModel, channels: int, say: Say) -> list[Found]:
     """Returns the images to translate, after checking that their outputs do not collide."""
     from jaxgan.data import DataError
-    from jaxgan.data.readers import file_listing, image_file
+    from jaxgan.data.readers import decoding, file_listing, image_file
 
     found, taken = [], {}
-    for path, name in _named(config, say):
+    kind, values = _suffix(model, _made_of(config)), _ranges(model, config)[0]
+    for path, name in _named(config, kind, say):
         printed, out = files.printable(path), files.printable(config.out / name)
         if name in taken:
             raise DataError(
@@ -370,22 +384,30 @@ def _found(config: Config, say: Say) -> list[Found]:
                 f"{printed} would be overwritten by its translation; choose another --out"
             )
         try:
-            found.append(Found(path, name, image_file.inspect(path)))
+            header = image_file.inspect(path)
         except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {printed}: {image_file.damage(error)}")
+            continue
+        unsuited = decoding.unsuited(header, channels, values)
+        if unsuited:
+            say(f"left out {printed}: it {unsuited}")
+        else:
+            found.append(Found(path, name, header))
     if not found:
         given = file_listing.some(list(map(files.printable, config.inputs))) or "nothing"
         raise DataError(f"there are no images to translate in {given}")
     return found
 
 
-def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
-    """Yields every file of the inputs and the name of its translation."""
+def _named(
+    config: Config, suffix: str, say: Say
+) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
+    """Yields every file of the inputs and the name of its translation, with its suffix."""
     from jaxgan.data.readers import file_listing
 
     for path in config.inputs:
         if not path.is_dir():
-            yield path, pathlib.PurePath(path.name).with_suffix(".png")
+            yield path, pathlib.PurePath(path.name).with_suffix(suffix)
             continue
         names = file_listing.images_below(path, name=files.printable(path))[0]
         kept = [name for name in names if not _is_output(path / name, path, config.out)]
@@ -393,7 +415,7 @@ def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.Pur
             many, out = len(names) - len(kept), files.printable(config.out)
             say(f"left out {many} images of {out}, the output folder")
         for name in kept:
-            yield path / name, pathlib.PurePath(name).with_suffix(".png")
+            yield path / name, pathlib.PurePath(name).with_suffix(suffix)
 
 
 def _is_output(path: pathlib.Path, folder: pathlib.Path, out: pathlib.Path) -> bool:
@@ -416,7 +438,7 @@ def _say_what_is_done(group: list[Found], target: Any, passing: Size, say: Say) 
 def _decoded(
     group: list[Found], target: Any, say: Say
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """Yields the names and the pixels, uint8 [H, W, C], of the readable images."""
+    """Yields the names and the values [H, W, C] of the readable images."""
     from jaxgan.data.readers import image_file
 
     for one in group:
@@ -426,10 +448,14 @@ def _decoded(
             say(f"left out {files.printable(one.path)}: {image_file.damage(error)}")
 
 
-def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
+def _write(path: pathlib.Path, values: np.ndarray) -> pathlib.Path:
+    from jaxgan.data import value_files
     from jaxgan.plotting import image_grids
 
-    command.write(path, image_grids.png(image_grids.image_of(pixels)))
+    if values.dtype == "uint8" and path.suffix == ".png":  # as sample writes them
+        command.write(path, image_grids.png(image_grids.image_of(values)))
+    else:
+        command.write(path, value_files.encoded(values))
     return path
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxgan.data import memory, resizing
+from jaxgan.data import bands, memory, resizing, value_range
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError
 from jaxgan.data.readers import file_listing, image_file
@@ -49,8 +49,8 @@ def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
 
     Raises:
         DataError: if more than half of the images cannot be read, if the sizes differ and `fit` has
-            no resolution, if the requested channels are not 1, 3 or 4, or if there is not enough
-            memory.
+            no resolution, if the images cannot have the requested channels, or if there is not
+            enough memory.
     """
     (splits,) = decode_together([collection], fit)
     return splits
@@ -101,10 +101,18 @@ def _target(
 ) -> resizing.Target:
     """Returns the shape to decode to; raises DataError if sizes differ or memory is short."""
     size = fit.resolution or _common_size(collection, good)
-    target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
-    target = leveled(target, list(good.values()))
-    what = f"{len(good)} images of {resizing.describe(target.shape)}"
-    memory.require(len(good) * int(np.prod(target.shape)), name=collection.name, what=what)
+    headers = list(good.values())
+    target = resizing.resolve(fit, size, _channels(collection, good, fit))
+    target = leveled(target, headers)._replace(paged=are_pages(headers, fit.channels))
+    wide = [row for row, header in good.items() if "wide" in header.traits]
+    if wide and target.dtype == "uint8":
+        raise DataError(
+            f"{collection.name}: {collection.names[wide[0]]} holds floats outside of [-1, 1], and "
+            "other images hold levels; save all of them as floats"
+        )
+    what = f"{len(good)} images of {resizing.describe(target.shape)} {target.dtype}"
+    needed = len(good) * int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize
+    memory.require(needed, name=collection.name, what=what)
     return target
 
 
@@ -141,7 +149,7 @@ def _decode(
     collection: Collection, rows: Sequence[int], target: resizing.Target, *, workers: int | None
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Returns the pixels of the images at `rows`, and the damage of each image that fails."""
-    pixels = np.empty((len(rows), *target.shape), np.uint8)
+    pixels = np.empty((len(rows), *target.shape), target.dtype)
 
     def decode(place: int) -> None:
         pixels[place] = image_file.decode(collection.sources[rows[place]], target)
@@ -164,7 +172,7 @@ def _dataset(
 def _workers(largest: int) -> int:
     """Returns how many images of at most `largest` pixels may be decoded in parallel.
 
-    Each may take two copies of four channels.
+    Each may take two copies of four channels of 8 bits, or of one of more.
     """
     cores, free = os.cpu_count() or 1, memory.available()
     if free is None:
@@ -245,15 +253,51 @@ def _some_damaged(damaged: dict[int, str]) -> str:
     return file_listing.some([damaged[row] for row in sorted(damaged)])
 
 
-def _channels(name: str, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
+def _channels(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
+    """Returns the channels to decode to; raises DataError if the images cannot have as many."""
+    headers = list(good.values())
+    if any(header.bands for header in headers):
+        return _common_bands(collection, good, fit)
     if fit.channels is None:
-        return 1 if all("grayscale" in header.traits for header in good.values()) else 3
-    if fit.channels not in (1, 3, 4):
+        return 1 if all("grayscale" in header.traits for header in headers) else 3
+    if fit.channels not in bands.PICTURES and not are_pages(headers, fit.channels):
         raise DataError(
-            f"{name}: channels is {fit.channels}; "
-            "expected 1 (grayscale), 3 (color) or 4 (transparent) for image files"
+            f"{collection.name}: channels is {fit.channels}; expected 1 (grayscale), 3 (color) or "
+            "4 (transparent) for image files, or the number of bands or gray pages of TIFFs"
         )
     return fit.channels
+
+
+def _common_bands(
+    collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
+) -> int:
+    """Returns the number of bands of all images; raises DataError, naming two, if they differ."""
+    (first, header), *others = good.items()
+    for row, other in others:
+        if other.bands != header.bands:
+            counts = [has.bands or "other" for has in (header, other)]
+            raise DataError(
+                f"{collection.name}: the images differ in their bands: {collection.names[first]} "
+                f"has {counts[0]} and {collection.names[row]} has {counts[1]}; save all with the "
+                "same"
+            )
+    if fit.channels not in (None, header.bands):
+        raise DataError(
+            f"{collection.name}: the images have {header.bands} bands, but {fit.channels} channels "
+            "were requested; leave --channels out, or choose bands when you save them"
+        )
+    return header.bands
+
+
+def are_pages(headers: Sequence[image_file.Header], channels: int | None) -> bool:
+    """Returns whether the pages of TIFFs in gray are the channels that were requested.
+
+    Args:
+        headers: the headers of all images.
+        channels: number of channels, or None if none are requested.
+    """
+    several = channels is not None and channels > 1
+    return several and all(header.pages == channels for header in headers)
 
 
 def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> tuple[int, int]:
@@ -281,14 +325,52 @@ def deepest(headers: Sequence[image_file.Header]) -> int:
 
 
 def leveled(target: resizing.Target, headers: Sequence[image_file.Header]) -> resizing.Target:
-    """Returns the target with the range of levels that all images share.
+    """Returns the target with the type of values and the range of levels that all images share.
+
+    Images keep values of more than 8 bits if all of them have the same type.
 
     Args:
         target: the shape to convert the images to.
         headers: the headers of all images.
     """
     signed = any("signed" in header.traits for header in headers)
-    return target._replace(deepest=deepest(headers), signed=signed)
+    types = {header.dtype for header in headers}
+    if any(header.bands for header in headers):  # of which no type is converted to 8 bits
+        dtype = max(types, key=value_range.STORED.index)
+    else:
+        dtype = types.pop() if len(types) == 1 else "uint8"
+    return target._replace(deepest=deepest(headers), signed=signed, dtype=dtype)
+
+
+def unsuited(
+    header: image_file.Header, channels: int, values: value_range.ValueRange
+) -> str | None:
+    """Returns why an image is no input of a trained model, as a clause, or None if it is one.
+
+    A model of 8 bits takes images of more bits, scaled by the range of their levels. Any other
+    takes values of its own type, which it does not scale.
+
+    Args:
+        header: the header of the image.
+        channels: number of channels of the model's images.
+        values: their range.
+    """
+    if header.bands and header.bands != channels:
+        return f"has {header.bands} bands, and the model takes images of {channels} channels"
+    if channels not in bands.PICTURES and channels not in (header.bands, header.pages):
+        return f"is no TIFF of {channels} bands or gray pages, as the model takes them"
+    levels = header.dtype == "uint8" or not header.bands
+    fits = values.dtype == header.dtype or (
+        levels and "wide" not in header.traits
+        if values.dtype == "uint8"
+        else (values.dtype, header.dtype) == ("float32", "uint16")
+    )
+    if fits:
+        return None
+    return (
+        f"holds values of {header.dtype}, and the model takes {values.dtype} in "
+        f"[{values.low:g}, {values.high:g}]: save it in these"
+    )
 
 
 def _deep(header: image_file.Header) -> bool:
@@ -305,15 +387,18 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
     height, width, channels = target.shape
     bits = target.deepest.bit_length()
     in_part = bits < 16  # grayscale images that use fewer than 16 bits
+    kept = target.dtype != "uint8"  # then ranging says what the values are
 
     def is_cut(has: image_file.Header) -> bool:
-        return "16-bit" in has.traits and not (in_part and _deep(has))
+        return not kept and "16-bit" in has.traits and not (in_part and _deep(has))
 
     reached = max((has.peak // 257 for has in headers if is_cut(has)), default=255)
     dark = reached < _DARK
     color, transparent = channels > 1, channels == 4
     done = {
-        "are grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
+        "are grayscale: converted to color": lambda has: (
+            color and "grayscale" in has.traits and not target.paged
+        ),
         "are in color: converted to grayscale": lambda has: (
             not color and "grayscale" not in has.traits
         ),
@@ -321,15 +406,18 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
         "are in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
         "have 16 bits per channel: rounded to 8": lambda has: not dark and is_cut(has),
         f"have 16 bits per channel but use {bits} of them: level {target.deepest} becomes white": (
-            lambda has: in_part and _deep(has)
+            lambda has: not kept and in_part and _deep(has)
         ),
         f"have 16 bits per channel and reach only level {reached} of 255; warning: they are dark, "
         "so save them again in 8 bits, scaled to the full range": lambda has: dark and is_cut(has),
         f"hold floats: read as [{-1 if target.signed else 0}, 1] and rounded to 256 levels": (
-            lambda has: "float" in has.traits
+            lambda has: not kept and "float" in has.traits
         ),
         "have a color profile other than sRGB: converted to sRGB": (
-            lambda has: "profile" in has.traits
+            lambda has: not kept and "profile" in has.traits
+        ),
+        "have a color profile that is not used: their values are kept unchanged": (
+            lambda has: kept and "profile" in has.traits
         ),
         "have a color profile that cannot be used: their values are kept unchanged": (
             lambda has: "damaged profile" in has.traits
@@ -338,10 +426,17 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
             lambda has: not transparent and "transparent" in has.traits
         ),
         "have no transparency: made opaque": (
-            lambda has: transparent and "transparent" not in has.traits
+            lambda has: (
+                transparent
+                and "transparent" not in has.traits
+                and not (has.bands or target.paged)
+            )
         ),
         "are animated: only the first frame is used": lambda has: "animated" in has.traits,
-        "have several pages: only the first is used": lambda has: "pages" in has.traits,
+        "have several pages: only the first is used": lambda has: (
+            "pages" in has.traits and not target.paged
+        ),
+        "have several pages: read as channels": lambda has: target.paged,
         "were turned upright according to their EXIF orientation": lambda has: (
             "turned" in has.traits
         ),
