@@ -44,8 +44,8 @@ def _png(values: np.ndarray) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, bits, _COLOR_TYPES[channels], 0, 0, 0)
     parts = {b"IHDR": header, b"IDAT": zlib.compress(unfiltered.tobytes()), b"IEND": b""}
     chunks = [
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in parts.items()
+        struct.pack(">I", len(content)) + named + struct.pack(">I", zlib.crc32(named))
+        for content, named in ((content, name + content) for name, content in parts.items())
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 

@@ -107,8 +107,8 @@ def extractor_of(
 ) -> Extractor:
     """Returns the feature extractor: the network with the given weights, or a default.
 
-    If no file is given, the default is EfficientNet-Lite0 for images of 3 or 4 channels if the extra
-    `features` is installed, and the proxy for others, which is made for gray images.
+    If no file is given, the default is EfficientNet-Lite0 for images of 3 or 4 channels if the
+    extra `features` is installed, and the proxy for others, which is made for gray images.
 
     Args:
         inception: The file of Inception's weights.

@@ -156,7 +156,7 @@ class TrainedModel:
     @property
     def show(self) -> tuple[int, ...]:
         """Returns the indices of the channels that pictures show; () for the usual ones."""
-        return data.bands.fitting(self.config.show, self.spec.shape[-1])
+        return data.bands.fitting(getattr(self.config, "show", None), self.spec.shape[-1])
 
     def _drawn(
         self,

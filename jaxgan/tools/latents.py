@@ -122,9 +122,7 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
             say(f"left out {name}.png: {error}")
     if "arithmetic" in drawn and latent_concepts.are_garments(model):
         say(latent_concepts.verdict(list(drawn["arithmetic"].values())[-1]))
-    written = [
-        _write(folder / f"{name}.png", rows, model.show) for name, rows in drawn.items()
-    ]
+    written = [_write(folder / f"{name}.png", rows, model.show) for name, rows in drawn.items()]
     say(f"{', '.join(path.name for path in written)}: in {folder}")
     return written
 
@@ -336,9 +334,7 @@ def _write(
     from jaxgan.plotting import image_grids
 
     columns = max(map(len, images.values()))
-    rows = {
-        name: image_grids.grid(row, columns=columns, show=show) for name, row in images.items()
-    }
+    rows = {name: image_grids.grid(row, columns=columns, show=show) for name, row in images.items()}
     command.write(path, image_grids.png(image_grids.panels(rows)))
     return path
 

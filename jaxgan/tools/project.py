@@ -138,7 +138,7 @@ def project(config: Config, *, say: Say, show: Show | None = None) -> list[pathl
     )
     _write_arrays(targets[1:], found)
     count = len(photos)
-    _write_pairs(targets[0], names, photos, found, _nearest(model, prior, count))
+    _write_pairs(targets[0], names, photos, found, _nearest(model, prior, count), model.show)
     classes = model.spec.classes
     kinds = {name: len(images) for name, images in others.items()}
     for line in text(names, found, prior, kinds, classes=classes, measured=measure.name):

@@ -5,9 +5,10 @@
 
 Each INPUT is an image or a folder of images. The translation of cat.jpg is DIR/cat.png, and
 subfolders are kept. A model of 16-bit images takes and writes these (PNG), in its own range of
-values; one of floats, or of other numbers of channels than 1, 3 and 4, TIFF. An image keeps its size: if the network does not accept it, the image is padded
-with its own reflection and the result is cropped. Colors are converted to the model's. All of this
-is reported. Images in DIR are not translated again.
+values. A model of floats, or of other numbers of channels than 1, 3 and 4, writes TIFF. An image
+keeps its size: if the network does not accept it, the image is padded with its own reflection and
+the result is cropped. Colors are converted to the model's. All of this is reported. Images in DIR
+are not translated again.
 
 A model with noise or batch statistics, such as Pix2Pix, is used as it was trained: images of one
 size are processed in batches of the run's batch size, and large ones in smaller batches. A batch is

@@ -427,9 +427,7 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
         ),
         "have no transparency: made opaque": (
             lambda has: (
-                transparent
-                and "transparent" not in has.traits
-                and not (has.bands or target.paged)
+                transparent and "transparent" not in has.traits and not (has.bands or target.paged)
             )
         ),
         "are animated: only the first frame is used": lambda has: "animated" in has.traits,

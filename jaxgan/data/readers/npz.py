@@ -244,8 +244,7 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
     if dtype.kind not in "uif":
         # Never advise a cast to uint8: it wraps, so that 256 would become 0.
         raise DataError(
-            f"{name}: '{key}' is {dtype}; expected integers or floats: use "
-            f"{key}.astype(np.float32)"
+            f"{name}: '{key}' is {dtype}; expected integers or floats: use {key}.astype(np.float32)"
         )
     what = f"{shape[0]} images of {resizing.describe(shape[1:])} {dtype}"
     copied = 0 if dtype.name in value_range.STORED else 4

@@ -1,7 +1,8 @@
 """TIFFs of any number of bands, which PIL does not read: satellite images, stacks of maps.
 
 Values are read as they are stored: integers of 8 to 32 bits and floats, in strips or tiles, with
-interleaved or separate bands, without compression or with deflate or LZW. Georeferences are ignored.
+interleaved or separate bands, without compression or with deflate or LZW. Georeferences are not
+read.
 
 References:
     Aldus 1992, "TIFF Revision 6.0"; Adobe 2002, "Photoshop TIFF Technical Notes" (deflate);
@@ -130,8 +131,8 @@ def _kept(values: np.ndarray, dtype: str) -> np.ndarray:
         low, high = int(values.min()), int(values.max())
         if max(-low, high) > 2**24:
             raise DataError(
-                f"a TIFF holds integers in [{low}, {high}]; expected at most {2**24} in size, which "
-                "float32 holds: subtract or divide by a constant first"
+                f"a TIFF holds integers in [{low}, {high}]; expected at most {2**24} in size, "
+                "which float32 holds: subtract or divide by a constant first"
             )
     return values.astype(dtype)
 
@@ -180,9 +181,11 @@ def _block(packed: bytes, shape: tuple[int, int, int], page: Layout) -> np.ndarr
     values = np.frombuffer(unpacked, page.dtype, math.prod(shape)).reshape(shape)
     if predictor == 2:
         whole = values.view(f"{page.order}u{page.dtype.itemsize}")  # sums wrap, as differences did
-        return np.cumsum(whole, axis=1, dtype=whole.dtype.newbyteorder("=")).astype(
-            whole.dtype
-        ).view(page.dtype)
+        return (
+            np.cumsum(whole, axis=1, dtype=whole.dtype.newbyteorder("="))
+            .astype(whole.dtype)
+            .view(page.dtype)
+        )
     return values
 
 
@@ -190,7 +193,7 @@ def _of_float_differences(
     unpacked: bytes, shape: tuple[int, int, int], dtype: np.dtype
 ) -> np.ndarray:
     """Undoes the floating-point predictor: differences of bytes, the highest ones first."""
-    rows, width, samples = shape
+    rows, _, samples = shape
     differences = np.frombuffer(unpacked, np.uint8).reshape(rows, -1, samples)
     summed = np.cumsum(differences, axis=1, dtype=np.uint8).reshape(rows, dtype.itemsize, -1)
     values = np.ascontiguousarray(summed.transpose(0, 2, 1)).view(f">f{dtype.itemsize}")
