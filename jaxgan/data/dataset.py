@@ -170,11 +170,11 @@ class Dataset:
             )
         return np.arange(count) * len(self) // count
 
-    def float_images(self, rows: np.ndarray | None = None) -> np.ndarray:
+    def float_images(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
         """Returns images as float32 [N, H, W, C] in [-1, 1], in stored order and never mirrored.
 
         Args:
-            rows: indices of the images; None for all images.
+            rows: which images; None for all images.
         """
         return self.values.to_float(self.images if rows is None else self.images[rows])
 

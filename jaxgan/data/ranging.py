@@ -65,9 +65,10 @@ def _ranged(
         )
     told = bands.note(channels, show)
     shown = [told] if told else []
-    chosen = train.values
-    if given is not None:
-        chosen = value_range.ValueRange(*given, chosen.dtype, "given")
+    if given is None:  # the reader's may be that of the held-out images, too
+        chosen = value_range.found(train.images, name=train.name)
+    else:
+        chosen = value_range.ValueRange(*given, train.values.dtype, "given")
     if chosen == value_range.BYTES and not show:
         return train, held_out, shown
     parts, outside = [], 0

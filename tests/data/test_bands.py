@@ -45,7 +45,8 @@ def test_what_names_no_channels_is_refused(show):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 13])
 def test_a_file_of_any_channels_gives_the_same_values(tmp_path, channels, dtype):
     values = np.random.default_rng(0).integers(0, 256, (20, 5, 4, channels)).astype(dtype)
-    values = values + (values > 128) * (0 if dtype == np.uint8 else dtype(3000))
+    if dtype != np.uint8:
+        values[values > 128] += dtype(3000)
     suffix = value_files.suffix(channels, values.dtype.name)
     assert suffix == (".png" if channels in (1, 3, 4) and dtype != np.float32 else ".tif")
     for number, image in enumerate(values):

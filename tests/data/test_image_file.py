@@ -184,6 +184,14 @@ def test_images_of_8_bits_bring_those_of_16_to_8(make_image):
     assert said in splits.notes
 
 
+def test_floats_of_any_range_and_levels_are_no_set(make_image):
+    Image.fromarray(np.full((6, 8), 273.0, np.float32)).save(make_image("set/a.tif"))
+    for number in range(3):
+        make_image(f"set/{number}.png", picture(number, channels=1))
+    with pytest.raises(data.DataError, match=r"a.tif holds floats outside of \[-1, 1\], and other"):
+        data.load(f"folder:{make_image('set/b.png').parent}", holdout=0)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("most", [4095, 65535])
 def test_colors_of_16_bits_keep_every_bit(tmp_path, channels, most):

@@ -76,11 +76,8 @@ def test_floats_in_a_usual_range_have_the_levels_they_stand_for(
     assert np.array_equal(splits.train.pictures(), whole.train.images)
     said = f"The values are float32; their range is {words}, found in the training images."
     assert splits.notes[-1] == said
-    np.testing.assert_allclose(
-        splits.train.float_images(),
-        whole.train.float_images(),
-        atol=2e-3 if dtype == "f2" else 1e-6,
-    )
+    close = 2e-3 if dtype == np.float16 else 1e-6
+    np.testing.assert_allclose(splits.train.float_images(), whole.train.float_images(), atol=close)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -90,7 +87,7 @@ def test_arrays_stay_what_they_are_and_are_not_copied(dtype):
     kept, notes = npz._stored(images, "images", name="set")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept is images and notes == () and peak < images.nbytes / 4
+    assert kept is images and notes == () and peak < 2**20
 
 
 @pytest.mark.parametrize(

@@ -410,8 +410,7 @@ def _of_bands(source: Source) -> bytes | None:
     except Exception:  # damaged, or of a kind that only PIL reads: PIL says so
         return None
     extra = page.tags.get(_EXTRA, ())
-    left_out = page.shape[2] > 4 or (page.shape[2] == 4 and extra == (0,))
-    if left_out or page.dtype.str[1:] == "i2":
+    if page.shape[2] > 4 or 0 in extra or page.dtype.str[1:] == "i2":
         return content
     try:
         Image.open(io.BytesIO(content), formats=("TIFF",)).close()
