@@ -61,7 +61,7 @@ def _ranged(
     if channels > bands.MOST:
         raise DataError(
             f"{train.name}: the images are {resizing.describe(train.shape)} and have {channels} "
-            f"channels; expected {bands.MOST} or fewer: choose some of them"
+            f"channels; expected {bands.MOST} or fewer, in the last axis: choose some of them"
         )
     told = bands.note(channels, show)
     shown = [told] if told else []

@@ -141,11 +141,13 @@ def test_an_input_of_another_type_or_number_of_channels_is_left_out(negatives, t
 
 def test_data_show_says_what_the_values_are(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    np.savez("set.npz", images=images(5, count=12) - np.float32(95))
+    values = images(5, count=12) - np.float32(95)
+    np.savez("set.npz", images=values)
     arguments = ["show", "npz:set.npz", "--holdout", "0", "--range=-95,5000", "--show", "2"]
     assert show.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[4].startswith("values     -95 to 4000 (float32, range -95 to 5000), ")
+    least = f"{values.min():g}"
+    assert lines[4].startswith(f"values     {least} to 4000 (float32, range -95 to 5000), ")
     said = "note       The values are float32; their range is [-95, 5000], given by --range."
     assert said in lines and "note       Pictures show channel 2 of 5." in lines
     assert Image.open("data.png").mode == "L"

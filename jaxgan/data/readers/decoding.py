@@ -110,7 +110,7 @@ def _target(
             f"{collection.name}: {collection.names[wide[0]]} holds floats outside of [-1, 1], and "
             "other images hold levels; save all of them as floats"
         )
-    what = f"{len(good)} images of {resizing.describe(target.shape)} {target.dtype}"
+    what = f"{len(good)} images of {resizing.describe(target.shape)}"
     needed = len(good) * int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize
     memory.require(needed, name=collection.name, what=what)
     return target

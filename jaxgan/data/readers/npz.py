@@ -254,7 +254,7 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
 def _is_channels_first(shape: tuple[int, ...]) -> bool:
     """Returns whether [N, C, H, W] is more likely than [N, H, W, C]."""
     few = shape[1] in bands.PICTURES and shape[3] not in bands.PICTURES
-    return (few and shape[1] < shape[2]) or shape[1] <= bands.MOST < shape[3]
+    return few and shape[1] < shape[2]
 
 
 def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...], np.dtype]:
