@@ -92,7 +92,7 @@ class ValueRange(NamedTuple):
         least, most = (self.low, self.high) if self.dtype == "float32" else self._whole
         if not values.size or (values.min() >= least and values.max() <= most):
             return values, 0
-        outside = np.count_nonzero((values < least) | (values > most))
+        outside = int(np.count_nonzero((values < least) | (values > most)))
         return np.clip(values, least, most).astype(self.dtype), outside
 
     @property

@@ -353,7 +353,7 @@ def _low_bytes(image: ImageFile.ImageFile) -> list | None:
     """
     tiles = []
     for tile in image.tile:
-        modes = [tile.args] if isinstance(tile.args, str) else list(tile.args)
+        modes = [tile.args] if isinstance(tile.args, str) else list(tile.args or ())
         raw = next((mode for mode in modes if isinstance(mode, str) and ";16" in mode), None)
         if raw is None or raw[-4:] not in _OTHER_BYTE or raw[:-4] not in ("RGB", "RGBA"):
             return None
