@@ -184,6 +184,16 @@ def test_images_of_8_bits_bring_those_of_16_to_8(make_image):
     assert said in splits.notes
 
 
+def test_gray_of_16_bits_with_transparency_becomes_8_bits(tmp_path, monkeypatch):
+    monkeypatch.setitem(value_files._COLOR_TYPES, 2, 4)
+    values = np.full((4, 6, 2), 65535, np.uint16)
+    (tmp_path / "a.png").write_bytes(value_files._png(values))
+    train, _, notes = data.load(f"folder:{tmp_path}", holdout=0)
+    assert isinstance(train, data.Dataset)
+    assert train.images.dtype == np.uint8 and (train.images == 255).all()
+    assert "1 of 1 images have 16 bits per channel: rounded to 8." in notes
+
+
 def test_floats_of_any_range_and_levels_are_no_set(make_image):
     Image.fromarray(np.full((6, 8), 273.0, np.float32)).save(make_image("set/a.tif"))
     for number in range(3):

@@ -109,6 +109,7 @@ def inspect(source: Source) -> Header:
             height, width = width, height
         several = getattr(image, "is_animated", False)
         sixteen = image.mode.startswith("I") or any(";16" in str(t.args) for t in image.tile)
+        dtype = _dtype(image, sixteen)  # before PIL loads the image, and forgets its tiles
         low, high, peak = _range(image, source, sixteen=sixteen)
         found = {
             "grayscale": image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F")),
@@ -130,7 +131,7 @@ def inspect(source: Source) -> Header:
             width = _half(width, source.whole)
         traits = frozenset(trait for trait, has in found.items() if has and trait)
         pages = getattr(image, "n_frames", 1) if found["pages"] and found["grayscale"] else 1
-        return Header((height, width), traits, peak, _dtype(image, sixteen), pages=pages)
+        return Header((height, width), traits, peak, dtype, pages=pages)
 
 
 def decode(source: Source, target: resizing.Target) -> np.ndarray:
