@@ -55,8 +55,8 @@ class VGG19(linen.Module):
         """
         if images.shape[-1] not in (1, 3):
             raise ValueError(
-                f"VGG19 got images of {images.shape[-1]} channels; expected 1 or 3: give --features "
-                "wavelets or pixels"
+                f"VGG19 got images of {images.shape[-1]} channels; expected 1 or 3: give "
+                "--features wavelets or pixels"
             )
         x = jnp.broadcast_to(images, (*images.shape[:3], 3))
         mean, deviation = (jnp.reshape(jnp.array(v), (1, 1, 1, 3)) for v in (MEAN, DEVIATION))

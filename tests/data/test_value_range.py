@@ -127,7 +127,9 @@ def test_the_range_is_that_of_the_training_images(tmp_path):
 def test_a_given_range_clips_and_says_so(tmp_path):
     images = np.arange(-10, 30, dtype=np.int16).reshape(40, 1, 1, 1)
     train, held_out, notes = load(tmp_path, arrays={"images": images}, holdout=0, range="-5,20")
-    assert held_out.images is train.images and train.values == ValueRange(-5, 20, "float32", "given")
+    assert held_out.images is train.images and train.values == ValueRange(
+        -5, 20, "float32", "given"
+    )
     assert (train.images.min(), train.images.max()) == (-5, 20)
     assert notes[-2:] == (
         "The values are float32; their range is [-5, 20], given by --range.",
@@ -144,7 +146,9 @@ def test_two_domains_have_a_range_each(tmp_path):
     train, held_out, notes = load(tmp_path, arrays=arrays, kind="domains")
     assert train.ranges == {"a": ValueRange(0, 4095, "uint16", "found"), "b": BYTES}
     assert held_out.a.values == train.a.values
-    said = "Domain a: The values are uint16; their range is [0, 4095], found in the training images."
+    said = (
+        "Domain a: The values are uint16; their range is [0, 4095], found in the training images."
+    )
     assert said in notes
 
 

@@ -1,4 +1,4 @@
-"""Experiments on images of many channels: they train, draw, are loaded, and refuse what needs color."""
+"""Experiments on images of many channels: they train, draw, load, and refuse what needs colors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def test_cyclegan_translates_images_of_thirteen_channels(tmp_path):
 @pytest.mark.parametrize(
     ("augment", "policy", "says"),
     [
-        ("diff", (), "--augment diff changes colors, and images of 5 channels have no colors: give"),
+        (
+            "diff",
+            (),
+            "--augment diff changes colors, and images of 5 channels have no colors: give",
+        ),
         ("ada", ("blit", "hue"), "changes hue, .* give --augment-policy blit geometry"),
         ("scheduled", ("color",), "changes color, "),
     ],

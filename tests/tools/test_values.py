@@ -1,4 +1,4 @@
-"""Values of more than 8 bits and many channels, from the data of a run to the files of its tools."""
+"""Values of more than 8 bits, and many channels, from the data of a run to files of its tools."""
 
 from __future__ import annotations
 
