@@ -13,7 +13,7 @@ STAGES = ("first_stage",)
 
 IMAGES = (
     *("data_dir", "resolution", "resize", "crop", "load"),
-    *("holdout", "flip", "channels", "grid"),
+    *("holdout", "flip", "channels", "range", "show", "grid"),
 )
 """Of no use to an experiment on points."""
 
