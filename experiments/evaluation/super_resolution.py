@@ -222,7 +222,8 @@ def photos(
     for path in sorted(filter(file_listing.is_image, folder.iterdir())):
         header = image_file.inspect(path)
         target = resizing.Target(header.size, "crop", channels)
-        pixels = image_file.decode(path, decoding.leveled(target, [header]))
+        target = decoding.leveled(target, [header])._replace(dtype="uint8")
+        pixels = image_file.decode(path, target)
         height, width = (side // factor * factor for side in header.size)
         yield path, pixels[:height, :width]
 
