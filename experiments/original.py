@@ -132,7 +132,7 @@ def begin(state: GANState, train: Any) -> GANState:
     """
     from .networks import original as networks
 
-    params = networks.at_means(state["generator"].params, train.images)
+    params = networks.at_means(state["generator"].params, train.pictures())
     return state.with_params({"generator": params})
 
 

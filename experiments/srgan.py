@@ -327,7 +327,14 @@ def model(config: Config, spec: DataSpec, training: Training, **options: Any) ->
         **options,
     )
     size = height, width
-    return srgan.of_images(pairs, factor=config.factor, size=size, axis_name=training.axis_name)
+    values = spec.range_of("image")
+    return srgan.of_images(
+        pairs,
+        factor=config.factor,
+        size=size,
+        axis_name=training.axis_name,
+        steps=None if values.dtype == "float32" else values.high - values.low,
+    )
 
 
 def piece(config: Config, spec: DataSpec) -> tuple[int, int, int]:

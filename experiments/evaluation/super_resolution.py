@@ -59,10 +59,10 @@ def report(config: Config) -> str:
         raise ValueError(f"{config.run} is not a run of experiments.srgan")
     held_out = super_resolution_pairs.pairs(config.splits(trained).held_out, trained.config.factor)
     enlargers = enlargers_of(trained)
-    small, large = held_out.a.float_images(), held_out.b.images
+    small, large = held_out.a.float_images(), held_out.b.pictures()
     made = {name: data.to_uint8(enlarge(small)) for name, enlarge in enlargers.items()}
     title = f"{len(held_out)} images of {trained.config.data}, {trained.step} steps"
-    score = scorer(held_out.a.images, large)
+    score = scorer(held_out.a.pictures(), large)
     lines = table(title, {name: score(images) for name, images in made.items()})
     place = config.picture or config.run / "super_resolution.png"
     in_columns({**made, "original": large}, rows=config.rows).save(place)
@@ -222,7 +222,8 @@ def photos(
     for path in sorted(filter(file_listing.is_image, folder.iterdir())):
         header = image_file.inspect(path)
         target = resizing.Target(header.size, "crop", channels)
-        pixels = image_file.decode(path, decoding.leveled(target, [header]))
+        target = decoding.leveled(target, [header])._replace(dtype="uint8")
+        pixels = image_file.decode(path, target)
         height, width = (side // factor * factor for side in header.size)
         yield path, pixels[:height, :width]
 

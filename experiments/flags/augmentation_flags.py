@@ -72,6 +72,7 @@ def augmented(
         return training
     if len(shape) != 3:
         raise ValueError(f"--augment {config.augment} changes images, and the data are points")
+    _require_colors(config, shape[2])
     from jaxgan.games import augmentation, input_transforms
 
     if config.augment == "diff":
@@ -85,6 +86,21 @@ def augmented(
     return dataclasses.replace(
         _with_probability(config, training, loss).refined(input_transforms.for_both(view)),
         extra={**(training.extra or {}), **entry},
+    )
+
+
+_COLORS = ("color", "brightness", "contrast", "inversion", "hue", "saturation")
+
+
+def _require_colors(config: AugmentationFlags, channels: int) -> None:
+    """Raises ValueError if colors are to be changed of images that have none."""
+    named = [name for name in config.augment_policy if name in _COLORS]
+    if channels in (1, 3, 4) or (config.augment_policy and not named):
+        return
+    others = "translation cutout" if config.augment == "diff" else "blit geometry"
+    raise ValueError(
+        f"--augment {config.augment} changes {named[0] if named else 'colors'}, and images of "
+        f"{channels} channels have no colors: give --augment-policy {others}"
     )
 
 

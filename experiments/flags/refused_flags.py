@@ -12,7 +12,7 @@ STAGES = ("first_stage",)
 """Of no use to a run with a single stage."""
 
 IMAGES = (
-    *("data_dir", "resolution", "resize", "crop", "load"),
+    *("data_dir", "resolution", "resize", "crop", "load", "range", "show"),
     *("holdout", "flip", "channels", "grid", "transform"),
 )
 """Of no use to an experiment on points."""

@@ -25,9 +25,11 @@ from jaxgan.data.pixels import to_float, to_uint8
 from jaxgan.data.resizing import convert_channels, parse_resolution
 from jaxgan.data.sources import load
 from jaxgan.data.splits import Source, Splits, completed, require_batch
+from jaxgan.data.value_range import ValueRange
 
 if TYPE_CHECKING:
     from jaxgan.data import (
+        bands,
         captions,
         cropping,
         fashion,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         resizing,
         super_resolution_pairs,
         transforms,
+        value_range,
     )
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "PartlyLabeled",
     "Source",
     "Splits",
+    "ValueRange",
+    "bands",
     "captions",
     "completed",
     "convert_channels",
@@ -75,6 +80,7 @@ __all__ = [
     "to_float",
     "to_uint8",
     "transforms",
+    "value_range",
 ]
 
 

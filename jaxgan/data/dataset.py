@@ -1,4 +1,4 @@
-"""Images in memory as uint8, and batches of them as a pure function of (seed, step)."""
+"""Images in their own type, and batches of them as a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter_rng, cropping, memory, pixels, prepared
+from jaxgan.data import counter_rng, cropping, memory, pixels, prepared, value_range
 from jaxgan.data.errors import DataError
+from jaxgan.data.value_range import ValueRange
 
 Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
 """Which examples of a batch to build: a slice, indices [R], or None for all of them."""
@@ -23,12 +24,15 @@ class Dataset:
 
     Attributes:
         name: what the user asked for; used in messages.
-        images: uint8 [N, H, W, C].
+        images: uint8, uint16 or float32 [N, H, W, C].
         labels: int32 [N] in [0, len(classes)), or None.
         classes: the name of each label; () if there are no labels.
         flip: whether batches mirror images left to right at random.
         uncut: the whole images, if batches show a part of each at a random place; `images` are then
             their centers (see `cropping`).
+        values: the range of the values, which batches are scaled by. Default: that of the images
+            (see `value_range.found`).
+        show: indices of the channels that pictures show (see `bands.shown`); () for the usual ones.
 
     Raises:
         DataError: if the shapes, types or labels do not fit together.
@@ -40,12 +44,23 @@ class Dataset:
     classes: tuple[str, ...] = ()
     flip: bool = False
     uncut: cropping.Uncut | None = None
+    values: ValueRange = None  # type: ignore[assignment]  # never None once it is made
+    show: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != np.uint8 or 0 in self.images.shape:
+        dtype = self.images.dtype.name
+        if self.images.ndim != 4 or dtype not in value_range.STORED or 0 in self.images.shape:
             raise DataError(
                 f"{self.name}: the images are {self.images.dtype} of shape {self.images.shape}; "
-                "expected uint8 of shape [N, H, W, C] with no dimension of size 0"
+                "expected uint8, uint16 or float32 of shape [N, H, W, C] with no dimension of size "
+                "0"
+            )
+        if self.values is None:
+            object.__setattr__(self, "values", value_range.found(self.stored, name=self.name))
+        elif self.values.dtype != dtype:
+            raise DataError(
+                f"{self.name}: the images are {dtype} and their range is of {self.values.dtype}; "
+                "give the range of the images, or leave it out"
             )
         if self.labels is not None:
             checked = check_labels(self.labels, len(self.images), self.classes, name=self.name)
@@ -74,11 +89,22 @@ class Dataset:
         """Whether an image may belong to several classes (see `MultiLabeled`)."""
         return False
 
+    @property
+    def ranges(self) -> dict[str, ValueRange]:
+        """The range of the values of each array of images, by its name in a batch."""
+        return {"image": self.values}
+
+    @property
+    def stored(self) -> np.ndarray:
+        """All values of which batches show some, [..., C]: of whole images if these are cut."""
+        return self.images if self.uncut is None else self.uncut.pixels
+
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the images, labels and class names: equal for equal data."""
         described = f"{self.images.shape} {self.labels is not None} {self.classes}"
-        pixels = self.images if self.uncut is None else self.uncut.pixels
+        if self.values[:3] != value_range.BYTES[:3]:  # recorded digests of 8 bits must not change
+            described += f" {self.values[:3]}"
         parts = [self.images] if self.uncut is None else self.uncut.contents()
         labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
 
@@ -91,7 +117,7 @@ class Dataset:
 
         chosen = b"" if self.uncut is None else self.uncut.starts.tobytes()
         others = hashlib.sha256(labels + chosen).hexdigest()
-        return prepared.remembered(pixels, f"{described} {others}", computed)
+        return prepared.remembered(self.stored, f"{described} {others}", computed)
 
     def batch(
         self, *, seed: int, step: int, size: int, rows: Rows = None, stream: str = ""
@@ -121,7 +147,7 @@ class Dataset:
         if self.flip:
             mirrored = counter_rng.bits(seed, f"{stream}flip", at) >> np.uint64(63) == 1
             chosen[mirrored] = chosen[mirrored, :, ::-1]
-        batch = {"image": pixels.to_float(chosen)}
+        batch = {"image": self.values.to_float(chosen)}
         if self.labels is not None:
             batch["label"] = self.labels[index]
         return batch
@@ -194,8 +220,8 @@ class Dataset:
             return None
         names = tuple(np.compress(kept, np.array(self.classes, object)).tolist())
         numbers = (np.cumsum(kept, dtype=np.int32) - 1)[self.labels[rows]]
-        images = self.images if len(rows) == len(self) else self.images[rows]
-        return dataclasses.replace(self, images=images, labels=numbers, classes=names)
+        chosen = {} if len(rows) == len(self) else self._chosen(rows)
+        return dataclasses.replace(self, **{**chosen, "labels": numbers, "classes": names})
 
     def take(self, count: int) -> Dataset:
         """Returns the dataset of `count` images that are spread evenly over this one.
@@ -220,13 +246,24 @@ class Dataset:
             )
         return np.arange(count) * len(self) // count
 
-    def float_images(self, rows: np.ndarray | None = None) -> np.ndarray:
+    def float_images(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
         """Returns images as float32 [N, H, W, C] in [-1, 1], in stored order and never mirrored.
 
         Args:
-            rows: indices of the images; None for all images.
+            rows: which images; None for all images.
         """
-        return pixels.to_float(self.images if rows is None else self.images[rows])
+        return self.values.to_float(self.images if rows is None else self.images[rows])
+
+    def pictures(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
+        """Returns images in 8 bits, uint8 [N, H, W, C], as people and metrics see them.
+
+        Args:
+            rows: which images; None for all images. Those of 8 bits are not copied.
+        """
+        chosen = self.images if rows is None else self.images[rows]
+        if self.values[:3] == value_range.BYTES[:3]:
+            return chosen
+        return pixels.to_uint8(self.values.to_float(chosen))
 
     def _chosen(self, indices: np.ndarray) -> dict[str, Any]:
         """Returns the fields that hold something of each image, for those at `indices` [R].

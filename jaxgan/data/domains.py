@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset, Rows
 from jaxgan.data.errors import DataError
+from jaxgan.data.value_range import ValueRange
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,6 +52,11 @@ class Domains:
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """The shape of each further input of an example, by its name: an image of domain a."""
         return {"a": self.a.shape}
+
+    @property
+    def ranges(self) -> dict[str, ValueRange]:
+        """The range of the values of each domain."""
+        return {"a": self.a.values, "b": self.b.values}
 
     @functools.cached_property
     def digest(self) -> str:

@@ -76,7 +76,7 @@ class MultiLabeled(Dataset):
     def subset(self, indices: Sequence[int] | np.ndarray) -> MultiLabeled:
         """Returns the dataset of the images at `indices`, in that order, with the same classes."""
         chosen = np.asarray(indices)
-        return dataclasses.replace(self, images=self.images[chosen], marks=self.marks[chosen])
+        return dataclasses.replace(self, **self._chosen(chosen), marks=self.marks[chosen])
 
     def rows_of(self, label: int) -> np.ndarray:
         """Returns the indices, int [M], of the images that belong to a class."""
@@ -97,5 +97,5 @@ class MultiLabeled(Dataset):
             return None
         names = tuple(np.compress(kept, np.array(self.classes, object)).tolist())
         marks = self.marks[rows][:, kept]
-        images = self.images if len(rows) == len(self) else self.images[rows]
-        return dataclasses.replace(self, images=images, marks=marks, classes=names)
+        chosen = {} if len(rows) == len(self) else self._chosen(rows)
+        return dataclasses.replace(self, **chosen, marks=marks, classes=names)

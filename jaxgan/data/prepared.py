@@ -27,8 +27,9 @@ import numpy as np
 from jaxgan import files
 from jaxgan.data import cropping, memory
 from jaxgan.data.errors import DataError
+from jaxgan.data.value_range import ValueRange
 
-_FORMAT = 1
+_FORMAT = 2
 """Format number of prepared sets. Increase it when the same source is decoded to other numbers."""
 
 _META, _DIGESTS = "meta.json", "digests.json"
@@ -109,12 +110,14 @@ class Contents(NamedTuple):
         train: the training images.
         held_out: the held-out images, or None if there are none.
         notes: for each collection, sentences on what was converted or left out.
+        ranges: for each collection, the range of the values of its training images.
         place: the folder of a prepared set, or None for a set in memory.
     """
 
     train: Part
     held_out: Part | None
     notes: list[tuple[str, ...]]
+    ranges: list[ValueRange]
     place: pathlib.Path | None = None
 
 
@@ -242,7 +245,10 @@ class _FileSheet:
 
 
 def described(
-    source: str, parts: Mapping[str, Sequence[Side]], notes: Sequence[Sequence[str]]
+    source: str,
+    parts: Mapping[str, Sequence[Side]],
+    notes: Sequence[Sequence[str]],
+    ranges: Sequence[ValueRange],
 ) -> dict[str, Any]:
     """Returns the description of a stored set, as JSON values.
 
@@ -250,9 +256,12 @@ def described(
         source: the name of the data.
         parts: the sides of the training and, if there are any, of the held-out images.
         notes: for each collection, sentences on what was converted or left out.
+        ranges: for each collection, the range of the values of its training images.
     """
     sides = {part: [side._asdict() for side in own] for part, own in parts.items()}
-    return {"format": _FORMAT, "source": source, "parts": sides, "notes": notes}
+    values = [of.record() for of in ranges]
+    found = {"format": _FORMAT, "source": source, "parts": sides, "notes": notes}
+    return {**found, "ranges": values}
 
 
 def contents(store: Store, meta: Mapping[str, Any], place: pathlib.Path | None = None) -> Contents:
@@ -281,7 +290,9 @@ def contents(store: Store, meta: Mapping[str, Any], place: pathlib.Path | None =
 
     train, held_out = (part(name) if name in meta["parts"] else None for name in _PARTS)
     assert train is not None
-    return Contents(train, held_out, [tuple(own) for own in meta["notes"]], place)
+    notes = [tuple(own) for own in meta["notes"]]
+    ranges = [ValueRange.recorded(of) for of in meta["ranges"]]
+    return Contents(train, held_out, notes, ranges, place)
 
 
 def sheet_name(part: str, index: int, *, whole: bool = False) -> str:

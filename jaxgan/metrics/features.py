@@ -42,6 +42,7 @@ class Extractor:
         see: The network.
         settings: What determines the features, by name, such as the sha256 of the weights.
         channels: Number of channels of the images that it is made for; None for any.
+        colored: Whether it sees images in color, so that they need 1, 3 or 4 channels.
         names: New names of metrics whose usual name belongs to another network, such as 'frechet'
             for 'fid'.
     """
@@ -51,6 +52,12 @@ class Extractor:
     settings: Mapping[str, Any]
     channels: int | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    colored: bool = False
+
+    def takes(self, channels: int) -> bool:
+        """Returns whether it is suited to images of so many channels."""
+        fits = channels in data.bands.PICTURES if self.colored else True
+        return fits and self.channels in (None, channels)
 
     def named(self, metric: str) -> str:
         """Returns the name of a metric with the label, such as 'proxy_fid'."""
@@ -110,7 +117,7 @@ def of_inception(
         "size": "299x299 color, bilinear as TensorFlow 1",
     }
     see = functools.partial(_in_color, functools.partial(inception.see, variables, mesh=mesh))
-    return Extractor("" if known else "unverified", see, settings)
+    return Extractor("" if known else "unverified", see, settings, colored=True)
 
 
 _NOT_INCEPTIONS = {
@@ -166,7 +173,7 @@ def of_efficientnet(
         "size": f"{imagenet.SIDE}x{imagenet.SIDE} color, bilinear, smoothed where it shrinks",
     }
     see = functools.partial(_in_color, functools.partial(imagenet.see, variables, mesh=mesh))
-    return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS)
+    return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS, colored=True)
 
 
 def of_function(

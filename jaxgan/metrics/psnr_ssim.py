@@ -34,10 +34,15 @@ def luminance(images: Array | np.ndarray) -> np.ndarray:
         ValueError: If the number of channels is not 1, 3 or 4.
     """
     pixels = np.asarray(images)
+    if pixels.ndim != 4:
+        raise ValueError(f"the images have shape {pixels.shape}; expected [N, H, W, C]")
+    if pixels.shape[3] not in (1, 3, 4):
+        raise ValueError(
+            f"the images have {pixels.shape[3]} channels, whose luminance is not known; expected "
+            "1, 3 or 4: compare chosen channels, such as images[..., :1]"
+        )
     if pixels.dtype != np.uint8:
         pixels = data.to_uint8(pixels)
-    if pixels.ndim != 4 or pixels.shape[3] not in (1, 3, 4):
-        raise ValueError(f"the images have shape {pixels.shape}; expected [N, H, W, 1, 3 or 4]")
     if pixels.shape[3] == 1:
         return pixels[..., 0].astype(np.float64)
     return 16.0 + pixels[..., :3] @ (219.0 * np.array(color.LUMA) / 255.0)

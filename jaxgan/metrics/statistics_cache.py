@@ -68,7 +68,7 @@ def statistics(
             missing.append(stream)
     if not missing:
         return found
-    parts = (real.images[at : at + piece] for at in range(0, len(real), piece))
+    parts = (real.pictures(slice(at, at + piece)) for at in range(0, len(real), piece))
     told = show(parts, len(real), f"statistics of {len(real)} images of {real.name}")
     seen = features.pieces(told, extractor, streaming.sights(missing))
     for name, state in streaming.gather(missing, seen).items():

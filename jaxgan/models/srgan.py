@@ -327,17 +327,25 @@ def within_range(images: Array, small: Array, correct: Correction | None) -> Arr
 # --- pairs of single images -----------------------------------------------------------------------
 
 
-def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | None = None) -> GAN:
+def of_images(
+    gan: GAN,
+    *,
+    factor: int,
+    size: tuple[int, int],
+    axis_name: str | None = None,
+    steps: float | None = 255,
+) -> GAN:
     """Returns the model for batches of single images 'image' [B, H, W, C].
 
     A random crop of each image, drawn by the example's own key, becomes 'b'. The downsampled crop
-    becomes 'a'. It is rounded to the 256 levels of a file, as downsampled whole images are.
+    becomes 'a'. It is rounded to the levels of a file, as downsampled whole images are.
 
     Args:
         gan: The model, for batches of pairs.
         factor: Downsampling factor.
         size: Height and width of the crops. Images must not be smaller.
         axis_name: Name of the batch's axis under shard_map or pmap. None under jit.
+        steps: Steps between the levels -1 and 1, 255 for 8 bits; None for floats, not rounded.
     """
 
     def step(state: GANState, batch: Batch) -> Any:
@@ -345,7 +353,9 @@ def of_images(gan: GAN, *, factor: int, size: tuple[int, int], axis_name: str | 
         keys = random.fold(random.example_keys(state.rng, state.step, rows), "piece")
         pieces = cut(batch["image"], size, keys)
         small = jnp.clip(resampling.reduced(pieces, factor), -1.0, 1.0)
-        return gan.step(state, {"a": jnp.round((small + 1) * 127.5) / 127.5 - 1, "b": pieces})
+        if steps is not None:
+            small = jnp.round((small + 1) * (steps / 2)) / (steps / 2) - 1
+        return gan.step(state, {"a": small, "b": pieces})
 
     return gan._replace(step=step)
 

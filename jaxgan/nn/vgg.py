@@ -48,7 +48,16 @@ class VGG19(linen.Module):
 
     @linen.compact
     def __call__(self, images: Array) -> Array:
-        """Returns the features [B, H / 16, W / 16, 512] of images [B, H, W, 1 or 3] in [-1, 1]."""
+        """Returns the features [B, H / 16, W / 16, 512] of images [B, H, W, 1 or 3] in [-1, 1].
+
+        Raises:
+            ValueError: The images have another number of channels.
+        """
+        if images.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"VGG19 got images of {images.shape[-1]} channels; expected 1 or 3: give "
+                "--features wavelets or pixels"
+            )
         x = jnp.broadcast_to(images, (*images.shape[:3], 3))
         mean, deviation = (jnp.reshape(jnp.array(v), (1, 1, 1, 3)) for v in (MEAN, DEVIATION))
         x = ((x + 1.0) / 2.0 - mean) / deviation

@@ -58,7 +58,8 @@ def picture_of(
     if isinstance(splits.train, data.Dataset) or len(splits.train.shape) == 3:
         columns = columns or columns_for(len(splits.train.classes))
         draw, reach = sampler(gan, rows * columns), reach_of(splits.train)
-        return lambda state: grid(np.asarray(draw(state, key)) / reach, columns=columns)
+        show = getattr(splits.train, "show", ())
+        return lambda state: grid(np.asarray(draw(state, key)) / reach, columns=columns, show=show)
     if not isinstance(splits.train, data.Mixture):
         say(
             f"samples of the shape {splits.train.shape} are not drawn; a function "
@@ -93,7 +94,8 @@ def of_real(
         alike = source.a.shape[:2] == source.b.shape[:2]
         count = rows * (columns // 2 if alike else columns)
         batch = source.batch(seed=seed, step=0, size=min(count, len(source.a), len(source.b)))
-        parts = _alike([batch["a"], batch["b"]]) if alike else [batch["b"]]
+        a, b = (data.bands.shown(batch[side], getattr(source, side).show) for side in "ab")
+        parts = _alike([a, b]) if alike else [b]
         images = np.stack(parts, axis=1)
         return grid(images.reshape(-1, *images.shape[2:]), columns=columns)
     if isinstance(source, data.Arrays) and len(source.shape) == 3:
@@ -106,7 +108,7 @@ def of_real(
     size = min(rows * columns, len(source))
     # Of the class itself: kinds of it add other roles, in which an image may be another one.
     images = data.Dataset.batch(source, seed=seed, step=0, size=size)["image"]
-    return grid(images, columns=columns)
+    return grid(images, columns=columns, show=source.show)
 
 
 def reach_of(source: data.Source) -> float:
@@ -134,6 +136,7 @@ def of_domains(
     rows = min(rows, available)
     chosen = domains.take(rows * min(ACROSS // len(ways), available // rows))
     images = {"a": chosen.a.float_images(), "b": chosen.b.float_images()}
+    show = {"a": chosen.a.show, "b": chosen.b.show}
 
     def picture(state: Any) -> Image.Image:
         blocks = []
@@ -141,8 +144,10 @@ def of_domains(
             made = domain_translation.translated(
                 gan, state.averaged(), images[way], source=way, key=key, batch_size=batch_size
             )
-            truth = [images[other]] if isinstance(chosen, data.Pairs) else []
-            blocks.append(_beside([images[way], made, *truth], rows))
+            parts = [(images[way], show[way]), (made, show[other])]
+            if isinstance(chosen, data.Pairs):
+                parts.append((images[other], show[other]))
+            blocks.append(_beside([data.bands.shown(*part) for part in parts], rows))
         sheet = np.concatenate(_alike(blocks), axis=1)
         return grid(sheet.reshape(-1, *sheet.shape[2:]), columns=sheet.shape[1])
 
@@ -201,18 +206,20 @@ def enlargement(height: int, width: int) -> int:
     return max(1, _SEEN // max(height, width))
 
 
-def grid(images: np.ndarray, *, columns: int, gap: int = GAP) -> Image.Image:
+def grid(
+    images: np.ndarray, *, columns: int, gap: int = GAP, show: Sequence[int] = ()
+) -> Image.Image:
     """Arranges images in a grid, row by row, and enlarges small images.
 
     Args:
-        images: Images [N, H, W, C] in [-1, 1]. C is 1 (gray), 3 (RGB) or 4 (RGBA). With any other
-            number of channels, their mean is shown.
+        images: Images [N, H, W, C] in [-1, 1].
         columns: Columns of the grid.
         gap: Pixels between the images, before they are enlarged.
+        show: Indices of the channels that are shown: one, or three as red, green and blue. Default:
+            all if C is 1 (gray), 3 (RGB) or 4 (RGBA), or else the first ones (see `bands.usual`).
     """
+    images = data.bands.shown(images, show)
     count, height, width, channels = images.shape
-    if channels not in (1, 3, 4):
-        images, channels = images.mean(axis=3, keepdims=True), 1
     pixels = data.to_uint8(images)
     rows = -(-count // columns)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255)
@@ -256,14 +263,15 @@ def panels(pictures: Mapping[str, Image.Image], *, gap: int = 8, strip: int = 16
     return sheet
 
 
-def named_rows(images: Mapping[str, np.ndarray]) -> Image.Image:
+def named_rows(images: Mapping[str, np.ndarray], *, show: Sequence[int] = ()) -> Image.Image:
     """Arranges images in rows, each under its name.
 
     Args:
         images: Images [N, H, W, C] in [-1, 1] of each row, by its name.
+        show: Indices of the channels that are shown (see `grid`).
     """
     columns = max(map(len, images.values()))
-    return panels({name: grid(row, columns=columns) for name, row in images.items()})
+    return panels({name: grid(row, columns=columns, show=show) for name, row in images.items()})
 
 
 def png(picture: Image.Image) -> bytes:

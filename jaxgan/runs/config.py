@@ -14,6 +14,7 @@ from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
     from jaxgan import data
+    from jaxgan.data import ValueRange
     from jaxgan.data.transforms import Transform
 
 
@@ -29,6 +30,7 @@ MAY_CHANGE = frozenset(
         "log_every",
         "sample_every",
         "grid",
+        "show",
         "checkpoint_every",
         "keep",
         "evaluate_every",
@@ -95,6 +97,7 @@ class DataSpec(NamedTuple):
             data to those of the model.
         typical: By role, a few continuous conditions [K, ...] in the units of the model, as nested
             lists.
+        ranges: By role, the ranges of images, where their values are not of 8 bits.
     """
 
     shape: tuple[int, ...]
@@ -103,31 +106,42 @@ class DataSpec(NamedTuple):
     several: bool = False
     transforms: Mapping[str, Transform] = MappingProxyType({})
     typical: Mapping[str, list] = MappingProxyType({})
+    ranges: Mapping[str, ValueRange] = MappingProxyType({})
 
     @classmethod
     def of(cls, source: data.Source) -> DataSpec:
         """Returns the description of a source of data."""
-        shapes = tuple(source.shape), tuple(source.classes), dict(source.inputs)
+        from jaxgan.data.value_range import BYTES  # imports NumPy, which would slow down --help
+
         typical = getattr(source, "typical", {})  # of arrays alone
+        ranges: Mapping[str, ValueRange] = getattr(source, "ranges", {})  # of images alone
         return cls(
-            *shapes,
+            shape=tuple(source.shape),
+            classes=tuple(source.classes),
+            inputs=dict(source.inputs),
             several=getattr(source, "several", False),
             transforms=dict(getattr(source, "transforms", {})),
             typical={role: values.tolist() for role, values in typical.items()},
+            ranges={role: values for role, values in ranges.items() if values != BYTES},
         )
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> DataSpec:
-        """Returns the description from a `record`; older records have no inputs."""
-        inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
-        shapes = tuple(record["shape"]), tuple(record["classes"]), inputs
-        several = record.get("several") is True
-        if "transforms" not in record:
-            return cls(*shapes, several)
+        """Returns the description from a `record`; older records have no inputs and no ranges."""
         from jaxgan.data.transforms import Transform
+        from jaxgan.data.value_range import ValueRange
 
-        found = {role: Transform.recorded(of) for role, of in record["transforms"].items()}
-        return cls(*shapes, several, found, record.get("typical", {}))
+        inputs = {role: tuple(shape) for role, shape in record.get("inputs", {}).items()}
+        transforms, ranges = record.get("transforms", {}), record.get("ranges", {})
+        return cls(
+            shape=tuple(record["shape"]),
+            classes=tuple(record["classes"]),
+            inputs=inputs,
+            several=record.get("several") is True,
+            transforms={role: Transform.recorded(of) for role, of in transforms.items()},
+            typical=record.get("typical", {}),
+            ranges={role: ValueRange.recorded(of) for role, of in ranges.items()},
+        )
 
     def record(self) -> dict[str, Any]:
         """Returns the description as JSON values."""
@@ -142,7 +156,15 @@ class DataSpec(NamedTuple):
         if self.transforms:
             found["transforms"] = {role: of.record() for role, of in self.transforms.items()}
             found["typical"] = dict(self.typical)
+        if self.ranges:
+            found["ranges"] = {role: values.record() for role, values in self.ranges.items()}
         return found
+
+    def range_of(self, role: str) -> ValueRange:
+        """Returns the range of the images of a role: 'image', or 'a' or 'b' of two domains."""
+        from jaxgan.data.value_range import BYTES
+
+        return self.ranges.get(role, self.ranges.get("image", BYTES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +193,18 @@ class DataFlags:
     """
     flip: bool = False
     """Flip training images horizontally at random."""
-    channels: Annotated[int | None, Range(1, 4)] = None
-    """1 (grayscale), 3 (color) or 4 (color with transparency); default: those of the data."""
+    channels: Annotated[int | None, Range(1, 64)] = None
+    """1 (grayscale), 3 (color), 4 (color with transparency), or as many as the data have; default:
+    those of the data.
+    """
+    range: str | None = None
+    """LOW,HIGH: the values that become -1 and 1, such as 0,4095 (=-1000,400 if LOW is negative);
+    default: that of 8 bits, or the one found in the training images.
+    """
+    show: str | None = None
+    """Channels that pictures show: one, or three for red, green and blue, such as 3,2,1; default:
+    all of 1, 3 and 4, or else the first ones.
+    """
     transform: str | None = None
     """For arrays: the transform of each entry, such as image=symlog,condition=standardize; one of
     none, standardize, log1p, symlog and minmax, or several joined by +.
@@ -189,6 +221,8 @@ class DataFlags:
             "holdout": self.holdout,
             "flip": self.flip,
             "channels": self.channels,
+            "range": self.range,
+            "show": self.show,
             "data_dir": self.data_dir,
             "transform": self.transform,
         }

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,13 @@ class TrainedModel:
     step: int
 
     def sample(
-        self, key: Array | int, n: int, *, truncation: float = 1.0, **conditions: Any
+        self,
+        key: Array | int,
+        n: int,
+        *,
+        truncation: float = 1.0,
+        values: bool = False,
+        **conditions: Any,
     ) -> Array:
         """Draws samples from the averaged weights (EMA).
 
@@ -69,6 +75,8 @@ class TrainedModel:
             n: Number of samples.
             truncation: Factor of the latents, in [0, 1]: below 1 they lie nearer to the mean of
                 their normal prior, and the samples are more typical and less diverse.
+            values: Whether images are returned in the values and the type of the training data
+                (see `in_values`), and not in [-1, 1].
             **conditions: By name, one value for all samples or one per sample [n, ...]. A condition
                 that is not given takes the model's default for sample i. A `label` is the number of
                 a class or its name (see `class_names.named`); of data with several labels an
@@ -86,12 +94,18 @@ class TrainedModel:
         if n < 0:
             raise ValueError(f"{n} samples were requested; expected 0 or more")
         key = jax.random.key(key) if isinstance(key, int) else key
-        return self._drawn(
+        drawn = self._drawn(
             lambda start, size: _row_keys(key, size, start=start), n, truncation, conditions
         )
+        return self.in_values(drawn, given=conditions) if values else drawn
 
     def sample_seeds(
-        self, seeds: Sequence[int] | np.ndarray, *, truncation: float = 1.0, **conditions: Any
+        self,
+        seeds: Sequence[int] | np.ndarray,
+        *,
+        truncation: float = 1.0,
+        values: bool = False,
+        **conditions: Any,
     ) -> Array:
         """Draws one sample per seed from the averaged weights (EMA).
 
@@ -100,6 +114,7 @@ class TrainedModel:
         Args:
             seeds: Seeds [n], from 0 to 2**32 - 1.
             truncation: Factor of the latents, in [0, 1] (see `sample`).
+            values: Whether images are returned in the values of the training data (see `sample`).
             **conditions: By name, one value for all samples or one per seed [n, ...]. A condition
                 that is not given takes the model's default for a first sample.
 
@@ -120,7 +135,36 @@ class TrainedModel:
             rows = np.minimum(np.arange(start, start + size), max(len(words) - 1, 0))
             return _seed_keys(words[rows] if len(words) else np.zeros(size, np.uint32))
 
-        return self._drawn(keys, len(words), truncation, {**first, **conditions})
+        drawn = self._drawn(keys, len(words), truncation, {**first, **conditions})
+        return self.in_values(drawn, given=conditions) if values else drawn
+
+    def in_values(self, images: Array | np.ndarray, *, given: Collection[str] = ()) -> Any:
+        """Returns generated images in the values and the type of the training data.
+
+        Args:
+            images: Images [..., H, W, C] in [-1, 1].
+            given: The conditions that they were drawn from: images translated from 'b' are of 'a'.
+
+        Returns:
+            uint8, uint16 or float32 [..., H, W, C], a NumPy array; 12 bits are in [0, 4095].
+
+        Raises:
+            ValueError: If the model draws points, or arrays in units of their own.
+        """
+        if len(self.spec.shape) != 3:
+            raise ValueError("the model draws points, which have no range of values")
+        if self.spec.transforms:
+            raise ValueError(
+                "the model draws arrays, which have no range of values; data.transforms.invert "
+                "gives them in the units of the data"
+            )
+        role = "a" if "b" in given and "a" in self.spec.inputs else "b"
+        return self.spec.range_of(role).to_values(np.asarray(images))
+
+    @property
+    def show(self) -> tuple[int, ...]:
+        """Returns the indices of the channels that pictures show; () for the usual ones."""
+        return data.bands.fitting(getattr(self.config, "show", None), self.spec.shape[-1])
 
     def _drawn(
         self,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxgan import data
 from jaxgan.data import captions
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -27,7 +26,7 @@ def pictures(
         seed: Seed of the latents.
 
     Yields:
-        A name, and an image, uint8 [H, W, C].
+        A name, and an image [H, W, C] in the values of the training data.
 
     Raises:
         RunError: If the model is not conditioned on captions, or `each` is below 1.
@@ -39,7 +38,7 @@ def pictures(
     if each < 1:
         raise RunError(f"{each} pictures of each caption were asked for; expected 1 or more")
     codes = np.repeat(captions.encode(asked), each, axis=0)
-    drawn = data.to_uint8(np.asarray(model.sample(seed, len(codes), caption=codes)))
+    drawn = model.sample(seed, len(codes), values=True, caption=codes)
     repeated = [caption for caption in asked for _ in range(each)]
     yield from zip(names_of(repeated), drawn, strict=True)
 

@@ -300,10 +300,16 @@ def _arrays(train: data.Arrays, held_out: data.Arrays) -> Iterator[str]:
 
 def _values(images: Dataset) -> str:
     """Returns the range and the mean of the pixels of the training images, as text."""
+    from jaxgan.data import value_range
+
     levels = images.images
-    low, high, mean = int(levels.min()), int(levels.max()), float(levels.mean())
+    low, high, mean = levels.min().item(), levels.max().item(), float(levels.mean(dtype=float))
     flat = "; warning: all pixels are alike" if low == high else ""
-    return f"{low} to {high} (of 255), {mean:.1f} on average{flat}"
+    if images.values[:3] == value_range.BYTES[:3]:
+        return f"{low} to {high} (of 255), {mean:.1f} on average{flat}"
+    least, most = images.values[:2]
+    given = f"{images.values.dtype}, range {least:g} to {most:g}"
+    return f"{low:g} to {high:g} ({given}), {mean:g} on average{flat}"
 
 
 def _classes(train: data.Source, held_out: data.Source) -> Iterator[str]:
@@ -376,10 +382,11 @@ def contact_sheet(source: data.Source) -> tuple[Image, str]:
     assert isinstance(source, data.Dataset)
     if source.classes:
         images, rows = _by_class(source)
-        picture = image_grids.grid(images, columns=COLUMNS)
+        picture = image_grids.grid(images, columns=COLUMNS, show=source.show)
         return picture, f"a row per class, {_named(source.classes, rows)}"
     chosen = source.take(min(ROWS * COLUMNS // 2, len(source)))
-    return image_grids.grid(chosen.float_images(), columns=COLUMNS), f"{len(chosen)} images"
+    picture = image_grids.grid(chosen.float_images(), columns=COLUMNS, show=source.show)
+    return picture, f"{len(chosen)} images"
 
 
 def _alternating(domains: data.Domains) -> np.ndarray:
@@ -391,10 +398,10 @@ def _alternating(domains: data.Domains) -> np.ndarray:
 
     count = min(ROWS * COLUMNS // 4, len(domains.a), len(domains.b))
     chosen = domains.take(count)
-    most = max(chosen.a.shape[2], chosen.b.shape[2])
+    shown = [data.bands.shown(part.pictures(), part.show) for part in (chosen.a, chosen.b)]
+    most = max(pixels.shape[3] for pixels in shown)
     sides = []
-    for part in (chosen.a, chosen.b):
-        pixels = part.images
+    for pixels in shown:
         if pixels.shape[3] != most:
             pixels = data.convert_channels(pixels, most)
         sides.append(resizing.stretched(pixels, domains.b.shape[:2]))

@@ -121,7 +121,8 @@ def directions(config: Config, *, say: Say) -> list[pathlib.Path]:
         for index in range(len(found.names))
     }
     command.write_arrays(targets[0], latent_directions.arrays_of(found))
-    command.write_image(targets[1], image_grids.png(image_grids.named_rows(rows)))
+    sheet = image_grids.named_rows(rows, show=model.show)
+    command.write_image(targets[1], image_grids.png(sheet))
     for line in rows:
         say(line)
     if found.method == "concepts" and found.strengths.min() < CHANCE:

@@ -97,7 +97,8 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
     ends = latent_space.of_seeds(model, seeds, **given)
     linear = config.way == "linear"
     images = space.show(way(ends, config.frames, loop=config.loop, linear=linear))
-    command.write_image(out, films.encoded(data.to_uint8(images), form, config.fps))
+    pixels = data.to_uint8(data.bands.shown(images, model.show))
+    command.write_image(out, films.encoded(pixels, form, config.fps))
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
     return out

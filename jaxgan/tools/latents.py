@@ -127,7 +127,7 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
         say(latent_concepts.verdict(list(drawn["arithmetic"].values())[-1]))
     written = [folder / f"{name}.png" for name in drawn]
     for path, rows in zip(written, drawn.values(), strict=True):
-        command.write_image(path, image_grids.png(image_grids.named_rows(rows)))
+        command.write_image(path, image_grids.png(image_grids.named_rows(rows, show=model.show)))
     say(f"{', '.join(path.name for path in written)}: in {folder}")
     return written
 

@@ -56,7 +56,7 @@ def picture(run: pathlib.Path, model: TrainedModel, inputs: Sequence[Input]) -> 
     if kinds <= {"latents", "label", "noise"} and len(model.spec.shape) == 3:
         columns = image_grids.columns_for(len(model.spec.classes) if "label" in kinds else 0)
         images = np.asarray(model.sample(_SEED, _SHOWN // columns * columns))
-        return image_grids.png(image_grids.grid(images, columns=columns))
+        return image_grids.png(image_grids.grid(images, columns=columns, show=model.show))
     folder = run_directory.RunDirectory(run).samples
     drawn = [path for path in folder.glob("*.png") if path.stem.isdecimal()]
     drawn = sorted(path for path in drawn if int(path.stem) <= model.step)

@@ -188,7 +188,7 @@ def extractor_of(config: Config, training: Dataset) -> Extractor:
     if config.features == "pixels":
         return features.of_function(pixels, name="pixels")
     extractor = evaluation.extractor_of(None, channels=channels, cache=config.cache)
-    if extractor.channels not in (None, channels):
+    if not extractor.takes(channels):
         raise RunError(
             f"there is no network for images of {channels} channels: pip install "
             "'jaxgan[features]' for color images, or give --features pixels"
@@ -333,7 +333,7 @@ def picture(
         near = np.where(mirrored[:, None, None, None], near[:, :, ::-1], near)
         row = np.concatenate([images[index][None], near])
         name = f"seed {asked.seeds[index]}{label}; distance {found.distances[index, 0]:.3g}"
-        shown[name] = image_grids.grid(row, columns=len(row))
+        shown[name] = image_grids.grid(row, columns=len(row), show=training.show)
     command.write_image(path, image_grids.png(image_grids.panels(shown)))
 
 

@@ -138,7 +138,7 @@ def project(config: Config, *, say: Say, show: Show | None = None) -> list[pathl
     )
     _write_arrays(targets[1:], found)
     count = len(photos)
-    _write_pairs(targets[0], names, photos, found, _nearest(model, prior, count))
+    _write_pairs(targets[0], names, photos, found, _nearest(model, prior, count), model.show)
     classes = model.spec.classes
     kinds = {name: len(images) for name, images in others.items()}
     for line in text(names, found, prior, kinds, classes=classes, measured=measure.name):
@@ -187,26 +187,27 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
     """
     import numpy as np
 
-    from jaxgan import data
     from jaxgan.data import resizing
     from jaxgan.data.readers import decoding, image_file
 
     if not 1 <= len(config.photos) <= MOST:
         raise RunError(f"{len(config.photos)} photographs were given; expected 1 to {MOST}")
     height, width, channels = model.spec.shape
-    if channels not in (1, 3, 4):
-        raise RunError(f"{config.run} draws images of {channels} channels, which no file holds")
 
     def each(read: Callable[[pathlib.Path], Any]) -> list[Any]:
         return [_read(path, read) for path in config.photos]
 
-    headers = each(image_file.inspect)
+    headers, values = each(image_file.inspect), model.spec.range_of("image")
+    for path, header in zip(config.photos, headers, strict=True):
+        unsuited = decoding.unsuited(header, channels, values)
+        if unsuited:
+            raise RunError(f"{files.printable(path)} {unsuited}")
     target = resizing.Target((height, width), "crop", channels)
-    target = decoding.leveled(target, headers)
+    target = decoding.leveled(target, headers)._replace(dtype=values.dtype)
     pixels = each(functools.partial(image_file.decode, target=target))
     for note in decoding.conversions(headers, target):
         say(note)
-    return data.to_float(np.stack(pixels))
+    return values.to_float(np.stack(pixels))
 
 
 def _read(path: pathlib.Path, read: Callable[[pathlib.Path], Any]) -> Any:
@@ -337,6 +338,7 @@ def _write_pairs(
     photos: np.ndarray,
     found: Inverted,
     nearest: np.ndarray,
+    show: Sequence[int],
 ) -> None:
     import numpy as np
 
@@ -346,7 +348,7 @@ def _write_pairs(
     for row, name in enumerate(names):
         images = np.stack([photos[row], found.images[row], nearest[row]])
         title = f"{files.shortened(name, 20)}: {found.distances[row]:.3f}"
-        rows[title] = image_grids.grid(images, columns=3)
+        rows[title] = image_grids.grid(images, columns=3, show=show)
     command.write_image(path, image_grids.png(image_grids.panels(rows)))
 
 

@@ -16,6 +16,9 @@ the data.
                       the units of the data), seed, and label and conditions if there are
     --out FILE.png    one picture of all; with several classes a row per seed
 
+Pictures have 8 bits, and of many channels they show those of --show in training. With --values,
+FILE.npz holds images in the values and the type of the training data, such as uint16 or float32.
+
 Nothing is overwritten without --overwrite.
 """
 
@@ -27,7 +30,7 @@ import math
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +58,9 @@ PIECE = 1024
 EVERY = "all"
 """The label that stands for every class."""
 
+_FILES = (".npz", ".png")
+"""The suffixes of a file that holds all images."""
+
 _SEEDS = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", re.ASCII)
 _OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".zip", ".pt")
 
@@ -77,6 +83,8 @@ class Config(command.OfRun):
     """
     truncation: float = 1.0
     """Factor of the latents, from 0 to 1: less is more typical and less diverse."""
+    values: bool = False
+    """In FILE.npz, images in the values and the type of the training data, not in [-1, 1]."""
     overwrite: bool = False
     """Replace files that exist."""
 
@@ -119,6 +127,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
         RunError: If the run draws no such images, or a file exists. Nothing is written then.
         ValueError: If there is no such class, or the model's latents cannot be truncated.
     """
+    from jaxgan.data import bands
     from jaxgan.runs import run_directory
 
     seeds = chosen_seeds(config.n, config.seeds)
@@ -126,29 +135,45 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
     if config.out is None:
         run_directory.require_no_link(out)
     _require_known(out)
+    if config.values and out.suffix.lower() != ".npz":
+        raise RunError("--values does nothing to pictures, which have 8 bits; give --out FILE.npz")
     model = config.load()
     require_noise(model, config.run)
+    if config.values and model.spec.transforms:
+        raise RunError(
+            f"--values does nothing to samples of {config.run}, which are written in the units of "
+            "its arrays anyway; leave it out"
+        )
     asked = of_classes(model, seeds, config.label)
     asked = asked._replace(conditions=of_conditions(model, asked.seeds, config.condition))
     require_few(len(asked.seeds), "images", MOST)
     names = file_names(asked, model.spec.classes)
     kind = out.suffix.lower()
-    targets = [out] if kind in _WRITERS else [out / name for name in names]
+    targets = [out] if kind in _FILES else [out / name for name in names]
     if kind != ".npz":
         _require_picture(model, config.run)
     if kind == ".png":
         require_few(len(asked.seeds), "images in one picture", MOST_IN_PICTURE)
     command.require_free(targets, overwrite=config.overwrite)
     pieces = drawn(model, asked, truncation=config.truncation)
-    if kind in _WRITERS:
-        _WRITERS[kind](out, list(pieces), asked, model.spec.transforms)
+    if config.values:
+        pieces = map(model.in_values, pieces)
+    if kind == ".npz":
+        _write_arrays(out, list(pieces), asked, model.spec.transforms)
+    elif kind == ".png":
+        _write_picture(out, list(pieces), asked, model.show)
+    if kind in _FILES:
         say(f"{len(names)} images are in {files.printable(out)}")
     else:
-        _write_files(targets, pieces)
+        _write_files(targets, pieces, model.show)
         say(
             f"{len(names)} images are in {files.printable(out)}, from {targets[0].name} to "
             f"{targets[-1].name}"
         )
+    if config.values:
+        say(f"their range is {model.spec.range_of('image')}")
+    if kind != ".npz" and (note := bands.note(model.spec.shape[2], model.show)):
+        say(note)
     if len(model.spec.shape) == 3 and not model.spec.transforms:
         say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
     return targets
@@ -362,21 +387,22 @@ def _require_known(out: pathlib.Path) -> None:
 
 
 def _require_picture(model: TrainedModel, run: pathlib.Path) -> None:
-    shape = model.spec.shape
-    if len(shape) != 3 or shape[2] not in (1, 3, 4):
-        what = "points" if len(shape) != 3 else f"images of {shape[2]} channels"
-        raise RunError(f"{run} draws {what}, which no picture holds; give --out FILE.npz")
+    if len(model.spec.shape) != 3:
+        raise RunError(f"{run} draws points, which no picture holds; give --out FILE.npz")
     if model.spec.transforms:
         raise RunError(f"{run} draws numbers in units of their own; give --out FILE.npz")
 
 
-def _write_files(paths: Sequence[pathlib.Path], pieces: Iterator[np.ndarray]) -> None:
+def _write_files(
+    paths: Sequence[pathlib.Path], pieces: Iterable[np.ndarray], show: Sequence[int]
+) -> None:
     from jaxgan import data
     from jaxgan.plotting import image_grids
 
     left = iter(paths)
     for images in pieces:
-        for pixels, path in zip(data.to_uint8(images), left, strict=False):
+        shown = data.to_uint8(data.bands.shown(images, show))
+        for pixels, path in zip(shown, left, strict=False):
             command.write_image(path, image_grids.png(image_grids.image_of(pixels)))
 
 
@@ -402,10 +428,7 @@ def _write_arrays(
 
 
 def _write_picture(
-    path: pathlib.Path,
-    pieces: Sequence[np.ndarray],
-    asked: Asked,
-    units: Mapping[str, Transform] = MappingProxyType({}),
+    path: pathlib.Path, pieces: Sequence[np.ndarray], asked: Asked, show: Sequence[int]
 ) -> None:
     import numpy as np
 
@@ -414,11 +437,8 @@ def _write_picture(
     columns = asked.several
     if columns == 1:  # as square as it gets, but no wider than needed
         columns = -int(-(len(asked.seeds) ** 0.5) // 1)
-    picture = image_grids.grid(np.concatenate(pieces), columns=columns)
+    picture = image_grids.grid(np.concatenate(pieces), columns=columns, show=show)
     command.write_image(path, image_grids.png(picture))
-
-
-_WRITERS = {".npz": _write_arrays, ".png": _write_picture}
 
 
 if __name__ == "__main__":

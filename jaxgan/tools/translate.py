@@ -4,10 +4,12 @@
     jaxgan translate RUN --captions "a red bird" "a blue one" --out DIR
 
 Each INPUT is an image or a folder of images. The translation of cat.jpg is DIR/cat.png, and
-subfolders are kept. An image keeps its size: if the network does not accept it, the image is padded
-with its own reflection and the result is cropped. Colors are converted to the model's. Transparency
-is kept, around a model whose images have none. All of this is reported. Images that were translated
-or drawn before are not translated again.
+subfolders are kept. A model of 16-bit images takes and writes these (PNG), in its own range of
+values. A model of floats, or of other numbers of channels than 1, 3 and 4, writes TIFF. An image
+keeps its size: if the network does not accept it, the image is padded with its own reflection and
+the result is cropped. Colors are converted to the model's. Transparency is kept, around a model
+whose images have none. All of this is reported. Images that were translated or drawn before are not
+translated again.
 
 A model with noise or batch statistics, such as Pix2Pix, is used as it was trained: images of one
 size are processed in batches of the run's batch size, and large ones in smaller batches. A batch is
@@ -36,6 +38,7 @@ from jaxgan.tools import command
 if TYPE_CHECKING:
     import numpy as np
 
+    from jaxgan.data import ValueRange
     from jaxgan.data.readers import image_file
     from jaxgan.runs.trained_model import TrainedModel
 
@@ -130,7 +133,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
         return _illustrated(model, config, say)
     channels, opaque = _channels(model, config)
     _require_tiles(model, config)
-    found = _found(config, say)
+    found = _found(config, model, channels, say)
     fit = resizing.make_fit(config.resolution, config.resize, channels)
     by_size: dict[Size, list[Found]] = {}
     for one in found:
@@ -139,7 +142,9 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     passing = {size: nearest_size(model, config, size, channels) for size in by_size}
     written = []
     for size, group in by_size.items():
-        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)
+        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)._replace(
+            dtype=_ranges(model, config)[0].dtype, paged=decoding.are_pages(headers, channels)
+        )
         kept = frozenset(one.name for one in group if opaque and _TRANSPARENT in one.header.traits)
         _say_what_is_done(group, target, passing[size], kept, say)
         for name, pixels in _translated(model, config, group, target, passing[size], kept, say):
@@ -187,8 +192,8 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
     drawn = list(
         caption_to_image.pictures(model, config.captions, each=config.each, seed=config.seed)
     )
-    _require_files(config, "makes", model.spec.shape)
-    written = [_write(config.out / f"{name}.png", pixels) for name, pixels in drawn]
+    kind = _suffix(model, "image")
+    written = [_write(config.out / f"{name}{kind}", pixels) for name, pixels in drawn]
     say(_where(written, config))
     return written
 
@@ -197,9 +202,9 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
 
 
 def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
-    """Returns the inputs' number of channels, and whether the images made lack transparency.
+    """Returns the inputs' number of channels, and whether files of the images made lack opacity.
 
-    Checks that the model translates them.
+    They may have it then. Checks that the model translates them.
     """
     shapes = shapes_of(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:
@@ -207,10 +212,8 @@ def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
         raise RunError(
             f"{config.run} does not translate images of {config.source}: its model takes {takes}"
         )
-    made = shapes["b" if config.source == "a" else "a"]
-    _require_files(config, "takes", shapes[config.source])
-    _require_files(config, "makes", made)
-    return shapes[config.source][2], made[2] < 4
+    made = _made_of(config)
+    return shapes[config.source][2], shapes[made][2] < 4 and _suffix(model, made) == ".png"
 
 
 def shapes_of(model: TrainedModel) -> dict[str, tuple[int, ...]]:
@@ -218,13 +221,22 @@ def shapes_of(model: TrainedModel) -> dict[str, tuple[int, ...]]:
     return {"a": model.spec.inputs.get("a", model.spec.shape), "b": model.spec.shape}
 
 
-def _require_files(config: Config, what: str, shape: tuple[int, ...]) -> None:
-    """Raises RunError if image files cannot hold images of this shape."""
-    if shape[2] not in (1, 3, 4):
-        raise RunError(
-            f"the model of {config.run} {what} images of {shape[2]} channels, which no image file "
-            "holds; use jaxgan.load and arrays"
-        )
+def _made_of(config: Config) -> str:
+    """Returns the domain of the translations."""
+    return "b" if config.source == "a" else "a"
+
+
+def _ranges(model: TrainedModel, config: Config) -> tuple[ValueRange, ValueRange]:
+    """Returns the ranges of the values of the inputs and of the translations."""
+    return model.spec.range_of(config.source), model.spec.range_of(_made_of(config))
+
+
+def _suffix(model: TrainedModel, role: str) -> str:
+    """Returns the suffix of files that hold images of a role."""
+    from jaxgan.data import value_files
+
+    shape = shapes_of(model).get(role, model.spec.shape)
+    return value_files.suffix(shape[2], model.spec.range_of(role).dtype)
 
 
 def nearest_size(model: TrainedModel, config: Config, size: Size, channels: int) -> Size:
@@ -296,7 +308,7 @@ def _translated(
     kept: Collection[pathlib.PurePath],
     say: Say,
 ) -> Iterator[tuple[pathlib.PurePath, np.ndarray]]:
-    """Yields the names and the translations, uint8, of the readable images of a group.
+    """Yields the names and the translations of the readable images of a group.
 
     Those of the names `kept` have the transparency of the images.
     """
@@ -316,21 +328,24 @@ def _translated(
 
 
 def _opacity(one: Found, target: Any) -> np.ndarray:
-    """Returns the opacity of the image, uint8 [H, W, 1], in the target's size."""
+    """Returns the opacity of the image [H, W, 1], in its own type and the target's size."""
     from jaxgan.data.readers import image_file
 
-    return image_file.decode(one.path, target._replace(channels=4))[..., 3:]
+    own = target._replace(channels=4, dtype=one.header.dtype)
+    return image_file.decode(one.path, own)[..., 3:]
 
 
 def _with_opacity(made: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Returns a translation [H, W, C] as color with the opacity [h, w, 1], enlarged to its size."""
+    """Returns a translation [H, W, C] as color with the opacity [h, w, 1], in its size and type."""
     import numpy as np
 
     from jaxgan import data
     from jaxgan.data import resizing
 
     colors = data.convert_channels(made, 3)
-    return np.concatenate([colors, resizing.stretched(opacity[None], made.shape[:2])[0]], axis=2)
+    scale = resizing.white_of(made.dtype) / resizing.white_of(opacity.dtype)
+    opacity = np.rint(resizing.stretched(opacity[None], made.shape[:2])[0] * scale)
+    return np.concatenate([colors, opacity.astype(made.dtype)], axis=2)
 
 
 def _filled(pixels: np.ndarray, passing: Size) -> np.ndarray:
@@ -360,26 +375,29 @@ def batch_size(model: TrainedModel, config: Config, size: Size) -> int:
 def _made(
     model: TrainedModel, config: Config, images: Iterable[np.ndarray], *, size: int
 ) -> Iterator[np.ndarray]:
-    """Yields the translations, uint8, of images uint8 [H, W, C], in batches or each in tiles."""
-    import jax
+    """Yields the translations of images [H, W, C], in batches or each in tiles.
 
-    from jaxgan import data
+    Both are in the values and the types of the training data.
+    """
+    import jax
+    import numpy as np
+
     from jaxgan.games import domain_translation
     from jaxgan.tools import tiling
 
     options: dict[str, Any] = {"source": config.source, "key": jax.random.key(config.seed)}
     state, margin = model.state.averaged(), _margin(model)
+    taken, given = _ranges(model, config)
     if margin is None:
-        floats = map(data.to_float, images)
+        floats = map(taken.to_float, images)
         made = domain_translation.one_by_one(model.gan, state, floats, batch_size=size, **options)
-        yield from map(data.to_uint8, made)
+        yield from map(given.to_values, made)
         return
 
     def enlarge(tile: np.ndarray) -> np.ndarray:
-        tile = data.to_float(tile)
-        return data.to_uint8(
-            domain_translation.translated(model.gan, state, tile, batch_size=1, **options)
-        )
+        tile = taken.to_float(tile)
+        made = domain_translation.translated(model.gan, state, tile, batch_size=1, **options)
+        return given.to_values(np.asarray(made))
 
     for image in images:
         yield tiling.enlarged(enlarge, image, margin=margin, tile=config.tile or TILE)
@@ -388,13 +406,14 @@ def _made(
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _found(config: Config, say: Say) -> list[Found]:
+def _found(config: Config, model: TrainedModel, channels: int, say: Say) -> list[Found]:
     """Returns the images to translate, after checking that their outputs do not collide."""
     from jaxgan.data import DataError
-    from jaxgan.data.readers import file_listing, image_file
+    from jaxgan.data.readers import decoding, file_listing, image_file
 
     found, taken = [], {}
-    for path, name in _named(config, say):
+    kind, values = _suffix(model, _made_of(config)), _ranges(model, config)[0]
+    for path, name in _named(config, kind, say):
         printed, out = files.printable(path), files.printable(config.out / name)
         if name in taken:
             raise DataError(
@@ -407,22 +426,30 @@ def _found(config: Config, say: Say) -> list[Found]:
                 f"{printed} would be overwritten by its translation; choose another --out"
             )
         try:
-            found.append(Found(path, name, image_file.inspect(path)))
+            header = image_file.inspect(path)
         except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {printed}: {image_file.damage(error)}")
+            continue
+        unsuited = decoding.unsuited(header, channels, values)
+        if unsuited:
+            say(f"left out {printed}: it {unsuited}")
+        else:
+            found.append(Found(path, name, header))
     if not found:
         given = file_listing.some(list(map(files.printable, config.inputs))) or "nothing"
         raise DataError(f"there are no images to translate in {given}")
     return found
 
 
-def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
-    """Yields every file of the inputs and the name of its translation."""
+def _named(
+    config: Config, suffix: str, say: Say
+) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
+    """Yields every file of the inputs and the name of its translation, with its suffix."""
     from jaxgan.data.readers import file_listing
 
     for path in config.inputs:
         if not path.is_dir():
-            yield path, pathlib.PurePath(path.name).with_suffix(".png")
+            yield path, pathlib.PurePath(path.name).with_suffix(suffix)
             continue
         below = file_listing.images_below(path, name=files.printable(path), also_made=True)
         kept, made = (
@@ -436,7 +463,7 @@ def _named(config: Config, say: Say) -> Iterator[tuple[pathlib.Path, pathlib.Pur
             shown = file_listing.some(made)
             say(f"left out {len(made)} images that jaxgan wrote before: {shown}")
         for name in kept:
-            yield path / name, pathlib.PurePath(name).with_suffix(".png")
+            yield path / name, pathlib.PurePath(name).with_suffix(suffix)
 
 
 def _is_output(path: pathlib.Path, folder: pathlib.Path, out: pathlib.Path) -> bool:
@@ -470,7 +497,7 @@ def _say_what_is_done(
 
 
 def _decoded(group: list[Found], target: Any, say: Say) -> Iterator[tuple[Found, np.ndarray]]:
-    """Yields the readable images and their pixels, uint8 [H, W, C]."""
+    """Yields the readable images and their values [H, W, C]."""
     from jaxgan.data.readers import image_file
 
     for one in group:
@@ -480,10 +507,14 @@ def _decoded(group: list[Found], target: Any, say: Say) -> Iterator[tuple[Found,
             say(f"left out {files.printable(one.path)}: {image_file.damage(error)}")
 
 
-def _write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
+def _write(path: pathlib.Path, values: np.ndarray) -> pathlib.Path:
+    from jaxgan.data import value_files
     from jaxgan.plotting import image_grids
 
-    command.write_image(path, image_grids.png(image_grids.image_of(pixels)))
+    if values.dtype == "uint8" and path.suffix == ".png":  # as sample writes them
+        command.write_image(path, image_grids.png(image_grids.image_of(values)))
+    else:
+        command.write_image(path, value_files.encoded(values))
     return path
 
 

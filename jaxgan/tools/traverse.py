@@ -130,7 +130,7 @@ def traverse(config: Config, *, say: Say) -> pathlib.Path:
         images = space.show(found.along(starts, index, reach * steps))
         what = found.names[index]
     rows = images.reshape(len(seeds), -1, *images.shape[1:])
-    command.write_image(out, _encoded(rows, seeds, form, config.fps))
+    command.write_image(out, _encoded(rows, seeds, form, config.fps, model.show))
     say(f"{what}, of {len(seeds)} seeds, is in {files.printable(out)}")
     return out
 
@@ -222,7 +222,9 @@ def _of_code(
     return np.asarray(drawn), f"the code {name}"
 
 
-def _encoded(rows: np.ndarray, seeds: Sequence[int], form: str | None, fps: int) -> bytes:
+def _encoded(
+    rows: np.ndarray, seeds: Sequence[int], form: str | None, fps: int, show: Sequence[int]
+) -> bytes:
     """Returns the images [seeds, steps, H, W, C] as a sheet, or as a film of all seeds."""
     import numpy as np
 
@@ -230,10 +232,10 @@ def _encoded(rows: np.ndarray, seeds: Sequence[int], form: str | None, fps: int)
 
     if form is None:
         named = {f"seed {seed}": row for seed, row in zip(seeds, rows, strict=True)}
-        return image_grids.png(image_grids.named_rows(named))
+        return image_grids.png(image_grids.named_rows(named, show=show))
     columns = -int(-(len(seeds) ** 0.5) // 1)
-    frames = [np.asarray(image_grids.grid(each, columns=columns)) for each in rows.swapaxes(0, 1)]
-    pixels = np.stack(frames)
+    frames = (image_grids.grid(each, columns=columns, show=show) for each in rows.swapaxes(0, 1))
+    pixels = np.stack([np.asarray(frame) for frame in frames])
     return films.encoded(pixels if pixels.ndim == 4 else pixels[..., None], form, fps)
 
 

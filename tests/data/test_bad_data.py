@@ -294,13 +294,9 @@ CASES = {
         lambda root: archive(root, images=np.zeros((9, 3, 32, 32), np.uint8)),
         ("channels first", "images.transpose(0, 2, 3, 1)"),
     ),
-    "integers of another width": Case(
-        lambda root: archive(root, images=images(dtype=np.int64)),
-        ("is int64", "use images / images.max() (or images / 255 if"),
-    ),
-    "integers that a cast would wrap": Case(
-        lambda root: archive(root, images=images(dtype=np.uint16)),
-        ("is uint16", "use images / images.max() (or"),
+    "integers that float32 does not hold": Case(
+        lambda root: archive(root, images=2**24 * images(dtype=np.int64) + 1),
+        ("is int64 in [1, 1.67772e+07]", "up to 1.67772e+07: subtract or divide by a constant"),
     ),
     "truth values for images": Case(
         lambda root: archive(root, images=images(dtype=np.bool_)),
@@ -311,9 +307,23 @@ CASES = {
         ("1 values of 'images' are NaN or infinite", "in image 7", "replace them"),
     ),
     "infinity": Case(lambda root: archive(root, images=holed(-np.inf)), ("the first in image 7",)),
-    "floats in no known range": Case(
-        lambda root: archive(root, images=255 * images(dtype=np.float32)),
-        ("floats in 'images' lie in [0, 255]", "expected [0, 1] or [-1, 1]", "or save uint8"),
+    "a range of one number": Case(
+        lambda root: (archive(root, images=images()), {"range": "5"}),
+        ("the range is '5'; expected LOW,HIGH, two numbers, the lower first",),
+    ),
+    "a range from high to low": Case(
+        lambda root: (archive(root, images=images()), {"range": (5, 2)}), ("the range is (5, 2);",)
+    ),
+    "more channels than a picture needs": Case(
+        lambda root: archive(root, images=images(channels=65)), ("have 65 channels", "64 or fewer")
+    ),
+    "a channel to show that is not there": Case(
+        lambda root: (archive(root, images=images(channels=5)), {"show": "3,2,6"}),
+        ("--show names channel 6, and the images have 5",),
+    ),
+    "two channels to show": Case(
+        lambda root: (archive(root, images=images(channels=5)), {"show": "3,2"}),
+        ("--show is '3,2'; expected one channel, or three",),
     ),
     "channels that cannot be had": Case(
         lambda root: (archive(root, images=images(channels=2)), {"channels": 3}),

@@ -175,8 +175,8 @@ def test_where_no_batch_size_helps_none_is_advised():
 @pytest.mark.parametrize(
     ("images", "labels", "classes", "says"),
     [
-        (np.zeros((2, 4, 4, 1), np.float32), None, (), "float32 of shape"),
-        (np.zeros((2, 4, 4), np.uint8), None, (), "expected uint8 of shape [N, H, W, C]"),
+        (np.zeros((2, 4, 4, 1), np.float64), None, (), "float64 of shape"),
+        (np.zeros((2, 4, 4), np.uint8), None, (), "float32 of shape [N, H, W, C]"),
         (np.zeros((0, 4, 4, 1), np.uint8), None, (), "no dimension of size 0"),
         (np.zeros((2, 4, 4, 1), np.uint8), None, ("a",), "no labels"),
         (np.zeros((2, 4, 4, 1), np.uint8), [0, 1, 0], ("a", "b"), "3 labels for 2 images"),

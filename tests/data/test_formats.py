@@ -110,6 +110,8 @@ RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6)
 ON_WHITE = np.asarray(
     Image.alpha_composite(Image.new("RGBA", (8, 6), "white"), Image.fromarray(CLEAR)).convert("RGB")
 )
+BANDS = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
+MANY = (np.arange(2 * 3 * 13, dtype=np.uint16) * 50).reshape(2, 3, 13)
 DEEP = np.array([[[0], [32896], [65535]]], np.uint16)
 
 FILES = {
@@ -125,6 +127,27 @@ FILES = {
     "TIFF of several pages": Case(
         pages, same(gray(7)), ("6 of 6 images have several pages: only the first is used.",)
     ),
+    "TIFF of several pages, as channels": Case(
+        pages,
+        same(np.stack([gray(level) for level in (7, 8, 9)], axis=2)),
+        ("6 of 6 images have several pages: read as channels.",),
+        {"channels": 3},
+    ),
+    "TIFF of five bands": Case(
+        of_tiff(BANDS), same(BANDS), ("Pictures show channels 1, 2 and 3 of 5 as red, green",)
+    ),
+    "TIFF of five bands, turned": Case(of_tiff(BANDS, turned=6), same(np.rot90(BANDS, -1))),
+    "TIFF of thirteen bands of 16 bits": Case(
+        of_tiff(MANY, order=">"),
+        same(MANY),
+        ("values are uint16; their range is [0, 4095], found in the training images.",),
+    ),
+    "TIFF of five bands, of which three are requested": Case(
+        of_tiff(BANDS),
+        None,
+        ("the images have 5 bands, but 3 channels were requested; leave --channels out",),
+        {"channels": 3},
+    ),
     "TIFF that is stored turned": Case(
         of_tiff(RAMP[..., None], turned=6),
         same(np.rot90(RAMP, -1)),
@@ -136,25 +159,19 @@ FILES = {
     "TIFF in which 0 is white": Case(of_tiff(RAMP[..., None], inverted=True), same(255 - RAMP)),
     "TIFF of 16 bits": Case(
         of_tiff(DEEP),
-        same(np.array([[0, 128, 255]], np.uint8)),
-        ("6 of 6 images have 16 bits per channel: rounded to 8.",),
+        same(DEEP),
+        ("The values are uint16; their range is [0, 65535], found in the training images.",),
     ),
-    "TIFF of 16 bits, most significant byte first": Case(
-        of_tiff(DEEP, order=">"), same(np.array([[0, 128, 255]], np.uint8))
-    ),
+    "TIFF of 16 bits, most significant byte first": Case(of_tiff(DEEP, order=">"), same(DEEP)),
     "TIFF of 12 bits in 16": Case(
-        of_tiff(DEEP // 16),
-        same(np.array([[0, 128, 255]], np.uint8)),
-        ("use 12 of them: level 4095 becomes white",),
+        of_tiff(DEEP // 16), same(DEEP // 16), ("their range is [0, 4095], found",)
     ),
     "TIFF of 16 bits in color": Case(
         of_tiff(np.repeat(DEEP, 3, axis=2)),
-        same(np.repeat(np.array([[[0], [128], [255]]], np.uint8), 3, axis=2)),
-        ("6 of 6 images have 16 bits per channel: rounded to 8.",),
+        same(np.repeat(DEEP, 3, axis=2)),
+        ("their range is [0, 65535], found",),
     ),
-    "TIFF of 32 bits that use 16": Case(
-        of_tiff(DEEP.astype(np.int32)), same(np.array([[0, 128, 255]], np.uint8))
-    ),
+    "TIFF of 32 bits that use 16": Case(of_tiff(DEEP.astype(np.int32)), same(DEEP)),
     "TIFF of 32 bits": Case(
         of_tiff(DEEP.astype(np.int32) * 2),
         None,
@@ -164,7 +181,9 @@ FILES = {
         of_tiff(np.array([[[3 * 10**9]]], np.uint32)), None, ("expected integers in [0, 65535]",)
     ),
     "TIFF of 16 bits with a sign": Case(
-        of_tiff(np.array([[[-5], [9]]], np.int16)), None, ("0.tif holds integers in [-5, 9]",)
+        of_tiff(np.array([[[-5], [9]]], np.int16)),
+        same(np.array([[[-5], [9]]], np.float32)),
+        ("The values are float32; their range is [-5, 9], found",),
     ),
     "TIFF of 16 bits in which 0 is white": Case(
         of_tiff(DEEP, inverted=True),
@@ -173,26 +192,24 @@ FILES = {
     ),
     "TIFF of floats": Case(
         of_tiff(np.array([[[0.0], [0.5], [1.0]]], np.float32)),
-        same(np.array([[0, 128, 255]], np.uint8)),
-        ("6 of 6 images hold floats: read as [0, 1] and rounded to 256 levels.",),
+        same(np.array([[[0.0], [0.5], [1.0]]], np.float32)),
+        ("The values are float32; their range is [0, 1], found",),
     ),
     "TIFF of floats, one of them below 0": Case(
         mixed_floats,
-        np.stack([np.full((4, 6, 1), level, np.uint8) for level in (0, 128, 191, 255)]),
-        ("4 of 4 images hold floats: read as [-1, 1] and rounded to 256 levels.",),
+        np.stack([np.full((4, 6, 1), level, np.float32) for level in (-1.0, 0.0, 0.5, 1.0)]),
+        ("their range is [-1, 1], found",),
     ),
     "TIFF of floats of another range": Case(
         of_tiff(np.array([[[0.0], [300.0]]], np.float32)),
-        None,
-        ("0.tif holds floats in [0, 300]; expected floats in [0, 1] or [-1, 1]: scale all images",),
+        same(np.array([[[0.0], [300.0]]], np.float32)),
+        ("their range is [0, 300], found",),
     ),
     "TIFF of floats that are none": Case(
         of_tiff(np.array([[[0.0], [np.nan]]], np.float32)), None, ("0.tif holds floats in [nan",)
     ),
     "TIFF of floats in color": Case(
-        of_tiff(np.ones((2, 2, 3), np.float32)),
-        None,
-        ("6 of 6 images cannot be read", "0.tif (a damaged TIFF, or of a kind that is not read"),
+        of_tiff(np.ones((2, 2, 3), np.float32)), same(np.ones((2, 2, 3), np.float32))
     ),
     "JPEG called jfif": Case(
         saved([gray(200)] * COUNT, "jfif", format="JPEG", quality=100), same(gray(200))
@@ -206,9 +223,7 @@ FILES = {
         ),
         {"channels": 3},
     ),
-    "PNG of 16 bits": Case(
-        saved([DEEP[..., 0]] * COUNT, "png"), same(np.array([[0, 128, 255]], np.uint8))
-    ),
+    "PNG of 16 bits": Case(saved([DEEP[..., 0]] * COUNT, "png"), same(DEEP)),
 }
 
 
@@ -231,6 +246,7 @@ def test_a_file_is_read_with_its_own_range_or_refused(case, tmp_path):
         assert isinstance(splits.train, data.Dataset)
         found = sorted(splits.train.images, key=lambda image: image.ravel().tolist())
         np.testing.assert_array_equal(np.stack(found), case.pixels)
+        assert splits.train.images.dtype == case.pixels.dtype
         said = "\n".join(splits.notes)
     assert [part for part in case.says if part not in said] == []
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from jaxgan import data
-from jaxgan.data import resizing
+from jaxgan.data import resizing, value_files
 from jaxgan.data.readers import decoding, image_file
 from tests.data.conftest import picture
 
@@ -156,54 +156,63 @@ def deep_folder(make_image, levels) -> str:
 )
 def test_a_set_of_fewer_bits_in_16_is_as_bright_as_one_of_8(make_image, bits, levels):
     splits = data.load(deep_folder(make_image, levels))
-    assert splits.train.images[0].ravel().tolist() == [0, 128, 255]
-    top = 2**bits - 1
-    assert (
-        f"20 of 20 images have 16 bits per channel but use {bits} of them: level {top} becomes "
-        "white."
-    ) in splits.notes
+    assert isinstance(splits.train, data.Dataset)
+    assert splits.train.images[0].ravel().tolist() == list(levels)
+    assert splits.train.pictures()[0].ravel().tolist() == [0, 128, 255]
+    said = (
+        f"The values are uint16; their range is [0, {2**bits - 1}], found in the training images."
+    )
+    assert said in splits.notes
     assert not any("rounded to 8" in note for note in splits.notes)
 
 
 def test_the_brightest_image_decides_the_range_of_all(make_image):
     spec = deep_folder(make_image, (0, 2056, 4095))
     make_image("deep/20.png", np.array([[0, 32896, 65535]], np.uint16))
-    splits = data.load(spec)
-    assert splits.train.images[0].ravel().tolist() == [0, 8, 16]
-    assert "21 of 21 images have 16 bits per channel: rounded to 8." in splits.notes
+    splits = data.load(spec, holdout=0)
+    assert isinstance(splits.train, data.Dataset)
+    assert splits.train.pictures()[0].ravel().tolist() == [0, 8, 16]
+    assert splits.train.values == data.ValueRange(0, 65535, "uint16", "found")
 
 
-def test_a_set_of_16_bits_that_just_needs_them_is_not_called_dark(make_image):
-    notes = data.load(deep_folder(make_image, (0, 1, 32768))).notes
-    assert "20 of 20 images have 16 bits per channel: rounded to 8." in notes
+def test_images_of_8_bits_bring_those_of_16_to_8(make_image):
+    spec = deep_folder(make_image, (0, 2056, 4095))
+    make_image("deep/20.png", np.array([[0, 1, 255]], np.uint8))
+    splits = data.load(spec, holdout=0)
+    assert splits.train.images[0].ravel().tolist() == [0, 128, 255]
+    said = "20 of 21 images have 16 bits per channel but use 12 of them: level 4095 becomes white."
+    assert said in splits.notes
 
 
-def deep_color(path, level: int) -> None:
-    """A PNG of 2 x 2 pixels in color, of 16 bits a channel, at one level."""
-    import zlib
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
-
-    rows = (b"\0" + 6 * struct.pack(">H", level)) * 2
-    header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+def test_gray_of_16_bits_with_transparency_becomes_8_bits(tmp_path, monkeypatch):
+    monkeypatch.setitem(value_files._COLOR_TYPES, 2, 4)
+    values = np.full((4, 6, 2), 65535, np.uint16)
+    (tmp_path / "a.png").write_bytes(value_files._png(values))
+    train, _, notes = data.load(f"folder:{tmp_path}", holdout=0)
+    assert isinstance(train, data.Dataset)
+    assert train.images.dtype == np.uint8 and (train.images == 255).all()
+    assert "1 of 1 images have 16 bits per channel: rounded to 8." in notes
 
 
-@pytest.mark.parametrize(
-    ("level", "words"), [(4095, "reach only level 15 of 255; warning:"), (60_000, "rounded to 8")]
-)
-def test_colors_of_few_bits_in_16_are_told_to_be_dark(tmp_path, level, words):
-    for number in range(20):
-        deep_color(tmp_path / f"{number}.png", level)
-    (note,) = (n for n in data.load(f"folder:{tmp_path}", holdout=0.3).notes if "16 bits" in n)
-    assert words in note and note.startswith("20 of 20")
+def test_floats_of_any_range_and_levels_are_no_set(make_image):
+    Image.fromarray(np.full((6, 8), 273.0, np.float32)).save(make_image("set/a.tif"))
+    for number in range(3):
+        make_image(f"set/{number}.png", picture(number, channels=1))
+    with pytest.raises(data.DataError, match=r"a.tif holds floats outside of \[-1, 1\], and other"):
+        data.load(f"folder:{make_image('set/b.png').parent}", holdout=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("most", [4095, 65535])
+def test_colors_of_16_bits_keep_every_bit(tmp_path, channels, most):
+    draws = np.random.default_rng(channels).integers(0, most, (20, 5, 7, channels), np.uint16)
+    draws[:, 0, 0] = most
+    for number, values in enumerate(draws):
+        (tmp_path / f"{number:02}.png").write_bytes(value_files.encoded(values))
+    splits = data.load(f"folder:{tmp_path}", holdout=0, channels=channels)
+    assert isinstance(splits.train, data.Dataset)
+    np.testing.assert_array_equal(splits.train.images, draws)
+    assert splits.train.values == data.ValueRange(0, most, "uint16", "found")
 
 
 # --- size -----------------------------------------------------------------------------------------

@@ -67,33 +67,51 @@ def test_a_list_names_rows(make_archive, tmp_path):
     ("scale", "shift", "words"), [(1.0, 0.0, "[0, 1]"), (2.0, -1.0, "[-1, 1]")]
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_floats_in_a_known_range_are_stored_as_the_levels_they_stand_for(
+def test_floats_in_a_usual_range_have_the_levels_they_stand_for(
     make_archive, scale, shift, words, dtype
 ):
     floats = (IMAGES / 255.0 * scale + shift).astype(dtype)
     splits = load(make_archive(images=floats), holdout=0.5)
     whole = load(make_archive(images=IMAGES), holdout=0.5)
-    assert np.array_equal(splits.train.images, whole.train.images)
-    assert f"read as {words} and rounded to 256 levels" in splits.notes[0]
+    assert np.array_equal(splits.train.pictures(), whole.train.images)
+    said = f"The values are float32; their range is {words}, found in the training images."
+    assert splits.notes[-1] == said
+    close = 2e-3 if dtype == np.float16 else 1e-6
+    np.testing.assert_allclose(splits.train.float_images(), whole.train.float_images(), atol=close)
 
 
-@pytest.mark.parametrize("low", [0.0, -1.0])
-def test_floats_become_levels_in_little_more_memory_than_is_counted(low, monkeypatch):
-    monkeypatch.setattr(npz, "_PIECE", npz._PIECE // 16)
-    images = np.random.default_rng(0).uniform(low, 1, (200, 32, 32, 3)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_arrays_stay_what_they_are_and_are_not_copied(dtype):
+    images = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3)).astype(dtype)
     tracemalloc.start()
-    levels, _ = npz._as_uint8(images, "images", name="set")
+    kept, notes = npz._stored(images, "images", name="set")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2 * levels.nbytes  # the images themselves were there before
-    assert np.array_equal(levels, data.to_uint8(images if low else 2 * images - 1))
+    assert kept is images and notes == () and peak < 2**20
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "kept"),
+    [
+        (np.int64, (0, 255), "uint8"),
+        (np.int32, (0, 256), "uint16"),
+        (np.int16, (-1000, 3000), "float32"),
+        (np.uint32, (0, 2**24), "float32"),
+        (np.float64, (-5e5, 2.5), "float32"),
+    ],
+)
+def test_other_numbers_are_kept_in_a_type_that_holds_them(make_archive, dtype, values, kept):
+    images = np.array(values, dtype).repeat(30).reshape(10, 6, 1, 1)
+    splits = load(make_archive(images=images), holdout=0)
+    assert splits.train.images.dtype == kept and np.array_equal(splits.train.images, images)
+    assert splits.notes[0] == f"The {images.dtype} of 'images' are kept as {kept}."
 
 
 def test_damage_is_counted_and_placed_over_all_pieces(make_archive, monkeypatch):
     monkeypatch.setattr(npz, "_PIECE", 200)
     images = IMAGES / np.float32(255)
     whole = load(make_archive(images=IMAGES)).train.images
-    assert np.array_equal(load(make_archive(images=images)).train.images, whole)
+    assert np.array_equal(load(make_archive(images=images)).train.pictures(), whole)
     images[[37, 50], 0, 0, 0] = np.nan, np.inf
     with pytest.raises(data.DataError, match=r"2 values .* the first in image 37;"):
         load(make_archive(images=images))

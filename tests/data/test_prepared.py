@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import memory, prepared
+from jaxgan.data import memory, prepared, value_files, value_range
 from jaxgan.data.readers import decoding, image_file
 from tests.data.conftest import picture
 
@@ -71,6 +71,34 @@ def test_batches_equal_those_from_memory(class_folder, make_image, small_memory,
     require_equal(again.train, inside.train)
     assert again.notes == mapped.notes
     assert [note for note in again.notes if note != stored] == list(inside.notes)
+
+
+@pytest.mark.parametrize("options", [{"flip": True}, {"crop": 5}, {"range": "300,2500"}])
+@pytest.mark.parametrize(("dtype", "channels"), [("uint16", 3), ("float32", 5)])
+def test_values_equal_those_from_memory(tmp_path, small_memory, cache, options, dtype, channels):
+    draws = np.random.default_rng(0)
+    (tmp_path / "deep").mkdir()
+    for number in range(COUNT):
+        size = (9, 12) if "crop" in options and number == 7 else (6, 8)
+        values = draws.integers(0, 3000, (*size, channels)).astype(dtype)
+        name = f"{number:02}{value_files.suffix(channels, dtype)}"
+        (tmp_path / "deep" / name).write_bytes(value_files.encoded(values))
+    spec = f"folder:{tmp_path / 'deep'}"
+    mapped = data.load(spec, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "available", lambda: None)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+        inside = data.load(spec, **options)
+    assert prepared.folder_of(mapped.train.stored) and not prepared.folder_of(inside.train.stored)
+    assert mapped.train.images.dtype == dtype and mapped.train.shape[2] == channels
+    require_equal(mapped.train, inside.train)
+    require_equal(mapped.held_out, inside.held_out)
+    assert mapped.train.values == mapped.held_out.values == inside.train.values
+    assert set(inside.notes) < set(mapped.notes)
+    if "range" not in options:
+        assert inside.train.values == value_range.found(inside.train.stored, name="it")
+        again = data.load(spec, **options).train
+        assert again.values == inside.train.values
 
 
 def test_pairs_domains_and_captions_are_prepared_too(make_image, tmp_path, small_memory, cache):

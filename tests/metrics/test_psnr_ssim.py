@@ -43,7 +43,7 @@ def test_gray_keeps_its_levels_and_opacity_is_left_out():
     np.testing.assert_array_equal(
         psnr_ssim.luminance(four), psnr_ssim.luminance(np.ascontiguousarray(four[..., :3]))
     )
-    with pytest.raises(ValueError, match=r"shape \(3, 40, 40, 2\)"):
+    with pytest.raises(ValueError, match="the images have 2 channels, whose luminance"):
         psnr_ssim.luminance(images(channels=2))
 
 

@@ -28,7 +28,7 @@ def flat(count, height, width, channels):
 
 
 @pytest.mark.parametrize(
-    ("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA"), (2, "L"), (5, "L")]
+    ("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA"), (2, "L"), (5, "RGB")]
 )
 def test_a_grid_shows_every_image_in_its_place(channels, mode):
     picture = image_grids.grid(flat(6, 40, 64, channels), columns=3)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxgan.data import cropping, memory, prepared, resizing
+from jaxgan.data import bands, cropping, memory, prepared, resizing, value_range
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError
 from jaxgan.data.readers import file_listing, image_file
@@ -55,7 +55,7 @@ def decode_splits(collection: Collection, fit: resizing.Fit) -> Splits:
 
     Raises:
         DataError: if more than half of the images cannot be read, if the sizes differ and `fit` has
-            neither a resolution nor a crop, if the requested channels are not 1, 3 or 4, or if
+            neither a resolution nor a crop, if the images cannot have the requested channels, or if
             neither memory nor the disk suffices.
     """
     (splits,) = decode_together([collection], fit)
@@ -104,8 +104,10 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
         parts = {"training": False}
         if first.held_out.any():
             parts["held_out"] = True
-        for part, held_out in parts.items():
-            _decode_part(part, collections, plans, damaged, store, watch, held_out=held_out)
+        ranges = {
+            part: _decode_part(part, collections, plans, damaged, store, watch, held_out=held_out)
+            for part, held_out in parts.items()
+        }
         _require_mostly_good(first, damaged)
         left_out = _left_out(first, damaged)
         notes = [[*conversions(list(plan.good.values()), plan.target), *left_out] for plan in plans]
@@ -113,7 +115,7 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
             part: [plan.side(held_out=held_out) for plan in plans]
             for part, held_out in parts.items()
         }
-        return prepared.described(first.name, sides, notes)
+        return prepared.described(first.name, sides, notes, ranges["training"])
 
     if storing.always or not memory.is_enough(needed):
         return prepared.write(
@@ -147,7 +149,7 @@ class _Plan(NamedTuple):
         pixels = len(self.good) * int(np.prod(self.target.resolution))
         if self.varied:
             pixels += sum(int(np.prod(self.size(row))) for row in self.good)
-        return pixels * self.target.channels * np.dtype(_LEVELS).itemsize
+        return pixels * self.target.channels * np.dtype(self.target.dtype).itemsize
 
     @property
     def what(self) -> str:
@@ -165,11 +167,7 @@ class _Plan(NamedTuple):
 
     def side(self, *, held_out: bool) -> prepared.Side:
         """Returns the description of the decoded images; of held-out ones only centers are kept."""
-        return prepared.Side(self.target.shape, _LEVELS, self.varied and not held_out)
-
-
-_LEVELS = "uint8"
-"""The type of decoded pixels."""
+        return prepared.Side(self.target.shape, self.target.dtype, self.varied and not held_out)
 
 
 def _plan(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> _Plan:
@@ -181,8 +179,16 @@ def _plan(collection: Collection, good: dict[int, image_file.Header], fit: resiz
         size, varied = fit.crop, True
     else:
         size = _common_size(collection, good)
-    target = resizing.resolve(fit, size, _channels(collection.name, good, fit))
-    return _Plan(leveled(target, list(good.values())), good, varied)
+    headers = list(good.values())
+    target = resizing.resolve(fit, size, _channels(collection, good, fit))
+    target = leveled(target, headers)._replace(paged=are_pages(headers, fit.channels))
+    wide = [row for row, header in good.items() if "wide" in header.traits]
+    if wide and target.dtype == "uint8":
+        raise DataError(
+            f"{collection.name}: {collection.names[wide[0]]} holds floats outside of [-1, 1], and "
+            "other images hold levels; save all of them as floats"
+        )
+    return _Plan(target, good, varied)
 
 
 def _key(collections: Sequence[Collection], fit: resizing.Fit) -> str:
@@ -214,16 +220,25 @@ def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list
         stored = [f"The images are read from disk: {size}, prepared in {found.place}."]
     splits = []
     for index, (collection, notes) in enumerate(zip(collections, found.notes, strict=True)):
-        train = _dataset(collection, found.train, index)
-        held_out = train if found.held_out is None else _dataset(collection, found.held_out, index)
+        values = found.ranges[index]
+        train = held_out = _dataset(collection, found.train, index, values)
+        if found.held_out is not None:
+            held_out = _dataset(collection, found.held_out, index, values)
         splits.append(Splits(train, held_out, (*notes, *stored)))
     return splits
 
 
-def _dataset(collection: Collection, part: prepared.Part, index: int) -> Dataset:
+def _dataset(
+    collection: Collection, part: prepared.Part, index: int, values: value_range.ValueRange
+) -> Dataset:
     labels = None if collection.labels is None else collection.labels[part.rows]
     return Dataset(
-        collection.name, part.images[index], labels, collection.classes, uncut=part.uncut[index]
+        collection.name,
+        part.images[index],
+        labels,
+        collection.classes,
+        uncut=part.uncut[index],
+        values=values,
     )
 
 
@@ -236,8 +251,11 @@ def _decode_part(
     watch: prepared.Watch,
     *,
     held_out: bool,
-) -> None:
-    """Decodes the training or the held-out images; adds those that fail to `damaged`."""
+) -> list[value_range.ValueRange]:
+    """Decodes the training or the held-out images; adds those that fail to `damaged`.
+
+    Returns the range of the values of each collection.
+    """
     first = collections[0]
     here = np.flatnonzero(first.held_out == held_out).tolist()
     rows = [row for row in here if row not in damaged]
@@ -262,12 +280,14 @@ def _decode_part(
             f"({_some_damaged(damaged)}); replace the damaged files or change --holdout"
         )
     store.keep(f"{part}-rows", np.array(kept, np.int64))
-    for sheet in sheets:
-        sheet.close()
+    return [sheet.close(name=first.name) for sheet in sheets]
 
 
 class _Sheets:
-    """Where the images of a collection are stored; with whole images that are cut later."""
+    """Where the images of a collection are stored; with whole images that are cut later.
+
+    It keeps the ends of their values, as those of a set on disk take long to find.
+    """
 
     def __init__(
         self,
@@ -279,28 +299,32 @@ class _Sheets:
         held_out: bool,
     ) -> None:
         channels, self._size = plan.target.channels, plan.target.resolution
+        self._dtype, self._ends = plan.target.dtype, (np.inf, -np.inf)
         self._store, self._name, self._varied = store, f"{part}-{index}-sizes", plan.varied
         count = len(rows) * int(np.prod(self._size))
         name = prepared.sheet_name(part, index)
-        self._images = store.sheet(name, count, channels, _LEVELS)
+        self._images = store.sheet(name, count, channels, self._dtype)
         self._whole, self._sizes = None, []
         if plan.varied and not held_out:
             count = sum(int(np.prod(plan.size(row))) for row in rows)
             name = prepared.sheet_name(part, index, whole=True)
-            self._whole = store.sheet(name, count, channels, _LEVELS)
+            self._whole = store.sheet(name, count, channels, self._dtype)
 
     def extend(self, images: Iterable[np.ndarray]) -> None:
         """Adds images [h, w, C]."""
         for image in images:
+            low, high = self._ends
+            self._ends = min(low, float(image.min())), max(high, float(image.max()))
             if self._whole is not None:
                 self._whole.append(image)
                 self._sizes.append(image.shape[:2])
             self._images.append(cropping.center(image, self._size) if self._varied else image)
 
-    def close(self) -> None:
-        """Stores the sizes of the whole images."""
+    def close(self, *, name: str) -> value_range.ValueRange:
+        """Stores the sizes of the whole images and returns the range of their values."""
         if self._whole is not None:
             self._store.keep(self._name, np.array(self._sizes, np.int64))
+        return value_range.spanning(*self._ends, self._dtype, name=name)
 
 
 def _blocks(rows: Sequence[int], plans: Sequence[_Plan]) -> Iterable[Sequence[int]]:
@@ -308,7 +332,8 @@ def _blocks(rows: Sequence[int], plans: Sequence[_Plan]) -> Iterable[Sequence[in
     if not rows:
         return
     largest = max(int(np.prod(plan.size(row))) for plan in plans for row in rows)
-    bytes_each = largest * max(plan.target.channels for plan in plans) * len(plans)
+    values = max(plan.target.channels * np.dtype(plan.target.dtype).itemsize for plan in plans)
+    bytes_each = largest * values * len(plans)
     step = max(1, min(_BLOCK_BYTES // bytes_each, 16 * _BLOCK))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
@@ -332,7 +357,7 @@ def _decode(
 def _workers(largest: int) -> int:
     """Returns how many images of at most `largest` pixels may be decoded in parallel.
 
-    Each may take two copies of four channels.
+    Each may take two copies of four channels of 8 bits, or of one of more.
     """
     cores, free = os.cpu_count() or 1, memory.available()
     if free is None:
@@ -413,15 +438,51 @@ def _some_damaged(damaged: dict[int, str]) -> str:
     return file_listing.some([damaged[row] for row in sorted(damaged)])
 
 
-def _channels(name: str, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
+def _channels(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
+    """Returns the channels to decode to; raises DataError if the images cannot have as many."""
+    headers = list(good.values())
+    if any(header.bands for header in headers):
+        return _common_bands(collection, good, fit)
     if fit.channels is None:
-        return 1 if all("grayscale" in header.traits for header in good.values()) else 3
-    if fit.channels not in (1, 3, 4):
+        return 1 if all("grayscale" in header.traits for header in headers) else 3
+    if fit.channels not in bands.PICTURES and not are_pages(headers, fit.channels):
         raise DataError(
-            f"{name}: channels is {fit.channels}; "
-            "expected 1 (grayscale), 3 (color) or 4 (transparent) for image files"
+            f"{collection.name}: channels is {fit.channels}; expected 1 (grayscale), 3 (color) or "
+            "4 (transparent) for image files, or the number of bands or gray pages of TIFFs"
         )
     return fit.channels
+
+
+def _common_bands(
+    collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
+) -> int:
+    """Returns the number of bands of all images; raises DataError, naming two, if they differ."""
+    (first, header), *others = good.items()
+    for row, other in others:
+        if other.bands != header.bands:
+            counts = [has.bands or "other" for has in (header, other)]
+            raise DataError(
+                f"{collection.name}: the images differ in their bands: {collection.names[first]} "
+                f"has {counts[0]} and {collection.names[row]} has {counts[1]}; save all with the "
+                "same"
+            )
+    if fit.channels not in (None, header.bands):
+        raise DataError(
+            f"{collection.name}: the images have {header.bands} bands, but {fit.channels} channels "
+            "were requested; leave --channels out, or choose bands when you save them"
+        )
+    return header.bands
+
+
+def are_pages(headers: Sequence[image_file.Header], channels: int | None) -> bool:
+    """Returns whether the pages of TIFFs in gray are the channels that were requested.
+
+    Args:
+        headers: the headers of all images.
+        channels: number of channels, or None if none are requested.
+    """
+    several = channels is not None and channels > 1
+    return several and all(header.pages == channels for header in headers)
 
 
 def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> tuple[int, int]:
@@ -449,14 +510,52 @@ def deepest(headers: Sequence[image_file.Header]) -> int:
 
 
 def leveled(target: resizing.Target, headers: Sequence[image_file.Header]) -> resizing.Target:
-    """Returns the target with the range of levels that all images share.
+    """Returns the target with the type of values and the range of levels that all images share.
+
+    Images keep values of more than 8 bits if all of them have the same type.
 
     Args:
         target: the shape to convert the images to.
         headers: the headers of all images.
     """
     signed = any("signed" in header.traits for header in headers)
-    return target._replace(deepest=deepest(headers), signed=signed)
+    types = {header.dtype for header in headers}
+    if any(header.bands for header in headers):  # of which no type is converted to 8 bits
+        dtype = max(types, key=value_range.STORED.index)
+    else:
+        dtype = types.pop() if len(types) == 1 else "uint8"
+    return target._replace(deepest=deepest(headers), signed=signed, dtype=dtype)
+
+
+def unsuited(
+    header: image_file.Header, channels: int, values: value_range.ValueRange
+) -> str | None:
+    """Returns why an image is no input of a trained model, as a clause, or None if it is one.
+
+    A model of 8 bits takes images of more bits, scaled by the range of their levels. Any other
+    takes values of its own type, which it does not scale.
+
+    Args:
+        header: the header of the image.
+        channels: number of channels of the model's images.
+        values: their range.
+    """
+    if header.bands and header.bands != channels:
+        return f"has {header.bands} bands, and the model takes images of {channels} channels"
+    if channels not in bands.PICTURES and channels not in (header.bands, header.pages):
+        return f"is no TIFF of {channels} bands or gray pages, as the model takes them"
+    levels = header.dtype == "uint8" or not header.bands
+    fits = values.dtype == header.dtype or (
+        levels and "wide" not in header.traits
+        if values.dtype == "uint8"
+        else (values.dtype, header.dtype) == ("float32", "uint16")
+    )
+    if fits:
+        return None
+    return (
+        f"holds values of {header.dtype}, and the model takes {values.dtype} in "
+        f"[{values.low:g}, {values.high:g}]: save it in these"
+    )
 
 
 def _deep(header: image_file.Header) -> bool:
@@ -473,15 +572,18 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
     height, width, channels = target.shape
     bits = target.deepest.bit_length()
     in_part = bits < 16  # grayscale images that use fewer than 16 bits
+    kept = target.dtype != "uint8"  # then ranging says what the values are
 
     def is_cut(has: image_file.Header) -> bool:
-        return "16-bit" in has.traits and not (in_part and _deep(has))
+        return not kept and "16-bit" in has.traits and not (in_part and _deep(has))
 
     reached = max((has.peak // 257 for has in headers if is_cut(has)), default=255)
     dark = reached < _DARK
     color, transparent = channels > 1, channels == 4
     done = {
-        "are grayscale: converted to color": lambda has: color and "grayscale" in has.traits,
+        "are grayscale: converted to color": lambda has: (
+            color and "grayscale" in has.traits and not target.paged
+        ),
         "are in color: converted to grayscale": lambda has: (
             not color and "grayscale" not in has.traits
         ),
@@ -489,15 +591,18 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
         "are in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
         "have 16 bits per channel: rounded to 8": lambda has: not dark and is_cut(has),
         f"have 16 bits per channel but use {bits} of them: level {target.deepest} becomes white": (
-            lambda has: in_part and _deep(has)
+            lambda has: not kept and in_part and _deep(has)
         ),
         f"have 16 bits per channel and reach only level {reached} of 255; warning: they are dark, "
         "so save them again in 8 bits, scaled to the full range": lambda has: dark and is_cut(has),
         f"hold floats: read as [{-1 if target.signed else 0}, 1] and rounded to 256 levels": (
-            lambda has: "float" in has.traits
+            lambda has: not kept and "float" in has.traits
         ),
         "have a color profile other than sRGB: converted to sRGB": (
-            lambda has: "profile" in has.traits
+            lambda has: not kept and "profile" in has.traits
+        ),
+        "have a color profile that is not used: their values are kept unchanged": (
+            lambda has: kept and "profile" in has.traits
         ),
         "have a color profile that cannot be used: their values are kept unchanged": (
             lambda has: "damaged profile" in has.traits
@@ -506,10 +611,15 @@ def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -
             lambda has: not transparent and "transparent" in has.traits
         ),
         "have no transparency: made opaque": (
-            lambda has: transparent and "transparent" not in has.traits
+            lambda has: (
+                transparent and "transparent" not in has.traits and not (has.bands or target.paged)
+            )
         ),
         "are animated: only the first frame is used": lambda has: "animated" in has.traits,
-        "have several pages: only the first is used": lambda has: "pages" in has.traits,
+        "have several pages: only the first is used": lambda has: (
+            "pages" in has.traits and not target.paged
+        ),
+        "have several pages: read as channels": lambda has: target.paged,
         "were turned upright according to their EXIF orientation": lambda has: (
             "turned" in has.traits
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -18,7 +19,7 @@ LIST = "val.txt"
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """Returns the images below a folder, decoded to uint8 in the shape of `fit`.
+    """Returns the images below a folder, decoded to the shape of `fit`.
 
     Labels come from a file of labels in the folder (see `label_files`), if there is one, or else
     from the class folders. Held out are the images that `held` selects. If `held` is None, they are
@@ -57,8 +58,9 @@ def _multi_labeled(numbered: Source, found: file_listing.Listing) -> MultiLabele
     """Returns images, labeled by their number in the listing, with their several labels."""
     assert isinstance(numbered, Dataset) and numbered.labels is not None
     assert found.marks is not None
-    marks = found.marks[numbered.labels]
-    return MultiLabeled(numbered.name, numbered.images, classes=found.classes, marks=marks)
+    fields = {field.name: getattr(numbered, field.name) for field in dataclasses.fields(Dataset)}
+    fields |= {"labels": None, "classes": found.classes}
+    return MultiLabeled(**fields, marks=found.marks[numbered.labels])
 
 
 def held_out(

@@ -1,6 +1,6 @@
 """Images in a NumPy archive (.npz), as `np.savez(path, images=..., labels=...)` writes it.
 
-Single images: `images` [N, H, W, C] or [N, H, W], uint8, or floats in [0, 1] or [-1, 1]. Optional:
+Single images: `images` [N, H, W, C] or [N, H, W], integers or floats of any range. Optional:
 `labels` [N], integers counted from 0, and `classes` [K], the names of the labels.
 
 Two domains: `a` and `b`, in the format of `images`. In pairs, image i of one belongs to image i of
@@ -14,6 +14,7 @@ out, in place of their index; images of one name are held out together.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import math
 import pathlib
 import tokenize
@@ -24,14 +25,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from jaxgan import files
-from jaxgan.data import captions, holdout, memory, pixels, resizing
+from jaxgan.data import bands, captions, holdout, memory, resizing, value_range
 from jaxgan.data.dataset import Dataset, check_labels
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, reason
 from jaxgan.data.readers import file_listing
 from jaxgan.data.splits import Splits, joined
 
-_CHANNELS = (1, 3, 4)
+_EXACT = 2**24
+"""Integers up to this size are float32 numbers, too."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -47,7 +49,7 @@ _DAMAGE = (
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
-    """Returns the archive's images as uint8 in the shape of `fit`, with their labels if any.
+    """Returns the archive's images in the shape of `fit`, with their labels if any.
 
     Args:
         place: path of the archive.
@@ -171,9 +173,9 @@ def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
 def _images(
     path: pathlib.Path, keys: list[str], key: str, *, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the images of a key as uint8 [N, H, W, C], and notes on them."""
+    """Returns the images of a key [N, H, W, C] in a type of memory, and notes on them."""
     _require_images(path, keys, key, name=name)
-    raw, notes = _as_uint8(_array(path, key, name=name), key, name=name)
+    raw, notes = _stored(_array(path, key, name=name), key, name=name)
     return raw if raw.ndim == 4 else raw[..., None], notes
 
 
@@ -189,6 +191,8 @@ def _divided(
     if not mask.any():
         return Splits(dataset, dataset, (*notes, note))
     train, held_out = (dataset.subset(np.flatnonzero(part)) for part in (~mask, mask))
+    values = value_range.found(train.images, name=dataset.name)
+    train, held_out = (dataclasses.replace(part, values=values) for part in (train, held_out))
     return Splits(train, held_out, (*notes, note))
 
 
@@ -235,22 +239,25 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
             f"{name}: '{key}' has shape {shape}; "
             "expected [N, H, W, C] or [N, H, W] with no dimension of size 0"
         )
-    if len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS:
+    if len(shape) == 4 and _is_channels_first(shape):
         raise DataError(
             f"{name}: '{key}' has shape {shape}, channels first; expected [N, H, W, C]: "
             f"use {key}.transpose(0, 2, 3, 1)"
         )
-    if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
+    if dtype.kind not in "uif":
         # Never advise a cast to uint8: it wraps, so that 256 would become 0.
-        truths = dtype == np.bool_
-        floats = f"{key}.astype(np.float32)" if truths else f"{key} / {key}.max()"
         raise DataError(
-            f"{name}: '{key}' is {dtype}; expected uint8 in [0, 255], or floats in [0, 1] or "
-            f"[-1, 1]: use {floats}"
-            + ("" if truths else f" (or {key} / 255 if they are 8-bit levels)")
+            f"{name}: '{key}' is {dtype}; expected integers or floats: use {key}.astype(np.float32)"
         )
     what = f"{shape[0]} images of {resizing.describe(shape[1:])} {dtype}"
-    memory.require(math.prod(shape) * (dtype.itemsize + 1), name=name, what=what)
+    copied = 0 if dtype.name in value_range.STORED else 4
+    memory.require(math.prod(shape) * (dtype.itemsize + copied), name=name, what=what)
+
+
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Returns whether [N, C, H, W] is more likely than [N, H, W, C]."""
+    few = shape[1] in bands.PICTURES and shape[3] not in bands.PICTURES
+    return few and shape[1] < shape[2]
 
 
 def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -375,30 +382,27 @@ def _embeddings(path: pathlib.Path, count: int, *, name: str) -> np.ndarray:
     return found.reshape(count, -1, found.shape[-1]).astype(np.float32)
 
 
-def _as_uint8(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the images as uint8, and a note on the range that floats were assumed to have.
+def _stored(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the images in a type of `value_range.STORED`, and a note if that is another type.
 
-    Raises DataError if values are not finite or outside both ranges.
+    Raises DataError if values are not finite, or are no float32 numbers.
     """
-    if images.dtype == np.uint8:
-        return images, ()
-    _require_finite(images, key, name=name)
-    low, high = float(images.min()), float(images.max())
-    if low < -1.0 or high > 1.0:
+    dtype = images.dtype
+    if dtype.kind == "f":
+        _require_finite(images, key, name=name)
+    if dtype.name in value_range.STORED:
+        return images.astype(dtype.newbyteorder("="), copy=False), ()
+    low, high = images.min().item(), images.max().item()
+    most = _EXACT if dtype.kind in "ui" else float(np.finfo(np.float32).max)
+    if max(-low, high) > most:
         raise DataError(
-            f"{name}: the floats in '{key}' lie in [{low:.4g}, {high:.4g}]; "
-            "expected [0, 1] or [-1, 1]: rescale them, or save uint8 in [0, 255]"
+            f"{name}: '{key}' is {dtype} in [{low:.6g}, {high:.6g}]; expected values that float32 "
+            f"holds, up to {most:.6g}: subtract or divide by a constant first"
         )
-    levels = np.empty(images.shape, np.uint8)
-    for rows in _pieces(images):
-        piece = images[rows]
-        levels[rows] = pixels.to_uint8(piece if low < 0.0 else 2.0 * piece - 1.0)
-    taken = "[-1, 1]" if low < 0.0 else "[0, 1]"
-    note = (
-        f"The floats in '{key}' lie in [{low:.4g}, {high:.4g}]: "
-        f"read as {taken} and rounded to 256 levels."
-    )
-    return levels, (note,)
+    kept = "float32"
+    if dtype.kind in "ui" and low >= 0 and high <= 65535:
+        kept = "uint8" if high <= 255 else "uint16"
+    return images.astype(kept), (f"The {dtype} of '{key}' are kept as {kept}.",)
 
 
 def _require_finite(images: np.ndarray, key: str, *, name: str) -> None:

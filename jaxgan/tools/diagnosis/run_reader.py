@@ -442,7 +442,8 @@ def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
         The step and its samples.
     """
     shape = found.spec.shape
-    grids = len(shape) == 3 and shape[2] in (1, 3, 4) and not found.spec.inputs
+    whole = len(shape) == 3 and shape[2] in data.bands.PICTURES and not found.config.show
+    grids = whole and not found.spec.inputs
     if found.experiment.picture is not None or found.config.seeds > 1 or not grids:
         return
     for step, path in reversed(picture_files(found.path).items()):

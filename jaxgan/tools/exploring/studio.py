@@ -153,7 +153,7 @@ class Studio:
         latents = np.float32(what.truncation) * np.asarray(latents).reshape(1, -1) + shifts[None]
         # Codes are in the latent by now; without them, one program shows all.
         given = {k: v for k, v in what.given.items() if k not in self._controls["codes"]}
-        return _png(self._show(self._state, words, latents, given))
+        return self._png(self._show(self._state, words, latents, given))
 
     def parsed(self, asked: object) -> Asked:
         """Returns what is asked for, checked.
@@ -230,6 +230,12 @@ class Studio:
             found[place] = _number(value, "a step", -FARTHEST, FARTHEST)
         return found
 
+    def _png(self, images: Any) -> bytes:
+        """Returns the first of images [N, H, W, C] in [-1, 1] as a PNG file."""
+        first = np.asarray(images)[0]
+        show = data.bands.fitting(getattr(self._model.config, "show", None), first.shape[-1])
+        return image_grids.png(image_grids.image_of(data.to_uint8(data.bands.shown(first, show))))
+
     # --- from images ------------------------------------------------------------------------------
 
     def translation(self, image: bytes, *, source: str) -> bytes:
@@ -245,8 +251,8 @@ class Studio:
         if source not in self.sources:
             takes = ", ".join(self.sources) or "no images"
             raise ValueError(f"the model does not translate images of {source!r}: it takes {takes}")
-        pixels = _decoded(image, self._shapes[source])
-        return _png(self._translate[source](self._state, pixels[None]))
+        pixels = _decoded(image, self._shapes[source], self._model.spec.range_of(source))
+        return self._png(self._translate[source](self._state, pixels[None]))
 
     def projection(self, image: bytes, *, label: int | None) -> dict[str, Any]:
         """Returns the latent whose image is nearest to a photograph, and that image.
@@ -266,7 +272,8 @@ class Studio:
             raise ValueError("photographs are projected only onto what is drawn from noise")
         if label is not None:
             label = _whole(label, "the class", len(self._controls["classes"]) - 1)
-        photo = _decoded(image, self._model.spec.shape)[None]
+        spec = self._model.spec
+        photo = _decoded(image, spec.shape, spec.range_of("image"))[None]
         measure = perceptual.of_channels(photo.shape[3])
         prior = inversion.drawn(
             self._model, photo, measure, count=_PROJECTION["count"], seed=0, label=label
@@ -280,7 +287,7 @@ class Studio:
             steps=_PROJECTION["steps"],
             seed=0,
         )
-        seen = base64.b64encode(_png(photo)).decode()
+        seen = base64.b64encode(self._png(photo)).decode()
         answer = {
             "latent": found.latents[0].tolist(),
             "distance": float(found.distances[0]),
@@ -397,18 +404,21 @@ def _codes_of(caption: object) -> np.ndarray:
     return np.pad(codes, [(0, 0), (0, width - codes.shape[1])])
 
 
-def _decoded(image: bytes, shape: Sequence[int]) -> np.ndarray:
-    """Returns an encoded image in the shape (H, W, C), in [-1, 1]."""
+def _decoded(image: bytes, shape: Sequence[int], values: data.ValueRange) -> np.ndarray:
+    """Returns an encoded image in the shape (H, W, C), in [-1, 1].
+
+    An image of the type of the model's data has their range. Others are pictures of them, of 8
+    bits, as the page shows and sends them.
+    """
     height, width, channels = shape
     try:
         header = image_file.inspect(image)
-        target = resizing.Target((height, width), "crop", channels)
-        pixels = image_file.decode(image, decoding.leveled(target, [header]))
+        if header.dtype != values.dtype:
+            values = data.value_range.BYTES
+        unsuited = decoding.unsuited(header, channels, values)
+        if unsuited is None:
+            target = decoding.leveled(resizing.Target((height, width), "crop", channels), [header])
+            return values.to_float(image_file.decode(image, target._replace(dtype=values.dtype)))
     except Exception as error:  # PIL's decoders raise exceptions of any type
         raise ValueError(f"the image cannot be read: {image_file.damage(error)}") from error
-    return data.to_float(pixels)
-
-
-def _png(images: Any) -> bytes:
-    """Returns the first of images [N, H, W, C] in [-1, 1] as a PNG file."""
-    return image_grids.png(image_grids.image_of(data.to_uint8(np.asarray(images))[0]))
+    raise ValueError(f"the image {unsuited}")
