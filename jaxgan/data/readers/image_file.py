@@ -421,7 +421,9 @@ def _of_bands(source: Source) -> bytes | None:
         return None
     whole = source.whole if isinstance(source, Half) else source
     try:
-        if _start(whole) not in file_listing.TIFF:
+        # A pipe has no size, and opening one waits forever.
+        empty = isinstance(whole, pathlib.Path) and whole.stat().st_size == 0
+        if empty or _start(whole) not in file_listing.TIFF:
             return None
         content = whole if isinstance(whole, bytes) else whole.read_bytes()
         page = tiff.layout(content)
