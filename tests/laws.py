@@ -534,6 +534,10 @@ HEAVY = (
 )
 
 
+# Of those, the ones whose training the suite sees only in tests of their own.
+HEAVIEST = ("fastgan", "r3gan", "bigan", "ali", "discogan", "srgan", "text-to-image")
+
+
 def names_except(law: str) -> list[str]:
     """Names of the cases for which the law holds."""
     return [case.name for case in CASES if law not in case.exempt]

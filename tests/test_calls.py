@@ -91,6 +91,7 @@ def test_several_steps_a_call_have_the_losses_of_one(name, precision):
         np.testing.assert_allclose(together[loss], values, rtol=0, atol=TOLERANCE[precision])
 
 
+@pytest.mark.slow
 @some_cases
 @every_precision
 def test_a_member_of_a_population_has_the_losses_of_its_single_run(name, precision):

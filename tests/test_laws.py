@@ -116,7 +116,7 @@ def plain(name):
     return laws.BY_NAME[name].build()
 
 
-@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=laws.VARIANTS))
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=(*laws.VARIANTS, *laws.HEAVIEST)))
 def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     case, gan = laws.BY_NAME[name], plain(name)
     _, _, traces = compiled(gan)
@@ -129,11 +129,19 @@ def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
     assert len(traces) == traced  # L6, on one device
 
 
+QUICK_MODES = {
+    "vanilla": [("jit", 2), ("shard_map", 2), ("pmap", 8)],
+    "dcgan": [("jit", 2), ("shard_map", 2)],
+    "conditional": [("shard_map", 2)],
+}
+"""The modes and devices of L3 that the suite checks."""
+
+
 def modes_of_the_cases():
     """(case, mode, devices) of L3; what takes minutes in all is left to the slow target."""
     every = [(mode, devices) for mode in parallel.MODES for devices in (1, 2, 4, 8)]
     for name, case in laws.BY_NAME.items():
-        quick = [("jit", 2), ("shard_map", 2), ("pmap", 8)] * (name in laws.FOUNDATION)
+        quick = QUICK_MODES.get(name, ())
         for mode, devices in every:
             if mode != "jit" and "L3" in case.exempt:
                 continue
@@ -161,10 +169,9 @@ def test_L3_every_mode_on_every_number_of_devices_is_one_device(name, mode, devi
     assert_trains_as_on_one_device(name, mode, devices)
 
 
-@pytest.mark.parametrize(
-    "name", in_time(laws.BY_NAME, late=laws.BY_NAME.keys() - {"conditional-perceptron"})
-)
-@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", laws.BY_NAME)
+@pytest.mark.parametrize("devices", [2, 4])
 def test_L3_with_split_parameters_training_is_that_of_one_device(name, devices):
     assert_trains_as_on_one_device(name, "jit", devices, split=True)
 

@@ -62,6 +62,7 @@ def test_a_generator_travels_to_the_data_and_keeps_its_width():
     assert np.std(points) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_relativistic_game_with_both_penalties_captures_all_modes_of_the_ring():
     # Seeds 0 to 3: 56 to 60 % of the points lie within 0.1 of a mode, 6.2 % or more at each.
     # Uniform points on the square would be 4 %.

@@ -25,7 +25,7 @@ def test_every_experiment_is_listed_with_one_line(capsys):
     ("arguments", "said"),
     [
         (["evalute"], "there is no command 'evalute'; did you mean evaluate?"),
-        (["zzz"], "there is no command 'zzz'; expected one of list, train, data, sample, "),
+        (["zzz"], "there is no command 'zzz'; expected one of list, train, launch, data, "),
         (["train", "dcgn"], "there is no experiment 'dcgn'; did you mean dcgan?"),
         (["train", "dcgan", "--widht", "3"], "there is no flag --widht; did you mean --width?"),
         (["train", "nowhere.py"], "there is no experiment nowhere.py"),

@@ -26,6 +26,7 @@ def trained(experiment, path, *arguments: str):
     return jaxgan.load(path)
 
 
+@pytest.mark.slow
 def test_dcgan_draws_images_of_five_channels(tmp_path):
     np.savez(tmp_path / "set.npz", images=noise(5))
     given = f"npz:{tmp_path / 'set.npz'}"

@@ -69,7 +69,6 @@ DEVICES = 2
 OF_A_KIND = (
     "instance noise",
     "Gaussian KL",
-    "virtual batch norm",
 )
 
 OF_SLICES = {

@@ -47,6 +47,7 @@ def kept(splits, function):
     return encodings.kept(Making(function), untrained, splits.held_out, encodings.Config("", 1))
 
 
+@pytest.mark.slow
 def test_images_that_come_back_keep_their_class_and_their_diversity(splits):
     lines = kept(splits, lambda images: images)
     assert lines[0].startswith("G(E(x)) keeps the class of x for 100.0% (untrained: ")
@@ -54,6 +55,7 @@ def test_images_that_come_back_keep_their_class_and_their_diversity(splits):
         assert line.split()[-2:] == ["100.0%", "1.00"]
 
 
+@pytest.mark.slow
 def test_one_image_for_all_keeps_one_class_and_no_diversity(splits):
     lines = kept(splits, lambda images: np.repeat(images[:1], len(images), axis=0))
     shares = [float(line.split()[-2].rstrip("%")) for line in lines[2:]]

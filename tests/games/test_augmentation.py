@@ -338,6 +338,7 @@ def test_the_strength_follows_the_images_of_all_devices(mode):
         assert other == pytest.approx(one, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_round_of_several_discriminator_steps_moves_the_strength_once():
     _, second, third = played(adaptive_game(n_critic=3), 3, rows=24)
     assert second["probability"] == third["probability"] == pytest.approx(0.48)

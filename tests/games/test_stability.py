@@ -295,6 +295,7 @@ def test_a_models_field_is_what_plain_descent_adds_and_held_players_say_what_mov
         np.testing.assert_allclose(still[name].value, mean.value, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_models_jacobian_is_its_fields_derivative_in_any_schedule():
     schedule = functools.partial(steps.alternate, n_critic=2)
     gan = ring(optimizers=dict.fromkeys(IN_TURN, optimizers.adam()), schedule=schedule)

@@ -137,6 +137,7 @@ def held_out():
     return data.load("fashion").held_out.float_images()
 
 
+@pytest.mark.slow
 def test_the_proxy_fid_orders_real_images_blurred_ones_and_noise(held_out):
     half, other = held_out[::2], held_out[1::2]
     blurred = (other + np.roll(other, 1, axis=1) + np.roll(other, 1, axis=2)) / 3

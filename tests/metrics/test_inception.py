@@ -43,6 +43,7 @@ def given():
     return {name: value.astype(np.float32) for name, value in found.items()}
 
 
+@pytest.mark.slow
 def test_every_tap_has_its_width_and_the_parameters_their_number(given):
     image = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)
     variables = inception.variables(given)

@@ -135,6 +135,7 @@ def test_the_losses_are_those_of_the_paper():
     assert {name: found[name] for name in terms} == pytest.approx(terms, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_both_sides_move_from_the_same_state():
     batch, state = unpaired(), build().init(jax.random.key(0))
     together, _ = jax.jit(build().step)(state, batch)

@@ -76,6 +76,7 @@ def test_the_reconstruction_weighs_little_until_the_curriculum_ends():
     assert discogan.AUTHORS_WEIGHTS.curriculum == 10_000
 
 
+@pytest.mark.slow
 def test_the_discriminators_move_at_every_third_step_and_the_generators_at_the_others():
     gan, batch = build(), unpaired()
     step, state = jax.jit(gan.step), gan.init(jax.random.key(0))

@@ -201,6 +201,7 @@ def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
         assert same(before[player].params, after[player].params) == (player == "generator")
 
 
+@pytest.mark.slow
 def test_the_information_rises_from_nothing_to_almost_all():
     adam = {name: optax.adam(1e-2, b1=0.5) for name in ("generator", "discriminator")}
     gan = build(optimizers=adam, shared_noise=True, std=None, ema_half_life=500.0)

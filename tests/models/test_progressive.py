@@ -247,6 +247,7 @@ def test_without_a_fade_alpha_is_one(changes):
     assert float(metrics["alpha"].value) == 1
 
 
+@pytest.mark.slow
 def test_a_base_of_odd_size_trains():
     gan = build(0, shape=(14, 10, 1), penalty=None)
     images = jnp.zeros((ROWS, 14, 10, 1))

@@ -295,6 +295,7 @@ def test_a_run_begins_fitted_to_500_training_images_or_all_of_fewer(count, used,
     assert len(np.unique(images.reshape(used, -1), axis=0)) == used
 
 
+@pytest.mark.slow
 def test_each_of_several_models_is_fitted_as_a_single_one():
     gan = game(fitted=True)
     images = np.random.default_rng(5).uniform(-1, 1, (20, *SHAPE)).astype(np.float32)

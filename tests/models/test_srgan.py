@@ -188,6 +188,7 @@ def test_a_player_of_features_joins_the_state_and_never_learns():
 # --- from one part to the other -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_game_begins_with_the_pretrained_generator_and_remembers_it():
     before = build(pretraining=None, ema_half_life=100.0)
     game = srgan.remembering(build(ema_half_life=100.0))

@@ -251,6 +251,7 @@ def test_without_interpolation_and_mismatches_it_is_the_conditional_game():
     assert loss == pytest.approx(float(LOSS.generator(fake).mean()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_captions_are_read_before_the_round_and_before_a_sample_is_drawn():
     gan, seen = build(encoder=READER), {}
     state, plain = jax.jit(gan.init)(jax.random.key(0)), game()

@@ -74,6 +74,7 @@ def test_the_pixel_127_is_the_zero_of_the_input(variables, see):
     np.testing.assert_allclose(seen.logits[0], bias, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_seen_of_an_image_does_not_depend_on_its_batch(variables, see):
     images = jax.random.uniform(jax.random.key(1), (4, 32, 32, 3), minval=-1.0)
     whole = see(variables, images)

@@ -76,7 +76,7 @@ def test_rows_that_fill_no_packs_are_refused():
         packing.pack(jnp.zeros((10, 2)), 4)
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_stacked_players_meet_the_same_fakes_if_asked_as_in_the_papers_code(shared):
     """A discriminator that does not move gives both players' fakes the same logits."""
     preset = {**stacked.PRESETS["smoke"], "packing": 2, "discriminator_learning_rate": 0.0}

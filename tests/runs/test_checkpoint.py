@@ -297,6 +297,7 @@ def test_a_key_of_a_generator_that_is_not_known_is_refused_by_name(saved, state)
         checkpoint.to_tree(state, found._replace(keys={**found.keys, "rng": "mersenne"}))
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_makes_no_other_noise(saved, tmp_path):
     script = (
         "import pathlib, sys\n"

@@ -152,6 +152,7 @@ def run_compiling(module: str, *arguments: str, at: int = 1) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_compiles_ends_whole_and_says_how_to_go_on(data, tmp_path):
     path = tmp_path / "run"
     flags = ("--workdir", str(path), "--data", data, "--no-cache")
@@ -192,6 +193,7 @@ def test_what_a_stage_has_trained_is_saved_while_the_next_one_compiles(data, tmp
     toy_runs.assert_same(tmp_path / "whole", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_nobody_reads_any_more_what_it_says(data, tmp_path):
     process = toy_runs.start(tmp_path / "run", tmp_path / "cache", "--data", data)
     assert process.stdout is not None

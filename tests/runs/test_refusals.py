@@ -34,6 +34,7 @@ CHANGED = {
     "hidden": (3, 4),
     "break_at": 3,
     "transform": "image=standardize",
+    "range": "0,9",
 }
 
 

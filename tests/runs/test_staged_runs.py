@@ -97,6 +97,7 @@ def test_a_run_from_a_grown_one_begins_in_its_stage_and_says_so(whole, data, tmp
     assert jaxgan.load(path).config.first_stage == 3
 
 
+@pytest.mark.slow
 def test_a_run_from_one_half_grown_goes_on_growing_also_in_pieces(data, tmp_path):
     source = train(tmp_path / "source", data=data, steps=12)
     for steps in (3, 8, 12):

@@ -30,6 +30,7 @@ def test_the_straight_way_is_shorter_in_the_middle():
     np.testing.assert_array_equal(latents, [[2, 0], [1, 1], [0, 2]])
 
 
+@pytest.mark.slow
 def test_the_frames_of_a_run_show_the_images_of_its_seeds(finished, tmp_path):
     model = jaxgan.load(finished)
     images = latent_space.space_of(model).show(latent_space.of_seeds(model, [9, 4]))

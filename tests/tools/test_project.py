@@ -15,6 +15,7 @@ import jaxgan
 from jaxgan import data
 from jaxgan.games.bidirectional import Encoding
 from jaxgan.metrics import perceptual
+from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import inversion, latent_space, project
 from tests import toy_runs
@@ -155,7 +156,7 @@ def test_photographs_of_more_bits_have_the_range_that_they_use(tmp_path):
     """As in training: 4,095 of 12 bits is white, and floats below 0 are in [-1, 1]."""
     deep = photo(tmp_path / "a.png", np.array([[0, 4095]], np.uint16))
     signed = photo(tmp_path / "b.tif", np.array([[-1.0, 1.0]], np.float32))
-    model: Any = types.SimpleNamespace(spec=types.SimpleNamespace(shape=(1, 2, 1)))
+    model: Any = types.SimpleNamespace(spec=DataSpec((1, 2, 1)))
     said: list[str] = []
     config = project.Config(tmp_path, (deep, signed))
     images = project.photographs(config, model, said.append)
