@@ -163,5 +163,5 @@ def test_photographs_of_more_bits_have_the_range_that_they_use(tmp_path):
     np.testing.assert_array_equal(images[..., 0], [[[-1.0, 1.0]]] * 2)
     assert [note for note in said if "12 of them" in note or "read as [-1, 1]" in note] == said
     high = photo(tmp_path / "c.tif", np.array([[0.0, 9.0]], np.float32))
-    with pytest.raises(RunError, match=r"c\.tif holds values of float32, and the model takes uint8"):
+    with pytest.raises(RunError, match=r"c\.tif holds values of float32, and the model takes"):
         project.photographs(project.Config(tmp_path, (high,)), model, said.append)
