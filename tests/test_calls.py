@@ -77,6 +77,7 @@ def single(name, seed, precision):
     return losses_of(gan, state, name=name, seeds=[seed], per_call=1, precision=precision)
 
 
+@pytest.mark.slow
 @some_cases
 @every_precision
 def test_several_steps_a_call_have_the_losses_of_one(name, precision):

@@ -28,6 +28,7 @@ def test_the_new_model_is_one_file_of_80_lines():
     assert max(len(line) for line in lines) <= 100
 
 
+@pytest.mark.slow
 def test_a_round_moves_all_three_players_and_follows_the_generators():
     start = new_gan.mgan.init(jax.random.key(0))
     state, metrics = jax.jit(new_gan.mgan.step)(start, batch_of(16))

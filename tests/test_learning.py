@@ -44,6 +44,7 @@ def adam(generator, discriminator):
     }
 
 
+@pytest.mark.slow
 def test_a_generator_travels_to_the_data_and_keeps_its_width():
     # Seeds 0 to 3: means 3.997 to 4.012, standard deviations 0.487 to 0.506.
     gan = built(

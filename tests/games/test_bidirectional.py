@@ -169,6 +169,7 @@ def test_only_an_encoder_that_inverts_the_generator_leaves_the_discriminator_not
     assert slope_of_the_discriminator(inverse, -MIXING) > 0.5
 
 
+@pytest.mark.slow
 def test_training_finds_an_encoder_that_inverts_the_generator():
     decayed = optax.chain(optax.add_decayed_weights(0.3), optax.sgd(0.1))
     gan = linear_game(optimizers={"generator": optax.sgd(0.02), "discriminator": decayed})

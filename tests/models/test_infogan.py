@@ -192,6 +192,7 @@ def test_real_images_tell_nothing(informed):
     assert not same(after["discriminator"].variables, other["discriminator"].variables)
 
 
+@pytest.mark.slow
 def test_q_moves_by_the_discriminators_optimizer_in_the_other_order_too():
     optimizers = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.0)}
     gan = build(optimizers=optimizers, schedule=infogan.simultaneously)

@@ -83,6 +83,7 @@ def start(gan):
     return gan.init(jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_both_networks_are_linear_at_first(start):
     draws = np.random.default_rng(0)
     labels = jnp.array([0, 1])

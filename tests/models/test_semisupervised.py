@@ -255,6 +255,7 @@ def first_outputs(state, images, rows):
     return found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis_name", [None, parallel.AXIS])
 def test_a_state_is_fitted_to_all_the_images_given_whatever_the_batch(axis_name):
     """Mean 0 and variance 1 over 600 images; a batch of one row leaves it as it is."""

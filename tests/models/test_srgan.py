@@ -143,6 +143,7 @@ def test_the_adversarial_loss_weighs_a_thousandth():
     assert float(metrics["generator/loss"].value) == pytest.approx(float(expected(state)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_in_the_pre_training_the_generator_learns_alone_by_pixels():
     gan, batch = build(pretraining=2), pairs()
     step, state = jax.jit(gan.step), gan.init(jax.random.key(0))

@@ -135,6 +135,7 @@ def test_compatibility_is_the_scaled_cosine():
     assert np.isfinite(image_text_embedding.compatibility(0 * images, texts)).all()
 
 
+@pytest.mark.slow
 def test_readers_and_seers_learn_what_belongs_together():
     names = ["black", "white", "left is white", "right is white"]
     images = np.full((4, *SHAPE), -1, np.float32)

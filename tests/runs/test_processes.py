@@ -64,7 +64,7 @@ def test_two_processes_train_until_one_is_killed_and_leave_what_was_saved(data, 
     flags = ("--data", data, "--steps", "12", "--checkpoint-every", "3", "--log-every", "2")
     code, said = launched(tmp_path / "run", *flags, restarts=0, faults=(("kill", 1, 9),))
     assert code == 1, said
-    assert "error: process 1 was ended by SIGKILL" in said
+    assert "process 1 was ended by SIGKILL" in said  # before or after the other one
     # Batches are read some steps ahead, so that the process dies before it comes to the ninth.
     saved = checkpoint.steps_in(tmp_path / "run" / "checkpoints")
     assert saved in ([3], [3, 6])

@@ -36,6 +36,7 @@ def test_a_checkpoint_at_the_end_of_a_stage_is_of_its_model(whole):
         assert np.asarray(model.sample(0, 2)).shape[0] == 2
 
 
+@pytest.mark.slow
 def test_each_stage_is_compiled_once(data, tmp_path, monkeypatch):
     compiled = []
     compile_step = parallel.compile_step
