@@ -17,7 +17,7 @@ from jaxgan.runs.errors import RunError
 from jaxgan.tools import diagnose, report
 from jaxgan.tools.diagnosis.finding import Series
 from jaxgan.tools.reporting import charts, curves, page, pictures, run_summary
-from tests import browser, toy_runs
+from tests import toy_runs
 
 ROWS = [
     {"step": 10, "d/loss": 1.5, "g/loss": 0.5, "images_per_second": 0.0, "seconds": 4.0},
@@ -426,6 +426,7 @@ def compared(tmp_path_factory, plain) -> pathlib.Path:
 
 
 def test_only_settings_that_differ_are_compared(plain, compared):
+    written(plain)
     runs = run_summary.summaries([plain, compared])
     assert run_summary.differing(runs) == [("--width", ["16", "32"]), ("--seed", ["0", "1"])]
     assert (
@@ -519,15 +520,6 @@ def test_of_several_seeds_the_first_is_diagnosed_or_the_one_that_is_named(tmp_pa
 
 
 # --- in a browser ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    lacking = browser.missing()
-    if lacking:
-        pytest.skip(f"the page is not opened in a browser: {lacking}")
-    with browser.opened(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 SHOWN = "return [...document.querySelectorAll('figure:not([hidden]) img')].map((one) => one.alt)"
