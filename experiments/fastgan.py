@@ -48,6 +48,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
         "conditional",
     )
     REFUSED: ClassVar[tuple[str, ...]] = refused_flags.STAGES
+    DIFF: ClassVar[tuple[str, ...]] = ("color", "translation")  # no cutout of a small image
 
     data: str = "flowers"
     steps: int = 16_000
@@ -78,9 +79,6 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     conditional: bool = False
     """Condition both players on the class."""
 
-
-DIFF = ("color", "translation")
-"""What `--augment diff` changes by default: a cutout hides too much of a small image."""
 
 PRESETS = {
     # The settings of Liu et al. 2021, section 4 and their code; the discriminator stays this one.
@@ -127,13 +125,11 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     from jaxgan.models import fastgan
 
     _require_whole_groups(config)
-    if config.augment == "diff" and not config.augment_policy:
-        config = dataclasses.replace(config, augment_policy=DIFF)
     shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     return fastgan.build(
         shape=shape,
-        classes=two_player_flags.classes(spec) if config.conditional else 0,
+        classes=two_player_flags.classes(config, spec),
         latent_size=config.latent_size,
         prior=config.prior,
         width=config.width,

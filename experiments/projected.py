@@ -120,7 +120,7 @@ def build(
     """
     from jaxgan.models import projected
 
-    classes = two_player_flags.classes(spec) if config.conditional else 0
+    classes = two_player_flags.classes(config, spec)
     shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     return projected.build(

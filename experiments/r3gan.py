@@ -210,7 +210,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     """
     from jaxgan.models import r3gan
 
-    classes = two_player_flags.classes(spec) if config.conditional else 0
+    classes = two_player_flags.classes(config, spec)
     options = two_player_flags.options(config, axis_name=axis_name)
     training = dataclasses.replace(
         options.pop("training"),

@@ -5,6 +5,7 @@ Subprocesses that tests start inherit all of it.
 
 import atexit
 import gc
+import itertools
 import os
 import pathlib
 import shutil
@@ -70,6 +71,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 MAPPINGS = pathlib.Path("/proc/self/maps")
 MOST_MAPPINGS = 45_000
 TESTS_BETWEEN_COUNTS = 10  # the file has as many lines, and takes time to read
+_tests_done = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,14 +90,12 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def room_for_programs(request: pytest.FixtureRequest):
+def room_for_programs():
     """Lets go of compiled programs in time: each takes mapped regions of memory, and Linux gives a
     process 65,530 of them; where they run out, the compiler crashes.
     """
     yield
-    session = request.session
-    session.tests_done = getattr(session, "tests_done", 0) + 1
-    if session.tests_done % TESTS_BETWEEN_COUNTS or not MAPPINGS.exists():
+    if next(_tests_done) % TESTS_BETWEEN_COUNTS or not MAPPINGS.exists():
         return
     if MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
         import jax
@@ -125,3 +125,15 @@ def without_feature_network(monkeypatch: pytest.MonkeyPatch) -> None:
     from jaxgan.nn import pretrained_weights  # imports JAX
 
     monkeypatch.setattr(pretrained_weights, "of_distribution", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory):
+    """A browser without a window; the test is skipped, with the reason, where there is none."""
+    from tests import browser
+
+    lacking = browser.missing()
+    if lacking:
+        pytest.skip(f"the page is not opened in a browser: {lacking}")
+    with browser.opened(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened

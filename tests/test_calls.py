@@ -18,12 +18,8 @@ STEPS = 10
 SEEDS = (4, 5, 6)
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
-every_precision = pytest.mark.parametrize(
-    "precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"]
-)
-some_cases = pytest.mark.parametrize(
-    "name", ["vanilla", pytest.param("dcgan", marks=pytest.mark.slow)]
-)
+every_precision = pytest.mark.parametrize("precision", ["float32", "float64"])
+some_cases = pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 
 
 @functools.cache

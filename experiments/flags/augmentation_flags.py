@@ -17,6 +17,8 @@ class AugmentationFlags:
     """Flags of the augmentation."""
 
     GROUP: ClassVar[str] = "augmentation"
+    DIFF: ClassVar[tuple[str, ...]] = ()
+    """What `diff` changes by default; empty: all that it can."""
 
     augment: Literal["none", "diff", "ada", "scheduled"] = "none"
     """Augmentation of real and generated images: none, diff (DiffAugment: all images), ada
@@ -76,7 +78,7 @@ def augmented(
     from jaxgan.games import augmentation, input_transforms
 
     if config.augment == "diff":
-        policy = config.augment_policy or tuple(augmentation.POLICIES)
+        policy = config.augment_policy or config.DIFF or tuple(augmentation.POLICIES)
         return training.refined(input_transforms.for_both(augmentation.diff_augment(policy)))
     view = augmentation.adaptive(
         config.augment_policy or augmentation.BGC, filtered=config.augment_filtered

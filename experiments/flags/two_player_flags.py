@@ -131,12 +131,18 @@ def image_shape(spec: DataSpec) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def classes(spec: DataSpec) -> int:
-    """Returns the number of classes that `--conditional` conditions on.
+def classes(config: Any, spec: DataSpec) -> int:
+    """Returns the number of classes that `--conditional` conditions on; 0 without it.
+
+    Args:
+        config: The flags of an experiment with `--conditional`.
+        spec: The classes of the data.
 
     Raises:
         ValueError: If the data have fewer than two, or several labels an image.
     """
+    if not config.conditional:
+        return 0
     if spec.several:
         raise ValueError(
             "the data have several labels an image, and --conditional needs one: give each image "

@@ -155,7 +155,7 @@ def write_image(path: pathlib.Path, content: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files.mark_made(path)
-    write(path, content)
+    files.write_whole(path, content)
 
 
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:

@@ -33,9 +33,9 @@ def count(tree):
     return sum(np.prod(leaf.shape, dtype=int) for leaf in jax.tree.leaves(tree))
 
 
-def batch(size=4, labels=False):
+def batch(size=4):
     images = np.random.default_rng(0).uniform(-1, 1, (size, 16, 16, 3)).astype(np.float32)
-    return {"image": images, **({"label": np.arange(size) % 2} if labels else {})}
+    return {"image": images}
 
 
 def test_at_64_pixels_the_networks_have_the_documented_sizes():

@@ -24,7 +24,7 @@ from jaxgan.data import captions
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import explore, latent_directions, latent_space
 from jaxgan.tools.exploring import studio
-from tests import browser, toy_runs
+from tests import toy_runs
 
 RUN = pathlib.Path("somewhere")
 
@@ -330,15 +330,6 @@ def test_without_tornado_the_extra_is_named(monkeypatch):
 
 
 # --- in a browser ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    lacking = browser.missing()
-    if lacking:
-        pytest.skip(f"the page is not opened in a browser: {lacking}")
-    with browser.opened(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 SHOWN = "return document.getElementById('picture').src"
