@@ -53,7 +53,7 @@ lint: ## check style, format, the order of the rooms, spelling and types
 	@$(python) -m codespell_lib $$(git ls-files)
 	@$(python) -m pyright --pythonpath $(python)
 
-format: ## mend style and format
+format: ## fix style and format
 	@$(setup) dev
 	@$(python) -m ruff check --fix .
 	@$(python) -m ruff format .

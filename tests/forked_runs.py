@@ -132,7 +132,7 @@ def happen(kind: str) -> None:
 
 def main(faults: list[dict[str, Any]], arguments: list[str]) -> int:
     """Launches with the faults; returns the exit code."""
-    from jaxgan.runs import session  # noqa: F401 - before the forks
+    from jaxgan.runs import training_run  # noqa: F401 - before the forks
 
     pipes = {name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "STDOUT")}
     launch.subprocess = types.SimpleNamespace(Popen=Forked, **pipes)

@@ -184,7 +184,7 @@ def test_the_examples_are_seen_to_use_it():
         ("jaxgan.nn.Conv", None),
         ("jaxgan.state.GANState.averaged", None),
         ("jaxgan.games.training.Training.ema_half_life", None),
-        ("jaxgan.runs.session.run", "jaxgan.runs does not list 'session'"),
+        ("jaxgan.runs.training_run.run", "jaxgan.runs does not list 'training_run'"),
         ("jaxgan.kernels.convolution", "jaxgan does not list 'kernels'"),
         ("jaxgan.losses._pair", "leading underscore"),
         ("jaxgan.losses.jnp", "no 'jnp' of its own"),

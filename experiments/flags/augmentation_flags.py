@@ -115,7 +115,7 @@ def _with_probability(
     from jaxgan.games import augmentation
 
     if config.augment == "scheduled":
-        return training.scheduled(
+        return training.with_schedule(
             functools.partial(
                 augmentation.ramping,
                 probability=config.augment_probability,
@@ -128,7 +128,7 @@ def _with_probability(
             "--augment ada measures overfitting by the signs of the logits, which mean nothing "
             "under a Wasserstein or relativistic loss; use --augment diff or scheduled"
         )
-    return training.scheduled(
+    return training.with_schedule(
         functools.partial(
             augmentation.adapting,
             target=config.ada_target,

@@ -48,9 +48,10 @@ class Form(NamedTuple):
     Attributes:
         written: how the user writes it.
         readers: for each kind of example, the module of this package and the function that read it:
-            `f(place, fit, holdout) -> Splits`, or `f(fit)` if the form has no place. The module is
-            imported when needed: PIL and TensorFlow Datasets take longer to import than all the
-            rest.
+            `f(place, fit, holdout) -> Splits`, or `f(fit)` if the form has no place. `_read` and
+            `load` know the exceptions: 'tfds' takes its folder, 'arrays' its transforms and no fit,
+            densities nothing. The module is imported when needed: PIL and TensorFlow Datasets take
+            longer to import than all the rest.
     """
 
     written: str

@@ -131,6 +131,6 @@ def cost(penalty: Penalty | ZeroCentered, seen: Seen, step: Array) -> tuple[Arra
     return jnp.mean(costs), {**metrics, "gamma": Mean.of(gamma)}
 
 
-def lazy(penalty: Penalty | ZeroCentered | None) -> ZeroCentered | None:
+def lazy_or_none(penalty: Penalty | ZeroCentered | None) -> ZeroCentered | None:
     """Returns the penalty if it is an update of its own, and None if it is part of the loss."""
     return penalty if isinstance(penalty, ZeroCentered) and penalty.interval > 1 else None

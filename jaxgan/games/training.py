@@ -92,7 +92,7 @@ class Training:
             shared_noise=own if self.shared_noise is None else self.shared_noise,
         )
 
-    def scheduled(self, around: Callable[[Schedule], Schedule]) -> Training:
+    def with_schedule(self, around: Callable[[Schedule], Schedule]) -> Training:
         """Returns a copy with the schedule `around(schedule)`."""
         return dataclasses.replace(self, schedule=around(self.schedule or steps.alternate))
 

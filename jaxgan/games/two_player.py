@@ -72,7 +72,7 @@ def build(
     """
     defaults = dict(default_conditions or {})
     draw = objectives.fakes(latents, conditions)
-    lazy = penalization.lazy(penalty)
+    lazy = penalization.lazy_or_none(penalty)
     judging = objectives.discriminator_objective(
         loss,
         draw,
@@ -176,7 +176,7 @@ def _followed(training: Training, last: Step) -> Training:
 
         return round_of_play
 
-    return training.scheduled(around)
+    return training.with_schedule(around)
 
 
 def _penalizing(

@@ -118,7 +118,8 @@ def extractor_of(
     """Returns the feature extractor: the network with the given weights, or a default.
 
     If no file is given, the default is EfficientNet-Lite0 for images of 3 or 4 channels if the
-    extra `features` is installed, and the proxy for others, which is made for gray images.
+    extra `features` is installed, and the proxy for others, which is made for gray images. Without
+    the extra, color images get the proxy, too, which `evaluator` refuses where features count.
 
     Args:
         inception: The file of Inception's weights.
@@ -144,7 +145,7 @@ def extractor_of(
     found = features.of_efficientnet(
         efficientnet, sha256=efficientnet_sha256, folder=folder, mesh=mesh
     )
-    return found or features.proxy()  # `evaluator` refuses it if features are needed
+    return found or features.proxy(mesh=mesh)  # `evaluator` refuses it if features are needed
 
 
 def images_of(source: data.Source, gan: GAN) -> data.Dataset:

@@ -24,7 +24,7 @@ from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan
 from jaxgan.nn import equalized, layers, normalization, resampling
 from jaxgan.nn.class_conditional import ProjectionHead
-from jaxgan.nn.fastgan import uniform_weights
+from jaxgan.nn.layers import uniform_weights
 from jaxgan.nn.minibatch import MinibatchStddev
 from jaxgan.random import Keys
 from jaxgan.state import GANState
@@ -328,7 +328,7 @@ def _require_possible(reconstruction: float, penalty: Any) -> None:
         raise ValueError(
             f"the weight of the rebuilt images is {reconstruction}; expected 0 or more"
         )
-    if reconstruction and penalization.lazy(penalty) is not None:
+    if reconstruction and penalization.lazy_or_none(penalty) is not None:
         raise ValueError(
             f"the penalty is an update of its own in every {penalty.interval} steps, which would "
             "rebuild images, too; leave its interval at 1, or the weight of rebuilt images at 0"

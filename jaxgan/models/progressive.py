@@ -328,7 +328,7 @@ def build(
         latents=partial(random.latents, size=latent_size, prior=random.known_prior(prior)),
         conditions=lambda batch: (batch["alpha"],),
         default_conditions={"alpha": jnp.ones},
-        training=training.scheduled(reporting_alpha),
+        training=training.with_schedule(reporting_alpha),
         **game,
     )
 

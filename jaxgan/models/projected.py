@@ -25,7 +25,7 @@ from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, fastgan
 from jaxgan.nn import frozen, layers, normalization, resampling
-from jaxgan.nn.fastgan import uniform_weights
+from jaxgan.nn.layers import uniform_weights
 from jaxgan.random import Keys
 from jaxgan.state import GANState
 from jaxgan.types import GAN, Array, PyTree

@@ -307,7 +307,7 @@ def build(
     maps = maps or resolutions(shape[:2])
     training = training.otherwise(schedule=apart)
     if probability is not None:
-        view = augmentation.scheduled(probability, PIPELINE)
+        view = augmentation.by_step(probability, PIPELINE)
         training = training.refined(input_transforms.for_both(view))
     gan = two_player.build(
         Generator(maps, shape[2], classes),

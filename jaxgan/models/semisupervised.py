@@ -365,7 +365,7 @@ def build(
     body = builder.round_of_play(
         builder.Side("discriminator", ("discriminator",), judging),
         builder.Side("generator", ("generator",), matching),
-        training if fitted else training.scheduled(fitted_first),
+        training if fitted else training.with_schedule(fitted_first),
         draw=draw,
     )
     generator = Generator(shape, tuple(generator_hidden), training.axis_name)

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from jaxgan import _submodule
 from jaxgan.kernels.convolution import conv, conv_transpose
 from jaxgan.nn.class_conditional import ConditionalBatchNorm, ProjectionHead
-from jaxgan.nn.fastgan import DoublingConv, NoiseInjection, SkipLayerExcitation, glu
+from jaxgan.nn.equalized import EqualizedConv, EqualizedDense, pixel_norm
 from jaxgan.nn.frozen import Frozen
+from jaxgan.nn.gating import SkipLayerExcitation, glu
 from jaxgan.nn.layers import Conv, ConvTranspose, Dropout, GaussianNoise, Maxout
+from jaxgan.nn.minibatch import MinibatchStddev
+from jaxgan.nn.noise import NoiseInjection
+from jaxgan.nn.resampling import DoublingConv, smooth_double, smooth_halve
 from jaxgan.nn.residual import ResidualBlock
 from jaxgan.nn.spectral_norm import SpectralNorm
 
@@ -23,10 +27,11 @@ if TYPE_CHECKING:
         class_conditional,
         efficientnet,
         equalized,
-        fastgan,
         frozen,
+        gating,
         layers,
         minibatch,
+        noise,
         normalization,
         packing,
         patch_discriminator,
@@ -48,9 +53,12 @@ __all__ = [
     "ConvTranspose",
     "DoublingConv",
     "Dropout",
+    "EqualizedConv",
+    "EqualizedDense",
     "Frozen",
     "GaussianNoise",
     "Maxout",
+    "MinibatchStddev",
     "NoiseInjection",
     "ProjectionHead",
     "ResidualBlock",
@@ -61,18 +69,22 @@ __all__ = [
     "conv_transpose",
     "efficientnet",
     "equalized",
-    "fastgan",
     "frozen",
+    "gating",
     "glu",
     "layers",
     "minibatch",
+    "noise",
     "normalization",
     "packing",
     "patch_discriminator",
+    "pixel_norm",
     "pretrained_weights",
     "resampling",
     "residual",
     "scattering",
+    "smooth_double",
+    "smooth_halve",
     "spectral_norm",
     "super_resolution",
     "text_encoder",

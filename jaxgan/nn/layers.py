@@ -20,6 +20,13 @@ normal_weights = linen.initializers.normal(0.02)
 """Initializer of weights N(0, 0.02), as in DCGAN (Radford et al. 2016, section 4)."""
 
 
+uniform_weights = linen.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""PyTorch's initial weights of a layer, U(-b, b) with b = 1 / sqrt(fan-in).
+
+Under spectral normalization the scale of a kernel changes no output, but how fast Adam turns it.
+"""
+
+
 def orthogonal(gain: float = 1.0) -> Callable[..., Array]:
     """Returns an initializer of orthogonal weights that is safe under `vmap`.
 

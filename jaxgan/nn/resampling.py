@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
+import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -311,3 +313,23 @@ def _spread(w: Array) -> Array:
     low, high, none = (1, 0), (0, 1), (0, 0)
     places = [(rows, columns, none, none) for rows in (low, high) for columns in (low, high)]
     return functools.reduce(jnp.add, [jnp.pad(w, place) for place in places])
+
+
+class DoublingConv(linen.Module):
+    """A 3x3 convolution without bias of the image enlarged 2 times by nearest neighbors.
+
+    Both are computed as one (`conv_double`).
+
+    Attributes:
+        features: Number of output channels.
+        kernel_init: Initializer of the kernel `[3, 3, C, features]`.
+    """
+
+    features: int
+    kernel_init: Callable[..., Array] = linen.initializers.lecun_normal()
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """Returns features `[B, 2 H, 2 W, features]` of `x` `[B, H, W, C]`."""
+        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features))
+        return conv_double(x, kernel)

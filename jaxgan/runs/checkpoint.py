@@ -1,8 +1,10 @@
 """Checkpoints of the whole state, written by Orbax during training and verified by a digest.
 
-A checkpoint has two items. `state` holds the arrays by path ('players/generator/params/...'), so
-that it can be read, and its digest verified, before a model is built. `meta` is a JSON object with
-the format, the step, the names of the PRNGs, the notes of the run and the digest.
+A checkpoint has two items. `state` holds the arrays of `GANState` by path: 'step', 'rng',
+'players/generator/params/...', 'ema/...', 'extra/...', 'buffers/...'. So it can be read, and its
+digest verified, before a model is built. `meta` is a JSON object with the format
+(`run_directory.FORMAT`), the step, the name of the PRNG of each random key by path, the notes of
+the run and the digest.
 """
 
 from __future__ import annotations

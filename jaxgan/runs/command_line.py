@@ -68,9 +68,9 @@ def train(module: ModuleType, config: RunConfig) -> pathlib.Path:
         RunError: If the run cannot be started or resumed as asked, or had to stop.
         Interrupted: If the process was asked to stop.
     """
-    from jaxgan.runs import session  # imports JAX
+    from jaxgan.runs import training_run  # imports JAX
 
-    return session.run(experiments.of(module), config)
+    return training_run.run(experiments.of(module), config)
 
 
 def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunConfig:

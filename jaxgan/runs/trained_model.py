@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgan import data, random
 from jaxgan.data import class_names
-from jaxgan.games import generator_input, stages
+from jaxgan.games import latent_access, stages
 from jaxgan.runs import (
     best_checkpoints,
     checkpoint,
@@ -226,7 +226,7 @@ class TrainedModel:
         starts = range(0, -(-_DRAWS // size) * size, size)
         batches = [_row_keys(key, size, start=start) for start in starts]
         latents = [_latents(self.state, keys, given, sample=sample) for keys in batches]
-        if self.gan.categories or not generator_input.are_normal(np.concatenate(latents)):
+        if self.gan.categories or not latent_access.are_normal(np.concatenate(latents)):
             raise ValueError(
                 "truncation moves latents toward the mean of a normal prior, where they are most "
                 "likely, and the latents of this model are not normal (a uniform prior, or codes); "
@@ -425,7 +425,7 @@ def _draw(
     """Draws the samples of one batch; a factor scales the latents."""
     state = state.averaged()
     if factor is not None:
-        state = generator_input.changed(state, lambda latents: factor * latents)
+        state = latent_access.changed(state, lambda latents: factor * latents)
     return sample(state, keys, **conditions)
 
 
@@ -434,7 +434,7 @@ def _latents(
     state: Any, keys: random.Keys, conditions: dict[str, Array], *, sample: Callable[..., Array]
 ) -> Array:
     """Returns the latents of the samples of one batch."""
-    return generator_input.read(state.averaged(), lambda state: sample(state, keys, **conditions))
+    return latent_access.read(state.averaged(), lambda state: sample(state, keys, **conditions))
 
 
 def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:

@@ -240,7 +240,7 @@ def _latents_of(model: TrainedModel) -> tuple[int, Latents | None] | None:
     import numpy as np
 
     from jaxgan import random
-    from jaxgan.games import generator_input
+    from jaxgan.games import latent_access
     from jaxgan.runs.exported import Latents
 
     if "generator" not in model.state.players or "a" in model.gan.conditions:
@@ -248,7 +248,7 @@ def _latents_of(model: TrainedModel) -> tuple[int, Latents | None] | None:
     keys, sample = random.row_keys(jax.random.key(0), 8), model.gan.sample
 
     def draw(state: GANState) -> Any:
-        return generator_input.read(state, lambda state: sample(state, keys))
+        return latent_access.read(state, lambda state: sample(state, keys))
 
     averaged, codes = model.state.averaged(), _codes_of(model)
     size = jax.eval_shape(draw, averaged).shape[1]
@@ -320,7 +320,7 @@ def _drawn(model: TrainedModel, arrays: Mapping[str, Any], inputs: Mapping[str, 
     import jax
     import jax.numpy as jnp
 
-    from jaxgan.games import generator_input
+    from jaxgan.games import latent_access
     from jaxgan.random import Keys
     from jaxgan.runs import exported
 
@@ -328,7 +328,7 @@ def _drawn(model: TrainedModel, arrays: Mapping[str, Any], inputs: Mapping[str, 
     noise = inputs["noise"] if "noise" in inputs else jnp.zeros((count, 2), jnp.uint32)
     state = exported.state_of(model.state, arrays)
     if "latents" in inputs:
-        state = generator_input.changed(state, lambda _: inputs["latents"])
+        state = latent_access.changed(state, lambda _: inputs["latents"])
     given = {name: v for name, v in inputs.items() if name not in ("latents", "noise")}
     return model.gan.sample(state, Keys(jax.random.wrap_key_data(noise)), **given)
 

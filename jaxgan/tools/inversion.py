@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from jaxgan import random
-from jaxgan.games import bidirectional, generator_input
+from jaxgan.games import bidirectional, latent_access
 from jaxgan.metrics import perceptual
 from jaxgan.metrics.perceptual import Perceptual
 from jaxgan.metrics.streaming import Show, unseen
@@ -88,7 +88,7 @@ def drawn(
     def compare(state: Any, variables: PyTree, parts: Any, start: Array, given: Any) -> Any:
         keys = random.row_keys(key, size, start=start)
         averaged = state.averaged()
-        latents = generator_input.read(averaged, lambda s: sample(s, keys, **given))
+        latents = latent_access.read(averaged, lambda s: sample(s, keys, **given))
         seen = measure.parts(variables, sample(averaged, keys, **given))
         return latents, perceptual.all_distances(parts, seen)
 
@@ -225,7 +225,7 @@ def _descent(
         aims = measure.parts(variables, targets)
 
         def images(latents: Array) -> Array:
-            return sample(generator_input.changed(averaged, lambda _: latents), keys, **given)
+            return sample(latent_access.changed(averaged, lambda _: latents), keys, **given)
 
         def loss(latents: Array) -> tuple[Array, Array]:
             apart = perceptual.distances(measure.parts(variables, images(latents)), aims)

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.stats
 
 from jaxgan import files, random
-from jaxgan.games import generator_input
+from jaxgan.games import latent_access
 from jaxgan.metrics import probes
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -248,7 +248,7 @@ def _output(model: TrainedModel, state: PyTree, latents: Array, index: int) -> A
 
     keys = random.row_keys(jax.random.key(0), len(latents))
     given = {name: default(len(latents)) for name, default in model.gan.defaults}
-    inside = generator_input.changed(state, lambda inputs: latents)
+    inside = latent_access.changed(state, lambda inputs: latents)
     with linen.intercept_methods(watch), contextlib.suppress(_Met):
         model.gan.sample(inside, keys, **given)
     return met[index].reshape(len(latents), -1)

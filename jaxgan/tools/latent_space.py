@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgan import random
 from jaxgan.data import class_names
-from jaxgan.games import generator_input
+from jaxgan.games import latent_access
 from jaxgan.random import Keys
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -96,7 +96,7 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     sample, drawn = model.gan.sample, _drawn(model)
 
     def shown(state: GANState, keys: Keys, *, latents: Array, **given: Any) -> Array:
-        return sample(generator_input.changed(state, lambda inputs: latents), keys, **given)
+        return sample(latent_access.changed(state, lambda inputs: latents), keys, **given)
 
     one = random.row_keys(jax.random.key(0), 1)
     jax.eval_shape(lambda state: drawn(state, one), model.state)
@@ -170,7 +170,7 @@ def _drawn(model: TrainedModel) -> Callable[..., Array]:
     sample = model.gan.sample
 
     def drawn(state: GANState, keys: Keys, **given: Any) -> Array:
-        return generator_input.read(state, lambda state: sample(state, keys, **given))
+        return latent_access.read(state, lambda state: sample(state, keys, **given))
 
     return drawn
 

@@ -508,7 +508,7 @@ def test_points_are_not_augmented():
 
 
 def test_a_scheduled_probability_follows_the_step_times_the_multiplier():
-    view = augmentation.scheduled(lambda step: step / 4, {"brightness": 0.5})
+    view = augmentation.by_step(lambda step: step / 4, {"brightness": 0.5})
     images, keys = jnp.zeros((2000, 1, 1, 1)), random.row_keys(jax.random.key(0), 2000)
     state = toy_players.state_of({})
     for step, share in ((0, 0.0), (2, 0.25), (4, 0.5)):

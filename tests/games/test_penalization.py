@@ -187,7 +187,11 @@ def test_the_usual_gamma_is_known_for_images_only():
 
 
 def test_any_other_penalty_is_in_every_steps_loss():
-    assert penalization.lazy(penalties.gradient_penalty) is penalization.lazy(None) is None
-    assert penalization.lazy(ZeroCentered(1.0)) is None
+    assert (
+        penalization.lazy_or_none(penalties.gradient_penalty)
+        is penalization.lazy_or_none(None)
+        is None
+    )
+    assert penalization.lazy_or_none(ZeroCentered(1.0)) is None
     lazy = ZeroCentered(1.0, interval=16)
-    assert penalization.lazy(lazy) is lazy
+    assert penalization.lazy_or_none(lazy) is lazy

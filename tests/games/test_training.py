@@ -59,8 +59,8 @@ def test_a_schedule_is_wrapped_and_is_alternation_where_there_is_none():
         wrapped.append(schedule)
         return partial(schedule, n_critic=2)
 
-    assert Training(DESCENT).scheduled(around).schedule.keywords == {"n_critic": 2}
-    Training(DESCENT, schedule=builder.simultaneously).scheduled(around)
+    assert Training(DESCENT).with_schedule(around).schedule.keywords == {"n_critic": 2}
+    Training(DESCENT, schedule=builder.simultaneously).with_schedule(around)
     assert wrapped == [steps.alternate, builder.simultaneously]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from jaxgan import nn
 from jaxgan.kernels import bicubic
 from jaxgan.nn import resampling, super_resolution
 from jaxgan.tools import tiling
@@ -202,3 +203,11 @@ def test_white_noise_keeps_the_variance_of_the_filters_energy():
 def test_an_odd_size_does_not_halve_smoothly():
     with pytest.raises(ValueError, match="images of 4x5 do not halve"):
         resampling.smooth_halve(jnp.zeros((1, 4, 5, 1)))
+
+
+def test_the_doubling_convolution_is_the_convolution_of_repeated_pixels():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 5, 4))
+    layer = nn.DoublingConv(6)
+    variables = layer.init(jax.random.key(1), x)
+    plain = nn.conv(resampling.double(x), variables["params"]["kernel"])
+    np.testing.assert_allclose(layer.apply(variables, x), plain, rtol=1e-5, atol=1e-5)

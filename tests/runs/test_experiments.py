@@ -84,9 +84,9 @@ def own(folder: pathlib.Path) -> pathlib.Path:
 def test_an_experiment_of_ones_own_is_opened_where_it_is_named(data, tmp_path, capsys):
     file = own(tmp_path)
     made = experiments.named(file)
-    from jaxgan.runs import session
+    from jaxgan.runs import training_run
 
-    session.run(made, made.config_class(steps=2, data=data, workdir=str(tmp_path / "run")))
+    training_run.run(made, made.config_class(steps=2, data=data, workdir=str(tmp_path / "run")))
     model = jaxgan.load(tmp_path / "run", experiment=file)
     assert model.sample(0, 2).shape == (2, 4, 4, 1)
     assert "warning" not in capsys.readouterr().err

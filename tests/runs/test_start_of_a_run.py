@@ -20,8 +20,8 @@ from jaxgan.runs import (
     estimate,
     flags,
     progress,
-    session,
     training_loop,
+    training_run,
 )
 from tests import staged_experiment, toy_experiment, toy_runs
 
@@ -211,7 +211,7 @@ def test_how_long_it_took_is_said_if_it_was_a_while(seconds, more, monkeypatch):
     ],
 )
 def test_the_first_pictures_are_early_and_fall_on_the_end_of_a_call(every, per_call, expected):
-    early = session._early(toy_experiment.Config(sample_every=every))
+    early = training_run._early(toy_experiment.Config(sample_every=every))
     event = training_loop.Event(every, lambda step, state: None, early)
     calls = range(0, 1200, per_call)
     assert [at + per_call for at in calls if event.due(at, at + per_call, 1200)] == expected

@@ -2,7 +2,8 @@
 
 They read folders, pairs, captions, archives and TensorFlow Datasets to `Splits`; `jaxgan.data.load`
 chooses among them by the name of the data. `image_file` reads one file, `file_listing` lists those
-of a folder. May use the rest of data, the ground files and kernels.
+of a folder. The modules that are not in `__all__` help these: label tables, TIFF, IDX, decoding in
+processes. May use the rest of data, the ground files and kernels.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ from jaxgan.games.augmentation.probability import (
     initial,
     ramp,
     ramping,
-    scheduled,
 )
 from jaxgan.games.augmentation.transformations import Transformation, sequence, sometimes
 
@@ -75,7 +74,6 @@ __all__ = [
     "ramp",
     "ramping",
     "saturation",
-    "scheduled",
     "sequence",
     "sometimes",
     "transformations",

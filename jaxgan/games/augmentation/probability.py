@@ -49,7 +49,7 @@ def adaptive(
         ValueError: If there is no such group or item, or a multiplier is negative.
 
     References:
-        Karras et al. 2020, section 3.1.
+        Karras et al. 2020, Training Generative Adversarial Networks with Limited Data, section 3.1.
     """
     augment = pipelines.pipeline(policy, filtered=filtered)
 
@@ -83,7 +83,8 @@ def adapt(
         signal: Name of the metric that holds the signs of the discriminator's logits of real
             images.
         target: Target of r_t, from -1 to 1.
-        images: Number of images in which p can move from 0 to 1.
+        images: Number of images in which p can move from 0 to 1. The experiments' default is
+            100,000, as their sets are small.
         period: Train steps between two updates of p.
         axis_name: Name of the batch's axis under shard_map and pmap. None under jit.
 
@@ -92,7 +93,7 @@ def adapt(
             when the step is traced, if it does not report the signal.
 
     References:
-        Karras et al. 2020, section 3.2.
+        Karras et al. 2020, Training Generative Adversarial Networks with Limited Data, section 3.2.
     """
     if not -1 <= target <= 1:
         raise ValueError(f"the target of the mean sign is {target}; expected a number from -1 to 1")
@@ -143,7 +144,7 @@ def adapting(schedule: Callable[..., Step], **options: Any) -> Callable[..., Ste
 # --- scheduled ------------------------------------------------------------------------------------
 
 
-def scheduled(
+def by_step(
     probability: Callable[[Array], Array],
     policy: Sequence[str] | pipelines.Multipliers = pipelines.BGC,
     *,

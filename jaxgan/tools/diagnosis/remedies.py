@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgan import losses
 from jaxgan.runs import flags
 from jaxgan.runs.config import RunConfig
 from jaxgan.tools.diagnosis import overfitting_signal
@@ -154,7 +155,7 @@ _AVERAGE = Remedy(
     has("ema_half_life", 0.0),
 )
 
-_NO_BOUNDARY = ("wasserstein", "relativistic_paired", "relativistic_average")
+_NO_BOUNDARY = tuple(name for name in losses.LOSSES if losses.by_name(name).boundary is None)
 """Losses whose logits have no boundary between real and fake."""
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {

@@ -17,7 +17,7 @@ import numpy as np
 from jaxgan import data, random
 from jaxgan.data import DataError, captions, resizing
 from jaxgan.data.readers import decoding, image_file
-from jaxgan.games import generator_input
+from jaxgan.games import latent_access
 from jaxgan.metrics import perceptual
 from jaxgan.plotting import image_grids
 from jaxgan.runs.errors import RunError
@@ -334,7 +334,7 @@ def latent_size(model: TrainedModel) -> int:
     keys = random.row_keys(jax.random.key(0), 1)
 
     def read(state: Any) -> Any:
-        return generator_input.read(state, lambda state: model.gan.sample(state, keys))
+        return latent_access.read(state, lambda state: model.gan.sample(state, keys))
 
     return jax.eval_shape(read, model.state).shape[1]
 
@@ -346,12 +346,12 @@ def _drawing(model: TrainedModel) -> tuple[Callable[..., Any], Callable[..., Any
     @jax.jit
     def draw(state: Any, seeds: Any, given: Any) -> Any:
         keys = random.seed_keys(seeds)
-        return generator_input.read(state, lambda state: sample(state, keys, **given))
+        return latent_access.read(state, lambda state: sample(state, keys, **given))
 
     @jax.jit
     def show(state: Any, seeds: Any, latents: Any, given: Any) -> Any:
         keys = random.seed_keys(seeds)
-        return sample(generator_input.changed(state, lambda _: latents), keys, **given)
+        return sample(latent_access.changed(state, lambda _: latents), keys, **given)
 
     return draw, show
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jaxgan.games import generator_input
+from jaxgan.games import latent_access
 
 
 def draws(kind: str) -> np.ndarray:
@@ -22,5 +22,5 @@ def draws(kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "one uniform code", "a one-hot code"])
 def test_only_draws_of_a_normal_distribution_are_normal(kind):
-    assert generator_input.are_normal(draws(kind)) == (kind == "normal")
-    assert generator_input.are_normal(0.1 * draws(kind)) == (kind == "normal")
+    assert latent_access.are_normal(draws(kind)) == (kind == "normal")
+    assert latent_access.are_normal(0.1 * draws(kind)) == (kind == "normal")

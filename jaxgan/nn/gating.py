@@ -1,12 +1,6 @@
-"""Layers of FastGAN (Liu et al. 2021, arXiv 2101.04775).
-
-Gated linear units, skip-layer excitation, noise injection, and a convolution that doubles the
-resolution.
-"""
+"""Layers that gate features: the gated linear unit and skip-layer excitation (FastGAN)."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import flax.linen as linen
 import jax
@@ -14,17 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan import random
-from jaxgan.nn import resampling
+from jaxgan.nn.layers import uniform_weights
 from jaxgan.nn.spectral_norm import SpectralNorm
-from jaxgan.random import Keys
 from jaxgan.types import Array
-
-uniform_weights = linen.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-"""PyTorch's initial weights of a layer, U(-b, b) with b = 1 / sqrt(fan-in).
-
-Under spectral normalization the scale of a kernel changes no output, but how fast Adam turns it.
-"""
 
 
 def glu(x: Array) -> Array:
@@ -46,45 +32,6 @@ def glu(x: Array) -> Array:
         raise ValueError(f"a gated linear unit halves the channels; {x.shape[-1]} are odd")
     values, gates = jnp.split(x, 2, axis=-1)
     return values * jax.nn.sigmoid(gates)
-
-
-class DoublingConv(linen.Module):
-    """A 3x3 convolution without bias of the image enlarged 2 times by nearest neighbors.
-
-    Both are computed as one (`resampling.conv_double`).
-
-    Attributes:
-        features: Number of output channels.
-        kernel_init: Initializer of the kernel `[3, 3, C, features]`.
-    """
-
-    features: int
-    kernel_init: Callable[..., Array] = linen.initializers.lecun_normal()
-
-    @linen.compact
-    def __call__(self, x: Array) -> Array:
-        """Returns features `[B, 2 H, 2 W, features]` of `x` `[B, H, W, C]`."""
-        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features))
-        return resampling.conv_double(x, kernel)
-
-
-class NoiseInjection(linen.Module):
-    """Adds one image of N(0, 1) noise to all channels, times a learned strength that starts at 0.
-
-    Each example's noise is drawn by its own key. Without keys the layer is the identity.
-
-    References:
-        Karras et al. 2019, "A Style-Based Generator Architecture", section 2.
-    """
-
-    @linen.compact
-    def __call__(self, x: Array, keys: Keys | None) -> Array:
-        """Returns `x` `[B, H, W, C]` with noise."""
-        strength = self.param("strength", linen.initializers.zeros_init(), ())
-        if keys is None:
-            return x
-        own = random.fold(keys, "/".join(self.path))
-        return x + strength * random.normal(own, (*x.shape[1:3], 1)).astype(x.dtype)
 
 
 class SkipLayerExcitation(linen.Module):

@@ -1,4 +1,4 @@
-"""FastGAN's layers against values computed by hand."""
+"""Gates against values computed by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import nn, random
-from jaxgan.nn import fastgan, resampling
+from jaxgan import nn
+from jaxgan.nn import gating
 
 
 def test_a_gated_linear_unit_is_half_of_its_values_where_the_gates_are_zero():
@@ -19,27 +19,6 @@ def test_a_gated_linear_unit_is_half_of_its_values_where_the_gates_are_zero():
 def test_a_gated_linear_unit_refuses_channels_that_do_not_halve():
     with pytest.raises(ValueError, match="halves the channels; 3 are odd"):
         nn.glu(jnp.zeros((1, 3)))
-
-
-def test_the_doubling_convolution_is_the_convolution_of_repeated_pixels():
-    x = jax.random.normal(jax.random.key(0), (2, 3, 5, 4))
-    layer = nn.DoublingConv(6)
-    variables = layer.init(jax.random.key(1), x)
-    plain = nn.conv(resampling.double(x), variables["params"]["kernel"])
-    np.testing.assert_allclose(layer.apply(variables, x), plain, rtol=1e-5, atol=1e-5)
-
-
-def test_noise_counts_once_its_strength_has_left_zero_and_only_with_keys():
-    x, keys = jnp.ones((2, 4, 4, 3)), random.row_keys(jax.random.key(0), 2)
-    layer = nn.NoiseInjection()
-    variables = layer.init(jax.random.key(1), x, keys)
-    np.testing.assert_array_equal(layer.apply(variables, x, keys), x)
-    strong = {"params": {"strength": jnp.float32(2.0)}}
-    np.testing.assert_array_equal(layer.apply(strong, x, None), x)
-    noise = (layer.apply(strong, x, keys) - x) / 2
-    np.testing.assert_allclose(noise, jnp.broadcast_to(noise[..., :1], x.shape), atol=1e-6)
-    assert float(jnp.std(noise[0])) > 0.3
-    assert not np.allclose(noise[0], noise[1])
 
 
 def test_excitation_by_a_zero_kernel_halves_the_large_map():
@@ -64,7 +43,7 @@ def test_excitation_scales_whole_channels_by_what_the_small_map_shows():
 
 def test_adaptive_means_are_those_of_nearly_equal_windows():
     line = jnp.arange(7.0).reshape(1, 7, 1, 1) * jnp.ones((1, 7, 8, 1))
-    found = fastgan.adaptive_mean(line, 4)
+    found = gating.adaptive_mean(line, 4)
     # Windows 0-1, 1-3, 3-5 and 5-6 of the seven rows.
     np.testing.assert_allclose(found[0, :, 0, 0], [0.5, 2.0, 4.0, 5.5], rtol=1e-6)
     assert found.shape == (1, 4, 4, 1)
