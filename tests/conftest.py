@@ -70,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 MAPPINGS = pathlib.Path("/proc/self/maps")
 MOST_MAPPINGS = 45_000
-TESTS_BETWEEN_COUNTS = 10  # the file has as many lines, and takes time to read
+TESTS_BETWEEN_COUNTS = 30  # the file has as many lines, and takes time to read
 _tests_done = itertools.count(1)
 
 

@@ -121,18 +121,26 @@ def test_handlers_and_wakeup_are_those_of_before():
         os.close(reading), os.close(writing)
 
 
-def test_a_terminal_that_closes_asks_to_stop_but_for_a_process_that_is_to_ignore_it():
+@pytest.fixture
+def hangup():
+    """The signal of a terminal that closes, as a terminal starts a process."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup
+    yield signal.SIGHUP
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_closes_asks_to_stop(hangup):
     with interrupts.requests() as request:
-        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(hangup)
         assert request()
         assert request.code == 129
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup starts a process
-    try:
-        with interrupts.requests() as request:
-            signal.raise_signal(signal.SIGHUP)
-            assert not request()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_process_that_is_to_ignore_its_terminal_does(hangup):
+    signal.signal(hangup, signal.SIG_IGN)  # as nohup starts a process
+    with interrupts.requests() as request:
+        signal.raise_signal(hangup)
+        assert not request()
 
 
 def run_compiling(module: str, *arguments: str, at: int = 1) -> str:
