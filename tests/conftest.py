@@ -9,6 +9,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data: str) -> pathlib.Pat
     from tests import toy_runs  # imports JAX
 
     return toy_runs.train(tmp_path_factory.mktemp("runs") / "finished", data=data)
+
+
+@pytest.fixture
+def hangup():
+    """The signal of a terminal that closes, as a terminal starts a process."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup
+    yield signal.SIGHUP
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -121,14 +121,6 @@ def test_handlers_and_wakeup_are_those_of_before():
         os.close(reading), os.close(writing)
 
 
-@pytest.fixture
-def hangup():
-    """The signal of a terminal that closes, as a terminal starts a process."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup
-    yield signal.SIGHUP
-    signal.signal(signal.SIGHUP, before)
-
-
 def test_a_terminal_that_closes_asks_to_stop(hangup):
     with interrupts.requests() as request:
         signal.raise_signal(hangup)

@@ -155,9 +155,9 @@ def _latest(path):
 
 
 @pytest.mark.slow
-def test_signals_save_and_say_how_to_go_on(data, cache, tmp_path):
+def test_signals_save_and_say_how_to_go_on(data, cache, tmp_path, hangup):
     flags = ["--data", data, "--steps", "100000", "--checkpoint-every", "0"]
-    codes = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+    codes = {signal.SIGTERM: 143, signal.SIGINT: 130, hangup: 129}
     reached = 0
     for number, code in codes.items():
         process = toy_runs.start(tmp_path / "a run", cache, *flags)
