@@ -57,8 +57,9 @@ class Generator(linen.Module):
     Attributes:
         shape: Shape (H, W, C) of an image; `dcgan.stages` says which sizes can be made.
         width: Channels of the last map. They double toward the base, up to 1024.
-        classes: Number of classes; 0 if unconditional. An embedding of the label, as long as the
-            latent, is joined to it.
+        classes: Number of classes; 0 if unconditional. The label chooses the gains and biases of
+            the batch normalizations. (Joined to the latent, it soon drowns it: its few directions
+            in the first layer grow with every step, and normalization shrinks the others.)
         noise: Whether noise is added after each convolution (`nn.NoiseInjection`).
         normalized: Whether latents are normalized to mean square 1. Truncation then has no effect.
         transposed: Whether the last doubling is one transposed 4x4 convolution that gives the
@@ -88,21 +89,19 @@ class Generator(linen.Module):
         doublings = widths[1 : count + 1 - self.transposed]
         reach = max(1, min(4, count - 1) - self.transposed)
         x = equalized.pixel_norm(latents) if self.normalized else latents
-        for label in conditions:
-            embedding = linen.Embed(self.classes, latents.shape[-1])(label)
-            x = jnp.concatenate([x, equalized.pixel_norm(embedding)], axis=-1)
         base = (height >> count, width >> count, 2 * widths[0])
         start = linen.Dense(math.prod(base), use_bias=False, kernel_init=_by_outputs)
         x = self._bounded(start, x, train)
-        maps = [self._activated(x.reshape(-1, *base), None, train)]
+        activated = partial(self._activated, labels=conditions, train=train)
+        maps = [activated(x.reshape(-1, *base), None)]
         for index, features in enumerate(doublings):
             x = self._bounded(
                 nn.DoublingConv(2 * features, kernel_init=uniform_weights), maps[-1], train
             )
-            x = self._activated(x, keys, train)
+            x = activated(x, keys)
             if index % 2 == 0:
                 conv = nn.Conv(2 * features, (3, 3), use_bias=False, kernel_init=uniform_weights)
-                x = self._activated(self._bounded(conv, x, train), keys, train)
+                x = activated(self._bounded(conv, x, train), keys)
             if len(maps) >= reach:
                 x = nn.SkipLayerExcitation()(maps[len(maps) - reach], x, train=train)
             maps.append(x)
@@ -117,9 +116,14 @@ class Generator(linen.Module):
     def _bounded(self, layer: linen.Module, x: Array, train: bool) -> Array:
         return nn.SpectralNorm(layer)(x, train=train)
 
-    def _activated(self, x: Array, keys: Keys | None, train: bool) -> Array:
+    def _activated(
+        self, x: Array, keys: Keys | None, *, labels: tuple[Array, ...], train: bool
+    ) -> Array:
         if self.noise:  # in training alone: samples are drawn without
             x = nn.NoiseInjection()(x, keys if train else None)
+        if labels:
+            norm = nn.ConditionalBatchNorm(self.classes, axis_name=self.axis_name)
+            return nn.glu(norm(x, *labels, train=train))
         return nn.glu(normalization.batch_norm(train, self.axis_name)(x))
 
 

@@ -54,6 +54,21 @@ def test_latents_nearer_to_the_mean_give_other_images(state):
     assert np.abs(drawn(latents) - drawn(0.5 * latents)).max() > 1e-4
 
 
+def test_labels_choose_gains_and_biases_and_leave_the_latents_their_effect():
+    generator = tiny(classes=3).init(jax.random.key(0))["generator"]
+    latents = jax.random.normal(jax.random.key(1), (2, 3))
+    drawn = jax.jit(lambda player, label: player(latents, jnp.full(2, label)))
+    shown = drawn(generator, 0)
+    assert np.abs(shown[0] - shown[1]).max() > 1e-4
+    np.testing.assert_array_equal(drawn(generator, 1), shown)  # gains begin at 1, biases at 0
+    params = dict(generator.params)
+    first = params["ConditionalBatchNorm_0"]
+    params["ConditionalBatchNorm_0"] = {**first, "bias": first["bias"].at[1].set(1.0)}
+    changed = generator.replace(params=params)
+    np.testing.assert_array_equal(drawn(changed, 0), shown)
+    assert np.abs(drawn(changed, 1) - shown).max() > 1e-4
+
+
 def rebuilt(player, images):
     return jax.jit(lambda x: player(x, train=True, rebuild=True))(images)
 

@@ -120,11 +120,13 @@ def test_latents_count_by_their_direction_alone(trained):
     np.testing.assert_allclose(drawn, output(generator, 5 * latents), atol=1e-5)
 
 
-def test_with_classes_the_label_changes_the_image_and_its_logits():
+def test_with_classes_the_label_changes_the_image_once_trained_and_its_logits():
     gan = tiny(classes=2)
-    state = gan.init(jax.random.key(0))
+    first, second = jnp.array([0, 0]), jnp.array([1, 1])
+    labeled = {**batch(2), "label": jnp.array([0, 1])}
+    state, _ = jax.jit(gan.step)(gan.init(jax.random.key(0)), labeled)
     generator, discriminator = state["generator"], state["discriminator"]
-    latents, first, second = jnp.ones((2, 3)), jnp.array([0, 0]), jnp.array([1, 1])
+    latents = jnp.ones((2, 3))
     drawn = output(generator, latents, first)
     assert not np.allclose(drawn, output(generator, latents, second))
     images = batch(2)["image"]
