@@ -328,7 +328,8 @@ def played_alone():
     return played(adaptive_game(target=0.0), 5)
 
 
-@pytest.mark.parametrize("mode", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["shard_map", "pmap"])
 def test_the_strength_follows_the_images_of_all_devices(mode):
     assert played_alone()[-1]["count"] == played_alone()[-1]["images"] == 8
     assert any(one["probability"] > 0 for one in played_alone())

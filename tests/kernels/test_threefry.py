@@ -72,5 +72,6 @@ assert (jax.random.normal(jax.random.key(7), (3, 5)) == before).all()
 """
 
 
+@pytest.mark.slow
 def test_only_installing_changes_how_jax_compiles_its_draws_and_never_what_they_are():
     subprocess.run([sys.executable, "-c", IMPORTED], cwd=ROOT, check=True)

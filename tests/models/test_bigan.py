@@ -255,6 +255,7 @@ def test_flags_that_contradict_the_exchanged_labels_or_each_other_are_refused():
         experiment.build(experiment.Config(decay_to=1.5), spec)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_authors_moves_all_three_players():
     preset = {**experiment.PRESETS["smoke"], "architecture": "perceptron"}
     assert experiment.Config().order == "simultaneous"

@@ -123,7 +123,11 @@ def losses_of_the_authors(state, batch, rate):
 
 @pytest.mark.parametrize(
     ("side", "curriculum", "rate"),
-    [("generator", 5, 0.01), ("generator", 0, 0.5), ("discriminator", 5, 0.01)],
+    [
+        ("generator", 5, 0.01),
+        pytest.param("generator", 0, 0.5, marks=pytest.mark.slow),
+        pytest.param("discriminator", 5, 0.01, marks=pytest.mark.slow),
+    ],
 )
 def test_the_losses_are_those_of_the_authors(side, curriculum, rate):
     alone = {"generator": lambda d, g: g, "discriminator": lambda d, g: d}[side]

@@ -51,6 +51,7 @@ def test_shades_are_in_the_mean_alone():
     assert max(inner(flat["octave 0"]).max(), inner(flat["octave 1"]).max()) < 2e-3
 
 
+@pytest.mark.slow
 def test_shapes_and_gradients_are_whole_for_any_size_and_for_flat_images():
     images = jnp.zeros((2, 30, 21, 3))
     maps = scattering.maps(images, octaves=3)

@@ -32,6 +32,7 @@ def test_without_a_folder_for_it_the_compilation_cache_is_off_with_a_note(
     assert jax.config.jax_compilation_cache_dir is None
 
 
+@pytest.mark.slow
 def test_a_kept_program_that_cannot_be_read_is_replaced(tmp_path):
     script = (
         "import jax, sys, warnings\n"

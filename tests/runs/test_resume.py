@@ -72,6 +72,7 @@ def test_a_run_in_pieces_equals_the_whole(whole, data, tmp_path):
     toy_runs.assert_same(whole, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_in_pieces_equals_the_whole_with_several_steps_a_call(scanned, data, tmp_path):
     for steps in (12, 24):
         toy_runs.train(tmp_path, data=data, steps=steps, steps_per_call=4)

@@ -234,6 +234,7 @@ def test_what_is_no_run_is_not_loaded(tmp_path):
         jaxgan.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_that_a_script_trained_in_another_process_needs_the_script_but_no_data(tmp_path):
     data = toy_runs.images(tmp_path / "images.npz")
     script = tmp_path / "my_gan.py"
