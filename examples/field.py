@@ -66,7 +66,7 @@ class Generator(linen.Module):
             if side < SIDE:  # the finest waves hold little: filtered noise is enough
                 x = LEAKY(gained(CONV(WIDTH if side == 16 else 2 * WIDTH, (3, 3))(x)))
                 x = jnp.concatenate([x, noise], axis=-1)
-            total += CONV(1, (5, 5))(gained(x))
+            total += CONV(1, (5, 5) if side < SIDE else (7, 7))(gained(x))
         return total
 
 
@@ -76,6 +76,8 @@ class Discriminator(linen.Module):
     @linen.compact
     def __call__(self, x, amplitude, *, keys=None, train=False):
         """Returns logits [B] of fields and amplitudes [B, 1]."""
+        slopes = [3 * (x - jnp.roll(x, 1, axis)) for axis in (1, 2)]  # of a flatter spectrum
+        x = jnp.concatenate([x, *slopes], axis=-1)
         for width in (WIDTH, 2 * WIDTH, 4 * WIDTH):
             x = LEAKY(CONV(width, (4, 4), strides=2)(x))
         x = LEAKY(linen.Dense(64)(jnp.mean(LEAKY(CONV(4 * WIDTH, (3, 3))(x)), axis=(1, 2))))
@@ -91,10 +93,10 @@ class Config(RunConfig):
 
 def build(config, spec, *, axis_name=None):
     """Returns the model."""
-    adam = optimizers.adam(optimizers.falling_from(2e-3, 0.5, steps=config.steps), 0.0, 0.99)
+    adam = optimizers.adam(optimizers.falling_from(2e-3, 0.75, steps=config.steps), 0.0, 0.99)
     adams = {"generator": adam, "discriminator": adam}
     options = {"shape": spec.shape, "latents": partial(random.latents, size=32)}
-    options["training"] = training.Training(adams, ema_half_life=10_000.0, axis_name=axis_name)
+    options["training"] = training.Training(adams, ema_half_life=30_000.0, axis_name=axis_name)
     options |= {"loss": losses.relativistic_paired(), "penalty": penalization.ZeroCentered(0.05)}
     options |= two_player.conditioned(spec.typical)
     return two_player.build(Generator(), Discriminator(), **options)

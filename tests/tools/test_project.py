@@ -7,12 +7,16 @@ import types
 from typing import Any
 
 import flax.linen as linen
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan import data
+from jaxgan import __main__ as command
+from jaxgan import data, nn
 from jaxgan.games.bidirectional import Encoding
 from jaxgan.metrics import perceptual
 from jaxgan.runs.config import DataSpec
@@ -165,3 +169,46 @@ def test_photographs_of_more_bits_have_the_range_that_they_use(tmp_path):
     high = photo(tmp_path / "c.tif", np.array([[0.0, 9.0]], np.float32))
     with pytest.raises(RunError, match=r"c\.tif holds values of float32, and the model takes"):
         project.photographs(project.Config(tmp_path, (high,)), model, said.append)
+
+
+@pytest.mark.slow
+def test_of_20_held_out_garments_the_class_is_kept_and_every_sample_is_farther(tmp_path):
+    flags = ["--width", "16", "--steps", "1000", "--sample-every", "0", "--workdir", str(tmp_path)]
+    assert command.main(["train", "dcgan", *flags]) == 0
+    model, splits = jaxgan.load(tmp_path), data.load("fashion")
+    classify = classifier(splits.train)
+    photos = splits.held_out.batch(seed=3, step=0, size=20)
+    images, measure = np.asarray(photos["image"]), perceptual.of_channels(1)
+    prior = inversion.drawn(model, images, measure, count=2000, seed=3)
+    found = inversion.invert(model, images, measure, prior, restarts=4, steps=300, seed=3)
+    assert np.mean(classify(found.images) == photos["label"]) >= 0.8
+    assert np.mean(found.distances < prior.distances.min(axis=1)) >= 0.95
+
+
+def classifier(train):
+    """A classifier that neither the model nor the distance knows."""
+
+    class Classifier(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            for width in (32, 64):
+                x = jax.nn.relu(nn.Conv(width, (4, 4), strides=(2, 2))(x))
+            x = jax.nn.relu(linen.Dense(128)(x.reshape(x.shape[0], -1)))
+            return linen.Dense(10)(x)
+
+    network, adam = Classifier(), optax.adam(1e-3)
+    params = network.init(jax.random.key(5), jnp.zeros((1, 28, 28, 1)))
+
+    def loss(params, batch):
+        logits = network.apply(params, batch["image"])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean()
+
+    @jax.jit
+    def step(params, state, batch):
+        updates, state = adam.update(jax.grad(loss)(params, batch), state)
+        return optax.apply_updates(params, updates), state
+
+    state = adam.init(params)
+    for t in range(1200):
+        params, state = step(params, state, train.batch(seed=0, step=t, size=128))
+    return lambda images: np.argmax(network.apply(params, images), axis=-1)
