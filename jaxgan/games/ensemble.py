@@ -151,10 +151,7 @@ def _of_settings(build: Build, settings: Settings, *, met: set[str]) -> GAN:
 
     def model(index: Array) -> GAN:
         return build(
-            {
-                name: Varied(numbers, index, name=name, met=met)
-                for name, numbers in settings.items()
-            }
+            {name: Varied(numbers, index, name=name, met=met) for name, numbers in settings.items()}
         )
 
     def init(index: Array, key: Array) -> GANState:
@@ -182,9 +179,9 @@ def _of_settings(build: Build, settings: Settings, *, met: set[str]) -> GAN:
 
     return first._replace(
         init=lambda keys: jax.vmap(init, out_axes=_AXES)(jnp.arange(size), keys),
-        step=lambda state, batch: jax.vmap(
-            step, in_axes=(0, _AXES, 0), out_axes=(_AXES, 0)
-        )(places(state), state, batch),
+        step=lambda state, batch: jax.vmap(step, in_axes=(0, _AXES, 0), out_axes=(_AXES, 0))(
+            places(state), state, batch
+        ),
         sample=sample,
     )
 

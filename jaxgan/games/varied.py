@@ -43,9 +43,7 @@ class Varied:
         [  5. 150.]
     """
 
-    def __init__(
-        self, values: Sequence[Any], index: Array, *, name: str, met: set[str]
-    ) -> None:
+    def __init__(self, values: Sequence[Any], index: Array, *, name: str, met: set[str]) -> None:
         self.values, self.index = tuple(values), index
         self._names, self._met = frozenset([name]), met
 

@@ -634,6 +634,7 @@ def _drawer(
 
     An ensemble has one picture of all its models.
     """
+
     def picture_of(gan: GAN) -> image_grids.Picture | None:
         if experiment.picture is not None:
             return experiment.picture(gan, task.splits)

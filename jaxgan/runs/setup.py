@@ -389,9 +389,7 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
     )
 
 
-def _models(
-    config: RunConfig, stage: stages.Stage, mesh: Mesh
-) -> tuple[GAN, tuple[GAN, ...], GAN]:
+def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, tuple[GAN, ...], GAN]:
     """Returns the entries `single`, `own` and `gan` of a stage's task."""
     seeds, axis_name = seeds_of(config), parallel.axis_for(config.parallel)
     single = stage.build(axis_name=axis_name)
