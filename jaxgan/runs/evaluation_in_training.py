@@ -180,6 +180,25 @@ def sentence(row: Row, first: int) -> str:
     return f"step {row['step']}: {numbers}{means}, {place}"
 
 
+def directions(row: Row) -> dict[str, str]:
+    """Returns, by number of an evaluation, whether its 'lowest' or 'highest' value is the best.
+
+    Numbers that do not rank models, such as the precision, are left out.
+
+    Args:
+        row: An evaluation's row of the log.
+    """
+    aim, settings = row[MEASURED]["aim"], row[MEASURED]["settings"]
+    found = {aim["number"]: aim["best"]}
+    for name in settings["metrics"]:
+        known = evaluation.METRICS[name]().aim if name in evaluation.METRICS else None
+        if known is None:
+            continue
+        ends = (PREFIX + known.number, f"_{known.number}")  # behind the network's name
+        found |= {number: known.best for number in row if number.endswith(ends)}
+    return {number: best for number, best in found.items() if number.startswith(PREFIX)}
+
+
 @contextlib.contextmanager
 def breaking_off(request: interrupts.Request) -> Iterator[None]:
     """Raises BrokenOff inside the block on a request to stop, or at once after an earlier one.

@@ -258,9 +258,9 @@ def check(config: RunConfig) -> None:
             f"from 0 to {(config.processes or 0) - 1}"
         )
     if config.models > 1:
+        many = "--sweep" if config.sweep else f"--seeds {config.seeds}"
         raise RunError(
-            f"{'--sweep' if config.sweep else f'--seeds {config.seeds}'} trains models next to each "
-            "other in one process; start a run for each instead"
+            f"{many} trains models next to each other in one process; start a run for each instead"
         )
     if config.parallel == "pmap":
         raise RunError(

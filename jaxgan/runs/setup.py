@@ -38,7 +38,6 @@ from jaxgan.runs.experiments import Experiment
 from jaxgan.runs.seeds import Seeds
 from jaxgan.types import GAN, Batch
 
-
 MOST_MODELS = 4096
 """The largest number of models of a run."""
 
