@@ -195,5 +195,9 @@ def _flattened(number: Varied) -> tuple[tuple[Array], None]:
     return (number.__jax_array__(),), None
 
 
+def _unflattened(_: None, children: tuple[Any]) -> Any:
+    return children[0]
+
+
 # A compiled function takes it as the traced number.
-jax.tree_util.register_pytree_node(Varied, _flattened, lambda _, children: children[0])
+jax.tree_util.register_pytree_node(Varied, _flattened, _unflattened)

@@ -411,7 +411,9 @@ def scalars(row: Row) -> dict[str, float]:
     """Returns the numbers of the row by tag; those of a seed of an ensemble end in '/seed_3'."""
     numbers = {name: value for name, value in row.items() if name not in NO_NUMBERS}
     found = members(row)
-    for name, values in found.numbers.items() if found else ():
+    if found is None:
+        return numbers
+    for name, values in found.numbers.items():
         tags = [f"{name}/{sweeps.tag(label)}" for label in found.labels]
         numbers |= dict(zip(tags, values, strict=True))
     return numbers

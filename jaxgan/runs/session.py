@@ -647,10 +647,11 @@ def _drawer(
             **_size(config),
         )
 
-    first, *others = [picture_of(gan) for gan in task.own or (task.single,)]
-    if first is None:
+    drawing = [picture_of(gan) for gan in task.own or (task.single,)]
+    pictures = [picture for picture in drawing if picture is not None]
+    if not pictures:
         return lambda step, state: None
-    picture = setup.seeds_of(config).picture(first, *others, models=task.own)
+    picture = setup.seeds_of(config).picture(*pictures, models=task.own)
 
     def draw(step: int, state: Any) -> None:
         content = image_grids.png(picture(state))
