@@ -266,6 +266,7 @@ def test_the_best_member_becomes_a_run_of_its_own(best, swept):
     assert jaxgan.load(out, experiment=swept_experiment, checkpoint="best").step == 8
 
 
+@pytest.mark.slow  # two more programs
 def test_it_goes_on_as_the_member_would_have(best, swept, data, tmp_path):
     out, _ = best
     fields = {"data": data, "steps": 12, "sample_every": 0, "evaluate": ("swd",)}
