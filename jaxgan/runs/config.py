@@ -413,7 +413,7 @@ class RunConfig(ProcessFlags, EvaluationFlags, RunFlags, OptimizationFlags, Data
         Raises:
             RunError: If `sweep` names no settings that can be swept.
         """
-        return sweeps.parsed(self.sweep, type(self))
+        return sweeps.parsed(self.sweep, type(self), RunConfig)
 
     @property
     def model_settings(self) -> Mapping[str, tuple[float, ...]]:

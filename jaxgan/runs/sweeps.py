@@ -14,18 +14,22 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from jaxgan.runs import flags
 from jaxgan.runs.errors import RunError
 
 Columns = Mapping[str, tuple[float, ...]]
 """By name of a setting, the value of each model [S]."""
 
 
-def parsed(texts: Sequence[str], config_class: type) -> dict[str, tuple[float, ...]]:
+def parsed(
+    texts: Sequence[str], config_class: type, every_run: type
+) -> dict[str, tuple[float, ...]]:
     """Returns the values of each swept setting.
 
     Args:
         texts: What `--sweep` is given, each NAME=VALUE,VALUE,...
         config_class: The class of the configuration.
+        every_run: The class with the settings of every run, which all models share.
 
     Raises:
         RunError: If a text is of another form, or no setting of numbers, or names one twice.
@@ -41,7 +45,7 @@ def parsed(texts: Sequence[str], config_class: type) -> dict[str, tuple[float, .
             )
         if name in found:
             raise RunError(f"--sweep names {name} twice; give all of its values at once")
-        kind = _kind(name, config_class)
+        kind = _kind(name, config_class, every_run)
         found[name] = tuple(_number(value, kind, name) for value in values.split(","))
         if len(set(found[name])) < max(2, len(found[name])):
             raise RunError(
@@ -162,12 +166,17 @@ def listed(names: Sequence[str], *, most: int = 12) -> str:
 _BY_OTHER_FLAGS = {"seed": "--seeds N", "seeds": "--seeds N"}
 
 
-def sweepable(config_class: type) -> list[str]:
+def sweepable(config_class: type, every_run: type) -> list[str]:
     """Returns the settings of an experiment that are numbers, and so might be swept.
 
     Those that every run has are of the data, of the length or of the files: all models share them.
+
+    Args:
+        config_class: The class of the configuration.
+        every_run: The class with the settings of every run.
     """
-    return [name for name in _own(config_class) if _numbers_of(name, config_class)]
+    own = _own(config_class, every_run)
+    return [name for name in own if _numbers_of(name, config_class)]
 
 
 def is_continuous(name: str, config_class: type) -> bool:
@@ -175,11 +184,8 @@ def is_continuous(name: str, config_class: type) -> bool:
     return float in _numbers_of(name, config_class)
 
 
-def _own(config_class: type) -> list[str]:
-    from jaxgan.runs import flags
-    from jaxgan.runs.config import RunConfig
-
-    shared = set(flags.offered(RunConfig))
+def _own(config_class: type, every_run: type) -> list[str]:
+    shared = set(flags.offered(every_run))
     return [name for name in flags.offered(config_class) if name not in shared]
 
 
@@ -204,13 +210,11 @@ def _plain_types(hint: Any) -> set[Any]:
     return {hint}
 
 
-def _kind(name: str, config_class: type) -> type:
+def _kind(name: str, config_class: type, every_run: type) -> type:
     """Returns the type of a setting's numbers. Raises RunError if it cannot be swept."""
-    from jaxgan.runs import flags
-
     if name in _BY_OTHER_FLAGS:
         raise RunError(f"--sweep {name}: {_BY_OTHER_FLAGS[name]} trains several seeds")
-    every, own = flags.offered(config_class), _own(config_class)
+    every, own = flags.offered(config_class), _own(config_class, every_run)
     if name not in every:
         near = difflib.get_close_matches(name, own, n=1)
         hint = f"did you mean {near[0]}?" if near else "--help lists all flags"

@@ -88,7 +88,7 @@ def _working(
     """Returns the settings that can be swept in this run."""
     return [
         name
-        for name in sweeps.sweepable(type(config))
+        for name in sweeps.sweepable(type(config), RunConfig)
         if (values := _tried(config, name)) and _met(build, {name: values}, batch)
     ]
 
