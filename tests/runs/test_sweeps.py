@@ -84,6 +84,7 @@ def test_a_member_is_the_run_that_has_its_settings(swept, data, tmp_path):
     assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_sweep_in_pieces_equals_the_whole(swept, data, tmp_path, monkeypatch):
     toy_metric.put_in_place(monkeypatch, VALUES)
     fields = {"data": data, **toy_metric.FLAGS, "evaluate_every": 8}
@@ -161,6 +162,7 @@ def test_a_setting_that_needs_a_program_for_each_value_is_refused_with_those_tha
         _required(("width=4,8", "rate=0.1,0.2"))
 
 
+@pytest.mark.slow
 def test_a_setting_on_which_nothing_depends_is_refused():
     with pytest.raises(RunError, match=r"--sweep unused: no number .*; here --sweep takes rate"):
         _required(("unused=0.1,0.2",))
