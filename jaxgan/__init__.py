@@ -67,6 +67,7 @@ def load(
     *,
     checkpoint: str | int = "latest",
     seed: int | None = None,
+    member: str | int | None = None,
     experiment: ModuleType | str | os.PathLike[str] | None = None,
 ) -> TrainedModel:
     """Returns the trained model in a run directory or an export; the data are not needed.
@@ -76,6 +77,8 @@ def load(
         checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
         seed: Seed of the model in a run of several seeds.
+        member: The model in a run of several: its number from 0, or its settings, such as
+            'beta1=0.5' or 'beta1=0.5,seed=3'.
         experiment: Module or file of your own experiment that made the run; not needed for the
             experiments of this package. Warning: its code is executed. A run directory alone never
             causes that.
@@ -84,10 +87,12 @@ def load(
         The model; `load(run).sample(key, n)` samples n images.
 
     Raises:
-        RunError: If there is no such run, checkpoint or seed.
+        RunError: If there is no such run, checkpoint, seed or member.
     """
     trained_model = importlib.import_module("jaxgan.runs.trained_model")  # imports JAX
-    return trained_model.load(run, checkpoint=checkpoint, seed=seed, experiment=experiment)
+    return trained_model.load(
+        run, checkpoint=checkpoint, seed=seed, member=member, experiment=experiment
+    )
 
 
 def _submodule(package: str, names: Collection[str], name: str) -> ModuleType:

@@ -18,6 +18,7 @@
     jaxgan explore RUN [flags]        open a page with sliders
     jaxgan translate RUN [flags]      send images or captions through a run
     jaxgan export RUN [flags]         write its generator alone, with a model card
+    jaxgan extract RUN [flags]        make one model of several a run of its own
 
 `jaxgan COMMAND --help` explains the flags. `jaxgan --completion bash` (zsh, tcsh) prints a script
 that completes them.
@@ -51,6 +52,7 @@ TOOLS = (
     "explore",
     "translate",
     "export",
+    "extract",
 )
 COMMANDS = ("list", "train", *TOOLS)
 

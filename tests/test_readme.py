@@ -41,6 +41,7 @@ WITHOUT_A_RUN = {
     "interpolate": (),
     "translate": ("--out", "there"),
     "export": ("--out", "there"),
+    "extract": (),
 }
 """What an inline mention of a tool leaves out, next to the run."""
 

@@ -20,12 +20,14 @@ class Generator(linen.Module):
     shape: tuple[int, ...]
     width: int
     axis_name: str | None
+    leak: float = 0.0
 
     @linen.compact
     def __call__(self, latents, *, keys=None, train=False):
         x = linen.Dense(self.width)(latents)
         x = linen.BatchNorm(use_running_average=not train, axis_name=self.axis_name)(x)
-        x = linen.Dense(math.prod(self.shape))(linen.relu(x))
+        x = linen.relu(x) if self.leak == 0 else linen.leaky_relu(x, self.leak)
+        x = linen.Dense(math.prod(self.shape))(x)
         return jnp.tanh(x).reshape(-1, *self.shape)
 
 
@@ -39,17 +41,17 @@ class Discriminator(linen.Module):
 
 
 @functools.lru_cache  # the same functions are not compiled again
-def build(*, shape, width, n_critic=1, break_at=None, axis_name=None) -> GAN:
+def build(*, shape, width, n_critic=1, break_at=None, rate=1e-2, leak=0.0, axis_name=None) -> GAN:
     if width < 1:
         raise ValueError(f"the width is {width}; expected 1 or more")
     gan = built(
         two_player.build,
-        Generator(shape, width, axis_name),
+        Generator(shape, width, axis_name, leak),
         Discriminator(width),
         shape=shape,
         loss=losses.non_saturating(),
         latents=partial(random.latents, size=3),
-        optimizers={"generator": optax.adam(1e-2), "discriminator": optax.adam(1e-2)},
+        optimizers={"generator": optax.adam(rate), "discriminator": optax.adam(1e-2)},
         schedule=partial(steps.alternate, n_critic=n_critic),
         ema_half_life=100.0,
         axis_name=axis_name,

@@ -74,18 +74,23 @@ def models(config: Config) -> Iterator[tuple[str, pathlib.Path, Any]]:
     Raises:
         RunError: If a run is not one of an InfoGAN with a categorical code.
     """
-    from jaxgan.runs import run_directory
+    from jaxgan.runs import run_directory, sweeps
     from jaxgan.runs.errors import RunError
 
     for path in config.runs:
         recorded = run_directory.required_record(path)["config"]
         if not recorded.get("categories"):
             raise RunError(f"{path} is not a run of an InfoGAN with a categorical code")
-        first, count = recorded["seed"], recorded["seeds"]
-        every = range(first, first + count) if config.model_seed is None else [config.model_seed]
-        for seed in every:
-            name = f"{path}" if count == 1 else f"{path} seed {seed}"
-            yield name, path, dataclasses.replace(config, model_seed=seed).load_from(path)
+        if config.model_seed is not None or config.member is not None:
+            named = config.member if config.model_seed is None else f"seed {config.model_seed}"
+            yield f"{path} {named}", path, config.load_from(path)
+            continue
+        count = sweeps.count(recorded)
+        for member in map(str, range(count)):
+            one = dataclasses.replace(config, member=member).load_from(path)
+            own = {"member": member} if recorded.get("sweep") else {"seed": one.config.seed}
+            words = " ".join(f"{name} {value}" for name, value in own.items())
+            yield f"{path}" if count == 1 else f"{path} {words}", path, one
 
 
 def labeled(run: pathlib.Path, config: Any) -> Any:

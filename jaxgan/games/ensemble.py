@@ -16,11 +16,15 @@ seed, with a generator whose optimizer is `optax.inject_hyperparams(optax.adam)(
     state = gans.init(ensemble.keys([0] * 4))
     rates = jnp.array([1e-4, 3e-4, 1e-3, 3e-3])
     state = ensemble.with_hyperparameters(state, "generator", learning_rate=rates)
+
+Or in any number that their `build` takes, without a change of the model:
+
+    gans = ensemble.of_settings(build, {"learning_rate": [1e-4, 3e-4, 1e-3, 3e-3]})
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,7 +32,8 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxgan import parallel
+from jaxgan import parallel, random
+from jaxgan.games.varied import Varied
 from jaxgan.random import Keys
 from jaxgan.state import GANState
 from jaxgan.types import GAN, Array
@@ -66,6 +71,130 @@ def of(gan: GAN) -> GAN:
         step=jax.vmap(gan.step, in_axes=(_AXES, 0), out_axes=(_AXES, 0)),
         sample=sample,
     )
+
+
+Build = Callable[[Mapping[str, Any]], GAN]
+"""`build(values) -> GAN`: the model with these numbers, each a Python number or `Varied`."""
+
+Settings = Mapping[str, Sequence[float]]
+"""By name, the number of each model [S]."""
+
+
+def of_settings(build: Build, settings: Settings) -> GAN:
+    """Returns the ensemble of models that differ in numbers of their settings, as `of` does.
+
+    In the program of all models, `build` is called with `Varied` numbers. All models have the
+    functions and the state's structure of the first one; `bound` gives a state those of another.
+
+    Args:
+        build: Builds a model.
+        settings: Its numbers, one of each name for each model.
+
+    Raises:
+        Differs: If models would take different programs, once `init` or `step` is traced.
+    """
+    return _of_settings(build, settings, met=set())
+
+
+def numbers_met(build: Build, settings: Settings, batch: Any) -> set[str]:
+    """Returns the names of those settings that the initial state or a step depends on.
+
+    Both are traced, not computed.
+
+    Args:
+        build: Builds a model.
+        settings: Its numbers, one of each name for each model.
+        batch: The batch of all models [S, B, ...]: arrays or their shapes.
+
+    Raises:
+        Differs: If models would take different programs.
+    """
+    met: set[str] = set()
+    gan = _of_settings(build, settings, met=met)
+    jax.eval_shape(gan.step, jax.eval_shape(gan.init, _keys_of(settings)), batch)
+    return met
+
+
+def numbers_drawn(build: Build, settings: Settings) -> set[str]:
+    """Returns the names of those settings that samples depend on, but for the weights.
+
+    They are all settings if the model does not sample without further conditions.
+
+    Args:
+        build: Builds a model.
+        settings: Its numbers, one of each name for each model.
+    """
+    met: set[str] = set()
+    gan = _of_settings(build, settings, met=met)
+    state = jax.eval_shape(gan.init, _keys_of(settings))
+    met.clear()
+    row = random.row_keys(jax.random.key(0), 1)
+    try:
+        jax.eval_shape(lambda now: gan.sample(now, row), state)
+    except (TypeError, ValueError, KeyError):
+        return set(settings)
+    return met
+
+
+def _keys_of(settings: Settings) -> Array:
+    return keys([0] * _size(settings))
+
+
+def _size(settings: Settings) -> int:
+    return len(next(iter(settings.values())))
+
+
+def _of_settings(build: Build, settings: Settings, *, met: set[str]) -> GAN:
+    """Returns the ensemble; `met` receives the settings that met an array while it was traced."""
+    size = _size(settings)
+    first = build({name: numbers[0] for name, numbers in settings.items()})
+
+    def model(index: Array) -> GAN:
+        return build(
+            {name: Varied(numbers, index, name=name, met=met) for name, numbers in settings.items()}
+        )
+
+    def init(index: Array, key: Array) -> GANState:
+        return bound(model(index).init(key), first)
+
+    def step(index: Array, state: GANState, batch: Any) -> tuple[GANState, Any]:
+        # Its optimizers and networks are those with the numbers of this model. They hold traced
+        # values, so that they must not leave this function.
+        gan = model(index)
+        state, metrics = gan.step(bound(state, gan), batch)
+        return bound(state, first), metrics
+
+    def sample(state: GANState, keys: Keys, **conditions: Any) -> Array:
+        def draw(index: Array, member: GANState) -> Array:
+            gan = model(index)
+            return gan.sample(bound(member, gan), keys, **conditions)
+
+        return jax.vmap(draw, in_axes=(0, _AXES))(places(state), state)
+
+    def places(state: GANState) -> Array:
+        """The index of each model that is here: all of them, or the part of one device."""
+        here = state.rng.shape[0]
+        before = 0 if here == size else here * jax.lax.axis_index(parallel.AXIS)
+        return before + jnp.arange(here)
+
+    return first._replace(
+        init=lambda keys: jax.vmap(init, out_axes=_AXES)(jnp.arange(size), keys),
+        step=lambda state, batch: jax.vmap(step, in_axes=(0, _AXES, 0), out_axes=(_AXES, 0))(
+            places(state), state, batch
+        ),
+        sample=sample,
+    )
+
+
+def bound(state: GANState, gan: GAN) -> GANState:
+    """Returns the state with the networks and optimizers of another model, of the same structure.
+
+    Args:
+        state: The state.
+        gan: The model.
+    """
+    structure = jax.tree.structure(jax.eval_shape(gan.init, jax.random.key(0)))
+    return jax.tree.unflatten(structure, jax.tree.leaves(state))
 
 
 def for_each(change: Callable[..., GANState]) -> Callable[..., GANState]:

@@ -73,6 +73,8 @@ class Stage(NamedTuple):
         enter: `enter(state, arrays, step) -> state`: used if a run begins in this stage with the
             weights of another run. `arrays` are the arrays by path in the other run's checkpoint of
             this stage, and `step` is the step of that checkpoint.
+        with_numbers: `with_numbers(values)` returns `build` with other numbers in its settings, by
+            name (`ensemble.of_settings`); None if it has no settings.
     """
 
     start: int
@@ -80,6 +82,7 @@ class Stage(NamedTuple):
     build: Callable[..., GAN]
     grow: Callable[[GANState, GANState], GANState] = carry_over
     enter: Callable[[GANState, Mapping[str, Any], int], GANState] = as_it_is
+    with_numbers: Callable[[Mapping[str, Any]], Callable[..., GAN]] | None = None
 
 
 def check(plan: Sequence[Stage], *, per_call: int) -> tuple[Stage, ...]:

@@ -92,6 +92,7 @@ def parse(experiment: experiments.Experiment, arguments: Sequence[str]) -> RunCo
     ways = experiment.config_class.DATA
     named = [name for name in ways if _given(arguments, flags.flag(name)) is not None]
     flags.require_one_of(named, what="the data")
+    arguments = flags.gathered(arguments, "sweep")
     default = _of_one_length(defaults(experiment, arguments), arguments)
     return flags.parse(
         default,

@@ -6,10 +6,12 @@ Imports no JAX, so that `--help` is instant.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
+from jaxgan.runs import sweeps
 from jaxgan.runs.ranges import Count, Positive, Range
 
 if TYPE_CHECKING:
@@ -247,6 +249,11 @@ class OptimizationFlags:
     """Random seed of the initial weights, the order of the data and the noise."""
     seeds: Annotated[int, Range(1, 4096)] = 1
     """Train this many models at once, with seeds SEED, SEED + 1, ...; each equals a single run."""
+    sweep: tuple[str, ...] = ()
+    """Train a model for each value of a setting at once, such as
+    generator_learning_rate=1e-4,2e-4,4e-4; with several settings for each combination, and with
+    --seeds each at every seed.
+    """
     steps_per_call: Positive = 1
     """Train steps in one compiled call; sample pictures and checkpoints wait for its end."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
@@ -400,9 +407,39 @@ class RunConfig(ProcessFlags, EvaluationFlags, RunFlags, OptimizationFlags, Data
         return self.batch_size
 
     @property
+    def swept(self) -> Mapping[str, tuple[float, ...]]:
+        """Returns the values of each swept setting.
+
+        Raises:
+            RunError: If `sweep` names no settings that can be swept.
+        """
+        return sweeps.parsed(self.sweep, type(self), RunConfig)
+
+    @property
+    def model_settings(self) -> Mapping[str, tuple[float, ...]]:
+        """Returns, by name of a swept setting, the value of each model of the ensemble."""
+        return sweeps.columns(self.swept, self.seeds)
+
+    @property
     def model_seeds(self) -> tuple[int, ...]:
-        """Returns the seeds of the ensemble."""
-        return tuple(range(self.seed, self.seed + self.seeds))
+        """Returns the seed of each model of the ensemble."""
+        seeds = tuple(range(self.seed, self.seed + self.seeds))
+        return seeds * math.prod(len(values) for values in self.swept.values())
+
+    @property
+    def models(self) -> int:
+        """Returns the number of models of the ensemble."""
+        return len(self.model_seeds)
+
+    def of_model(self, index: int) -> Self:
+        """Returns the configuration of the run that trains one model of the ensemble alone.
+
+        Args:
+            index: Index of the model, from 0.
+        """
+        own = {name: values[index] for name, values in self.model_settings.items()}
+        seed = self.model_seeds[index]
+        return dataclasses.replace(self, **{"seed": seed, "seeds": 1, "sweep": (), **own})
 
     @property
     def falls_to_the_end(self) -> bool:

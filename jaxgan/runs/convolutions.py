@@ -76,7 +76,7 @@ def chosen(
     """
     if config.convolutions is not None:
         return config, ()
-    long = _is_long(config, shape) and devices == 1 and config.seeds == 1 and _on_a_cpu()
+    long = _is_long(config, shape) and devices == 1 and config.models == 1 and _on_a_cpu()
     reason = _why_not(config) if long else None
     if not long or reason:
         notes = (f"convolutions of jaxgan instead of oneDNN: {reason}",) if reason else ()

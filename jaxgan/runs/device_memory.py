@@ -74,7 +74,7 @@ def warning(
     )
     smaller = estimate.smaller(config, [name for name in LARGE if name in names], shape=shape)
     ways = [f"a smaller {smaller} needs less"] if smaller else []
-    splits = mesh.size > 1 and config.parallel == "jit" and config.seeds == 1
+    splits = mesh.size > 1 and config.parallel == "jit" and config.models == 1
     if splits and "shard_parameters" in names and not config.shard_parameters:
         ways.append(f"{flags.flag('shard_parameters')} splits weights and optimizer states")
     return "; ".join([said, *ways])

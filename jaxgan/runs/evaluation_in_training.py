@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from jaxgan import parallel
 from jaxgan.games import stages
 from jaxgan.metrics import evaluation, statistics_cache
-from jaxgan.runs import best_checkpoints, interrupts, setup, trained_model
+from jaxgan.runs import best_checkpoints, interrupts, metric_log, setup, trained_model
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.metric_log import MEASURED, Row
@@ -166,9 +166,37 @@ def sentence(row: Row, first: int) -> str:
         for name, value in row.items()
         if name.startswith(PREFIX)
     )
-    means = f" (means of {len(row['members']['seed'])} seeds)" if "members" in row else ""
+    members = metric_log.members(row)
     place = "the best so far" if row["step"] == first else f"the best is step {first}"
+    if members is not None and members.settings:
+        aim = row[MEASURED]["aim"]["number"]
+        each = zip(members.labels, members.numbers[aim], strict=True)
+        of_each = ", ".join(f"{value:.5g} ({label})" for label, value in each)
+        return (
+            f"step {row['step']}: {_plain(aim.removeprefix(PREFIX))} {of_each}; by their mean "
+            f"{place}"
+        )
+    means = f" (means of {len(members.seeds)} seeds)" if members is not None else ""
     return f"step {row['step']}: {numbers}{means}, {place}"
+
+
+def directions(row: Row) -> dict[str, str]:
+    """Returns, by number of an evaluation, whether its 'lowest' or 'highest' value is the best.
+
+    Numbers that do not rank models, such as the precision, are left out.
+
+    Args:
+        row: An evaluation's row of the log.
+    """
+    aim, settings = row[MEASURED]["aim"], row[MEASURED]["settings"]
+    found = {aim["number"]: aim["best"]}
+    for name in settings["metrics"]:
+        known = evaluation.METRICS[name]().aim if name in evaluation.METRICS else None
+        if known is None:
+            continue
+        ends = (PREFIX + known.number, f"_{known.number}")  # behind the network's name
+        found |= {number: known.best for number in row if number.endswith(ends)}
+    return {number: best for number, best in found.items() if number.startswith(PREFIX)}
 
 
 @contextlib.contextmanager
@@ -207,10 +235,12 @@ def _plain(number: str) -> str:
 def _models(
     config: RunConfig, task: setup.Task, state: Any, *, step: int
 ) -> list[trained_model.TrainedModel]:
-    """Returns the model of each seed as `jaxgan.load` does: it samples with averaged players."""
+    """Returns each model as `jaxgan.load` does: it samples with averaged players."""
+    states = setup.seeds_of(config).states(state, task.own)
+    models = task.own or (task.single,) * len(states)
     return [
-        trained_model.TrainedModel(task.single, each, config, task.spec, step)
-        for each in setup.seeds_of(config).states(state)
+        trained_model.TrainedModel(gan, each, config, task.spec, step)
+        for gan, each in zip(models, states, strict=True)
     ]
 
 
@@ -222,7 +252,7 @@ def _row(watch: Watch, found: Sequence[evaluation.Scores], *, step: int) -> Row:
     }
     row: Row = {"step": step, **{name: statistics.fmean(of) for name, of in numbers.items()}}
     if not seeds.single:
-        row["members"] = {"seed": list(seeds.numbers), **numbers}
+        row["members"] = metric_log.Members(seeds.numbers, seeds.settings, numbers).entry
     row[MEASURED] = {
         "aim": watch.aim,
         "settings": {"split": "train", **found[0].settings},

@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import operator
 import os
 import pathlib
 import pkgutil
@@ -86,7 +87,8 @@ class Experiment:
     def plan(self, config: Any, spec: Any, *, saved: bool = False) -> tuple[Stage, ...]:
         """Returns the stages of a run, from the configuration's first stage on.
 
-        They are those of the experiment's own `plan(config, spec)`, or one stage with its model.
+        They are those of the experiment's own `plan(config, spec)`, or one stage with its model. Of
+        several models that differ in settings they build the first; `with_numbers` builds others.
 
         Args:
             config: The configuration of the run.
@@ -97,6 +99,25 @@ class Experiment:
         Raises:
             ValueError: If the stages do not follow one another, or there is no such first stage.
         """
+        config = config.of_model(0) if config.sweep else config
+        plan = self._plan(config, spec, saved=saved)
+
+        def with_numbers(index: int, values: Mapping[str, Any]) -> Callable[..., Any]:
+            changed = self._plan(dataclasses.replace(config, **values), spec, saved=saved)
+            for before, now in zip(plan, changed, strict=True):
+                for size in (now.start, now.rows):
+                    operator.index(size)  # refuses numbers that differ between models
+                if (before.start, before.rows) != (now.start, now.rows):
+                    raise ValueError("the stages of the models begin at different steps")
+            return changed[index].build
+
+        return tuple(
+            stage._replace(with_numbers=functools.partial(with_numbers, index))
+            for index, stage in enumerate(plan)
+        )
+
+    def _plan(self, config: Any, spec: Any, *, saved: bool) -> tuple[Stage, ...]:
+        """Returns the stages of a run of models of one configuration."""
         from jaxgan.games import stages  # imports JAX
 
         planned = getattr(self.module, "plan", None)

@@ -90,6 +90,36 @@ def require_known(
         raise RunError(f"there is no flag --{given}; {_suggestion(given, known)}")
 
 
+def gathered(arguments: Sequence[str], name: str) -> list[str]:
+    """Returns the arguments with all values of a flag behind its first mention.
+
+    A flag of several values takes them at once. Given twice, the last values would replace the
+    others.
+
+    Args:
+        arguments: A command line.
+        name: The field of the flag.
+
+    Examples:
+        >>> from jaxgan.runs import flags
+        >>> flags.gathered(["--sweep", "a=1,2", "--steps", "9", "--sweep=b=3,4"], "sweep")
+        ['--sweep', 'a=1,2', 'b=3,4', '--steps', '9']
+    """
+    rest: list[str] = []
+    values: list[str] = []
+    place, taking = None, False
+    for argument in arguments:
+        if argument == flag(name) or argument.startswith(f"{flag(name)}="):
+            place, taking = len(rest) if place is None else place, True
+            values += [argument.partition("=")[2]] if "=" in argument else []
+        elif taking and not argument.startswith("--"):
+            values.append(argument)
+        else:
+            taking = False
+            rest.append(argument)
+    return rest if place is None else [*rest[:place], flag(name), *values, *rest[place:]]
+
+
 def require_one_of(given: Sequence[str], *, what: str) -> None:
     """Checks that at most one of several fields that exclude each other is given.
 

@@ -184,7 +184,7 @@ def measured(
         sinks=(),
         notes={},
         ahead=metric_log.calls_ahead(),
-        seeds=config.model_seeds if config.seeds > 1 else (),
+        seeds=config.model_seeds if config.models > 1 else (),
         tick=tick,
     )
     span = range(0, sys.maxsize // config.steps_per_call, config.steps_per_call)

@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from tensorboardX import record_writer
 from tensorboardX.proto import event_pb2, summary_pb2
 
 from jaxgan import files
-from jaxgan.runs import run_directory
+from jaxgan.runs import run_directory, sweeps
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from jaxgan.types import Array, Metrics
 
@@ -50,11 +51,50 @@ def calls_ahead() -> int:
     return 0 if jax.default_backend() == "cpu" else 4
 
 
+class Members(NamedTuple):
+    """What a row says of each member of an ensemble.
+
+    Attributes:
+        seeds: The seed of each member [S].
+        settings: By name, the setting of each member [S]; empty if they differ in none.
+        numbers: By name of a metric, the value of each member [S].
+    """
+
+    seeds: Sequence[int]
+    settings: Mapping[str, Sequence[float]]
+    numbers: Mapping[str, Sequence[float]]
+
+    @property
+    def labels(self) -> list[str]:
+        """Returns what names each member, such as 'seed 3'."""
+        return sweeps.labels(self.seeds, self.settings)
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Returns the entry 'members' of a row, as JSON values."""
+        settings = {name: list(values) for name, values in self.settings.items()}
+        named = {"settings": settings} if settings else {}
+        return {"seed": list(self.seeds), **named, **self.numbers}
+
+
+def members(row: Row) -> Members | None:
+    """Returns what a row says of each member; None if it is of a single model.
+
+    Args:
+        row: A row that `read` returned.
+    """
+    if "members" not in row:
+        return None
+    numbers = dict(row["members"])
+    return Members(numbers.pop("seed"), numbers.pop("settings", {}), numbers)
+
+
 class Recorder:
     """Averages the metrics of train steps over rows and passes the rows to sinks.
 
-    For an ensemble a row holds the means over the seeds. Its entry "members" holds the list of
-    seeds and, by name, a list with the value of each seed.
+    For an ensemble a row holds the means over the members. Its entry "members" holds the list of
+    their seeds, by name the list of their "settings" if they differ in any, and, by name, a list
+    with the value of each member.
 
     A resumed run starts from the `notes` of its checkpoint: the sums that are not yet in a row, and
     the training time so far. Its rows equal those of a run that was never interrupted.
@@ -66,6 +106,7 @@ class Recorder:
         notes: The `notes` of the checkpoint to resume from, or an empty mapping.
         ahead: Calls by which the metrics are fetched late, see `calls_ahead`.
         seeds: The seeds of an ensemble, S; empty for a single model.
+        settings: By name, the settings [S] in which the models of an ensemble differ.
         tick: `tick(step)`, called once per call when its metrics are known to be finite.
     """
 
@@ -78,10 +119,12 @@ class Recorder:
         notes: Mapping[str, Any],
         ahead: int = 0,
         seeds: Sequence[int] = (),
+        settings: Mapping[str, Sequence[float]] = MappingProxyType({}),
         tick: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._every, self._rows_per_step, self._sinks = every, rows_per_step, tuple(sinks)
-        self._tick, self._seeds, self._ahead = tick, tuple(seeds), ahead
+        self._tick, self._ahead = tick, ahead
+        self._seeds, self._settings = tuple(seeds), settings
         self._waiting: collections.deque[tuple[int, list[str], Array]] = collections.deque()
         sums = {
             name: np.asarray(pairs, np.float64) for name, pairs in notes.get("sums", {}).items()
@@ -156,7 +199,7 @@ class Recorder:
         values = np.asarray(packed, np.float64).reshape(-1, max(1, len(self._seeds)), len(names), 2)
         for offset, of_step in enumerate(values):
             self._step = first + offset + 1
-            _require_finite(self._step, names, of_step, seeds=self._seeds)
+            _require_finite(self._step, names, of_step, self._seeds, self._settings)
             for index, name in enumerate(names):
                 self._sums[name] = self._sums.get(name, 0.0) + of_step[:, index]
             self._row_steps += 1
@@ -177,8 +220,8 @@ class Recorder:
         row["images_per_second"], row["data_wait"] = round(rate, 1), round(wait, 4)
         row["seconds"] = round(self._seconds(), 3)
         if self._seeds:
-            of_members = {name: values.tolist() for name, values in means.items()}
-            row["members"] = {"seed": list(self._seeds), **of_members}
+            numbers = {name: values.tolist() for name, values in means.items()}
+            row["members"] = Members(self._seeds, self._settings, numbers).entry
         self._row_steps = 0
         for sink in self._sinks:
             sink(row)
@@ -213,14 +256,18 @@ def _pack(metrics: Metrics) -> Array:
 
 
 def _require_finite(
-    step: int, names: list[str], values: np.ndarray, *, seeds: tuple[int, ...]
+    step: int,
+    names: list[str],
+    values: np.ndarray,
+    seeds: Sequence[int],
+    settings: Mapping[str, Sequence[float]],
 ) -> None:
-    """Raises NotFinite if totals or counts [S, M, 2] are not finite; it names the first seed."""
+    """Raises NotFinite if totals or counts [S, M, 2] are not finite; it names the first member."""
     finite = np.isfinite(values).all(axis=(1, 2))
     if finite.all():
         return
     first = int(np.argmin(finite))
-    place = f"step {step} of seed {seeds[first]}" if seeds else f"step {step}"
+    place = f"step {step} of {sweeps.labels(seeds, settings)[first]}" if seeds else f"step {step}"
     broken = [
         (name, total / count if count else total)
         for name, (total, count) in zip(names, values[first], strict=True)
@@ -314,11 +361,15 @@ def _are_members(value: Any) -> bool:
     """Returns whether the value lists seeds and, by name, one number for each of them."""
     if not isinstance(value, dict) or not isinstance(value.get("seed"), list):
         return False
+    settings = value.get("settings", {})
+    if not isinstance(settings, dict):
+        return False
+    columns = [*settings.values(), *(of for name, of in value.items() if name != "settings")]
     return all(
         isinstance(of_seeds, list)
         and len(of_seeds) == len(value["seed"])
         and all(map(_is_number, of_seeds))
-        for of_seeds in value.values()
+        for of_seeds in columns
     )
 
 
@@ -358,11 +409,12 @@ def cut(path: pathlib.Path, *, after: int, measured: int) -> list[Row]:
 
 def scalars(row: Row) -> dict[str, float]:
     """Returns the numbers of the row by tag; those of a seed of an ensemble end in '/seed_3'."""
-    of_members = dict(row.get("members", {}))
-    seeds = of_members.pop("seed", [])
     numbers = {name: value for name, value in row.items() if name not in NO_NUMBERS}
-    for name, values in of_members.items():
-        tags = [f"{name}/seed_{seed}" for seed in seeds]
+    found = members(row)
+    if found is None:
+        return numbers
+    for name, values in found.numbers.items():
+        tags = [f"{name}/{sweeps.tag(label)}" for label in found.labels]
         numbers |= dict(zip(tags, values, strict=True))
     return numbers
 
@@ -372,7 +424,7 @@ class TensorBoard:
 
     The new file replaces the earlier ones. Their rows may have been deleted by `cut`, or may lack
     the last ones before a crash. The file asks a TensorBoard that has read them to discard them.
-    Each seed of an ensemble has its own tag, such as 'generator/loss/seed_3'.
+    Each member of an ensemble has its own tag, such as 'generator/loss/seed_3'.
 
     Args:
         path: The directory of the event files; it is created if needed.

@@ -257,10 +257,10 @@ def check(config: RunConfig) -> None:
             f"--process is {config.process}, but --processes {config.processes} counts them "
             f"from 0 to {(config.processes or 0) - 1}"
         )
-    if config.seeds > 1:
+    if config.models > 1:
+        many = "--sweep" if config.sweep else f"--seeds {config.seeds}"
         raise RunError(
-            f"--seeds {config.seeds} trains models next to each other in one process; start a run "
-            "for each seed instead"
+            f"{many} trains models next to each other in one process; start a run for each instead"
         )
     if config.parallel == "pmap":
         raise RunError(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import tqdm
 
 from jaxgan import files
+from jaxgan.runs import sweeps
 from jaxgan.runs.estimate import Speed, duration
 
 Item = TypeVar("Item")
@@ -40,6 +41,9 @@ the images it is of, and what the number is."""
 
 NOTICEABLE = 0.05
 """The fraction of the time spent waiting for data from which on a progress line shows it."""
+
+MOST_SETTINGS = 16
+"""The largest number of settings of a sweep that have a line of their own."""
 
 _QUICK = 3.0  # seconds that need no mention
 
@@ -124,7 +128,7 @@ class Progress:
         if rate:
             left = (self._total - row["step"]) * self._rows_per_step / rate
             speed += f", {clock(left)} left"
-        tell(f"step {row['step']}/{self._total}, {speed}, {signals(row)}")
+        tell("\n".join([f"step {row['step']}/{self._total}, {speed}, {signals(row)}", *each(row)]))
 
     def close(self) -> None:
         """Removes the bar."""
@@ -259,6 +263,28 @@ def signals(row: dict[str, Any]) -> str:
         for label, found in _signals_in(row)
     )
     return ", ".join(shown)
+
+
+def each(row: dict[str, Any]) -> list[str]:
+    """Returns the main metrics of each setting of a sweep, the means over its seeds, as lines."""
+    members = row.get("members", {})
+    settings = members.get("settings", {})
+    by_setting: dict[str, list[int]] = {}
+    for index, label in enumerate(sweeps.labels([0] * len(members.get("seed", ())), settings)):
+        by_setting.setdefault(label, []).append(index)
+    if not settings:
+        return []
+    shown = {
+        label: {
+            name: sum(values[index] for index in of) / len(of)
+            for name, values in members.items()
+            if name not in ("seed", "settings")
+        }
+        for label, of in list(by_setting.items())[:MOST_SETTINGS]
+    }
+    more = len(by_setting) - len(shown)
+    lines = [f"  {label}: {signals(means)}" for label, means in shown.items()]
+    return [*lines, *([f"  and {more} more settings"] if more else [])]
 
 
 def legend(row: dict[str, Any]) -> str:

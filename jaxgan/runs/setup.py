@@ -28,13 +28,18 @@ from jaxgan.runs import (
     processes,
     progress,
     run_directory,
+    sweeps,
     training_loop,
+    varying,
 )
 from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.runs.seeds import Seeds
 from jaxgan.types import GAN, Batch
+
+MOST_MODELS = 4096
+"""The largest number of models of a run."""
 
 
 class Task(NamedTuple):
@@ -49,8 +54,11 @@ class Task(NamedTuple):
         spec: Shape, classes and inputs of the data.
         plan: All stages of the run.
         index: Index of the current stage in `plan`.
-        single: The model of one seed.
-        gan: The model that is trained: `single`, or an ensemble of it if there are several seeds.
+        single: The model of one seed; of several settings, the first.
+        own: The model of each setting, if their samples depend on it beyond the weights; else
+            empty, and `single` draws those of all.
+        gan: The model that is trained: `single`, or an ensemble of it if there are several seeds
+            or settings.
         mesh: The devices to train on.
         state: State of `gan`, placed on the devices of the mesh.
         batches: `batches(step)` returns the batch of a train step, placed on the devices.
@@ -63,6 +71,7 @@ class Task(NamedTuple):
     plan: tuple[stages.Stage, ...]
     index: int
     single: GAN
+    own: tuple[GAN, ...]
     gan: GAN
     mesh: Mesh
     state: Any
@@ -114,6 +123,7 @@ def check_numbers(config: RunConfig) -> None:
             the flags of several processes do not fit together.
     """
     flags.require_in_range(config)
+    _check_models(config)
     length.check(config)
     grid_of(config)
     if config.minutes is None and config.images is None:
@@ -123,6 +133,18 @@ def check_numbers(config: RunConfig) -> None:
     processes.check(config)
     if config.freeze and config.init_from is None:
         raise RunError("--freeze keeps layers of another run: name that run with --init-from")
+
+
+def _check_models(config: RunConfig) -> None:
+    """Raises RunError if the settings of a model are out of range, or there are too many models."""
+    if not config.sweep:
+        return
+    if config.models > MOST_MODELS:
+        raise RunError(
+            f"--sweep makes {config.models:,} models of one run; expected at most {MOST_MODELS:,}"
+        )
+    for index in range(config.models):
+        flags.require_in_range(config.of_model(index))
 
 
 def _require_whole_calls(config: RunConfig, name: str, *, why: str = "") -> None:
@@ -226,7 +248,8 @@ def notes_on_the_end(config: RunConfig, record: dict[str, Any]) -> list[str]:
         A list with the warning, or an empty list.
     """
     before = record["config"]["steps"]
-    if before == config.steps or not config.falls_to_the_end:
+    falls = any(config.of_model(index).falls_to_the_end for index in range(config.models))
+    if before == config.steps or not falls:
         return []
     return [
         f"warning: learning rates fall to the run's end, which was step {before} and now is "
@@ -285,7 +308,11 @@ def task(
         stage = plan[index]
         if found is not None:
             stage = experiment.plan(config, spec, saved=True)[index]
-        single, gan = _models(config, stage, mesh)
+        if seeds.settings:
+            build = varying.build_of(stage, parallel.axis_for(config.parallel))
+            example = splits.train.batch(seed=config.seed, step=0, size=stage.rows)
+            varying.require(config, build, example)
+        single, own, gan = _models(config, stage, mesh)
         key = seeds.keys(index)
         if found is not None:
             state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
@@ -304,7 +331,9 @@ def task(
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
         raise RunError(str(error)) from error
-    return Task(config, splits, spec, plan, index, single, gan, mesh, state, batches, tuple(notes))
+    return Task(
+        config, splits, spec, plan, index, single, own, gan, mesh, state, batches, tuple(notes)
+    )
 
 
 def _taken_over(
@@ -347,20 +376,26 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
     index = before.index + 1
     stage, mesh = before.plan[index], before.mesh
     try:
-        single, gan = _models(config, stage, mesh)
+        single, own, gan = _models(config, stage, mesh)
         fresh = jax.jit(gan.init)(seeds_of(config).keys(index))
         grown = seeds_of(config).for_each(stage.grow)(reached, fresh)
         state = _placed(config, grown, mesh)
         batches = _batches(config, before.splits, stage, mesh)
     except ValueError as error:
         raise RunStopped(str(error)) from error
-    return before._replace(index=index, single=single, gan=gan, state=state, batches=batches)
+    return before._replace(
+        index=index, single=single, own=own, gan=gan, state=state, batches=batches
+    )
 
 
-def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
-    """Returns the stage's model of one seed, and what is trained: that model or an ensemble."""
-    single = stage.build(axis_name=parallel.axis_for(config.parallel))
-    return single, seeds_of(config).together(single, mesh)
+def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, tuple[GAN, ...], GAN]:
+    """Returns the entries `single`, `own` and `gan` of a stage's task."""
+    seeds, axis_name = seeds_of(config), parallel.axis_for(config.parallel)
+    single = stage.build(axis_name=axis_name)
+    if not seeds.settings:
+        return single, (), seeds.together(single, mesh)
+    build = varying.build_of(stage, axis_name)
+    return single, seeds.own(build), seeds.together(single, mesh, build)
 
 
 def _placed(config: RunConfig, state: Any, mesh: Mesh) -> Any:
@@ -383,7 +418,7 @@ def _batches(
 
 def seeds_of(config: RunConfig) -> Seeds:
     """Returns the seeds of the models that the run trains together."""
-    return Seeds(config.model_seeds)
+    return Seeds.of(config)
 
 
 def load_data(config: RunConfig, own: Callable[[Any], data.Splits] | None = None) -> data.Splits:
@@ -440,7 +475,7 @@ def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]
     saved = checkpoint.latest(path / "checkpoints", report=report)
     if saved is None:
         raise RunError(f"--init-from {path}: the run has no checkpoint yet")
-    saved = seeds.adopt(saved, record["config"].get("seeds", 1), path)
+    saved = seeds.adopt(saved, sweeps.count(record["config"]), path)
     return Source(path, record, _averaging_all(saved))
 
 
@@ -467,7 +502,7 @@ def stage_of(
         return None
 
     def taken(index: int) -> int:
-        _, gan = _models(config, plan[index], mesh)
+        gan = _models(config, plan[index], mesh)[-1]
         fresh = jax.eval_shape(gan.init, seeds_of(config).keys())
         return len(checkpoint.fitting(_weights(fresh), source.saved)[0])
 

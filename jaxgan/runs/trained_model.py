@@ -286,8 +286,10 @@ def load(
     *,
     checkpoint: str | int = "latest",
     seed: int | None = None,
+    member: str | int | None = None,
     experiment: experiments.Named | None = None,
     seed_flag: str = "seed=",
+    member_flag: str = "member=",
 ) -> TrainedModel:
     """Returns the trained model in a run directory or an export; see `jaxgan.load`.
 
@@ -296,31 +298,36 @@ def load(
         checkpoint: 'latest', 'best' (by the metric of the evaluation in training) or a number of
             steps.
         seed: Seed of the model in a run of several seeds. It may be None if the run has one seed.
+        member: The model in a run of several: its number from 0, or its settings, such as
+            'beta1=0.5' or 'beta1=0.5,seed=3'.
         experiment: The experiment that made the run; not needed for the experiments of this
             package.
         seed_flag: What the caller writes before a seed, for messages.
+        member_flag: What the caller writes before a member, for messages.
 
     Raises:
-        RunError: If there is no such run, checkpoint or seed.
+        RunError: If there is no such run, checkpoint, seed or member.
     """
     path = pathlib.Path(run)
     folder = exported.folder_of(path)
     if folder is not None:
-        if checkpoint != "latest" or seed is not None:
-            asked = f"checkpoint {checkpoint}" if seed is None else f"{seed_flag}{seed}"
-            raise RunError(f"{path} is an export, which holds one model: leave out {asked}")
+        named = {f"{seed_flag}{seed}": seed, f"{member_flag}{member}": member}
+        asked = [flag for flag, value in named.items() if value is not None]
+        asked += [f"checkpoint {checkpoint}"] if checkpoint != "latest" else []
+        if asked:
+            raise RunError(f"{path} is an export, which holds one model: leave out {asked[0]}")
         return TrainedModel(*exported.open_folder(folder, experiment=experiment))
     record = run_directory.required_record(path)
     made_by = experiments.recorded(record["experiment"], given=experiment)
     config = made_by.config_from(record["config"], source=path)
-    seeds = Seeds(config.model_seeds)
-    seed = seeds.choose(seed, path=path, flag=seed_flag)
+    seeds = Seeds.of(config)
+    index = seeds.choose(seed, member, path=path, flag=seed_flag, member_flag=member_flag)
+    config = config.of_model(index)
     spec = DataSpec.recorded(record["data"])
     saved = _find(path, checkpoint)
     plan = made_by.plan(config, spec, saved=True)
     gan = plan[stages.made_at(plan, saved.step)].build()
-    state = seeds.restore(gan, saved, seed)
-    config = dataclasses.replace(config, seed=seed, seeds=1)
+    state = seeds.restore(gan, saved, index)
     return TrainedModel(gan, state, config, spec, saved.step)
 
 

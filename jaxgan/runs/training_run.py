@@ -35,7 +35,7 @@ from jaxgan.runs import (
 from jaxgan.runs.config import MAY_CHANGE, RunConfig
 from jaxgan.runs.errors import Interrupted, NotFinite, RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
-from jaxgan.types import TrainStep
+from jaxgan.types import GAN, TrainStep
 
 NOTHING_TO_SAVE = "interrupted before the first step: nothing to save"
 _EARLY = (50, 100, 200)  # steps of the first pictures, where the others are further apart
@@ -58,7 +58,7 @@ def run(experiment: Experiment, config: RunConfig) -> pathlib.Path:
     setup.check_numbers(config)
     environment.keep_freed_memory()
     threefry.install()
-    environment.use_cores(config.seeds)
+    environment.use_cores(config.models)
     with interrupts.requests(_FIRST_WORD) as request, processes.joined(config, request) as team:
         named = config.workdir or run_directory.default_path(experiment.title)
         path = pathlib.Path(team.told(str(named)))
@@ -292,7 +292,7 @@ def _outputs(
             title=title,
             start=_step(found),
             total=config.steps,
-            rows_per_step=config.rows_per_step * config.seeds,
+            rows_per_step=config.rows_per_step * config.models,
             log=directory.log,
         )
         stack.callback(shown.close)
@@ -312,8 +312,9 @@ def _outputs(
         log += () if tracking is None else (tracking,)
         recorder = metric_log.Recorder(
             every=config.log_every,
-            rows_per_step=config.rows_per_step * config.seeds,
+            rows_per_step=config.rows_per_step * config.models,
             seeds=setup.seeds_of(config).logged,
+            settings=setup.seeds_of(config).settings,
             sinks=[*log, shown.show],
             notes=found.notes.get("log", {}) if found else {},
             ahead=metric_log.calls_ahead(),
@@ -551,7 +552,7 @@ def _estimator(
     names = _settable(config, continued=continued)
     kind = "steps" if len(task.plan) == 1 else f"steps of {_stage(task)}"
     kind = f"more {kind}" if span.start > stage.start else kind
-    steps, examples = span.stop - span.start, stage.rows * config.seeds
+    steps, examples = span.stop - span.start, stage.rows * config.models
 
     def words(seconds: float) -> str:
         said = estimate.sentence(seconds, steps=steps, examples=examples, kind=kind)
@@ -633,20 +634,24 @@ def _drawer(
 
     An ensemble has one picture of all its models.
     """
-    if experiment.picture is not None:
-        picture = experiment.picture(task.single, task.splits)
-    else:
-        picture = image_grids.picture_of(
-            task.single,
+
+    def picture_of(gan: GAN) -> image_grids.Picture | None:
+        if experiment.picture is not None:
+            return experiment.picture(gan, task.splits)
+        return image_grids.picture_of(
+            gan,
             task.splits,
             seed=config.seed,
             batch_size=config.batch_size,
             say=say,
             **_size(config),
         )
-    if picture is None:
+
+    drawing = [picture_of(gan) for gan in task.own or (task.single,)]
+    pictures = [picture for picture in drawing if picture is not None]
+    if not pictures:
         return lambda step, state: None
-    picture = setup.seeds_of(config).picture(picture)
+    picture = setup.seeds_of(config).picture(*pictures, models=task.own)
 
     def draw(step: int, state: Any) -> None:
         content = image_grids.png(picture(state))

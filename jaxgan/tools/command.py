@@ -36,6 +36,8 @@ class Choice:
     """latest, best (by the metric evaluated in training) or a number of steps."""
     model_seed: int | None = None
     """Seed of the model, if the run trained several."""
+    member: str | None = None
+    """The model instead, by its number from 0 or its settings, such as beta1=0.5."""
     experiment: pathlib.Path | None = None
     """File of your own experiment that made the run; its code is executed."""
 
@@ -51,8 +53,10 @@ class Choice:
             run,
             checkpoint=self.checkpoint,
             seed=self.model_seed,
+            member=self.member,
             experiment=self.experiment,
             seed_flag="--model-seed ",
+            member_flag="--member ",
         )
 
 

@@ -80,7 +80,7 @@ def diagnose(config: Config) -> dict[str, Any]:
         second and third, also if there are findings.
 
     Raises:
-        RunError: If there is no such run, checkpoint or seed, or a number is out of range.
+        RunError: If there is no such run, checkpoint or member, or a number is out of range.
     """
     from jaxgan.runs.seeds import Seeds
     from jaxgan.tools.diagnosis import checks, finding, run_reader
@@ -92,10 +92,16 @@ def diagnose(config: Config) -> dict[str, Any]:
     if config.data is not None:
         moved = dataclasses.replace(record.config, data=config.data)
         record = dataclasses.replace(record, config=moved)
-    seeds = Seeds(record.config.model_seeds)
-    chosen = seeds.choose(config.model_seed, path=record.path, flag="--model-seed ")
-    model_seed = None if seeds.single else chosen  # the log of one model has no columns by seed
-    columns = run_reader.columns(record.path, model_seed=model_seed)
+    seeds = Seeds.of(record.config)
+    chosen = seeds.choose(
+        config.model_seed,
+        config.member,
+        path=record.path,
+        flag="--model-seed ",
+        member_flag="--member ",
+    )
+    member = None if seeds.single else chosen  # the log of one model has no columns by member
+    columns = run_reader.columns(record.path, member=member)
     found = finding.merged(
         [
             checks.of_log(record, columns),
@@ -103,7 +109,7 @@ def diagnose(config: Config) -> dict[str, Any]:
                 record,
                 columns,
                 which=config.checkpoint,
-                model_seed=model_seed,
+                member=member,
                 count=config.samples,
                 batches=config.batches,
                 jacobian=config.jacobian,

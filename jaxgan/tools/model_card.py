@@ -235,8 +235,9 @@ def _metrics(run: pathlib.Path, model: TrainedModel) -> Iterator[str]:
         return
     row = rows[-1]
     numbers = {name: n for name, n in row.items() if name not in metric_log.NO_NUMBERS}
-    seeds = len(row["members"]["seed"]) if "members" in row else 1
-    means = f", means of {seeds} seeds" if seeds > 1 else ""
+    members = metric_log.members(row)
+    what = "members of a sweep" if members and members.settings else "seeds"
+    means = f", means of {len(members.seeds)} {what}" if members else ""
     yield f"Evaluated at step {row['step']}{means}:"
     lines = ["| metric | value |", "|---|---|"]
     lines += [f"| {name.rpartition('/')[2]} | {n:.6g} |" for name, n in numbers.items()]

@@ -44,8 +44,8 @@ class Config(command.Choice):
     out: pathlib.Path | None = None
     """The file to write. Default: report.html or comparison.html in the (first) run directory."""
     diagnosis: bool = True
-    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several seeds
-    the first is diagnosed, or the one of --model-seed.
+    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several models
+    the first is diagnosed, or the one of --model-seed or --member.
     """
     data: str | None = None
     """New location of the data that the diagnosis reads, in the syntax of the training flag --data
@@ -129,23 +129,35 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
     """Returns the report of `jaxgan diagnose`, or the sentence why there is none."""
     from jaxgan.tools import diagnose
 
-    seed = config.model_seed
-    if seed is None and run.seeds:
-        seed = run.seeds[0]
+    seed, member = config.model_seed, config.member
+    if run.members is not None and seed is None and member is None:
+        seed = None if run.members.settings else run.members.seeds[0]
+        member = "0" if run.members.settings else None
     asked = diagnose.Config(
         run=run.path,
         checkpoint=config.checkpoint,
         model_seed=seed,
+        member=member,
         experiment=config.experiment,
         data=config.data,
     )
     say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
     try:
-        return {**diagnose.diagnose(asked), "seed": seed}
+        return {**diagnose.diagnose(asked), "of": _diagnosed_model(run, seed, member)}
     except (RunError, ValueError) as error:
         return str(error)
     except OSError as error:
         return files.reason(error)
+
+
+def _diagnosed_model(run: Summary, seed: int | None, member: str | None) -> str | None:
+    """Returns what names the diagnosed model, if the run has several."""
+    from jaxgan.runs import sweeps
+
+    if run.members is None or member is None:
+        return None if seed is None else f"seed {seed}"
+    index = sweeps.named(member, run.members.seeds, run.members.settings)
+    return run.members.labels[index]
 
 
 if __name__ == "__main__":

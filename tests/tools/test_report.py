@@ -312,6 +312,59 @@ def test_of_many_seeds_the_lowest_and_the_highest_are_drawn(tmp_path):
     ]
 
 
+def of_settings(rates: tuple[float, ...], seeds: int) -> list[dict]:
+    """A row whose loss is ten times the rate, and the seed more."""
+    each = [(rate, seed) for rate in rates for seed in range(seeds)]
+    members = {
+        "seed": [seed for _, seed in each],
+        "settings": {"rate": [rate for rate, _ in each]},
+        "g/loss": [10 * rate + seed for rate, seed in each],
+    }
+    return [{"step": 5, "g/loss": 0.0, "members": members}]
+
+
+def test_every_setting_of_a_sweep_has_a_line_and_a_color(tmp_path):
+    run = made(tmp_path / "run", rows=of_settings((1.0, 2.0), 2), seeds=2)
+    (panel,) = curves.panels(run_summary.summaries([run]))
+    assert [(line.label, line.series.values[0], line.main) for line in panel.lines] == [
+        ("g/loss, rate=1.0, mean of seeds", 10.5, True),
+        ("g/loss, rate=1.0, seed 0", 10.0, False),
+        ("g/loss, rate=1.0, seed 1", 11.0, False),
+        ("g/loss, rate=2.0, mean of seeds", 20.5, True),
+        ("g/loss, rate=2.0, seed 0", 20.0, False),
+        ("g/loss, rate=2.0, seed 1", 21.0, False),
+    ]
+    colors = [charts.style(panel, line, runs=1)[0] for line in panel.lines]
+    assert colors == [charts.COLORS[0]] * 3 + [charts.COLORS[1]] * 3
+    text = Read(written(run)).text
+    assert "0 (rate=1.0, seed 0), 1 (rate=1.0, seed 1)" in text
+    assert sorted(drawn(written(run))) == ["0/g/loss/0", "0/g/loss/1"]
+
+
+def test_of_many_settings_the_lowest_and_the_highest_are_drawn(tmp_path):
+    rates = tuple(map(float, range(curves.MOST_SETTINGS + 1)))
+    run = made(tmp_path / "run", rows=of_settings(rates, 1))
+    (panel,) = curves.panels(run_summary.summaries([run]))
+    assert [line.label for line in panel.lines] == [
+        "g/loss, mean of members",
+        "g/loss, lowest of 17 members",
+        "g/loss, highest of 17 members",
+    ]
+
+
+def test_of_a_sweep_the_first_member_is_diagnosed_or_the_one_that_is_named(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(diagnose, "diagnose", lambda config: asked.append(config) or DIAGNOSED)
+    run = made(tmp_path / "run", rows=of_settings((1.0, 2.0), 1))
+    written(run, diagnosis=True)
+    text = Read(written(run, diagnosis=True, member="rate=2")).text
+    assert [(config.model_seed, config.member) for config in asked] == [
+        (None, "0"),
+        (None, "rate=2"),
+    ]
+    assert "This is the model of rate=2.0." in text
+
+
 def test_long_logs_are_averaged_over_rows():
     line = curves.Line(0, "g/loss", "g/loss", Series(np.arange(1, 6), np.array([1, 3, 5, 7, 8.0])))
     thin = curves.thinned(curves.Panel("losses", (line,)), most=3)

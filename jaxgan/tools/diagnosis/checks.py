@@ -41,13 +41,13 @@ class Question(NamedTuple):
     Attributes:
         record: The record of the run.
         trained: The model.
-        model_seed: The model's seed, if the run trained several.
+        member: Index of the model, if the run trained several.
         splits: The data.
     """
 
     record: Record
     trained: TrainedModel
-    model_seed: int | None
+    member: int | None
     splits: data.Splits
 
     @property
@@ -58,7 +58,7 @@ class Question(NamedTuple):
 
     def first_step(self, holds: Callable[[TrainedModel], bool]) -> int:
         """Returns the first checkpoint since which `holds` is true, as it is for this one."""
-        return run_reader.first_step(self.record, self.trained, self.model_seed, holds)
+        return run_reader.first_step(self.record, self.trained, self.member, holds)
 
 
 # --- the log --------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def of_checkpoint(
     columns: Columns,
     *,
     which: str | int,
-    model_seed: int | None,
+    member: int | None,
     count: int,
     batches: int,
     jacobian: bool,
@@ -165,7 +165,7 @@ def of_checkpoint(
         record: The record of the run.
         columns: The columns of the log.
         which: The checkpoint: 'latest', 'best' or a step.
-        model_seed: The model's seed, if the run trained several.
+        member: Index of the model, if the run trained several.
         count: Number of samples and of real examples.
         batches: Number of batches of training and of held-out examples for the logits; 0: none.
         jacobian: Whether the Jacobian is examined.
@@ -173,12 +173,12 @@ def of_checkpoint(
     subject = "what was learned"
     if not record.saved:
         return Part(unexamined={subject: "there is no checkpoint"})
-    trained = run_reader.load(record, which, model_seed)
+    trained = run_reader.load(record, which, member)
     if trained.step < LEAST_STEPS:
         why = f"{trained.step} steps are too few to judge; {LEAST_STEPS} are needed"
         return Part(unexamined={subject: why}, early=(why,))
     try:
-        question = Question(record, trained, model_seed, run_reader.splits(record))
+        question = Question(record, trained, member, run_reader.splits(record))
     except RunError as error:
         return Part(unexamined={subject: str(error)})
     parts = [Part(early=too_early(question)), of_samples(question, columns, count=count)]

@@ -92,32 +92,28 @@ def record(path: pathlib.Path, *, given: experiments.Named | None = None) -> Rec
 # --- the log --------------------------------------------------------------------------------------
 
 
-def columns(path: pathlib.Path, *, model_seed: int | None = None) -> dict[str, Series]:
+def columns(path: pathlib.Path, *, member: int | None = None) -> dict[str, Series]:
     """Reads the columns of the log, by name.
 
     A row has only what its steps reported. An incomplete last line, left by a crash, is ignored.
 
     Args:
         path: The run directory.
-        model_seed: The seed whose columns are read, if the run trained several.
+        member: Index of the model whose columns are read, if the run trained several.
     """
-    return columns_of(
-        metric_log.rows(run_directory.RunDirectory(path).metrics), model_seed=model_seed
-    )
+    return columns_of(metric_log.rows(run_directory.RunDirectory(path).metrics), member=member)
 
 
-def columns_of(
-    rows: Sequence[metric_log.Row], *, model_seed: int | None = None
-) -> dict[str, Series]:
+def columns_of(rows: Sequence[metric_log.Row], *, member: int | None = None) -> dict[str, Series]:
     """Returns the columns of rows of a log, by name.
 
     Args:
         rows: The rows.
-        model_seed: The seed whose columns are returned, if the run trained several.
+        member: Index of the model whose columns are returned, if the run trained several.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
-        for name, value in _of_seed(row, model_seed).items():
+        for name, value in _of_member(row, member).items():
             found.setdefault(name, []).append((row["step"], float(value)))
     return {
         name: Series(np.array([step for step, _ in pairs]), np.array([value for _, value in pairs]))
@@ -125,12 +121,11 @@ def columns_of(
     }
 
 
-def _of_seed(row: Mapping[str, Any], model_seed: int | None) -> dict[str, float]:
-    """Returns the metrics of a row, or those of one of its seeds."""
-    if model_seed is not None and "members" in row:
-        seeds = row["members"]["seed"]
-        values = {k: v for k, v in row["members"].items() if k != "seed"}
-        return {name: of_seeds[seeds.index(model_seed)] for name, of_seeds in values.items()}
+def _of_member(row: metric_log.Row, member: int | None) -> dict[str, float]:
+    """Returns the metrics of a row, or those of one of its members."""
+    members = metric_log.members(row)
+    if member is not None and members is not None:
+        return {name: values[member] for name, values in members.numbers.items()}
     left_out = (*metric_log.NO_NUMBERS, *metric_log.TIMES)
     return {name: value for name, value in row.items() if name not in left_out}
 
@@ -258,19 +253,19 @@ def last_step(columns: Mapping[str, Series]) -> int:
 # --- the checkpoints ------------------------------------------------------------------------------
 
 
-def load(found: Record, which: str | int, model_seed: int | None) -> TrainedModel:
+def load(found: Record, which: str | int, member: int | None) -> TrainedModel:
     """Loads the model of a checkpoint.
 
     Args:
         found: The record of the run.
         which: The checkpoint: 'latest', 'best' or a step.
-        model_seed: The model's seed, if the run trained several.
+        member: Index of the model, if the run trained several.
 
     Raises:
         RunError: If there is no such model.
     """
     return trained_model.load(
-        found.path, checkpoint=which, seed=model_seed, experiment=found.experiment.module
+        found.path, checkpoint=which, member=member, experiment=found.experiment.module
     )
 
 
@@ -288,9 +283,7 @@ def without_shared_noise(found: Record, step: int) -> GAN:
     return plan[stages.made_at(plan, step)].build()
 
 
-def backwards(
-    found: Record, latest: TrainedModel, model_seed: int | None
-) -> Iterator[TrainedModel]:
+def backwards(found: Record, latest: TrainedModel, member: int | None) -> Iterator[TrainedModel]:
     """Yields the models of earlier checkpoints of the same stage, the latest first.
 
     They use the functions of the given model, so that nothing is compiled again.
@@ -298,14 +291,14 @@ def backwards(
     Args:
         found: The record of the run.
         latest: The given model.
-        model_seed: The model's seed, if the run trained several.
+        member: Index of the model, if the run trained several.
     """
     stage = stages.made_at(found.plan, latest.step)
     for step in sorted((s for s in found.saved if s < latest.step), reverse=True):
         if stages.made_at(found.plan, step) != stage:
             return
         try:
-            earlier = load(found, step, model_seed)
+            earlier = load(found, step, member)
         except RunError:  # a damaged checkpoint
             return
         leaves = jax.tree.leaves(earlier.state)
@@ -316,7 +309,7 @@ def backwards(
 def first_step(
     found: Record,
     latest: TrainedModel,
-    model_seed: int | None,
+    member: int | None,
     holds: Callable[[TrainedModel], bool],
 ) -> int:
     """Returns the first checkpoint since which `holds` is true.
@@ -324,11 +317,11 @@ def first_step(
     Args:
         found: The record of the run.
         latest: The latest model, for which it is true.
-        model_seed: The model's seed, if the run trained several.
+        member: Index of the model, if the run trained several.
         holds: The condition.
     """
     since = latest.step
-    for earlier in backwards(found, latest, model_seed):
+    for earlier in backwards(found, latest, member):
         if not holds(earlier):
             break
         since = earlier.step
@@ -444,7 +437,7 @@ def pictured(found: Record) -> Iterator[tuple[int, np.ndarray]]:
     shape = found.spec.shape
     whole = len(shape) == 3 and shape[2] in data.bands.PICTURES and not found.config.show
     grids = whole and not found.spec.inputs
-    if found.experiment.picture is not None or found.config.seeds > 1 or not grids:
+    if found.experiment.picture is not None or found.config.models > 1 or not grids:
         return
     for step, path in reversed(picture_files(found.path).items()):
         with Image.open(path) as picture:

@@ -61,8 +61,8 @@ def require_bokeh() -> None:
 def style(panel: Panel, line: Line, *, runs: int) -> tuple[str, str]:
     """Returns the color and the dash pattern of a line.
 
-    With one run, colors tell metrics apart. With several, colors tell runs apart and dash patterns
-    metrics.
+    With one run, colors tell metrics apart. With several, or settings of a sweep, colors tell those
+    apart and dash patterns metrics.
 
     Args:
         panel: The panel.
@@ -71,9 +71,13 @@ def style(panel: Panel, line: Line, *, runs: int) -> tuple[str, str]:
     """
     metrics = list(dict.fromkeys(each.metric for each in panel.lines))
     number = metrics.index(line.metric)
-    if runs == 1:
-        return COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
-    return COLORS[line.run % len(COLORS)], DASHES[number % len(DASHES)]
+    sources = list(dict.fromkeys((each.run, each.setting) for each in panel.lines))
+    if all(setting is None for _, setting in sources):
+        if runs == 1:
+            return COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        return COLORS[line.run % len(COLORS)], DASHES[number % len(DASHES)]
+    source = sources.index((line.run, line.setting))
+    return COLORS[source % len(COLORS)], DASHES[number % len(DASHES)]
 
 
 def drawn(panels: Sequence[Panel], *, runs: int) -> Charts:
@@ -147,4 +151,5 @@ def line_name(line: Line) -> str:
     Args:
         line: The line.
     """
-    return f"{line.run}/{line.metric}"
+    setting = "" if line.setting is None else f"/{line.setting}"
+    return f"{line.run}/{line.metric}{setting}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from jaxgan.runs import evaluation_in_training, metric_log
+from jaxgan.runs import evaluation_in_training, metric_log, sweeps
 from jaxgan.runs.metric_log import Row
 from jaxgan.tools.diagnosis import run_reader
 from jaxgan.tools.diagnosis.finding import Series
@@ -22,6 +22,9 @@ MOST_NUMBERS = 60_000
 
 MOST_SEEDS = 8
 """With more seeds than this, only the lowest and the highest are drawn."""
+
+MOST_SETTINGS = 16
+"""With more settings than this, those of a sweep are drawn as seeds are."""
 
 SPEED = "images per second"
 
@@ -38,6 +41,7 @@ class Line:
         label: Its label: the metric, the run if there are several, the seed if it shows one.
         series: Its steps and values, finite or not.
         main: Whether it is a model's own or a mean, rather than one of several seeds.
+        setting: Index of its setting, in a run that sweeps some.
     """
 
     run: int
@@ -45,6 +49,7 @@ class Line:
     label: str
     series: Series
     main: bool = True
+    setting: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,16 +145,56 @@ def _rank(title: str) -> tuple[int, int]:
 
 
 def _lines(runs: Sequence[Summary], index: int, run: Summary) -> Iterator[Line]:
-    """Yields the lines of a run: for each metric its own or its mean, then those of its seeds."""
+    """Yields the lines of a run, for each metric.
+
+    They are its own or its mean, then those of its seeds; in a sweep, these for each setting.
+    """
     ending = f" ({run.name})" if len(runs) > 1 else ""
     columns = {**run_reader.columns_of(run.rows), **_speed(run.rows)}
-    by_seed = {seed: run_reader.columns_of(run.rows, model_seed=seed) for seed in run.seeds}
+    labels = run.members.labels if run.members is not None else []
+    by_member = [run_reader.columns_of(run.rows, member=at) for at in range(len(labels))]
+    settings = _settings(run)
     for metric, series in columns.items():
-        mean = ", mean of seeds" if metric in next(iter(by_seed.values()), {}) else ""
-        yield Line(index, metric, f"{metric}{mean}{ending}", series)
-        parts = {seed: found[metric] for seed, found in by_seed.items() if metric in found}
-        for label, part in _of_seeds(parts):
-            yield Line(index, metric, f"{metric}, {label}{ending}", part, main=False)
+        if not any(metric in found for found in by_member):
+            yield Line(index, metric, f"{metric}{ending}", series)
+            continue
+        parts = {
+            label: found[metric]
+            for label, found in zip(labels, by_member, strict=True)
+            if metric in found
+        }
+        if settings is None:
+            what = "members" if run.members is not None and run.members.settings else "seeds"
+            yield Line(index, metric, f"{metric}, mean of {what}{ending}", series)
+            for label, part in _of_seeds(parts, what):
+                yield Line(index, metric, f"{metric}, {label}{ending}", part, main=False)
+            continue
+        for at, (setting, members) in enumerate(settings.items()):
+            own = {labels[member]: parts[labels[member]] for member in members}
+            of_setting = f"{metric}, {setting}"
+            mean = f"{of_setting}, mean of seeds" if len(own) > 1 else of_setting
+            yield Line(index, metric, f"{mean}{ending}", _mean(own.values()), setting=at)
+            if len(own) > 1:
+                for label, part in _of_seeds(own, "seeds"):
+                    words = label if label.startswith(setting) else f"{setting}, {label}"
+                    name = f"{metric}, {words}{ending}"
+                    yield Line(index, metric, name, part, main=False, setting=at)
+
+
+def _settings(run: Summary) -> dict[str, list[int]] | None:
+    """Returns the members of each setting of a sweep, by its label; None if seeds are shown."""
+    if run.members is None or not run.members.settings:
+        return None
+    alone = sweeps.labels([0] * len(run.members.seeds), run.members.settings)
+    found: dict[str, list[int]] = {}
+    for member, label in enumerate(alone):
+        found.setdefault(label, []).append(member)
+    return found if len(found) <= MOST_SETTINGS else None
+
+
+def _mean(parts: Collection[Series]) -> Series:
+    """Returns the mean of series of the same steps."""
+    return Series(next(iter(parts)).steps, np.mean([part.values for part in parts], axis=0))
 
 
 def _speed(rows: Sequence[Row]) -> dict[str, Series]:
@@ -162,15 +207,15 @@ def _speed(rows: Sequence[Row]) -> dict[str, Series]:
     return {name: Series(np.array(steps), np.array(rates))}
 
 
-def _of_seeds(parts: dict[int, Series]) -> list[tuple[str, Series]]:
+def _of_seeds(parts: Mapping[str, Series], what: str) -> list[tuple[str, Series]]:
     """Returns the lines of the seeds with their labels, or the lowest and highest of many."""
     if len(parts) <= MOST_SEEDS:
-        return [(f"seed {seed}", part) for seed, part in parts.items()]
+        return list(parts.items())
     steps = next(iter(parts.values())).steps
     values = np.stack([part.values for part in parts.values()])
     return [
-        (f"lowest of {len(parts)} seeds", Series(steps, values.min(axis=0))),
-        (f"highest of {len(parts)} seeds", Series(steps, values.max(axis=0))),
+        (f"lowest of {len(parts)} {what}", Series(steps, values.min(axis=0))),
+        (f"highest of {len(parts)} {what}", Series(steps, values.max(axis=0))),
     ]
 
 

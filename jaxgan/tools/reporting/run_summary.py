@@ -18,6 +18,7 @@ from jaxgan.runs import (
     flags,
     metric_log,
     run_directory,
+    sweeps,
 )
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
@@ -61,7 +62,8 @@ class Summary:
         settings: The settings, those that the user changed first.
         facts: Values by name: data, steps, time, speed, versions.
         rows: The rows of the log.
-        seeds: The seeds that the log distinguishes: none if there is only one model.
+        members: The models that the log distinguishes, without their numbers; None if there is only
+            one.
         continuing: The command that continues the run; '' if it is not known.
         remarks: Sentences on what could not be read.
     """
@@ -73,7 +75,7 @@ class Summary:
     settings: tuple[Setting, ...]
     facts: Mapping[str, str]
     rows: Sequence[Row]
-    seeds: tuple[int, ...]
+    members: metric_log.Members | None
     continuing: str
     remarks: tuple[str, ...]
 
@@ -143,10 +145,10 @@ def _summary(path: pathlib.Path, name: str, given: experiments.Named | None) -> 
         settings = _with_defaults(values, experiment.preset(config.preset))
         about = experiment.description.strip().partition("\n")[0]
         continuing = _continuing(experiment, path, config.steps, rows)
-    seeds = next((tuple(row["members"]["seed"]) for row in rows if "members" in row), ())
-    facts = _facts(record, values, rows, seeds)
+    members = next((metric_log.members(row) for row in rows if "members" in row), None)
+    facts = _facts(record, values, rows, members)
     return Summary(
-        path, name, title, about, settings, facts, rows, seeds, continuing, tuple(remarks)
+        path, name, title, about, settings, facts, rows, members, continuing, tuple(remarks)
     )
 
 
@@ -211,7 +213,10 @@ def differing(found: Sequence[Summary]) -> list[tuple[str, list[str]]]:
 
 
 def _facts(
-    record: Mapping[str, Any], values: Mapping[str, Any], rows: Sequence[Row], seeds: Sequence[int]
+    record: Mapping[str, Any],
+    values: Mapping[str, Any],
+    rows: Sequence[Row],
+    members: metric_log.Members | None,
 ) -> dict[str, str]:
     spec = DataSpec.recorded(record["data"])
     last = max((row["step"] for row in rows), default=0)
@@ -225,8 +230,12 @@ def _facts(
         "training time": estimate.duration(seconds) if rows else ABSENT,
         "images per second": f"{statistics.median(rates):,.0f} (median)" if rates else ABSENT,
     }
-    if seeds:
-        facts["seed"] = f"{len(seeds)} models, seeds {seeds[0]} to {seeds[-1]}"
+    if members is not None and (not members.settings or len(set(members.seeds)) > 1):
+        count = len(set(members.seeds))
+        what = "seeds" if members.settings else "models, seeds"
+        facts["seed"] = f"{count} {what} {members.seeds[0]} to {members.seeds[-1]}"
+    if members is not None and members.settings:
+        facts["members"] = sweeps.listed(members.labels)
     if seconds and last:
         facts["steps per second"] = f"{last / seconds:.3g} (with compilation)"
     for step in best_checkpoints.ranked(rows)[:1]:
