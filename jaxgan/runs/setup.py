@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from jaxgan import data, files, parallel
+from jaxgan import data, files, parallel, steps
 from jaxgan.data import occurring_classes, prepared, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
@@ -34,7 +34,7 @@ from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.runs.seeds import Seeds
-from jaxgan.types import GAN, Batch
+from jaxgan.types import GAN, Batch, TrainStep
 
 
 class Task(NamedTuple):
@@ -359,8 +359,17 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
 
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
     """Returns the stage's model of one seed, and what is trained: that model or an ensemble."""
-    single = stage.build(axis_name=parallel.axis_for(config.parallel))
+    built = stage.build(axis_name=parallel.axis_for(config.parallel))
+    single = built._replace(step=_calling_networks(config, built.step))
     return single, seeds_of(config).together(single, mesh)
+
+
+def _calling_networks(config: RunConfig, step: TrainStep) -> TrainStep:
+    """Returns the train step that calls its networks as the configuration says."""
+    if config.remat:
+        step = steps.rematerialized(step)
+    # Around the other, so that its backward pass rounds the weights again instead of keeping both.
+    return steps.in_bfloat16(step) if config.precision == "bf16" else step
 
 
 def _placed(config: RunConfig, state: Any, mesh: Mesh) -> Any:

@@ -159,7 +159,8 @@ def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypat
     assert re.fullmatch(
         r"warning: a train step needs 0\.\d MB on each device, where 0\.0 MB are free; a "
         r"smaller --batch-size \(now 8\), --resolution \(now 4x4\) or --width \(now 8\) needs "
-        r"less; --shard-parameters splits weights and optimizer states",
+        r"less; --shard-parameters splits weights and optimizer states; --remat keeps no "
+        r"activations; --precision bf16 halves them",
         said,
     )
 
