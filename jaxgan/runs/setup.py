@@ -360,11 +360,11 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, GAN]:
     """Returns the stage's model of one seed, and what is trained: that model or an ensemble."""
     built = stage.build(axis_name=parallel.axis_for(config.parallel))
-    single = built._replace(step=_calling_networks(config, built.step))
+    single = built._replace(step=calling_networks(config, built.step))
     return single, seeds_of(config).together(single, mesh)
 
 
-def _calling_networks(config: RunConfig, step: TrainStep) -> TrainStep:
+def calling_networks(config: RunConfig, step: TrainStep) -> TrainStep:
     """Returns the train step that calls its networks as the configuration says."""
     if config.remat:
         step = steps.rematerialized(step)
