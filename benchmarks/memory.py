@@ -127,7 +127,11 @@ def main(config: Config) -> int:
     for name in config.models:
         for changes in FLAGS:
             step, given = lowered(MODELS[name], name, changes)
-            row = {"model": name, **changes, "alive": most_alive(jax.make_jaxpr(step)(*given).jaxpr)}
+            row = {
+                "model": name,
+                **changes,
+                "alive": most_alive(jax.make_jaxpr(step)(*given).jaxpr),
+            }
             if config.compile:
                 row["xla"] = allotted(step, given)
             table.append(row)

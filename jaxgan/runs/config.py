@@ -262,7 +262,7 @@ class OptimizationFlags:
     same numbers; with --parallel jit.
     """
     precision: Literal["float32", "bf16"] = "float32"
-    """Type in which networks compute in train steps: bf16 needs less memory and is faster on GPUs
+    """Type in which networks compute in train steps: bf16 needs less memory, and is meant for GPUs
     and TPUs; weights, optimizers, statistics, losses and samples stay float32.
     """
     remat: bool = False

@@ -84,7 +84,7 @@ def warning(
 def _lighter(config: Any, names: Collection[str], *, on_a_cpu: bool) -> list[str]:
     """Returns, as words, the flags that need less memory for the same networks and batches.
 
-    On a CPU two of them do not: XLA merges what is computed twice, and widens bfloat16 again.
+    On a CPU rematerialization does not help: XLA merges what is computed twice.
     """
     found = []
     if "accumulate" in names and config.accumulate < config.batch_size:
@@ -94,6 +94,6 @@ def _lighter(config: Any, names: Collection[str], *, on_a_cpu: bool) -> list[str
         )
     if "remat" in names and not config.remat and not on_a_cpu:
         found.append(f"{flags.flag('remat')} keeps fewer activations")
-    if "precision" in names and config.precision != "bf16" and not on_a_cpu:
-        found.append(f"{flags.flag('precision')} bf16 makes them smaller")
+    if "precision" in names and config.precision != "bf16":
+        found.append(f"{flags.flag('precision')} bf16 makes activations smaller")
     return found

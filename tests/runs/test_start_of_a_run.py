@@ -161,7 +161,8 @@ def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypat
     assert re.fullmatch(
         r"warning: a train step needs 0\.\d MB on each device, where 0\.0 MB are free; a "
         r"smaller --batch-size \(now 8\), --resolution \(now 4x4\) or --width \(now 8\) needs "
-        r"less; --shard-parameters splits weights and optimizer states",
+        r"less; --shard-parameters splits weights and optimizer states; --precision bf16 makes "
+        r"activations smaller",
         said,
     )
 
@@ -169,11 +170,15 @@ def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("platform", "fields", "ways"),
     [
-        ("cpu", {}, ["a larger --accumulate (now 1) holds fewer examples at a time"]),
+        (
+            "cpu",
+            {"precision": "bf16"},
+            ["a larger --accumulate (now 1) holds fewer examples at a time"],
+        ),
         (
             "gpu",
             {"accumulate": 8},
-            ["--remat keeps fewer activations", "--precision bf16 makes them smaller"],
+            ["--remat keeps fewer activations", "--precision bf16 makes activations smaller"],
         ),
         ("gpu", {"accumulate": 8, "remat": True, "precision": "bf16"}, []),
     ],
