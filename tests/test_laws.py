@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 
+import flax.linen as linen
 import jax
+import jax.extend
 import jax.numpy as jnp
 import laws
 import numpy as np
@@ -236,3 +238,76 @@ def test_L6_a_step_never_retraces(name, mode):
     first = len(traces)
     run(gan, case, 3, mode=mode, devices=2)
     assert len(traces) == first
+
+
+# --- bfloat16 and rematerialization ---------------------------------------------------------------
+
+
+def types_of_layers(met):
+    """An interceptor of flax that adds to `met` the type and place of what each layer returns."""
+
+    def noted(call, args, kwargs, context):
+        returned = call(*args, **kwargs)
+        place = f"{type(context.module).__name__} at {'/'.join(context.module.path) or 'the top'}"
+        for leaf in jax.tree.leaves(returned):
+            if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating):
+                met.add((leaf.dtype.name, place))
+        return returned
+
+    return noted
+
+
+def operands_of_products(jaxpr):
+    """The types of the operands of each inner product and convolution of a program."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in PRODUCTS:
+            yield tuple(operand.aval.dtype.name for operand in equation.invars[:2])
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            yield from operands_of_products(inner)
+
+
+PRODUCTS = ("dot_general", "conv_general_dilated", "jaxgan_conv")
+HALF = "bfloat16"
+
+
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=laws.BY_NAME.keys() - {"sngan"}))
+def test_L7_in_bfloat16_layers_compute_and_nothing_is_kept(name):
+    case, met = laws.BY_NAME[name], set()
+    gan = case.build()
+    state = jax.eval_shape(gan.init, jax.random.key(7))
+    with linen.intercept_methods(types_of_layers(met)):
+        program, (reached, metrics) = jax.make_jaxpr(
+            steps.in_bfloat16(gan.step), return_shape=True
+        )(state, laws.batch_of(case))
+    assert {place for kind, place in met if kind != HALF} == set()
+    assert (HALF, HALF) in set(operands_of_products(program.jaxpr))
+    assert [leaf.dtype for leaf in jax.tree.leaves(reached)] == [
+        leaf.dtype for leaf in jax.tree.leaves(state)
+    ]
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(metrics)} == {"float32"}
+
+
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=laws.BY_NAME.keys() - {"vanilla"}))
+def test_L7_in_bfloat16_two_steps_are_finite_and_near_those_in_float32(name):
+    case, gan = laws.BY_NAME[name], plain(name)
+    state = gan.init(jax.random.key(7))
+    _, expected = run(gan, case, 1)
+    reached, reports = run(gan._replace(step=steps.in_bfloat16(gan.step)), case, 2, state=state)
+    floats = [a for a in jax.tree.leaves(reached) if jnp.issubdtype(a.dtype, jnp.floating)]
+    assert all(np.isfinite(leaf).all() for leaf in floats)
+    for metric in (metric for metric in reports[0] if metric.endswith("/loss")):
+        assert reports[0][metric] == pytest.approx(expected[0][metric], rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("name", in_time(laws.BY_NAME, late=laws.BY_NAME.keys() - {"vanilla"}))
+def test_L8_rematerialization_changes_no_number(name):
+    case, gan = laws.BY_NAME[name], plain(name)
+    with jax.enable_x64(True):
+        start, expected, reports = at_double_precision(name)
+        again = gan._replace(step=steps.rematerialized(gan.step))
+        state, other = run(again, case, 2, start, dtype=np.float64)
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(state), strict=True):
+            if jnp.issubdtype(a.dtype, jnp.floating):
+                np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-10)
+        for a, b in zip(reports, other, strict=True):
+            assert b == pytest.approx(a, rel=1e-10, abs=1e-10)

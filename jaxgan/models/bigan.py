@@ -65,7 +65,8 @@ class Encoder(linen.Module):
             # average. With DCGAN's learning rate, the paper's exponential drew latents of hundreds.
             deviations = jax.nn.sigmoid(dense(name="deviation")(features))
             if keys is not None:
-                latents += deviations * random.normal(keys, (self.latent_size,))
+                noise = random.normal(keys, (self.latent_size,))
+                latents += deviations * noise.astype(latents.dtype)
         return Encoding(jnp.tanh(latents / 2) if self.bounded else latents, features)
 
 

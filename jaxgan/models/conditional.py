@@ -21,14 +21,14 @@ from jaxgan.random import Keys
 from jaxgan.types import GAN, Array
 
 
-def vectors(label: Array, classes: int, dtype: Any = float) -> Array:
+def vectors(label: Array, classes: int, dtype: Any = bool) -> Array:
     """Returns labels as vectors [B, classes] of 0 and 1.
 
     Args:
         label: Class labels [B], int32 in [0, classes), or such vectors [B, classes], of which
             several entries may be 1.
         classes: Number of classes.
-        dtype: Type of the result.
+        dtype: Type of the result. A layer computes on bool in the type of its weights.
     """
     if label.ndim == 2:
         return label.astype(dtype)

@@ -8,6 +8,8 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
+from jaxgan.steps.networks import as_type
+
 COLLECTION = "frozen"
 ENTRY = "variables"
 
@@ -32,7 +34,10 @@ class Frozen(linen.Module):
         """Returns the output of the network."""
         network = self.network.clone(parent=None)
         kept = self.variable(COLLECTION, ENTRY, self._initial, network, inputs)
-        return network.apply(kept.value, *inputs)
+        # As those of a trained network, the params come in the type that is computed in.
+        kind, held = jnp.result_type(*inputs), kept.value
+        params = {name: as_type(held[name], kind) for name in held if name == "params"}
+        return network.apply({**held, **params}, *inputs)
 
     def _initial(self, network: linen.Module, inputs: tuple[Any, ...]) -> Any:
         if self.random:

@@ -48,7 +48,7 @@ def iterate(kernel: Array, u: Array) -> tuple[Array, Array]:
     References:
         Miyato et al. 2018, sections 2.2 and 2.3 (gradient), algorithm 1.
     """
-    matrix = kernel.reshape(-1, kernel.shape[-1])
+    matrix = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.promote_types(kernel.dtype, u.dtype))
     left = lax.stop_gradient(_unit(matrix @ u))
     right = lax.stop_gradient(_unit(left @ matrix))
     return left @ matrix @ right, right
@@ -112,8 +112,8 @@ class SpectralNorm(linen.Module):
         largest, reached = iterate(kernel, carried.value)
         if train and not self.is_initializing():
             carried.value = reached
-        bounded = {**params, "kernel": kernel / jnp.maximum(largest, _EPSILON)}
-        return layer.clone(parent=None).apply({"params": bounded}, x)
+        bounded = (kernel / jnp.maximum(largest, _EPSILON)).astype(kernel.dtype)
+        return layer.clone(parent=None).apply({"params": {**params, "kernel": bounded}}, x)
 
     def _start(self, kernel: Array) -> Array:
         return _unit(jax.random.normal(self.make_rng("params"), kernel.shape[-1:], kernel.dtype))

@@ -52,7 +52,7 @@ class CharacterEncoder(linen.Module):
         fill = -read.shape[1] % 2**HALVINGS
         read = jnp.pad(read, ((0, 0), (0, fill)))
         # Padding (code 0) becomes a row of zeros, like the convolutions' own padding.
-        x = jax.nn.one_hot(read - 1, self.codes - 1)
+        x = jax.nn.one_hot(read - 1, self.codes - 1, dtype=bool)  # the type is that of the weights
         there = (read > 0)[:, :, None]
         x = linen.Dense(self.width, use_bias=False)(x)
         for index in range(HALVINGS):

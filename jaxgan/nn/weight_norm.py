@@ -110,12 +110,13 @@ class FittedDense(linen.Module):
         y = project(x, directions)
         mean = self.variable(COLLECTION, "mean", jnp.zeros, (self.features,))
         scale = self.variable(COLLECTION, "scale", jnp.ones, (self.features,))
+        wide = y.astype(jnp.promote_types(y.dtype, mean.value.dtype))
         if fit:
             _require_several(len(x) * collectives.axis_size(self.axis_name))
-            mean.value = collectives.batch_mean(y, self.axis_name)
-            squares = jnp.square(y - mean.value.reshape(1, -1))
+            mean.value = collectives.batch_mean(wide, self.axis_name)
+            squares = jnp.square(wide - mean.value.reshape(1, -1))
             scale.value = lax.rsqrt(collectives.batch_mean(squares, self.axis_name) + _EPSILON)
-        y = (y - mean.value.reshape(1, -1)) * scale.value.reshape(1, -1)
+        y = ((wide - mean.value.reshape(1, -1)) * scale.value.reshape(1, -1)).astype(y.dtype)
         bias = self.param("bias", linen.initializers.zeros_init(), (self.features,))
         if self.gain:
             gain = self.param("gain", linen.initializers.ones_init(), (self.features,))

@@ -50,6 +50,7 @@ MAY_CHANGE = frozenset(
         "convolutions",
         "devices",
         "shard_parameters",
+        "remat",
         "distributed",
         "coordinator",
         "processes",
@@ -57,7 +58,7 @@ MAY_CHANGE = frozenset(
     }
 )
 """Fields that may change when a run is resumed, since no number of a step depends on them (on the
-number of devices only by rounding).
+number of devices and `remat` only by rounding).
 
 `minutes` and `images` became `steps` when the run began. The exceptions are `steps` if learning
 rates fall to the last step (`RunConfig.falls_to_the_end`), and `convolutions`, which change the
@@ -266,6 +267,14 @@ class OptimizationFlags:
     shard_parameters: bool = False
     """Split weights, optimizer states and averages over the devices too: less memory on each, the
     same numbers; with --parallel jit.
+    """
+    precision: Literal["float32", "bf16"] = "float32"
+    """Type in which networks compute in train steps: bf16 needs less memory, and is meant for GPUs
+    and TPUs; weights, optimizers, statistics, losses and samples stay float32.
+    """
+    remat: bool = False
+    """Compute the activations of a network again in its backward pass instead of keeping them: less
+    memory on GPUs and TPUs, a slower step, the same numbers.
     """
     convolutions: Literal["auto", "fast", "xla", "onednn"] | None = None
     """Convolutions of the train step: auto (by platform), fast (jaxgan's), xla, or onednn (on x86:

@@ -90,7 +90,7 @@ def chosen(
 
 def _is_long(config: RunConfig, shape: Sequence[int]) -> bool:
     """Returns whether the faster steps of a run on images save more time than its starts take."""
-    if len(shape) != 3 or config.preset == "smoke":
+    if len(shape) != 3 or config.preset == "smoke" or config.precision != "float32":
         return False
     if config.minutes is not None:
         return config.minutes >= _MINUTES

@@ -77,4 +77,23 @@ def warning(
     splits = mesh.size > 1 and config.parallel == "jit" and config.models == 1
     if splits and "shard_parameters" in names and not config.shard_parameters:
         ways.append(f"{flags.flag('shard_parameters')} splits weights and optimizer states")
-    return "; ".join([said, *ways])
+    on_a_cpu = mesh.local_devices[0].platform == "cpu"
+    return "; ".join([said, *ways, *_lighter(config, names, on_a_cpu=on_a_cpu)])
+
+
+def _lighter(config: Any, names: Collection[str], *, on_a_cpu: bool) -> list[str]:
+    """Returns, as words, the flags that need less memory for the same networks and batches.
+
+    On a CPU rematerialization does not help: XLA merges what is computed twice.
+    """
+    found = []
+    if "accumulate" in names and config.accumulate < config.batch_size:
+        found.append(
+            f"a larger {flags.flag('accumulate')} (now {config.accumulate}) holds fewer examples "
+            "at a time"
+        )
+    if "remat" in names and not config.remat and not on_a_cpu:
+        found.append(f"{flags.flag('remat')} keeps fewer activations")
+    if "precision" in names and config.precision != "bf16":
+        found.append(f"{flags.flag('precision')} bf16 makes activations smaller")
+    return found

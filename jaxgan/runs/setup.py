@@ -9,13 +9,13 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
 
-from jaxgan import data, files, parallel
+from jaxgan import data, files, parallel, steps
 from jaxgan.data import occurring_classes, prepared, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
@@ -36,7 +36,7 @@ from jaxgan.runs.config import MAY_CHANGE, DataSpec, RunConfig
 from jaxgan.runs.errors import RunError, RunStopped
 from jaxgan.runs.experiments import Experiment
 from jaxgan.runs.seeds import Seeds
-from jaxgan.types import GAN, Batch
+from jaxgan.types import GAN, Batch, TrainStep
 
 MOST_MODELS = 4096
 """The largest number of models of a run."""
@@ -391,11 +391,27 @@ def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
 def _models(config: RunConfig, stage: stages.Stage, mesh: Mesh) -> tuple[GAN, tuple[GAN, ...], GAN]:
     """Returns the entries `single`, `own` and `gan` of a stage's task."""
     seeds, axis_name = seeds_of(config), parallel.axis_for(config.parallel)
-    single = stage.build(axis_name=axis_name)
+
+    def calling(gan: GAN) -> GAN:
+        return gan._replace(step=calling_networks(config, gan.step))
+
+    single = calling(stage.build(axis_name=axis_name))
     if not seeds.settings:
         return single, (), seeds.together(single, mesh)
-    build = varying.build_of(stage, axis_name)
+    with_numbers = varying.build_of(stage, axis_name)
+
+    def build(values: Mapping[str, Any]) -> GAN:
+        return calling(with_numbers(values))
+
     return single, seeds.own(build), seeds.together(single, mesh, build)
+
+
+def calling_networks(config: RunConfig, step: TrainStep) -> TrainStep:
+    """Returns the train step that calls its networks as the configuration says."""
+    if config.remat:
+        step = steps.rematerialized(step)
+    # Around the other, so that its backward pass rounds the weights again instead of keeping both.
+    return steps.in_bfloat16(step) if config.precision == "bf16" else step
 
 
 def _placed(config: RunConfig, state: Any, mesh: Mesh) -> Any:

@@ -3,7 +3,8 @@
 A step maps `(state, batch, keys)` to `(state, metrics)`. `update` makes a step from an objective.
 `chain`, `then`, `alternate`, `simultaneous`, `rotate`, `succession`, `every` and `extragradient`
 compose steps. `unrolled` and `consensus` transform objectives. `make_train_step` adds the step
-counter and the PRNG keys. Nothing here depends on the model that is trained. May use the
+counter and the PRNG keys. `in_bfloat16` and `rematerialized` change how a train step calls its
+networks. Nothing here depends on the model that is trained. May use the
 ground files and kernels.
 
 Examples:
@@ -44,6 +45,7 @@ from jaxgan.steps.combinators import alternate, chain, every, rotate, simultaneo
 from jaxgan.steps.common import split_rows
 from jaxgan.steps.gradient_update import update
 from jaxgan.steps.lookahead import consensus, extragradient, unrolled
+from jaxgan.steps.networks import in_bfloat16, rematerialized
 from jaxgan.steps.train_step import make_train_step, project, repeat, track_ema
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ __all__ = [
     "consensus",
     "every",
     "extragradient",
+    "in_bfloat16",
     "make_train_step",
     "project",
+    "rematerialized",
     "repeat",
     "rotate",
     "shared_forward",

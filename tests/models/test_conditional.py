@@ -53,6 +53,7 @@ def test_several_labels_join_as_their_sum_and_every_network_takes_them():
     np.testing.assert_array_equal(joined[0, 1, 1], [1, 1, 1, 0, 1])
     one_hot = conditional.vectors(labels(2), 3)
     np.testing.assert_array_equal(conditional.vectors(one_hot, 3), [[0, 0, 1]])
+    np.testing.assert_array_equal(conditional.vectors(several, 3, float), several)
     for network, example in (
         (conditional.PerceptronGenerator((4, 4, 1), 3), jnp.ones((1, 5))),
         (conditional.PerceptronDiscriminator(3), jnp.ones((1, 4, 4, 1))),

@@ -42,3 +42,10 @@ def test_those_that_are_to_be_replaced_are_zeros_of_the_same_shapes():
     drawn, zeros = (Whole(random).init(jax.random.key(1), x)["frozen"] for random in (True, False))
     assert jax.tree.map(jnp.shape, drawn) == jax.tree.map(jnp.shape, zeros)
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(zeros))
+
+
+def test_it_computes_in_the_type_that_it_is_given():
+    x = jnp.ones((3, 2))
+    network = nn.Frozen(linen.Dense(4))
+    variables = network.init(jax.random.key(1), x)
+    assert network.apply(variables, x.astype(jnp.bfloat16)).dtype == jnp.bfloat16

@@ -48,6 +48,19 @@ def repeated(module, variables, x, count):
     return variables
 
 
+def test_a_layer_in_bfloat16_iterates_in_float32():
+    module, variables, x = normalized("dense")
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables["params"])
+    half = {**variables, "params": params}
+    y, updated = module.apply(half, x.astype(jnp.bfloat16), train=True, mutable=["spectral_norm"])
+    assert y.dtype == jnp.bfloat16
+    kernel = params["layer"]["kernel"].astype(jnp.float32)
+    (u,) = jax.tree.leaves(variables[spectral_norm.COLLECTION])
+    np.testing.assert_array_equal(
+        *jax.tree.leaves(updated), np.asarray(spectral_norm.iterate(kernel, u)[1])
+    )
+
+
 @every_layer
 def test_after_many_passes_the_layer_has_the_kernel_over_its_largest_singular_value(name):
     module, variables, x = normalized(name)

@@ -79,3 +79,16 @@ def test_a_feature_that_is_the_same_for_all_examples_stays_finite():
     y, variables = fitted(layer, layer.init(jax.random.key(0), x), x)
     assert np.array_equal(y, np.zeros((4, 2)))
     assert np.isfinite(variables[weight_norm.COLLECTION]["scale"]).all()
+
+
+def test_a_layer_in_bfloat16_is_fitted_in_float32():
+    layer, x = weight_norm.FittedDense(3), jnp.asarray(noise(64, 5), jnp.bfloat16)
+    variables = layer.init(jax.random.key(0), x)
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables["params"])
+    half = {**variables, "params": params}
+    y, updated = layer.apply(half, x, fit=True, mutable=[weight_norm.COLLECTION])
+    assert y.dtype == jnp.bfloat16
+    projected = np.asarray(weight_norm.project(x, params["directions"]), np.float32)
+    mean = updated[weight_norm.COLLECTION]["mean"]
+    assert mean.dtype == jnp.float32
+    np.testing.assert_allclose(mean, projected.mean(axis=0), rtol=1e-5, atol=1e-6)

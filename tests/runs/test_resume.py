@@ -118,6 +118,20 @@ def test_a_run_continues_on_another_number_of_devices_in_another_layout(whole, d
         assert row == pytest.approx(of_whole, rel=1e-3, abs=1e-4)
 
 
+def test_a_run_in_bfloat16_in_pieces_equals_the_whole(whole, data, tmp_path):
+    settings = {"data": data, "precision": "bf16", "remat": True, "steps": 12}
+    once = toy_runs.train(tmp_path / "once", **settings)
+    for steps in (5, 12):
+        toy_runs.train(tmp_path / "pieces", **{**settings, "steps": steps})
+    toy_runs.assert_same(once, tmp_path / "pieces")
+    rounded, kept = toy_runs.arrays(once), toy_runs.arrays(whole)
+    assert {name: array.dtype for name, array in rounded.items()} == {
+        name: array.dtype for name, array in kept.items()
+    }
+    assert toy_runs.rows(once)[0] != toy_runs.rows(whole)[0]
+    assert toy_runs.rows(once)[0] == pytest.approx(toy_runs.rows(whole)[0], rel=0.05, abs=0.02)
+
+
 def test_kill_9_at_any_moment_loses_nothing_but_time(data, cache, tmp_path):
     _kill_and_continue(tmp_path, data, cache, at=[7, "save"], steps=120)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
+import types
 
 import jax
 import jax.numpy as jnp
@@ -159,9 +161,41 @@ def test_a_run_whose_step_will_not_fit_says_what_helps(data, tmp_path, monkeypat
     assert re.fullmatch(
         r"warning: a train step needs 0\.\d MB on each device, where 0\.0 MB are free; a "
         r"smaller --batch-size \(now 8\), --resolution \(now 4x4\) or --width \(now 8\) needs "
-        r"less; --shard-parameters splits weights and optimizer states",
+        r"less; --shard-parameters splits weights and optimizer states; --precision bf16 makes "
+        r"activations smaller",
         said,
     )
+
+
+@pytest.mark.parametrize(
+    ("platform", "fields", "ways"),
+    [
+        (
+            "cpu",
+            {"precision": "bf16"},
+            ["a larger --accumulate (now 1) holds fewer examples at a time"],
+        ),
+        (
+            "gpu",
+            {"accumulate": 8},
+            ["--remat keeps fewer activations", "--precision bf16 makes activations smaller"],
+        ),
+        ("gpu", {"accumulate": 8, "remat": True, "precision": "bf16"}, []),
+    ],
+)
+def test_flags_that_keep_networks_and_batches_are_named_where_they_help(
+    platform, fields, ways, monkeypatch
+):
+    @dataclasses.dataclass(frozen=True)
+    class Config(toy_experiment.Config):
+        accumulate: int = 1
+
+    monkeypatch.setattr(device_memory, "available", lambda mesh: 10**6)
+    monkeypatch.setattr(device_memory, "needed", lambda compiled: 3 * 10**6)
+    mesh = types.SimpleNamespace(size=1, local_devices=[types.SimpleNamespace(platform=platform)])
+    config, names = Config(**fields), {"accumulate", "remat", "precision"}
+    said = device_memory.warning(None, mesh, config, names, shape=(4, 4, 1))
+    assert said.split("; ")[1:] == ways
 
 
 def test_devices_of_a_cpu_share_what_is_free(monkeypatch):

@@ -1,0 +1,106 @@
+"""How a train step calls its networks: in bfloat16, or once more in the backward pass.
+
+Both wrap the networks of all players where a step calls them (`state.with_networks`). Models,
+layers and objectives know nothing of it, and what a model draws outside of its train step is
+computed as ever, in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.state import with_networks
+from jaxgan.types import PyTree, TrainStep
+
+
+def in_bfloat16(step: TrainStep) -> TrainStep:
+    """Returns the train step whose networks compute in bfloat16.
+
+    The params and the inputs of a network are rounded to bfloat16, and what it returns is float32
+    again. Weights, gradients by them, optimizer states, averages, running statistics, logits,
+    images and losses are float32. Statistics of batch and layer normalization, and the power
+    iterations of spectral normalization, are computed in float32 within the network.
+
+    Penalties are the float32 ones on the slopes of this network, as in the code of R3GAN: the
+    gradient passes through the layers in bfloat16, its squares are summed in float32.
+
+    Args:
+        step: The train step of a model.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import state, steps
+        >>> def step(now, batch):
+        ...     return now, now["a"].apply_fn({"params": now["a"].params}, batch)
+        >>> player = state.Player.create(
+        ...     apply_fn=lambda of, x: of["params"] * x, params=jnp.float32(3.0), tx=optax.sgd(0.1)
+        ... )
+        >>> start, x = state.create(jax.random.key(0), {"a": player}), jnp.float32(1.01)
+        >>> print(steps.in_bfloat16(step)(start, x)[1], step(start, x)[1])
+        3.03125 3.03
+    """
+    return with_networks(step, _in_bfloat16)
+
+
+def rematerialized(step: TrainStep) -> TrainStep:
+    """Returns the train step that computes activations once more instead of keeping them.
+
+    The backward pass through a network begins with a second forward pass, so that a step holds the
+    activations of one call of one network at a time. The numbers are the same, to rounding: XLA
+    may fuse the same operations otherwise.
+
+    Args:
+        step: The train step of a model.
+
+    References:
+        Chen et al. 2016, Training deep nets with sublinear memory cost.
+    """
+    return with_networks(step, _rematerialized)
+
+
+def as_type(tree: PyTree, dtype: Any) -> PyTree:
+    """Returns the tree with its arrays of floating-point numbers in another type.
+
+    Args:
+        tree: Tree of arrays and anything else.
+        dtype: The type.
+    """
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if _is_floating(leaf) else leaf, tree)
+
+
+def _in_bfloat16(network: Any) -> Any:
+    def apply(variables: Any, *inputs: Any, **options: Any) -> Any:
+        given = (variables["params"], inputs, options)
+        params, inputs, options = as_type(given, jnp.bfloat16)
+        returned = network({**variables, "params": params}, *inputs, **options)
+        held = [leaf.dtype for leaf in jax.tree.leaves(variables) if _is_floating(leaf)]
+        return as_type(returned, jnp.result_type(jnp.float32, *held))
+
+    return apply
+
+
+def _is_floating(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _rematerialized(network: Any) -> Any:
+    def apply(*inputs: Any, **options: Any) -> Any:
+        leaves, structure = jax.tree.flatten((inputs, options))
+        arrays = [leaf if isinstance(leaf, jax.Array) else None for leaf in leaves]
+
+        @jax.checkpoint
+        def call(arrays: list[Any]) -> Any:
+            pairs = zip(leaves, arrays, strict=True)
+            filled = [leaf if array is None else array for leaf, array in pairs]
+            inputs, options = jax.tree.unflatten(structure, filled)
+            return network(*inputs, **options)
+
+        return call(arrays)
+
+    return apply
