@@ -255,11 +255,11 @@ def evaluator(
             network is not suited to the images, or if it does not give the probabilities that a
             metric needs.
     """
-    _require_enough(metrics, samples)
     _require_levels(extractor, real)
     if isinstance(real, data.Arrays):
         _require_of_values(metrics, real)
         _require_memory(real, samples)
+    _require_enough(metrics, samples)
     _require_large_enough(metrics, real)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
