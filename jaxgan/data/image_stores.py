@@ -17,7 +17,7 @@ import numpy as np
 from jaxgan.data import cropping
 from jaxgan.data.value_range import ValueRange
 
-FORMAT = 2
+FORMAT = 3
 """Format number of prepared sets. Increase it when the same source is decoded to other numbers."""
 
 SUFFIX = ".pixels"
