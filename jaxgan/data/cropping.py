@@ -36,10 +36,10 @@ class Uncut:
     def of(cls, images: np.ndarray | MappedRows) -> Uncut:
         """Returns images of one size, [N, H, W, C], without a copy if their memory is in order."""
         count, height, width, channels = images.shape
-        rows = np.arange(count, dtype=np.int64)
-        whole = images
         if isinstance(images, MappedRows):
             whole, rows = images.base, images.rows
+        else:
+            whole, rows = images, np.arange(count, dtype=np.int64)
         return cls(
             whole.reshape(-1, channels),
             rows * (height * width),

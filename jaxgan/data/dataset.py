@@ -255,7 +255,7 @@ class Dataset:
         Args:
             rows: which images; None for all images.
         """
-        return self.values.to_float(self.images[slice(None) if rows is None else rows])
+        return self.values.to_float(self._read(rows))
 
     def pictures(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
         """Returns images in 8 bits, uint8 [N, H, W, C], as people and metrics see them.
@@ -263,10 +263,14 @@ class Dataset:
         Args:
             rows: which images; None for all images. Those of 8 bits are not copied.
         """
-        chosen = self.images[slice(None) if rows is None else rows]
+        chosen = self._read(rows)
         if self.values[:3] == value_range.BYTES[:3]:
             return chosen
         return pixels.to_uint8(self.values.to_float(chosen))
+
+    def _read(self, rows: slice | np.ndarray | None) -> np.ndarray:
+        """Returns images in their own type; chosen rows of a file are read into memory."""
+        return np.asarray(self.images) if rows is None else self.images[rows]
 
     def _chosen(self, indices: np.ndarray) -> dict[str, Any]:
         """Returns the fields that hold something of each image, for those at `indices` [R].

@@ -210,9 +210,8 @@ def images_of(source: data.Source, gan: GAN) -> Real:
     ):
         return source
     raise ValueError(
-        f"the model of {source.name} cannot be measured: metrics need single images, or arrays, "
-        "and a model that generates them from latents, labels, captions or continuous conditions "
-        "alone"
+        f"the model of {source.name} cannot be measured: metrics need single images or arrays, and "
+        "a model that generates them from latents, labels or captions alone"
     )
 
 
@@ -258,6 +257,7 @@ def evaluator(
     _require_levels(extractor, real)
     if isinstance(real, data.Arrays):
         _require_of_values(metrics, real)
+        _require_examples(metrics, real)
         _require_memory(real, samples)
     _require_enough(metrics, samples)
     _require_large_enough(metrics, real)
@@ -492,6 +492,17 @@ def _require_of_values(metrics: Mapping[str, Metric], real: data.Arrays) -> None
             raise ValueError(
                 f"{name} compares images [H, W, C], and the examples of {real.name} have shape "
                 f"{list(real.shape)}: {_what_works(real)}"
+            )
+
+
+def _require_examples(metrics: Mapping[str, Metric], real: data.Arrays) -> None:
+    """Raises ValueError if there are fewer real examples than a metric of features needs."""
+    for name, metric in metrics.items():
+        if metric.stream.sees == "features" and len(real) < metric.least:
+            raise ValueError(
+                f"{name} needs {metric.least} real examples or more, and these of {real.name} are "
+                f"{len(real)}: hold out more of them, or compare with training examples "
+                "(--split train)"
             )
 
 

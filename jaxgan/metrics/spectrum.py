@@ -71,7 +71,7 @@ def metric() -> Metric:
 
     def extended(state: Total, images: np.ndarray) -> Total:
         rings = _rings(*images.shape[1:3])
-        total = sum(_channels(image, rings) for image in images)
+        total = np.sum([_channels(image, rings) for image in images], axis=0)
         return Total(state.total + total if state.count else total, state.count + len(images))
 
     def compute(generated: Total, real: Total) -> dict[str, float]:

@@ -467,6 +467,12 @@ def test_own_features_see_fields_as_they_are(fields):
     assert scores(same).numbers["mean_precision"] == 1.0
 
 
+def test_too_few_real_fields_are_refused_before_anything_is_drawn(fields):
+    few = fields.subset([0, 1])
+    with pytest.raises(ValueError, match=r"prdc needs 4 real examples or more.* are 2: hold out"):
+        evaluator(few, evaluation.chosen(["prdc"]), extractor=features.of_values())
+
+
 def test_what_does_not_fit_into_memory_is_refused(fields, monkeypatch):
     monkeypatch.setattr(data.memory, "available", lambda: 1000)
     with pytest.raises(data.DataError, match="the values of 50 samples and 40 examples need"):
