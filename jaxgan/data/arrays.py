@@ -114,6 +114,14 @@ class Arrays:
         index = visited(seed, positions(step, size, rows), len(self), stream)
         return {key: self._transformed(key, self.rows[index]) for key in self.entries}
 
+    def float_images(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
+        """Returns examples of 'image', transformed, as float32 [N, ..., C], in stored order.
+
+        Args:
+            rows: which examples; None for all of them.
+        """
+        return self._transformed(IMAGE, self.rows if rows is None else self.rows[rows])
+
     def subset(self, indices: Sequence[int] | np.ndarray) -> Arrays:
         """Returns the examples at `indices`, in that order, with the same transforms."""
         return dataclasses.replace(self, rows=self.rows[np.asarray(indices)])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from jaxgan.data.errors import DataError
+from jaxgan.data.mapped_rows import MappedRows
 
 Size = tuple[int, int]
 
@@ -31,12 +33,16 @@ class Uncut:
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, images: np.ndarray) -> Uncut:
+    def of(cls, images: np.ndarray | MappedRows) -> Uncut:
         """Returns images of one size, [N, H, W, C], without a copy if their memory is in order."""
         count, height, width, channels = images.shape
+        if isinstance(images, MappedRows):
+            whole, rows = images.base, images.rows
+        else:
+            whole, rows = images, np.arange(count, dtype=np.int64)
         return cls(
-            images.reshape(-1, channels),
-            np.arange(count, dtype=np.int64) * (height * width),
+            whole.reshape(-1, channels),
+            rows * (height * width),
             np.tile(np.array([[height, width]], np.int64), (count, 1)),
         )
 
@@ -100,13 +106,15 @@ class Uncut:
         return found
 
 
-def center(images: np.ndarray, size: Size) -> np.ndarray:
+def center(images: Any, size: Size) -> Any:
     """Returns a view of the center of images [..., H, W, C], as [..., h, w, C].
 
     Args:
         images: images that are not smaller than the size.
         size: the size (h, w) of the center.
     """
+    if isinstance(images, MappedRows):
+        return dataclasses.replace(images, base=center(images.base, size))
     (top, left), (height, width) = place(images.shape[-3:-1], size), size
     return images[..., top : top + height, left : left + width, :]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxgan.data import counter_rng, cropping, memory, pixels, prepared, value_range
+from jaxgan.data import counter_rng, cropping, mapped_rows, pixels, prepared, value_range
 from jaxgan.data.errors import DataError
 from jaxgan.data.value_range import ValueRange
 
@@ -20,11 +20,12 @@ Rows: TypeAlias = "slice | Sequence[int] | np.ndarray | None"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with optional labels, held in memory.
+    """Images with optional labels, in memory or mapped from a file.
 
     Attributes:
         name: what the user asked for; used in messages.
-        images: uint8, uint16 or float32 [N, H, W, C].
+        images: uint8, uint16 or float32 [N, H, W, C]: an array, which may be mapped, or chosen
+            rows of a mapped one (`mapped_rows.MappedRows`).
         labels: int32 [N] in [0, len(classes)), or None.
         classes: the name of each label; () if there are no labels.
         flip: whether batches mirror images left to right at random.
@@ -105,7 +106,7 @@ class Dataset:
         described = f"{self.images.shape} {self.labels is not None} {self.classes}"
         if self.values[:3] != value_range.BYTES[:3]:  # recorded digests of 8 bits must not change
             described += f" {self.values[:3]}"
-        parts = [self.images] if self.uncut is None else self.uncut.contents()
+        parts = mapped_rows.parts(self.images) if self.uncut is None else self.uncut.contents()
         labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
 
         def computed() -> str:
@@ -116,6 +117,8 @@ class Dataset:
             return contents.hexdigest()
 
         chosen = b"" if self.uncut is None else self.uncut.starts.tobytes()
+        if isinstance(self.images, mapped_rows.MappedRows):
+            chosen += self.images.rows.tobytes()
         others = hashlib.sha256(labels + chosen).hexdigest()
         return prepared.remembered(self.stored, f"{described} {others}", computed)
 
@@ -252,7 +255,7 @@ class Dataset:
         Args:
             rows: which images; None for all images.
         """
-        return self.values.to_float(self.images if rows is None else self.images[rows])
+        return self.values.to_float(self._read(rows))
 
     def pictures(self, rows: slice | np.ndarray | None = None) -> np.ndarray:
         """Returns images in 8 bits, uint8 [N, H, W, C], as people and metrics see them.
@@ -260,21 +263,22 @@ class Dataset:
         Args:
             rows: which images; None for all images. Those of 8 bits are not copied.
         """
-        chosen = self.images if rows is None else self.images[rows]
+        chosen = self._read(rows)
         if self.values[:3] == value_range.BYTES[:3]:
             return chosen
         return pixels.to_uint8(self.values.to_float(chosen))
 
+    def _read(self, rows: slice | np.ndarray | None) -> np.ndarray:
+        """Returns images in their own type; chosen rows of a file are read into memory."""
+        return np.asarray(self.images) if rows is None else self.images[rows]
+
     def _chosen(self, indices: np.ndarray) -> dict[str, Any]:
         """Returns the fields that hold something of each image, for those at `indices` [R].
 
-        Raises DataError if mapped images do not fit into memory.
+        Mapped images stay in their file.
         """
-        if prepared.folder_of(self.images) is not None:
-            needed = len(indices) * self.images[0].nbytes
-            memory.require(needed, name=self.name, what=f"{len(indices)} of its images")
         return {
-            "images": self.images[indices],
+            "images": mapped_rows.chosen(self.images, indices),
             "labels": None if self.labels is None else self.labels[indices],
             "uncut": None if self.uncut is None else self.uncut.subset(indices),
         }

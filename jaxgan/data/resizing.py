@@ -34,7 +34,7 @@ class Fit(NamedTuple):
         channels: 1, 3 or 4, or as many as the images have; None to keep the channels of the images.
         crop: the size (h, w) of the random parts that are cut out of the images afterwards, or None
             for whole images. With it, image files that keep their size may differ in it.
-        storing: where decoded images are stored (see `prepared.Storing`).
+        storing: where decoded images are stored (see `image_stores.Storing`).
     """
 
     resolution: tuple[int, int] | None = None

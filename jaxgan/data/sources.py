@@ -25,7 +25,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import Domains
 from jaxgan.data.errors import DataError, refuse
 from jaxgan.data.holdout import Holdout
-from jaxgan.data.prepared import Storing
+from jaxgan.data.image_stores import Storing
 from jaxgan.data.splits import Splits
 
 _IMAGES = (Dataset, Domains)
@@ -140,8 +140,8 @@ def load(
         labels: number of training images of each class that keep their label. Batches then hold
             labeled and unlabeled images separately; see `PartlyLabeled`. None keeps all labels.
         limit: number of training images to keep; see `limiting.limited`. None keeps all.
-        storing: where the images of files are stored; see `prepared.Storing`. None chooses memory
-            or disk by their size.
+        storing: where the images of files are stored; see `image_stores.Storing`. None chooses
+            memory or disk by their size.
         transform: for arrays, the transform of each entry, 'image=symlog,condition=standardize';
             see `transforms`. None changes none.
         range: 'LOW,HIGH' or (low, high), the values that become -1 and 1; others are clipped. None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from jaxgan.metrics import (
     msssim,
     prdc,
     sliced_wasserstein,
+    spectrum,
     statistics_cache,
     streaming,
 )
@@ -36,6 +37,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
     "inception_score": inception_score.metric,
     "swd": sliced_wasserstein.metric,
     "ms_ssim": msssim.metric,
+    "spectrum": spectrum.metric,
 }
 """The metrics by name, each with its default settings."""
 
@@ -43,15 +45,21 @@ SHARED = frozenset({"fid", "fid_infinity", "kid", "prdc"})
 """The metrics whose computation several devices can share."""
 
 Sample = Callable[..., Array]
-"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], as `TrainedModel.sample`
-draws them.
+"""`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], or n arrays [n, ..., C] in the
+units of the model, as `TrainedModel.sample` draws them.
 """
+
+Real: TypeAlias = "data.Dataset | data.Arrays"
+"""What generated examples are compared with: images, or arrays of values of any range."""
 
 USUAL = ("fid", "kid", "prdc")
 """The default metrics if the network is suited to the images."""
 
 WITHOUT_NETWORK = ("swd", "ms_ssim")
 """The default metrics if it is not."""
+
+OF_VALUES = ("swd", "spectrum", "kid", "prdc")
+"""The metrics of arrays: those that are defined for their shape are the default."""
 
 PIECE = 1000
 """Number of images held in memory at a time, which are drawn with one key."""
@@ -88,21 +96,55 @@ def chosen(names: Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Metri
     return {name: METRICS[name](**({"mesh": mesh} if name in SHARED else {})) for name in names}
 
 
-def usual(real: data.Dataset, extractor: Extractor) -> tuple[str, ...]:
+def usual(real: Real, extractor: Extractor) -> tuple[str, ...]:
     """Returns the names of the default metrics for these images.
 
     These are the metrics of the network's features if the network is suited to the images.
     Otherwise they are the metrics without a network that are defined for images of this size, if
-    any.
+    any. Of arrays they are `OF_VALUES`, those that are defined for their shape.
 
     Args:
-        real: The real images.
+        real: The real images or arrays.
         extractor: The network.
     """
+    if isinstance(real, data.Arrays):
+        return _of_shape(real.shape)
     large = [name for name in WITHOUT_NETWORK if min(real.shape[:2]) >= METRICS[name]().smallest]
     if _is_of_use(extractor, real) or not large:
         return USUAL
     return tuple(large)
+
+
+def extractor_for(
+    real: Real,
+    inception: str | pathlib.Path | None = None,
+    *,
+    efficientnet: str | pathlib.Path | None = None,
+    **options: Any,
+) -> Extractor:
+    """Returns the feature extractor for these images (see `extractor_of`), or for arrays.
+
+    The features of arrays are their values (see `features.of_values`).
+
+    Args:
+        real: The real images or arrays.
+        inception: The file of Inception's weights.
+        efficientnet: The file of EfficientNet-Lite0's weights.
+        **options: Further options of `extractor_of`.
+
+    Raises:
+        ValueError: If a file is given for arrays, and for the reasons of `extractor_of`.
+    """
+    if isinstance(real, data.Dataset):
+        channels = real.shape[2]
+        return extractor_of(inception, efficientnet=efficientnet, channels=channels, **options)
+    given = inception or efficientnet
+    if given is not None:
+        raise ValueError(
+            f"{real.name} holds floats of any range, and the network of {given} sees images of "
+            f"{features.LEVELS} levels: leave it out; {_what_works(real)}"
+        )
+    return features.of_values()
 
 
 def extractor_of(
@@ -148,17 +190,19 @@ def extractor_of(
     return found or features.proxy(mesh=mesh)  # `evaluator` refuses it if features are needed
 
 
-def images_of(source: data.Source, gan: GAN) -> data.Dataset:
-    """Returns the data as images to evaluate the model against.
+def images_of(source: data.Source, gan: GAN) -> Real:
+    """Returns the data as images, or as arrays, to evaluate the model against.
 
     Args:
         source: The data.
         gan: The model.
 
     Raises:
-        ValueError: If the data are not single images, or the model generates its images from other
-            images.
+        ValueError: If the data are neither single images nor arrays, or the model generates its
+            images from other images.
     """
+    if isinstance(source, data.Arrays):
+        return source
     from_images = {"a", "b"} & set(gan.conditions)
     if (
         isinstance(source, data.Dataset)
@@ -167,14 +211,14 @@ def images_of(source: data.Source, gan: GAN) -> data.Dataset:
     ):
         return source
     raise ValueError(
-        f"the model of {source.name} cannot be measured: metrics need single images and a model "
-        "that generates them from latents, labels or captions alone"
+        f"the model of {source.name} cannot be measured: metrics need single images or arrays, and "
+        "a model that generates them from latents, labels or captions alone"
     )
 
 
 def evaluator(
     metrics: Mapping[str, Metric],
-    real: data.Dataset,
+    real: Real,
     *,
     extractor: Extractor,
     samples: int,
@@ -190,11 +234,12 @@ def evaluator(
     changes no state.
 
     A conditional model is evaluated on the labels of the real images (see `asked`), as in Karras et
-    al. 2020. With labels of another distribution a perfect generator would score badly.
+    al. 2020. With labels of another distribution a perfect generator would score badly. The same
+    holds for the captions of images and for the continuous conditions of arrays.
 
     Args:
         metrics: The metrics by name.
-        real: The real images.
+        real: The real images or arrays.
         extractor: The network that gives features and probabilities.
         samples: Number of images to generate.
         seed: Seed of the generated images.
@@ -206,14 +251,20 @@ def evaluator(
         `sample -> scores`.
 
     Raises:
-        ValueError: If a metric needs more samples or larger images, if the network is not suited to
-            the images, or if it does not give the probabilities that a metric needs.
+        ValueError: If a metric needs more samples, larger images or images of levels, if the
+            network is not suited to the images, or if it does not give the probabilities that a
+            metric needs.
     """
+    _require_levels(extractor, real)
+    if isinstance(real, data.Arrays):
+        _require_of_values(metrics, real)
+        _require_examples(metrics, real)
+        _require_memory(real, samples)
     _require_enough(metrics, samples)
     _require_large_enough(metrics, real)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
-    if set(sights) - {"images"}:
+    if set(sights) - {"images"} and isinstance(real, data.Dataset):
         _require_of_use(extractor, real)
     known = statistics_cache.statistics(
         streams, real, extractor=extractor, piece=PIECE, folder=cache, show=show
@@ -250,15 +301,18 @@ def evaluator(
     return scores
 
 
-def asked_for(real: data.Dataset, conditions: Sequence[str]) -> tuple[str, ...]:
+def asked_for(real: Real, conditions: Sequence[str]) -> tuple[str, ...]:
     """Returns the conditions that the generated images take from real examples.
 
-    These are the data's other inputs and, if the model takes it, the label.
+    These are the data's other inputs and, if the model takes it, the label. Of the conditions of
+    arrays they are those that the model takes.
 
     Args:
-        real: The real images.
+        real: The real images or arrays.
         conditions: The conditions that the model takes.
     """
+    if isinstance(real, data.Arrays):
+        return tuple(name for name in real.inputs if name in conditions)
     labeled = bool(real.classes) and "label" in conditions
     return (*real.inputs, *(["label"] if labeled else []))
 
@@ -276,7 +330,7 @@ def labels_of(roles: Sequence[str], conditions: Sequence[str]) -> dict[str, str]
 
 
 def asked(
-    real: data.Dataset, roles: Sequence[str], *, seed: int, start: int, count: int
+    real: Real, roles: Sequence[str], *, seed: int, start: int, count: int
 ) -> dict[str, np.ndarray]:
     """Returns the conditions of the samples start ... start + count - 1, by name.
 
@@ -284,7 +338,7 @@ def asked(
     order, and in a new one after every pass, so that labels are distributed as in the real images.
 
     Args:
-        real: The real images.
+        real: The real images or arrays.
         roles: The conditions taken from real examples (`asked_for`).
         seed: Seed of the order.
         start: Index of the first sample.
@@ -296,22 +350,28 @@ def asked(
     return {role: found[role] for role in roles}
 
 
-def sides(
-    real: data.Dataset, generated: Mapping[str, Any], extractor: Extractor | None
-) -> dict[str, Any]:
+def sides(real: Real, generated: Mapping[str, Any], extractor: Extractor | None) -> dict[str, Any]:
     """Returns the settings that the numbers of every metric depend on.
 
     Args:
-        real: The real images.
+        real: The real images or arrays.
         generated: How the generated images were drawn.
         extractor: The network; None if no metric uses one.
     """
     return {
         "real": {"data": real.name, "digest": real.digest, "images": len(real)},
         "generated": dict(generated),
-        "both": {"shape": list(real.shape), "levels": features.LEVELS},
+        "both": {"shape": list(real.shape), **_scale(real)},
         "features": None if extractor is None else dict(extractor.settings),
     }
+
+
+def _scale(real: Real) -> dict[str, Any]:
+    """Returns the setting that says in which values both sides are compared."""
+    if isinstance(real, data.Dataset):
+        return {"levels": features.LEVELS}
+    made = data.transforms.described(real.transforms["image"])
+    return {"values": "floats in the units of the model", "transform": made}
 
 
 def listed(settings: Mapping[str, Any], above: str = "") -> list[str]:
@@ -387,9 +447,79 @@ def _require_enough(metrics: Mapping[str, Metric], samples: int) -> None:
             )
 
 
-def _require_large_enough(metrics: Mapping[str, Metric], real: data.Dataset) -> None:
-    height, width = real.shape[:2]
+def _of_shape(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Returns the metrics of arrays that are defined for examples of this shape."""
+    metrics = {name: METRICS[name]() for name in OF_VALUES}
+    return tuple(
+        name
+        for name, metric in metrics.items()
+        if metric.stream.sees == "features"
+        or (len(shape) == 3 and min(shape[:2]) >= metric.smallest)
+    )
+
+
+def _what_works(real: data.Arrays) -> str:
+    """Returns a clause that names the metrics of these arrays."""
+    *others, last = _of_shape(real.shape)
+    return f"the metrics {', '.join(others)} and {last} work for them"
+
+
+def _require_levels(extractor: Extractor, real: Real) -> None:
+    """Raises ValueError for features of levels of arrays, or of values of images."""
+    if isinstance(real, data.Arrays) != extractor.rounded:
+        return
+    if isinstance(real, data.Arrays):
+        raise ValueError(
+            f"{real.name} holds floats of any range, and the {extractor.label} features see images "
+            f"of {features.LEVELS} levels: use features.of_values(), or features of your own with "
+            "of_function(..., rounded=False)"
+        )
+    raise ValueError(
+        f"the images of {real.name} are compared in {features.LEVELS} levels, and the "
+        f"{extractor.label} features see values of any range: make them with "
+        "of_function(..., rounded=True)"
+    )
+
+
+def _require_of_values(metrics: Mapping[str, Metric], real: data.Arrays) -> None:
+    """Raises ValueError for metrics that are not defined for floats of any range and shape."""
     for name, metric in metrics.items():
+        if not metric.of_values:
+            raise ValueError(
+                f"{name} compares images of {features.LEVELS} levels, and {real.name} holds floats "
+                f"of any range: {_what_works(real)}"
+            )
+        if metric.stream.sees == "images" and len(real.shape) != 3:
+            raise ValueError(
+                f"{name} compares images [H, W, C], and the examples of {real.name} have shape "
+                f"{list(real.shape)}: {_what_works(real)}"
+            )
+
+
+def _require_examples(metrics: Mapping[str, Metric], real: data.Arrays) -> None:
+    """Raises ValueError if there are fewer real examples than a metric of features needs."""
+    for name, metric in metrics.items():
+        if metric.stream.sees == "features" and len(real) < metric.least:
+            raise ValueError(
+                f"{name} needs {metric.least} real examples or more, and these of {real.name} are "
+                f"{len(real)}: hold out more of them, or compare with training examples "
+                "(--split train)"
+            )
+
+
+def _require_memory(real: data.Arrays, samples: int) -> None:
+    """Raises DataError if the values of all examples do not fit into memory."""
+    size = int(np.prod(real.shape)) * (samples + len(real))
+    needed = size * (np.dtype(np.float32).itemsize + np.dtype(np.float64).itemsize)
+    what = f"the values of {samples} samples and {len(real)} examples"
+    data.memory.require(needed, name=real.name, what=what)
+
+
+def _require_large_enough(metrics: Mapping[str, Metric], real: Real) -> None:
+    for name, metric in metrics.items():
+        if metric.smallest == 1:
+            continue
+        height, width = real.shape[:2]
         if min(height, width) < metric.smallest:
             raise ValueError(
                 f"{name} needs images with sides of {metric.smallest} pixels or more; those of "
@@ -424,7 +554,7 @@ def _one(item: object) -> int:
 
 
 def _drawn(
-    sample: Sample, count: int, seed: int, real: data.Dataset, roles: Sequence[str] = ()
+    sample: Sample, count: int, seed: int, real: Real, roles: Sequence[str] = ()
 ) -> Iterator[np.ndarray]:
     """Yields the samples in batches, each with its own key and the conditions of real examples."""
     key = jax.random.key(seed)

@@ -1,6 +1,7 @@
 """Feature extractors of metrics: networks that give features and perhaps class probabilities.
 
-Every image, real or generated, is rounded to 256 levels first. The extractor's label is part of
+Every image, real or generated, is rounded to 256 levels first; fields of values of any range are
+not (`of_values`). The extractor's label is part of
 each metric's name, as the numbers of two networks do not compare. Only Inception with the weights
 of 2015 has the plain names of the papers.
 """
@@ -43,6 +44,8 @@ class Extractor:
         settings: What determines the features, by name, such as the sha256 of the weights.
         channels: Number of channels of the images that it is made for; None for any.
         colored: Whether it sees images in color, so that they need 1, 3 or 4 channels.
+        rounded: Whether all images are rounded to `LEVELS` first. If not, it sees values of any
+            range as they are: float32 [N, ..., C], to features [N, F].
         names: New names of metrics whose usual name belongs to another network, such as 'frechet'
             for 'fid'.
     """
@@ -53,6 +56,7 @@ class Extractor:
     channels: int | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     colored: bool = False
+    rounded: bool = True
 
     def takes(self, channels: int) -> bool:
         """Returns whether it is suited to images of so many channels."""
@@ -176,16 +180,37 @@ def of_efficientnet(
     return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS, colored=True)
 
 
+def of_values() -> Extractor:
+    """Returns the extractor whose features are the values themselves, each example flattened.
+
+    It is for examples of any shape and range, which no network knows. All values count alike, so
+    that a transform such as `standardize` should have brought them to one scale.
+    """
+
+    def see(values: np.ndarray) -> tuple[np.ndarray, None]:
+        return values.reshape(len(values), -1), None
+
+    settings = {"network": "none: the values of each example, in the units of the model"}
+    return Extractor("values", see, settings, names=_NOT_INCEPTIONS, rounded=False)
+
+
 def of_function(
-    function: Callable[[np.ndarray], Any], *, name: str, settings: Mapping[str, Any] | None = None
+    function: Callable[[np.ndarray], Any],
+    *,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    rounded: bool = True,
 ) -> Extractor:
     """Returns the extractor of a user's function.
 
     Args:
-        function: A function of images float32 [N, H, W, C] in [-1, 1] to features [N, F].
+        function: A function of images float32 [N, H, W, C] in [-1, 1] to features [N, F]; of
+            values float32 [N, ..., C] of any range if they are not rounded.
         name: Label of the metrics' names. Together with `settings` it is part of the key of cached
             statistics.
         settings: What changes the function, by name, such as a digest of its weights.
+        rounded: Whether images are rounded to `LEVELS`; False for values of any range, such as
+            those of `arrays:` data.
 
     Raises:
         ValueError: If the name is empty.
@@ -193,10 +218,10 @@ def of_function(
     if not name:
         raise ValueError("the features have no name; give one, which labels their numbers")
 
-    def see(pixels: np.ndarray) -> tuple[np.ndarray, None]:
-        return np.asarray(function(data.to_float(pixels))), None
+    def see(seen: np.ndarray) -> tuple[np.ndarray, None]:
+        return np.asarray(function(data.to_float(seen) if rounded else seen)), None
 
-    return Extractor(name, see, {"network": name, **(settings or {})})
+    return Extractor(name, see, {"network": name, **(settings or {})}, rounded=rounded)
 
 
 def pieces(
@@ -207,7 +232,8 @@ def pieces(
     The network is run only if its features or probabilities are needed.
 
     Args:
-        images: Batches of images [N, H, W, C], uint8 or floats in [-1, 1].
+        images: Batches of images [N, H, W, C], uint8 or floats in [-1, 1]; or of values [N, ..., C]
+            of any range, if the extractor does not round them to levels.
         extractor: The network that gives features and probabilities.
         sights: The inputs needed: 'images', 'features', 'probabilities'.
 
@@ -217,7 +243,8 @@ def pieces(
     wanted = set(sights)
     for given in images:
         pixels = np.asarray(given)
-        pixels = pixels if pixels.dtype == np.uint8 else data.to_uint8(pixels)
+        if extractor.rounded and pixels.dtype != np.uint8:
+            pixels = data.to_uint8(pixels)
         seen: dict[str, np.ndarray] = {"images": pixels}
         if wanted - {"images"}:
             features, probabilities = extractor.see(pixels)

@@ -154,7 +154,7 @@ def metric(
     }
     # A subset needs two images, and may be half of a set.
     aim = streaming.Aim("kid", "lowest")
-    return Metric(streaming.FEATURES, compute, settings, least=4, aim=aim)
+    return Metric(streaming.FEATURES, compute, settings, least=4, aim=aim, of_values=True)
 
 
 def _total(left: np.ndarray, right: np.ndarray, mesh: Mesh | None) -> float:

@@ -137,6 +137,7 @@ def metric(*, manifold: int = 3, density: int = 5, mesh: Mesh | None = None) -> 
         settings,
         least=manifold + 1,
         aim=streaming.Aim("coverage", "highest"),
+        of_values=True,
     )
 
 

@@ -160,7 +160,7 @@ def metric(*, per_image: int = 128, directions: int = 512, seed: int = 0) -> Met
     settings = {"patches an image and level": per_image, "directions": directions, "seed": seed}
     # The stream keeps images, not patches, which take dozens of times the memory.
     aim = streaming.Aim("swd", "lowest")
-    return Metric(streaming.IMAGES, compute, settings, smallest=PATCH, aim=aim)
+    return Metric(streaming.IMAGES, compute, settings, smallest=PATCH, aim=aim, of_values=True)
 
 
 def _scaled(patches: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def folder() -> pathlib.Path:
 
 def statistics(
     streams: Iterable[Stream],
-    real: data.Dataset,
+    real: data.Dataset | data.Arrays,
     *,
     extractor: Extractor,
     piece: int,
@@ -46,7 +46,7 @@ def statistics(
     """Returns the statistic of all real images for each stream, by the stream's name.
 
     Statistics are read from the cache where it has them. The others are computed and then cached.
-    Images are used as they are stored, without mirroring.
+    Images are used as they are stored, without mirroring, and arrays as they are transformed.
 
     Args:
         streams: The statistics to return.
@@ -68,7 +68,8 @@ def statistics(
             missing.append(stream)
     if not missing:
         return found
-    parts = (real.pictures(slice(at, at + piece)) for at in range(0, len(real), piece))
+    shown = real.pictures if isinstance(real, data.Dataset) else real.float_images
+    parts = (shown(slice(at, at + piece)) for at in range(0, len(real), piece))
     told = show(parts, len(real), f"statistics of {len(real)} images of {real.name}")
     seen = features.pieces(told, extractor, streaming.sights(missing))
     for name, state in streaming.gather(missing, seen).items():
@@ -78,7 +79,7 @@ def statistics(
     return found
 
 
-def key(stream: Stream, real: data.Dataset, extractor: Extractor) -> str:
+def key(stream: Stream, real: data.Dataset | data.Arrays, extractor: Extractor) -> str:
     """Returns the sha256, in hex, of everything that a statistic of real images depends on.
 
     Args:
@@ -89,10 +90,12 @@ def key(stream: Stream, real: data.Dataset, extractor: Extractor) -> str:
     described = {
         "format": _FORMAT,
         "data": real.digest,
-        "levels": features.LEVELS,
+        "levels": features.LEVELS if extractor.rounded else None,
         "statistic": stream.name,
         "features": None if stream.sees == "images" else dict(extractor.settings),
     }
+    if isinstance(real, data.Arrays):  # whose digest is that of the values before
+        described["transform"] = real.transforms["image"]
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 

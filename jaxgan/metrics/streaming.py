@@ -20,7 +20,8 @@ Sight: TypeAlias = Literal["features", "probabilities", "images"]
 Piece: TypeAlias = Mapping[str, np.ndarray]
 """A batch of a set's images, by input.
 
-'images' are uint8 [N, H, W, C], 'features' [N, F], 'probabilities' [N, K].
+'images' are uint8 [N, H, W, C], or float32 [N, ..., C] if they are not rounded to levels;
+'features' are [N, F], 'probabilities' [N, K].
 """
 
 
@@ -65,6 +66,7 @@ class Metric(NamedTuple):
         least: The smallest number of generated images that the metric is defined for.
         smallest: The smallest height and width of images that the metric is defined for, in pixels.
         aim: The number that ranks generators; None if none of them does.
+        of_values: Whether it is defined for values of any range, and not for levels alone.
     """
 
     stream: Stream
@@ -73,6 +75,7 @@ class Metric(NamedTuple):
     least: int = 2
     smallest: int = 1
     aim: Aim | None = None
+    of_values: bool = False
 
 
 class Rows(NamedTuple):

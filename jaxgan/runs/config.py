@@ -83,7 +83,9 @@ LENGTHS = ("steps", "minutes", "images")
 """The fields that give the length of a run, one of them at a time (`runs.length`)."""
 
 
-MetricName = Literal["fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim"]
+MetricName = Literal[
+    "fid", "fid_infinity", "kid", "prdc", "inception_score", "swd", "ms_ssim", "spectrum"
+]
 """The name of a metric of samples, see `jaxgan evaluate`."""
 
 
@@ -340,7 +342,7 @@ class EvaluationFlags:
     """Steps between evaluations, which also choose the best checkpoint; 0: never."""
     evaluate: tuple[MetricName, ...] = ()
     """Metrics, see `jaxgan evaluate`; the first chooses the best checkpoint. Default: fid, or swd
-    for images without a suitable feature network.
+    for images without a suitable feature network and for arrays (of vectors and videos: kid).
     """
     evaluate_samples: Positive = 2048
     """Number of images to generate; numbers of different counts do not compare."""

@@ -70,12 +70,12 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
         last = task.plan[-1].build()  # earlier stages may not be able to sample, see `measured`
         real = evaluation.images_of(task.splits.train, last)
         mesh = parallel.data_mesh(parallel.first_devices(config.devices))
-        extractor = evaluation.extractor_of(
+        extractor = evaluation.extractor_for(
+            real,
             config.inception,
             sha256=config.inception_sha256,
             efficientnet=config.evaluate_features,
             efficientnet_sha256=config.evaluate_features_sha256,
-            channels=real.shape[2],
             cache=config.cache,
             mesh=mesh,
         )

@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel, steps
-from jaxgan.data import occurring_classes, prepared, sources
+from jaxgan.data import image_stores, occurring_classes, sources
 from jaxgan.games import freezing, stages
 from jaxgan.runs import (
     checkpoint,
@@ -466,7 +466,7 @@ def _of_flags(config: RunConfig) -> data.Splits:
         config.data,
         **config.reading_options,
         **config.data_options,
-        storing=prepared.Storing(watch=progress.counted, say=progress.tell),
+        storing=image_stores.Storing(watch=progress.counted, say=progress.tell),
     )
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from jaxgan import data
-    from jaxgan.data import Dataset, prepared
+    from jaxgan.data import Dataset, image_stores
 
 Say = Callable[[str], None]
 
@@ -125,7 +125,7 @@ def prepare(config: Config, *, say: Say) -> pathlib.Path:
         RunError: If the data are not files of images, or a number is out of range.
         DataError: If the data cannot be loaded, or the disk has no room.
     """
-    from jaxgan.data import memory, prepared
+    from jaxgan.data import image_stores, memory, prepared
     from jaxgan.runs import progress
 
     flags.require_in_range(config)
@@ -137,7 +137,7 @@ def prepare(config: Config, *, say: Say) -> pathlib.Path:
         begun.append(what)
         return progress.counted(items, total, what)
 
-    splits, _ = _loaded(config, prepared.Storing(always=True, watch=watch, say=say))
+    splits, _ = _loaded(config, image_stores.Storing(always=True, watch=watch, say=say))
     parts = [splits.train, splits.held_out]
     sides = [side for part in parts for side in _sides(part)]
     found = [prepared.folder_of(side.images) for side in sides]
@@ -178,14 +178,14 @@ def show(config: Config, *, say: Say) -> pathlib.Path | None:
         RunError: If a number is out of range, or the file exists. Nothing is written then.
         DataError: If the data cannot be loaded.
     """
-    from jaxgan.data import prepared
+    from jaxgan.data import image_stores
     from jaxgan.runs import progress
 
     flags.require_in_range(config)
     out = _out(config.out)
     if config.sheet:
         command.require_free([out], overwrite=config.overwrite)
-    splits, kind = _loaded(config, prepared.Storing(watch=progress.counted, say=say))
+    splits, kind = _loaded(config, image_stores.Storing(watch=progress.counted, say=say))
     for line in report(splits, kind):
         say(line)
     if not config.sheet:
@@ -221,7 +221,7 @@ def _free(path: pathlib.Path) -> bool:
     return not files.exists(path) and not path.is_symlink()
 
 
-def _loaded(config: Config, storing: prepared.Storing) -> tuple[data.Splits, str]:
+def _loaded(config: Config, storing: image_stores.Storing) -> tuple[data.Splits, str]:
     """Returns the data and the kind of their examples."""
     from jaxgan.data import sources
 

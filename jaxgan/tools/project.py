@@ -188,7 +188,7 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
     import numpy as np
 
     from jaxgan.data import resizing
-    from jaxgan.data.readers import decoding, image_file
+    from jaxgan.data.readers import common_form, image_file
 
     if not 1 <= len(config.photos) <= MOST:
         raise RunError(f"{len(config.photos)} photographs were given; expected 1 to {MOST}")
@@ -199,13 +199,13 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
 
     headers, values = each(image_file.inspect), model.spec.range_of("image")
     for path, header in zip(config.photos, headers, strict=True):
-        unsuited = decoding.unsuited(header, channels, values)
+        unsuited = common_form.unsuited(header, channels, values)
         if unsuited:
             raise RunError(f"{files.printable(path)} {unsuited}")
     target = resizing.Target((height, width), "crop", channels)
-    target = decoding.leveled(target, headers)._replace(dtype=values.dtype)
+    target = common_form.leveled(target, headers)._replace(dtype=values.dtype)
     pixels = each(functools.partial(image_file.decode, target=target))
-    for note in decoding.conversions(headers, target):
+    for note in common_form.conversions(headers, target):
         say(note)
     return values.to_float(np.stack(pixels))
 

@@ -125,7 +125,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
         DataError: If there are no images. Nothing is written then.
     """
     from jaxgan.data import resizing
-    from jaxgan.data.readers import decoding
+    from jaxgan.data.readers import common_form
 
     require_use(config)
     model = config.load()
@@ -142,8 +142,8 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     passing = {size: nearest_size(model, config, size, channels) for size in by_size}
     written = []
     for size, group in by_size.items():
-        target = decoding.leveled(resizing.resolve(fit, size, channels), headers)._replace(
-            dtype=_ranges(model, config)[0].dtype, paged=decoding.are_pages(headers, channels)
+        target = common_form.leveled(resizing.resolve(fit, size, channels), headers)._replace(
+            dtype=_ranges(model, config)[0].dtype, paged=common_form.are_pages(headers, channels)
         )
         kept = frozenset(one.name for one in group if opaque and _TRANSPARENT in one.header.traits)
         _say_what_is_done(group, target, passing[size], kept, say)
@@ -409,7 +409,7 @@ def _made(
 def _found(config: Config, model: TrainedModel, channels: int, say: Say) -> list[Found]:
     """Returns the images to translate, after checking that their outputs do not collide."""
     from jaxgan.data import DataError
-    from jaxgan.data.readers import decoding, file_listing, image_file
+    from jaxgan.data.readers import common_form, file_listing, image_file
 
     found, taken = [], {}
     kind, values = _suffix(model, _made_of(config)), _ranges(model, config)[0]
@@ -430,7 +430,7 @@ def _found(config: Config, model: TrainedModel, channels: int, say: Say) -> list
         except Exception as error:  # PIL's decoders raise exceptions of any type
             say(f"left out {printed}: {image_file.damage(error)}")
             continue
-        unsuited = decoding.unsuited(header, channels, values)
+        unsuited = common_form.unsuited(header, channels, values)
         if unsuited:
             say(f"left out {printed}: it {unsuited}")
         else:
@@ -476,14 +476,14 @@ def _say_what_is_done(
     group: list[Found], target: Any, passing: Size, kept: Collection[pathlib.PurePath], say: Say
 ) -> None:
     from jaxgan.data import resizing
-    from jaxgan.data.readers import decoding
+    from jaxgan.data.readers import common_form
 
     around = kept and target.channels != 4
     headers = [
         one.header._replace(traits=one.header.traits - {_TRANSPARENT}) if around else one.header
         for one in group
     ]
-    for note in decoding.conversions(headers, target):
+    for note in common_form.conversions(headers, target):
         say(note)
     if kept:
         white = "placed on white for the model, and " if around else ""

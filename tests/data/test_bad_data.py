@@ -337,9 +337,21 @@ CASES = {
         lambda root: archive(root, images=images(), labels=np.linspace(0, 1, 20)),
         ("labels are float64", "one integer for each of the 20 images"),
     ),
-    "one-hot labels": Case(
-        lambda root: archive(root, images=images(), labels=np.eye(20, dtype=int)),
-        ("of shape (20, 20)", "one integer for each"),
+    "counts for several labels": Case(
+        lambda root: archive(root, images=images(), labels=2 * np.eye(20, dtype=int)),
+        ("of shape (20, 20) holds other values than 0 and 1, as image 0 does", "expected 1 where"),
+    ),
+    "several labels of other images": Case(
+        lambda root: archive(root, images=images(), labels=np.eye(19, dtype=bool)),
+        ("are bool of shape (19, 19)", "20 images, or [20, classes] of 0 and 1"),
+    ),
+    "an image without any of several labels": Case(
+        lambda root: archive(root, images=images(), labels=np.tril(np.ones((20, 3), int), -7)),
+        ("7 images have no label, the first is image 0", "at least one, or remove them"),
+    ),
+    "fewer names than several labels": Case(
+        lambda root: archive(root, images=images(), labels=np.eye(20), classes=["a", "b"]),
+        ("'labels' has 20 columns and 'classes' 2 names",),
     ),
     "a label below zero": Case(
         lambda root: archive(root, images=images(), labels=np.arange(20) - 1),

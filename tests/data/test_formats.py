@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import re
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import data
-from tests.data.conftest import picture
+from tests.data.conftest import picture, png_of_16_bits
 
 COUNT = 6
 OPTIONS: dict[str, Any] = {"holdout": 0}
@@ -65,6 +66,37 @@ def tiff(levels: np.ndarray, *, order: Any = "<", inverted: bool = False, turned
     return head + entries + bytes(4) + after + content
 
 
+def big_tiff(levels: np.ndarray, *, order: Any = "<") -> bytes:
+    """An uncompressed BigTIFF of bands [H, W, C] of any type: places and counts have 8 bytes."""
+    height, width, channels = levels.shape
+    bits, kind = 8 * levels.dtype.itemsize, {"u": 1, "i": 2, "f": 3}[levels.dtype.kind]
+    content = levels.astype(levels.dtype.newbyteorder(order)).tobytes()
+    tags = {256: [width], 257: [height], 258: [bits] * channels, 259: [1], 262: [1], 273: [0]}
+    tags |= {277: [channels], 278: [height], 279: [len(content)], 339: [kind] * channels}
+    after, entries = b"", b""
+    start = 16 + 8 + 20 * len(tags) + 8
+    tags[273] = [start + sum(2 * len(of) for of in tags.values() if len(of) > 4)]
+    for tag, numbers in tags.items():
+        packed = struct.pack(f"{order}{len(numbers)}{'Q' if tag in (273, 279) else 'H'}", *numbers)
+        if len(packed) > 8:
+            packed, after = struct.pack(order + "Q", start + len(after)), after + packed
+        code = 16 if tag in (273, 279) else 3
+        entries += struct.pack(order + "HHQ", tag, code, len(numbers)) + packed.ljust(8, b"\0")
+    mark = b"II" if order == "<" else b"MM"
+    head = mark + struct.pack(order + "HHHQQ", 43, 8, 0, 16, len(tags))
+    return head + entries + bytes(8) + after + content
+
+
+def of_bytes(content: bytes, suffix: str) -> Callable:
+    """Writes `COUNT` files of this content."""
+
+    def make(root: pathlib.Path) -> None:
+        for number in range(COUNT):
+            (root / f"{number}.{suffix}").write_bytes(content)
+
+    return make
+
+
 def of_tiff(levels: np.ndarray, suffix: str = "tif", **options: Any) -> Callable:
     """Writes `COUNT` files of these levels [H, W, C]."""
 
@@ -83,10 +115,10 @@ def saved(images: list[np.ndarray], suffix: str, **options: Any) -> Callable:
     return make
 
 
-def pages(root: pathlib.Path) -> None:
+def pages(root: pathlib.Path, **options: Any) -> None:
     for number in range(COUNT):
         first, *others = [Image.fromarray(gray(level)) for level in (7, 8, 9)]
-        first.save(root / f"{number}.tiff", save_all=True, append_images=others)
+        first.save(root / f"{number}.tiff", save_all=True, append_images=others, **options)
 
 
 def without_suffix(root: pathlib.Path) -> None:
@@ -113,6 +145,12 @@ ON_WHITE = np.asarray(
 BANDS = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
 MANY = (np.arange(2 * 3 * 13, dtype=np.uint16) * 50).reshape(2, 3, 13)
 DEEP = np.array([[[0], [32896], [65535]]], np.uint16)
+VEILED = np.array([[[0, 9, 65535, 65535], [0, 9, 65535, 0], [257, 512, 65279, 21845]]], np.uint16)
+"""Colors that are opaque, clear, and veiled by a third."""
+VEILED_ON_WHITE = np.array(
+    [[[0, 9, 65535], [65535] * 3, [43690 + round(level / 3) for level in (257, 512, 65279)]]],
+    np.uint16,
+)
 
 FILES = {
     "TIFF in gray": Case(saved([RAMP] * COUNT, "tif"), same(RAMP)),
@@ -224,6 +262,43 @@ FILES = {
         {"channels": 3},
     ),
     "PNG of 16 bits": Case(saved([DEEP[..., 0]] * COUNT, "png"), same(DEEP)),
+    "PNG of 16 bits in color, with transparency": Case(
+        of_bytes(png_of_16_bits(VEILED), "png"), same(VEILED), options={"channels": 4}
+    ),
+    "PNG of 16 bits in color, on white": Case(
+        of_bytes(png_of_16_bits(VEILED), "png"),
+        same(VEILED_ON_WHITE),
+        ("6 of 6 images have transparency (RGBA): placed on white (--channels 4 keeps it).",),
+    ),
+    "PNG of 16 bits in gray, with transparency": Case(
+        of_bytes(png_of_16_bits(VEILED[..., [0, 3]]), "png"),
+        same(VEILED[..., [0, 0, 0, 3]]),
+        ("6 of 6 images are grayscale: converted to color.",),
+        {"channels": 4},
+    ),
+    "PNG of 16 bits in gray, on white": Case(
+        of_bytes(png_of_16_bits(VEILED[..., [0, 3]]), "png"), same(VEILED_ON_WHITE[..., :1])
+    ),
+    "BigTIFF in gray": Case(saved([RAMP] * COUNT, "tif", big_tiff=True), same(RAMP)),
+    "BigTIFF in color": Case(saved([COLOR] * COUNT, "tif", big_tiff=True), same(COLOR)),
+    "BigTIFF of 16 bits": Case(saved([DEEP[..., 0]] * COUNT, "tif", big_tiff=True), same(DEEP)),
+    "BigTIFF of several pages, as channels": Case(
+        functools.partial(pages, big_tiff=True),
+        same(np.stack([gray(level) for level in (7, 8, 9)], axis=2)),
+        ("6 of 6 images have several pages: read as channels.",),
+        {"channels": 3},
+    ),
+    "BigTIFF of bands": Case(of_bytes(big_tiff(BANDS), "tif"), same(BANDS)),
+    "BigTIFF of bands of 16 bits, most significant byte first": Case(
+        of_bytes(big_tiff(MANY, order=">"), "tif"), same(MANY)
+    ),
+    "BigTIFF of bands of floats": Case(
+        of_bytes(big_tiff(BANDS.astype(np.float32) - 9.5), "tif"),
+        same(BANDS.astype(np.float32) - 9.5),
+    ),
+    "BigTIFF, truncated": Case(
+        of_bytes(big_tiff(BANDS)[:-9], "tif"), None, ("no readable image is left", "(truncated)")
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from jaxgan import data
 from jaxgan.data import resizing, value_files
 from jaxgan.data.readers import decoding, image_file
-from tests.data.conftest import picture
+from tests.data.conftest import picture, png_of_16_bits
 
 GAMMA = 563 / 256  # of Adobe RGB (1998)
 ADOBE = {  # its primaries, adapted to the white of profiles (D50)
@@ -184,14 +184,20 @@ def test_images_of_8_bits_bring_those_of_16_to_8(make_image):
     assert said in splits.notes
 
 
-def test_gray_of_16_bits_with_transparency_becomes_8_bits(tmp_path, monkeypatch):
-    monkeypatch.setitem(value_files._COLOR_TYPES, 2, 4)
-    values = np.full((4, 6, 2), 65535, np.uint16)
-    (tmp_path / "a.png").write_bytes(value_files._png(values))
+def test_gray_of_16_bits_with_transparency_keeps_every_bit(tmp_path, make_image):
+    values = np.random.default_rng(0).integers(0, 65535, (4, 6, 2), np.uint16)
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(values))
+    kept = data.load(f"folder:{tmp_path}", holdout=0, channels=4).train
+    np.testing.assert_array_equal(kept.images[0], values[..., [0, 0, 0, 1]])
     train, _, notes = data.load(f"folder:{tmp_path}", holdout=0)
-    assert isinstance(train, data.Dataset)
-    assert train.images.dtype == np.uint8 and (train.images == 255).all()
-    assert "1 of 1 images have 16 bits per channel: rounded to 8." in notes
+    clear = 1 - values[..., 1] / 65535
+    on_white = values[..., 0] * (1 - clear) + 65535 * clear
+    np.testing.assert_array_equal(train.images[0, ..., 0], np.rint(on_white))
+    assert notes[0].startswith("1 of 1 images have transparency (RGBA): placed on white")
+    make_image("b.png", picture(0, 4, 6, channels=1))
+    eight = data.load(f"folder:{tmp_path}", holdout=0, channels=4)
+    np.testing.assert_array_equal(eight.train.images[0], values[..., [0, 0, 0, 1]] >> 8)
+    assert "1 of 2 images have 16 bits per channel: rounded to 8." in eight.notes
 
 
 def test_floats_of_any_range_and_levels_are_no_set(make_image):

@@ -11,8 +11,9 @@ from jaxgan.data import memory
 
 @pytest.mark.parametrize("spec", ["npz", "fashion"])
 def test_memory_is_checked_before_images_are_decoded(make_archive, monkeypatch, spec):
+    images, labels = np.zeros((200, 1, 1), np.uint8), np.zeros(200, int)  # images may be mapped
     made = {
-        "npz": f"npz:{make_archive(images=np.zeros((20, 8, 8), np.uint8))}",
+        "npz": f"npz:{make_archive(images=images, labels=labels)}",
         "fashion": "fashion",
     }[spec]
     monkeypatch.setattr(memory, "available", lambda: 1000)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data.readers import npz
+from jaxgan.data.readers import stored_types
+from jaxgan.runs import config
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 3), np.uint8)
 LABELS = np.arange(60) % 4
@@ -36,6 +37,28 @@ def test_images_labels_and_names_are_those_of_the_archive(make_archive):
 
 def test_labels_without_names_are_named_by_their_numbers(make_archive):
     assert load(make_archive(images=IMAGES, labels=LABELS)).train.classes == ("0", "1", "2", "3")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_an_image_may_have_several_labels(make_archive, dtype):
+    marks = (np.arange(60)[:, None] % np.array([1, 2, 3]) == 0).astype(dtype)
+    path = make_archive(images=IMAGES, labels=marks, classes=["every", "even", "third"])
+    train, held_out, notes = load(path)
+    assert isinstance(train, data.MultiLabeled) and isinstance(held_out, data.MultiLabeled)
+    assert notes[0] == "40 of 60 images have several labels." and train.several
+    assert train.classes == ("every", "even", "third")
+    stored = {image.tobytes(): tuple(row) for image, row in zip(IMAGES, marks, strict=True)}
+    for side in (train, held_out):
+        for image, row in zip(side.images, side.marks, strict=True):
+            assert stored[image.tobytes()] == tuple(row)
+    assert train.batch(seed=0, step=0, size=4)["label"].shape == (4, 3)
+    assert config.DataSpec.of(train).several  # which other models than conditional ones refuse
+
+
+def test_one_label_an_image_may_be_marked_in_columns(make_archive):
+    rows = load(make_archive(images=IMAGES, labels=np.eye(4)[LABELS]))
+    numbers = load(make_archive(images=IMAGES, labels=LABELS))
+    assert rows.train.digest == numbers.train.digest and not rows.train.several
 
 
 def test_names_of_classes_may_be_bytes(make_archive):
@@ -84,7 +107,7 @@ def test_floats_in_a_usual_range_have_the_levels_they_stand_for(
 def test_arrays_stay_what_they_are_and_are_not_copied(dtype):
     images = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3)).astype(dtype)
     tracemalloc.start()
-    kept, notes = npz._stored(images, "images", name="set")
+    kept, notes = stored_types.stored(images, "images", name="set")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept is images and notes == () and peak < 2**20
@@ -108,7 +131,7 @@ def test_other_numbers_are_kept_in_a_type_that_holds_them(make_archive, dtype, v
 
 
 def test_damage_is_counted_and_placed_over_all_pieces(make_archive, monkeypatch):
-    monkeypatch.setattr(npz, "_PIECE", 200)
+    monkeypatch.setattr(stored_types, "_PIECE", 200)
     images = IMAGES / np.float32(255)
     whole = load(make_archive(images=IMAGES)).train.images
     assert np.array_equal(load(make_archive(images=images)).train.pictures(), whole)

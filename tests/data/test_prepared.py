@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import memory, prepared, value_files, value_range
+from jaxgan.data import image_stores, mapped_rows, memory, prepared, value_files, value_range
 from jaxgan.data.readers import decoding, image_file
-from tests.data.conftest import picture
+from tests.data.conftest import picture, require_equal
 
 COUNT, BYTES = 20, 6 * 8 * 3  # of `class_folder`
 
@@ -37,18 +37,6 @@ def small_memory(monkeypatch):
 def sets(folder: pathlib.Path) -> list[str]:
     """The names of all that is there, but for locks."""
     return sorted(path.name for path in folder.glob("*") if path.suffix != ".lock")
-
-
-def require_equal(one, other, *, size: int = 6) -> None:
-    """The two sources give the same batches bit for bit, over three epochs."""
-    assert one.digest == other.digest and one.classes == other.classes
-    assert (one.shape, one.inputs) == (other.shape, other.inputs)
-    for step in range(3 * COUNT // size):
-        first, second = (source.batch(seed=7, step=step, size=size) for source in (one, other))
-        assert first.keys() == second.keys()
-        for name, values in first.items():
-            assert values.dtype == second[name].dtype
-            assert values.tobytes() == second[name].tobytes()
 
 
 @pytest.mark.parametrize("options", [{"flip": True}, {"crop": 5}, {"load": 12, "crop": 9}])
@@ -150,17 +138,28 @@ def test_a_digest_is_computed_once_and_a_part_has_its_own(class_folder, small_me
     assert len(known) == 2
     (folder,) = cache.glob("*[!k]")
     kept = json.loads((folder / "digests.json").read_text())
-    assert list(kept.values()) == [first.digest]
+    assert set(kept.values()) == known
     relabeled = data.Dataset("other", first.images, (first.labels + 1) % 2, first.classes)
     assert relabeled.digest not in known
     (folder / "digests.json").write_text(json.dumps(dict.fromkeys(kept, "0" * 64)))
     assert data.load(f"folder:{class_folder}").train.digest == "0" * 64
 
 
-def test_a_subset_is_refused_only_where_memory_does_not_suffice(class_folder, small_memory):
-    assert len(data.load(f"folder:{class_folder}", limit=7).train) == 7
-    with pytest.raises(data.DataError, match=r"17 of its images need .* of memory"):
-        data.load(f"folder:{class_folder}", limit=17)
+@pytest.mark.parametrize("crop", [None, 5])
+def test_a_subset_of_any_size_stays_on_disk(class_folder, small_memory, cache, crop):
+    spec = f"folder:{class_folder}"
+    whole = data.load(spec, crop=crop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "available", lambda: None)
+        patch.setenv("XDG_CACHE_HOME", str(cache / "none"))
+        inside = data.load(spec, crop=crop, limit=17).train
+    for count in (7, 17):
+        limited = data.load(spec, crop=crop, limit=count).train
+        assert len(limited) == count and isinstance(limited.images, mapped_rows.MappedRows)
+        assert prepared.folder_of(limited.images) == prepared.folder_of(whole.train.images)
+    require_equal(limited, inside)
+    np.testing.assert_array_equal(limited.pictures(), inside.images)
+    np.testing.assert_array_equal(limited.take(3).float_images(), inside.take(3).float_images())
 
 
 def test_an_interrupted_preparation_leaves_nothing_half_done(
@@ -190,7 +189,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(prepared.shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
-            data.load(spec, storing=prepared.Storing(watch=watch))
+            data.load(spec, storing=image_stores.Storing(watch=watch))
     (left,) = sets(cache)
     assert left.endswith(".partial") and prepared.find(left.partition(".")[0]) is None
     other = cache / f"{'0' * 32}.0000.partial"
@@ -216,9 +215,9 @@ def test_what_is_needed_twice_at_a_time_is_prepared_once(class_folder, small_mem
 
     spec = f"folder:{class_folder}"
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        first = pool.submit(data.load, spec, storing=prepared.Storing(watch=slow))
+        first = pool.submit(data.load, spec, storing=image_stores.Storing(watch=slow))
         assert begun.wait(30)
-        second = data.load(spec, storing=prepared.Storing(watch=slow, say=heard))
+        second = data.load(spec, storing=image_stores.Storing(watch=slow, say=heard))
     require_equal(first.result().train, second.train)
     assert len(watched) == 2 and len(sets(cache)) == 1  # training and held-out images
     assert said == [f"{spec}: another process prepares it; waiting"]
@@ -234,7 +233,7 @@ def test_a_damaged_set_is_prepared_again(class_folder, small_memory, cache):
 
 def test_the_disk_is_checked_before_and_said(class_folder, small_memory, cache, monkeypatch):
     said: list[str] = []
-    data.load(f"folder:{class_folder}", storing=prepared.Storing(say=said.append))
+    data.load(f"folder:{class_folder}", storing=image_stores.Storing(say=said.append))
     assert len(said) == 1 and f": 20 images of 6x8x3 are prepared in {cache}: 0.0 MB, " in said[0]
     shutil.rmtree(cache)
     full = shutil.disk_usage("/")._replace(free=BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import captions
+from jaxgan.data import arrays, captions
 from jaxgan.metrics import (
     evaluation,
     features,
@@ -21,6 +22,7 @@ from jaxgan.metrics import (
     msssim,
     prdc,
     sliced_wasserstein,
+    spectrum,
     statistics_cache,
 )
 from jaxgan.runs import progress
@@ -373,3 +375,105 @@ def test_only_models_that_draw_single_images_by_themselves_are_measured(real):
     ):
         with pytest.raises(ValueError, match="cannot be measured"):
             evaluation.images_of(source, gan)
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Fields of five channels in units of their own, with a condition."""
+    draws = np.random.default_rng(1)
+    entries = {
+        "image": draws.lognormal(2, 1, (60, 8, 10, 5)).astype(np.float32),
+        "condition_mass": draws.uniform(10, 30, (60, 1)),
+    }
+    whole = data.Arrays("arrays:fields", entries, {}, np.arange(60))
+    fitted = arrays.fitted(whole, "image=log1p+standardize,condition_mass=minmax")
+    return dataclasses.replace(whole, transforms=fitted, rows=np.arange(40))
+
+
+def test_fields_are_compared_as_floats_under_conditions_of_the_data(fields):
+    given = []
+
+    def drawn(key, n, condition_mass):
+        given.append(condition_mass)
+        return 3 * jax.random.normal(key, (n, 8, 10, 5))  # far beyond [-1, 1]
+
+    extractor = evaluation.extractor_for(fields)
+    names = evaluation.usual(fields, extractor)
+    assert names == evaluation.OF_VALUES
+    scores = evaluator(
+        fields,
+        evaluation.chosen(names),
+        extractor=extractor,
+        samples=40,
+        conditions=("condition_mass", "condition_wind"),
+    )(drawn)
+    real = fields.float_images()
+    assert real.dtype == np.float32 and np.abs(real).max() > 2
+    made = np.asarray(drawn(jax.random.fold_in(jax.random.key(0), 0), 40, None))
+    flat = [side.reshape(40, -1) for side in (made, real)]
+    numbers = scores.numbers
+    assert numbers["values_recall"] == prdc.precision_recall(*flat).recall
+    assert numbers["values_kernel"] == pytest.approx(kid.kid(*flat, size=20).mean, rel=1e-4)
+    assert numbers["swd"] == pytest.approx(
+        np.mean(sliced_wasserstein.sliced_wasserstein(made, real).distances)
+    )
+    assert 8 < numbers["spectrum"] < 11  # three times the deviation is 9.5 dB
+    np.testing.assert_array_equal(given[0], fields.batch(seed=0, step=0, size=40)["condition_mass"])
+    settings = scores.settings
+    assert settings["generated"]["drawn from"] == "latents and condition_mass"
+    assert settings["both"] == {
+        "shape": [8, 10, 5],
+        "values": "floats in the units of the model",
+        "transform": "log1p+standardize",
+    }
+
+
+def test_kept_statistics_of_fields_depend_on_their_transform(fields):
+    stream, extractor = spectrum.metric().stream, features.of_values()
+    others = dataclasses.replace(fields, transforms=arrays.fitted(fields, "image=symlog"))
+    assert others.digest == fields.digest
+    keys = {statistics_cache.key(stream, each, extractor) for each in (fields, others)}
+    assert len(keys) == 2
+
+
+def test_what_compares_levels_or_pictures_is_refused_for_arrays(fields):
+    ours, metrics = features.of_values(), evaluation.chosen
+    works = "the metrics swd, spectrum, kid and prdc work for them"
+    for name in ("fid", "fid_infinity", "inception_score", "ms_ssim"):
+        with pytest.raises(ValueError, match=f"^{name} compares images of 256 levels.*{works}$"):
+            evaluator(fields, metrics([name]), extractor=ours)
+    vectors = data.Arrays("vectors", {"image": np.ones((9, 4))}, {}, np.arange(9))
+    assert evaluation.usual(vectors, ours) == ("kid", "prdc")
+    with pytest.raises(ValueError, match=r"swd compares images \[H, W, C\].*kid and prdc work"):
+        evaluator(vectors, metrics(["swd"]), extractor=ours)
+    with pytest.raises(ValueError, match=r"network of w\.pth sees images .*: leave it out; the"):
+        evaluation.extractor_for(fields, "w.pth")
+    with pytest.raises(ValueError, match=r"the corner features see images of 256 levels: use"):
+        evaluator(fields, metrics(["swd"]))
+
+
+def test_images_have_no_features_of_values(real):
+    with pytest.raises(ValueError, match=r"values features see values of any range: make them"):
+        evaluator(real, evaluation.chosen(["kid"]), extractor=features.of_values())
+
+
+def test_own_features_see_fields_as_they_are(fields):
+    own = features.of_function(lambda x: x.mean(axis=(1, 2)), name="mean", rounded=False)
+    scores = evaluator(fields, evaluation.chosen(["prdc"]), extractor=own, samples=40)
+
+    def same(key, n):
+        return fields.float_images(slice(n))
+
+    assert scores(same).numbers["mean_precision"] == 1.0
+
+
+def test_too_few_real_fields_are_refused_before_anything_is_drawn(fields):
+    few = fields.subset([0, 1])
+    with pytest.raises(ValueError, match=r"prdc needs 4 real examples or more.* are 2: hold out"):
+        evaluator(few, evaluation.chosen(["prdc"]), extractor=features.of_values())
+
+
+def test_what_does_not_fit_into_memory_is_refused(fields, monkeypatch):
+    monkeypatch.setattr(data.memory, "available", lambda: 1000)
+    with pytest.raises(data.DataError, match="the values of 50 samples and 40 examples need"):
+        evaluator(fields, evaluation.chosen(["kid"]), extractor=features.of_values())

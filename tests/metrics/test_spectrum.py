@@ -69,3 +69,26 @@ def test_what_cannot_be_compared_is_refused():
         spectrum.radial_log_spectrum(np.zeros((1, 3, 8, 1), np.uint8))
     with pytest.raises(ValueError, match="16 and 32 frequencies cannot be compared"):
         spectrum.distance(np.zeros(16), np.zeros(32))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_twice_the_field_is_six_decibels_in_every_channel_and_any_units(scale):
+    metric = spectrum.metric()
+    fields = scale * np.random.default_rng(0).normal(3, 1, (6, 8, 10, 5)).astype(np.float32)
+    stream = metric.stream
+    one, twice, parts = stream.init(), stream.init(), stream.init()
+    one, twice = stream.update(one, fields), stream.update(twice, 2 * fields)
+    for part in (fields[:4], fields[4:]):
+        parts = stream.update(parts, part)
+    assert one.total.shape == (5, 4)
+    assert metric.compute(twice, one)["spectrum"] == pytest.approx(20 * np.log10(2), rel=1e-4)
+    assert metric.compute(parts, one)["spectrum"] == pytest.approx(0, abs=1e-9)
+    flat = stream.update(stream.init(), np.zeros((1, 8, 10, 5), np.float32))
+    assert np.isfinite(flat.total).all()
+
+
+def test_of_gray_pictures_the_metric_is_the_distance_of_their_spectra():
+    metric, pictures = spectrum.metric(), (noise(10.0), noise(20.0))
+    seen = [metric.stream.update(metric.stream.init(), images) for images in pictures]
+    expected = spectrum.distance(*map(spectrum.radial_log_spectrum, pictures))
+    assert metric.compute(*seen)["spectrum"] == pytest.approx(expected)

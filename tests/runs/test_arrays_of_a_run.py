@@ -13,10 +13,10 @@ import jaxgan
 from jaxgan import __main__ as command
 from jaxgan import data
 from jaxgan.data import transforms
-from jaxgan.runs import experiments, run_directory, trained_model
+from jaxgan.runs import experiments, metric_log, run_directory, trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import sample
+from jaxgan.tools import evaluate, sample
 
 EXPERIMENT = '''"""Perceptrons that get the conditions."""
 
@@ -83,6 +83,7 @@ def flags(folder, transform=TRANSFORM):
     return [
         *(str(folder / "mine.py"), "--data", f"arrays:{folder / 'halos.npz'}", "--no-cache"),
         *("--transform", transform, "--workdir", str(folder / "run")),
+        *("--evaluate-every", "2", "--evaluate-samples", "8", "--holdout", "0.3"),
     ]
 
 
@@ -222,3 +223,28 @@ def test_an_export_takes_the_conditions(run, model):
         "categories": (),
     }
     assert jax.tree.leaves(made.arrays)
+
+
+def test_a_run_is_evaluated_while_it_trains(run):
+    rows = metric_log.rows(run_directory.RunDirectory(run / "run").metrics)
+    (row,) = [row for row in rows if "measured" in row]
+    assert np.isfinite(row["evaluation/values_kernel"])
+    assert row["measured"]["aim"]["number"] == "evaluation/values_kernel"
+
+
+def test_a_run_is_evaluated_on_held_out_examples(run, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(evaluate.Config, "load", lambda config: model)  # compiled once
+    held_out = trained_model.data_of(run / "run", model.config).held_out
+    asked = [str(run / "run"), "--samples", "20"]
+    capsys.readouterr()
+    assert evaluate.main(asked) == 0
+    said = capsys.readouterr().out
+    assert f"against {len(held_out)} examples of arrays:" in said and "(held_out)" in said
+    assert "\n  values kernel " in said and "\n  values coverage " in said
+    assert "drawn from: latents and condition_mass and condition_wind" in said
+    assert "both / transform: log1p+standardize" in said
+    assert evaluate.main([*asked, "--split", "train", "--metrics", "prdc"]) == 0
+    assert f"against {40 - len(held_out)} examples" in capsys.readouterr().out
+    assert evaluate.main([*asked, "--metrics", "fid"]) == 2
+    assert "the metrics kid and prdc work for them" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import io
 import json
 import pathlib
@@ -20,7 +21,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.data import captions
+from jaxgan.data import captions, value_files
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import explore, latent_directions, latent_space
 from jaxgan.tools.exploring import studio
@@ -138,6 +139,29 @@ def test_an_image_is_translated_and_resized(translating):
     np.testing.assert_allclose(answered, 255 - ramp, atol=1)
     large = pixels(translating.translation(png(np.full((90, 60), 200)), source="a"))
     np.testing.assert_allclose(large, np.full((4, 4), 55), atol=1)
+
+
+def test_a_run_of_16_bits_shows_8_bits_of_its_range():
+    most = 4095  # 12 bits, in 16
+    values = data.ValueRange(0, most, "uint16", "found")
+    model = generators.translating()
+    deep = studio.Studio(
+        dataclasses.replace(model, spec=model.spec._replace(ranges={"image": values})), RUN
+    )
+    deep.warm()
+    ramp = np.linspace(0, most, 16).reshape(4, 4, 1).astype(np.uint16)
+    eight = np.rint(ramp[..., 0] * (255 / most))
+    for image in (value_files.encoded(ramp), png(eight)):  # a file, and what the page shows of it
+        answered = pixels(deep.translation(image, source="a"))
+        np.testing.assert_allclose(answered, 255 - eight, atol=1)
+    shown = studio.Studio(
+        dataclasses.replace(generators.plain(), spec=model.spec._replace(ranges={"image": values})),
+        RUN,
+    )
+    with Image.open(io.BytesIO(shown.picture({"seed": 3}))) as image:
+        assert image.mode == "L"
+        levels = np.asarray(image).astype(int)
+    np.testing.assert_allclose(levels, drawn(generators.plain().sample_seeds([3])), atol=1)
 
 
 @pytest.mark.slow  # what finds the latent is tested with `jaxgan project`

@@ -17,6 +17,7 @@ from jaxgan.runs.errors import RunError
 from jaxgan.tools import data as show
 from jaxgan.tools import sample, translate
 from tests import toy_runs, toy_translation
+from tests.data.conftest import png_of_16_bits
 
 DEEP = data.ValueRange(0, 4095, "uint16", "found")
 
@@ -108,6 +109,31 @@ def test_a_translation_there_and_back_is_the_file_again(negatives, tmp_path, cha
     assert read(there).dtype == values.dtype
     assert np.array_equal(read(there), most - values) and np.array_equal(read(back), values)
     assert said == [f"1 images are in {tmp_path / 'back'}"]
+
+
+@pytest.mark.parametrize("most", [65535, 255])
+def test_transparency_of_16_bits_is_kept_around_the_model(negatives, tmp_path, most):
+    run = negatives(1, most, "uint16" if most > 255 else "uint8")
+    draws = np.random.default_rng(0).integers(0, 65535, (4, 4, 4), np.uint16)
+    draws[..., 1:3] = draws[..., :1]  # gray, so that both are one image
+    for name, values in {"la.png": draws[..., [0, 3]], "rgba.png": draws}.items():
+        (tmp_path / name).write_bytes(png_of_16_bits(values))
+    names = [tmp_path / "la.png", tmp_path / "rgba.png"]
+    written, said = translated(run, tmp_path / "out", *names)
+    gray, color = (_values_with_opacity(path) for path in written)
+    opaque = draws[..., 3] / 65535
+    expected = opaque * (65535 - draws[..., 0].astype(float)) * most / 65535
+    np.testing.assert_allclose(gray[..., 0], expected, atol=1)
+    np.testing.assert_allclose(gray[..., 3], opaque * most, atol=1)
+    np.testing.assert_allclose(color.astype(int), gray, atol=1)
+    assert "have transparency: placed on white for the model, and kept" in "\n".join(said)
+
+
+def _values_with_opacity(path) -> np.ndarray:
+    header = image_file.inspect(path)
+    assert "transparent" in header.traits
+    target = data.resizing.Target(header.size, "crop", 4, dtype=header.dtype)
+    return image_file.decode(path, target)
 
 
 def read(path) -> np.ndarray:

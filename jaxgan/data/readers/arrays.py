@@ -10,13 +10,9 @@ Arrays stay in their files and are read a batch at a time, unless they are compr
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
-import struct
-import tokenize
 import zipfile
-import zlib
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 
@@ -24,36 +20,11 @@ from jaxgan import files
 from jaxgan.data import arrays, holdout, memory
 from jaxgan.data.arrays import CONDITION, IMAGE, Arrays
 from jaxgan.data.errors import DataError, reason
-from jaxgan.data.readers import file_listing
+from jaxgan.data.readers import file_listing, numpy_files
+from jaxgan.data.readers.numpy_files import DAMAGE, Header
 from jaxgan.data.splits import Splits
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile, struct.error),
-    *(RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError, tokenize.TokenError),
-)
-_LOCAL_HEADER = struct.Struct("<26xHH")
-"""The beginning of a member in an archive: it ends with the lengths of its name and its extra."""
 _DIMENSIONS = (2, 4, 5)
-
-
-class Header(NamedTuple):
-    """What the beginning of an array's file says.
-
-    Attributes:
-        shape: the shape of the array.
-        fortran: whether the first axis varies fastest.
-        dtype: the type of the values.
-        start: number of bytes of the beginning.
-    """
-
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype
-    start: int
 
 
 def load(place: str, held: holdout.Holdout, transform: str | None = None) -> Splits:
@@ -72,7 +43,7 @@ def load(place: str, held: holdout.Holdout, transform: str | None = None) -> Spl
     name, path = f"arrays:{place}", pathlib.Path(place).expanduser()
     try:
         found = _found(path, name=name)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
@@ -108,7 +79,7 @@ def _found(path: pathlib.Path, *, name: str) -> dict[str, np.ndarray]:
 def _of_file(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
     with path.open("rb") as stream:
         header = _header(stream, key, name=name)
-    return _mapped(path, header, header.start, path.stat().st_size, key, name=name)
+    return _mapped(path, header, 0, path.stat().st_size, key, name=name)
 
 
 def _of_archive(path: pathlib.Path, *, name: str) -> dict[str, np.ndarray]:
@@ -124,15 +95,13 @@ def _of_archive(path: pathlib.Path, *, name: str) -> dict[str, np.ndarray]:
                 )
             with archive.open(member) as stream:
                 header = _header(stream, key, name=name)
-            if member.compress_type == zipfile.ZIP_STORED:
-                whole.seek(member.header_offset)
-                lengths = _LOCAL_HEADER.unpack(whole.read(_LOCAL_HEADER.size))
-                begin = member.header_offset + _LOCAL_HEADER.size + sum(lengths)
+            begin = numpy_files.begin_of(member, whole)
+            if begin is not None:
                 end = begin + member.file_size
-                found[key] = _mapped(path, header, begin + header.start, end, key, name=name)
+                found[key] = _mapped(path, header, begin, end, key, name=name)
                 continue
-            size = math.prod(header.shape) * header.dtype.itemsize
-            memory.require(size, name=name, what=f"the numbers of '{key}', which are compressed,")
+            what = f"the numbers of '{key}', which are compressed,"
+            memory.require(header.bytes, name=name, what=what)
             with archive.open(member) as stream:
                 found[key] = np.lib.format.read_array(stream, allow_pickle=False)
     return found
@@ -141,34 +110,33 @@ def _of_archive(path: pathlib.Path, *, name: str) -> dict[str, np.ndarray]:
 def _header(stream: IO[bytes], key: str, *, name: str) -> Header:
     """Returns the beginning of an array; raises DataError if it holds objects, or is damaged."""
     try:
-        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-    except _DAMAGE as error:
+        header = numpy_files.header(stream)
+    except DAMAGE as error:
         raise DataError(
             f"{name}: '{files.shortened(key)}' is no array of numpy ({reason(error)}); save it "
             "again with np.save or np.savez"
         ) from error
-    if dtype.hasobject:
+    if header.dtype.hasobject:
         raise DataError(
             f"{name}: '{files.shortened(key)}' holds Python objects, which are never loaded "
             "because that can run code; save a plain array of numbers"
         )
-    return Header(shape, fortran, dtype, stream.tell())
+    return header
 
 
 def _mapped(
-    path: pathlib.Path, header: Header, start: int, end: int, key: str, *, name: str
+    path: pathlib.Path, header: Header, begin: int, end: int, key: str, *, name: str
 ) -> np.ndarray:
     """Returns the array at a place of a file, memory-mapped."""
-    claimed = math.prod(header.shape) * header.dtype.itemsize
-    if any(side < 0 for side in header.shape) or claimed != end - start:
+    held = end - begin - header.start
+    if any(side < 0 for side in header.shape) or header.bytes != held:
         raise DataError(
             f"{name}: '{files.shortened(key)}' is damaged (shape {files.shortened(header.shape)} "
-            f"needs {claimed:,} bytes but it holds {end - start:,}); save it again"
+            f"needs {header.bytes:,} bytes but it holds {held:,}); save it again"
         )
-    if not claimed:
+    if not header.bytes:
         return np.empty(header.shape, header.dtype)
-    order = "F" if header.fortran else "C"
-    return np.memmap(path, header.dtype, "r", start, header.shape, order)
+    return numpy_files.mapped(path, header, begin)
 
 
 def _entries(

@@ -1,6 +1,6 @@
 """Decodes a collection of images once into training and held-out data of one shape.
 
-It goes block by block, to memory or, for sets that need most of it, to disk (see `prepared`).
+It goes block by block, to memory or, for sets that need most of it, to disk (see `image_stores`).
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxgan.data import bands, cropping, memory, prepared, resizing, value_range
+from jaxgan.data import cropping, image_stores, memory, prepared, resizing, value_range
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.errors import DataError
-from jaxgan.data.readers import file_listing, image_file
+from jaxgan.data.readers import common_form, file_listing, image_file
 from jaxgan.data.splits import Splits
 
 _BLOCK = 64
 _BLOCK_BYTES = 2**27
 """Bytes of decoded images that wait to be stored."""
-_DARK = 127  # data below this level use less than half of the range
 _Result = TypeVar("_Result")
 
 
@@ -84,7 +83,9 @@ def decode_together(collections: Sequence[Collection], fit: resizing.Fit) -> lis
     return _splits(collections, _decoded(collections, fit, name))
 
 
-def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) -> prepared.Contents:
+def _decoded(
+    collections: Sequence[Collection], fit: resizing.Fit, name: str
+) -> image_stores.Contents:
     """Returns the decoded images, in memory or on disk; `name` is that of the set, if known."""
     damaged: dict[int, str] = {}
     headers = []
@@ -100,7 +101,7 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
     plans = [_plan(*each, fit) for each in zip(collections, good, strict=True)]
     needed, storing = sum(plan.bytes for plan in plans), fit.storing
 
-    def fill(store: prepared.Store, watch: prepared.Watch) -> dict[str, Any]:
+    def fill(store: image_stores.Store, watch: image_stores.Watch) -> dict[str, Any]:
         parts = {"training": False}
         if first.held_out.any():
             parts["held_out"] = True
@@ -110,12 +111,18 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
         }
         _require_mostly_good(first, damaged)
         left_out = _left_out(first, damaged)
-        notes = [[*conversions(list(plan.good.values()), plan.target), *left_out] for plan in plans]
+        notes = [
+            [
+                *common_form.conversions(list(plan.good.values()), plan.target),
+                *left_out,
+            ]
+            for plan in plans
+        ]
         sides = {
             part: [plan.side(held_out=held_out) for plan in plans]
             for part, held_out in parts.items()
         }
-        return prepared.described(first.name, sides, notes, ranges["training"])
+        return image_stores.described(first.name, sides, notes, ranges["training"])
 
     if storing.always or not memory.is_enough(needed):
         return prepared.write(
@@ -126,8 +133,8 @@ def _decoded(collections: Sequence[Collection], fit: resizing.Fit, name: str) ->
             what=" and ".join(plan.what for plan in plans),
             storing=storing,
         )
-    store = prepared.InMemory()
-    return prepared.contents(store, fill(store, prepared.unseen))
+    store = image_stores.InMemory()
+    return image_stores.contents(store, fill(store, image_stores.unseen))
 
 
 class _Plan(NamedTuple):
@@ -165,9 +172,9 @@ class _Plan(NamedTuple):
         scale = max(1.0, tall / height, wide / width)
         return max(tall, round(height * scale)), max(wide, round(width * scale))
 
-    def side(self, *, held_out: bool) -> prepared.Side:
+    def side(self, *, held_out: bool) -> image_stores.Side:
         """Returns the description of the decoded images; of held-out ones only centers are kept."""
-        return prepared.Side(self.target.shape, self.target.dtype, self.varied and not held_out)
+        return image_stores.Side(self.target.shape, self.target.dtype, self.varied and not held_out)
 
 
 def _plan(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> _Plan:
@@ -178,10 +185,11 @@ def _plan(collection: Collection, good: dict[int, image_file.Header], fit: resiz
     elif fit.crop is not None and len({header.size for header in good.values()}) > 1:
         size, varied = fit.crop, True
     else:
-        size = _common_size(collection, good)
+        size = common_form.size(good, name=collection.name, names=collection.names)
     headers = list(good.values())
-    target = resizing.resolve(fit, size, _channels(collection, good, fit))
-    target = leveled(target, headers)._replace(paged=are_pages(headers, fit.channels))
+    channels = common_form.channels(good, fit, name=collection.name, names=collection.names)
+    target = common_form.leveled(resizing.resolve(fit, size, channels), headers)
+    target = target._replace(paged=common_form.are_pages(headers, fit.channels))
     wide = [row for row, header in good.items() if "wide" in header.traits]
     if wide and target.dtype == "uint8":
         raise DataError(
@@ -212,12 +220,9 @@ def _identified(source: image_file.Source) -> tuple[bytes | pathlib.Path | str, 
     return source, ""
 
 
-def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list[Splits]:
+def _splits(collections: Sequence[Collection], found: image_stores.Contents) -> list[Splits]:
     """Returns the data of each collection, with their labels, of what was decoded."""
-    stored = []
-    if found.place is not None:
-        size = memory.size(prepared.size_of(found.place))
-        stored = [f"The images are read from disk: {size}, prepared in {found.place}."]
+    stored = [] if found.place is None else [prepared.note(found.place)]
     splits = []
     for index, (collection, notes) in enumerate(zip(collections, found.notes, strict=True)):
         values = found.ranges[index]
@@ -229,7 +234,7 @@ def _splits(collections: Sequence[Collection], found: prepared.Contents) -> list
 
 
 def _dataset(
-    collection: Collection, part: prepared.Part, index: int, values: value_range.ValueRange
+    collection: Collection, part: image_stores.Part, index: int, values: value_range.ValueRange
 ) -> Dataset:
     labels = None if collection.labels is None else collection.labels[part.rows]
     return Dataset(
@@ -247,8 +252,8 @@ def _decode_part(
     collections: Sequence[Collection],
     plans: Sequence[_Plan],
     damaged: dict[int, str],
-    store: prepared.Store,
-    watch: prepared.Watch,
+    store: image_stores.Store,
+    watch: image_stores.Watch,
     *,
     held_out: bool,
 ) -> list[value_range.ValueRange]:
@@ -295,19 +300,19 @@ class _Sheets:
         index: int,
         plan: _Plan,
         rows: Sequence[int],
-        store: prepared.Store,
+        store: image_stores.Store,
         held_out: bool,
     ) -> None:
         channels, self._size = plan.target.channels, plan.target.resolution
         self._dtype, self._ends = plan.target.dtype, (np.inf, -np.inf)
         self._store, self._name, self._varied = store, f"{part}-{index}-sizes", plan.varied
         count = len(rows) * int(np.prod(self._size))
-        name = prepared.sheet_name(part, index)
+        name = image_stores.sheet_name(part, index)
         self._images = store.sheet(name, count, channels, self._dtype)
         self._whole, self._sizes = None, []
         if plan.varied and not held_out:
             count = sum(int(np.prod(plan.size(row))) for row in rows)
-            name = prepared.sheet_name(part, index, whole=True)
+            name = image_stores.sheet_name(part, index, whole=True)
             self._whole = store.sheet(name, count, channels, self._dtype)
 
     def extend(self, images: Iterable[np.ndarray]) -> None:
@@ -436,197 +441,3 @@ def _left_out(collection: Collection, damaged: dict[int, str]) -> list[str]:
 
 def _some_damaged(damaged: dict[int, str]) -> str:
     return file_listing.some([damaged[row] for row in sorted(damaged)])
-
-
-def _channels(collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit) -> int:
-    """Returns the channels to decode to; raises DataError if the images cannot have as many."""
-    headers = list(good.values())
-    if any(header.bands for header in headers):
-        return _common_bands(collection, good, fit)
-    if fit.channels is None:
-        return 1 if all("grayscale" in header.traits for header in headers) else 3
-    if fit.channels not in bands.PICTURES and not are_pages(headers, fit.channels):
-        raise DataError(
-            f"{collection.name}: channels is {fit.channels}; expected 1 (grayscale), 3 (color) or "
-            "4 (transparent) for image files, or the number of bands or gray pages of TIFFs"
-        )
-    return fit.channels
-
-
-def _common_bands(
-    collection: Collection, good: dict[int, image_file.Header], fit: resizing.Fit
-) -> int:
-    """Returns the number of bands of all images; raises DataError, naming two, if they differ."""
-    (first, header), *others = good.items()
-    for row, other in others:
-        if other.bands != header.bands:
-            counts = [has.bands or "other" for has in (header, other)]
-            raise DataError(
-                f"{collection.name}: the images differ in their bands: {collection.names[first]} "
-                f"has {counts[0]} and {collection.names[row]} has {counts[1]}; save all with the "
-                "same"
-            )
-    if fit.channels not in (None, header.bands):
-        raise DataError(
-            f"{collection.name}: the images have {header.bands} bands, but {fit.channels} channels "
-            "were requested; leave --channels out, or choose bands when you save them"
-        )
-    return header.bands
-
-
-def are_pages(headers: Sequence[image_file.Header], channels: int | None) -> bool:
-    """Returns whether the pages of TIFFs in gray are the channels that were requested.
-
-    Args:
-        headers: the headers of all images.
-        channels: number of channels, or None if none are requested.
-    """
-    several = channels is not None and channels > 1
-    return several and all(header.pages == channels for header in headers)
-
-
-def _common_size(collection: Collection, good: dict[int, image_file.Header]) -> tuple[int, int]:
-    """Returns the size (H, W) of all images; raises DataError, naming two, if they differ."""
-    (first, header), *others = good.items()
-    for row, other in others:
-        if other.size != header.size:
-            raise DataError(
-                f"{collection.name}: the images differ in size, height x width: "
-                f"{collection.names[first]} is {resizing.describe(header.size)} and "
-                f"{collection.names[row]} is {resizing.describe(other.size)}; "
-                "give --resolution, such as 64 or 64x96"
-            )
-    return header.size
-
-
-def deepest(headers: Sequence[image_file.Header]) -> int:
-    """Returns the highest level that the 16-bit grayscale images can have.
-
-    It is that of the fewest bits, 8 or more, that hold every level in the images: 4,095 for 12
-    bits. 65,535 if there are no such images.
-    """
-    peak = max((header.peak for header in headers if _deep(header)), default=0)
-    return 2 ** max(8, peak.bit_length()) - 1 if peak else 65535
-
-
-def leveled(target: resizing.Target, headers: Sequence[image_file.Header]) -> resizing.Target:
-    """Returns the target with the type of values and the range of levels that all images share.
-
-    Images keep values of more than 8 bits if all of them have the same type.
-
-    Args:
-        target: the shape to convert the images to.
-        headers: the headers of all images.
-    """
-    signed = any("signed" in header.traits for header in headers)
-    types = {header.dtype for header in headers}
-    if any(header.bands for header in headers):  # of which no type is converted to 8 bits
-        dtype = max(types, key=value_range.STORED.index)
-    else:
-        dtype = types.pop() if len(types) == 1 else "uint8"
-    return target._replace(deepest=deepest(headers), signed=signed, dtype=dtype)
-
-
-def unsuited(
-    header: image_file.Header, channels: int, values: value_range.ValueRange
-) -> str | None:
-    """Returns why an image is no input of a trained model, as a clause, or None if it is one.
-
-    A model of 8 bits takes images of more bits, scaled by the range of their levels. Any other
-    takes values of its own type, which it does not scale.
-
-    Args:
-        header: the header of the image.
-        channels: number of channels of the model's images.
-        values: their range.
-    """
-    if header.bands and header.bands != channels:
-        return f"has {header.bands} bands, and the model takes images of {channels} channels"
-    if channels not in bands.PICTURES and channels not in (header.bands, header.pages):
-        return f"is no TIFF of {channels} bands or gray pages, as the model takes them"
-    levels = header.dtype == "uint8" or not header.bands
-    fits = values.dtype == header.dtype or (
-        levels and "wide" not in header.traits
-        if values.dtype == "uint8"
-        else (values.dtype, header.dtype) == ("float32", "uint16")
-    )
-    if fits:
-        return None
-    return (
-        f"holds values of {header.dtype}, and the model takes {values.dtype} in "
-        f"[{values.low:g}, {values.high:g}]: save it in these"
-    )
-
-
-def _deep(header: image_file.Header) -> bool:
-    return "deep" in header.traits
-
-
-def conversions(headers: Sequence[image_file.Header], target: resizing.Target) -> list[str]:
-    """Returns a note for each conversion that some of the images undergo.
-
-    Args:
-        headers: the headers of the images.
-        target: the shape that they are converted to.
-    """
-    height, width, channels = target.shape
-    bits = target.deepest.bit_length()
-    in_part = bits < 16  # grayscale images that use fewer than 16 bits
-    kept = target.dtype != "uint8"  # then ranging says what the values are
-
-    def is_cut(has: image_file.Header) -> bool:
-        return not kept and "16-bit" in has.traits and not (in_part and _deep(has))
-
-    reached = max((has.peak // 257 for has in headers if is_cut(has)), default=255)
-    dark = reached < _DARK
-    color, transparent = channels > 1, channels == 4
-    done = {
-        "are grayscale: converted to color": lambda has: (
-            color and "grayscale" in has.traits and not target.paged
-        ),
-        "are in color: converted to grayscale": lambda has: (
-            not color and "grayscale" not in has.traits
-        ),
-        "have a palette: converted to its colors": lambda has: "palette" in has.traits,
-        "are in CMYK: converted to RGB": lambda has: color and "CMYK" in has.traits,
-        "have 16 bits per channel: rounded to 8": lambda has: not dark and is_cut(has),
-        f"have 16 bits per channel but use {bits} of them: level {target.deepest} becomes white": (
-            lambda has: not kept and in_part and _deep(has)
-        ),
-        f"have 16 bits per channel and reach only level {reached} of 255; warning: they are dark, "
-        "so save them again in 8 bits, scaled to the full range": lambda has: dark and is_cut(has),
-        f"hold floats: read as [{-1 if target.signed else 0}, 1] and rounded to 256 levels": (
-            lambda has: not kept and "float" in has.traits
-        ),
-        "have a color profile other than sRGB: converted to sRGB": (
-            lambda has: not kept and "profile" in has.traits
-        ),
-        "have a color profile that is not used: their values are kept unchanged": (
-            lambda has: kept and "profile" in has.traits
-        ),
-        "have a color profile that cannot be used: their values are kept unchanged": (
-            lambda has: "damaged profile" in has.traits
-        ),
-        "have transparency (RGBA): placed on white (--channels 4 keeps it)": (
-            lambda has: not transparent and "transparent" in has.traits
-        ),
-        "have no transparency: made opaque": (
-            lambda has: (
-                transparent and "transparent" not in has.traits and not (has.bands or target.paged)
-            )
-        ),
-        "are animated: only the first frame is used": lambda has: "animated" in has.traits,
-        "have several pages: only the first is used": lambda has: (
-            "pages" in has.traits and not target.paged
-        ),
-        "have several pages: read as channels": lambda has: target.paged,
-        "were turned upright according to their EXIF orientation": lambda has: (
-            "turned" in has.traits
-        ),
-        f"are smaller than {height}x{width}: enlarged": (
-            lambda has: has.size[0] < height or has.size[1] < width
-        ),
-    }
-    counts = {what: sum(map(test, headers)) for what, test in done.items()}
-    total = len(headers)
-    return [f"{count} of {total} images {what}." for what, count in counts.items() if count]

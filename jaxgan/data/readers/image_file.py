@@ -51,6 +51,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
 _WIDTH, _LENGTH, _PHOTOMETRIC, _EXTRA = 256, 257, 262, 338  # tags of TIFF
+_GRAY_WITH_ALPHA = "LA;16B"  # a PNG of 16 bits, which PIL reads as colors of 8
 _OTHER_BYTE = {";16B": ";16L", ";16L": ";16B"}
 _OTHER_BYTE[";16N"] = ";16B" if sys.byteorder == "little" else ";16L"
 _UPRIGHT = {
@@ -122,10 +123,13 @@ def inspect(source: Source) -> Header:
             height, width = width, height
         several = getattr(image, "is_animated", False)
         sixteen = image.mode.startswith("I") or any(";16" in str(t.args) for t in image.tile)
-        dtype = _dtype(image, sixteen)  # before PIL loads the image, and forgets its tiles
+        # Before PIL loads the image, and forgets its tiles.
+        dtype, gray = _dtype(image, sixteen), _gray_with_alpha(image) is not None
         low, high, peak = _range(image, source, sixteen=sixteen)
         found = {
-            "grayscale": image.mode in ("1", "L", "LA") or image.mode.startswith(("I", "F")),
+            "grayscale": gray
+            or image.mode in ("1", "L", "LA")
+            or image.mode.startswith(("I", "F")),
             "palette": image.mode in ("P", "PA"),
             "transparent": _transparent(image),
             "16-bit": sixteen,
@@ -357,8 +361,20 @@ def _dtype(image: ImageFile.ImageFile, sixteen: bool) -> str:
         return "float32"
     if image.mode.startswith("I"):
         return "uint16"
-    whole = sixteen and "transparency" not in image.info and _low_bytes(image) is not None
+    if not sixteen or "transparency" in image.info:
+        return "uint8"
+    whole = _low_bytes(image) is not None or _gray_with_alpha(image) is not None
     return "uint16" if whole else "uint8"
+
+
+def _gray_with_alpha(image: ImageFile.ImageFile) -> list | None:
+    """Returns the tiles that read a PNG of gray and opacity in 16 bits, as four bytes a pixel.
+
+    None for another image.
+    """
+    if not image.tile or any(tile.args != _GRAY_WITH_ALPHA for tile in image.tile):
+        return None
+    return [tile._replace(args="RGBA") for tile in image.tile]
 
 
 def _low_bytes(image: ImageFile.ImageFile) -> list | None:
@@ -392,6 +408,9 @@ def _values(source: Source, target: resizing.Target) -> np.ndarray:
             values = np.stack(pages, axis=2)
         elif image.mode.startswith(("I", "F")):
             values = np.asarray(image)[..., None]
+        elif (tiles := _gray_with_alpha(image)) is not None:
+            image.tile = tiles  # type: ignore[assignment]
+            values = np.asarray(image).view(">u2")[..., [0, 0, 0, 1]]
         else:
             tiles = _low_bytes(image)
             values = np.asarray(image).astype(np.uint16) << 8

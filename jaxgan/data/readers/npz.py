@@ -1,7 +1,10 @@
 """Images in a NumPy archive (.npz), as `np.savez(path, images=..., labels=...)` writes it.
 
+Or a single array of images (.npy), as `np.save(path, images)` writes it.
+
 Single images: `images` [N, H, W, C] or [N, H, W], integers or floats of any range. Optional:
-`labels` [N], integers counted from 0, and `classes` [K], the names of the labels.
+`labels` [N], integers counted from 0, or [N, K] of 0 and 1 for images that may have several, and
+`classes` [K], the names of the labels.
 
 Two domains: `a` and `b`, in the format of `images`. In pairs, image i of one belongs to image i of
 the other.
@@ -15,12 +18,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import pathlib
-import tokenize
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,23 +29,12 @@ from jaxgan.data import bands, captions, holdout, memory, resizing, value_range
 from jaxgan.data.dataset import Dataset, check_labels
 from jaxgan.data.domains import Domains, Pairs
 from jaxgan.data.errors import DataError, reason
-from jaxgan.data.readers import file_listing
+from jaxgan.data.multi_labeled import MultiLabeled
+from jaxgan.data.readers import file_listing, large_arrays, numpy_files, stored_types
+from jaxgan.data.readers.numpy_files import DAMAGE, Header
 from jaxgan.data.splits import Splits, joined
 
-_EXACT = 2**24
-"""Integers up to this size are float32 numbers, too."""
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _ENCRYPTED = 0x1  # the bit of a member's flags
-_PIECE = 2**18
-"""Number of values converted at a time: the memory for that is not counted."""
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile),
-    # Encrypted members, unknown compression methods, headers that are nested too deeply.
-    *(RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError, tokenize.TokenError),
-)
 
 
 def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
@@ -61,10 +50,13 @@ def load(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
         DataError: if the archive cannot be used.
     """
     name, path, keys = _opened(place)
-    raw, notes = _images(path, keys, "images", name=name)
-    labels, classes = _labels(path, keys, len(raw), name=name)
-    dataset = Dataset(name, resizing.fit_array(raw, fit, name=name), labels, classes)
-    return _divided(dataset, held, notes)
+    images, notes = _images(path, keys, "images", fit, name=name)
+    labels, classes = _labels(path, keys, len(images), name=name)
+    if labels is None or labels.ndim == 1:
+        return _divided(Dataset(name, images, labels, classes), held, notes)
+    several = f"{np.sum(labels.sum(axis=1) > 1)} of {len(images)} images have several labels."
+    dataset = MultiLabeled(name, images, classes=classes, marks=labels)
+    return _divided(dataset, held, (*notes, several))
 
 
 def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
@@ -80,21 +72,17 @@ def load_pairs(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
             archive cannot be used.
     """
     name, path, keys = _opened(place)
-    (a, notes_a), (b, notes_b) = (_images(path, keys, key, name=name) for key in "ab")
-    if a.shape[:3] != b.shape[:3]:
+    shapes = {key: _require_images(path, keys, key, name=name).shape for key in "ab"}
+    if shapes["a"][:3] != shapes["b"][:3]:
         found = " and ".join(
-            f"{key!r} holds {len(images)} images of {resizing.describe(images.shape[1:3])}"
-            for key, images in (("a", a), ("b", b))
+            f"{key!r} holds {shape[0]} images of {resizing.describe(shape[1:3])}"
+            for key, shape in shapes.items()
         )
         raise DataError(
             f"{name}: {found}; pairs need equally many of both, of one height and width: "
             "remove images or resize one of the two"
         )
-    return joined(
-        Pairs,
-        _divided(Dataset(name, resizing.fit_array(a, fit, name=name)), held, notes_a),
-        _divided(Dataset(name, resizing.fit_array(b, fit, name=name)), held, notes_b),
-    )
+    return joined(Pairs, *_sides(path, keys, fit, held, name=name))
 
 
 def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
@@ -109,12 +97,15 @@ def load_domains(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits
         DataError: if the archive cannot be used.
     """
     name, path, keys = _opened(place)
-    splits = []
-    for key in "ab":
-        raw, notes = _images(path, keys, key, name=name)
-        dataset = Dataset(name, resizing.fit_array(raw, fit, name=name))
-        splits.append(_divided(dataset, held, notes))
-    return joined(Domains, *splits)
+    return joined(Domains, *_sides(path, keys, fit, held, name=name))
+
+
+def _sides(
+    path: pathlib.Path, keys: list[str], fit: resizing.Fit, held: holdout.Holdout, *, name: str
+) -> list[Splits]:
+    """Returns the images `a` and `b`, each divided by the same rule."""
+    found = (_images(path, keys, key, fit, name=name) for key in "ab")
+    return [_divided(Dataset(name, images), held, notes) for images, notes in found]
 
 
 def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Splits:
@@ -130,8 +121,8 @@ def load_captions(place: str, fit: resizing.Fit, held: holdout.Holdout) -> Split
             archive cannot be used.
     """
     name, path, keys = _opened(place)
-    raw, notes = _images(path, keys, "images", name=name)
-    images = Dataset(name, resizing.fit_array(raw, fit, name=name))
+    found, notes = _images(path, keys, "images", fit, name=name)
+    images = Dataset(name, found)
     if "embeddings" in keys:
         embeddings = _embeddings(path, len(images), name=name)
         texts = embeddings.reshape(-1, embeddings.shape[-1])
@@ -160,8 +151,8 @@ def kind(place: str) -> str:
         return "captions" if {"captions", "embeddings"} & set(keys) else "images"
     if not {"a", "b"} <= set(keys):
         return "images"
-    (a, _), (b, _) = (_header(path, key, name=name) for key in "ab")
-    return "pairs" if a[:3] == b[:3] else "domains"
+    a, b = (_header(path, key, name=name) for key in "ab")
+    return "pairs" if a.shape[:3] == b.shape[:3] else "domains"
 
 
 def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
@@ -171,12 +162,20 @@ def _opened(place: str) -> tuple[str, pathlib.Path, list[str]]:
 
 
 def _images(
-    path: pathlib.Path, keys: list[str], key: str, *, name: str
+    path: pathlib.Path, keys: list[str], key: str, fit: resizing.Fit, *, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the images of a key [N, H, W, C] in a type of memory, and notes on them."""
-    _require_images(path, keys, key, name=name)
-    raw, notes = _stored(_array(path, key, name=name), key, name=name)
-    return raw if raw.ndim == 4 else raw[..., None], notes
+    """Returns the images of a key [N, H, W, C] in the shape of `fit`, and notes on them.
+
+    They are in a type of memory, or mapped from a file if they need most of it.
+    """
+    header = _require_images(path, keys, key, name=name)
+    height, width, *channels = header.shape[1:]
+    target = resizing.resolve(fit, (height, width), channels[0] if channels else 1)
+    large = large_arrays.images(large_arrays.Found(path, key, name, header, target), fit)
+    if large is not None:
+        return large
+    raw, notes = stored_types.stored(_array(path, key, name=name), key, name=name)
+    return resizing.fit_array(raw if raw.ndim == 4 else raw[..., None], fit, name=name), notes
 
 
 def _divided(
@@ -203,9 +202,11 @@ def _keys(path: pathlib.Path, *, name: str) -> list[str]:
         kind = f"a folder: write folder:{path}" if folder else "not there: check the path"
         raise DataError(f"{name}: the archive {path} is {kind}")
     try:
+        if numpy_files.is_single(path):
+            return ["images"]
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(
             f"{name}: {path} is not a complete .npz archive; "
             "save it again with np.savez(path, images=images)"
@@ -227,13 +228,14 @@ def _held(keys: list[str]) -> str:
     return file_listing.some(sorted(keys), 20) or "nothing"
 
 
-def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str) -> None:
-    """Raises DataError, before anything large is read, if `key` holds no usable images."""
+def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str) -> Header:
+    """Returns the header of the images of a key; raises DataError if they cannot be used."""
     if key not in keys:
         raise DataError(
             f"{name}: the archive has no array '{key}' but has {_held(keys)}; rename the array"
         )
-    shape, dtype = _header(path, key, name=name)
+    header = _header(path, key, name=name)
+    shape, dtype = header.shape, header.dtype
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(
             f"{name}: '{key}' has shape {shape}; "
@@ -249,9 +251,7 @@ def _require_images(path: pathlib.Path, keys: list[str], key: str, *, name: str)
         raise DataError(
             f"{name}: '{key}' is {dtype}; expected integers or floats: use {key}.astype(np.float32)"
         )
-    what = f"{shape[0]} images of {resizing.describe(shape[1:])} {dtype}"
-    copied = 0 if dtype.name in value_range.STORED else 4
-    memory.require(math.prod(shape) * (dtype.itemsize + copied), name=name, what=what)
+    return header
 
 
 def _is_channels_first(shape: tuple[int, ...]) -> bool:
@@ -260,32 +260,31 @@ def _is_channels_first(shape: tuple[int, ...]) -> bool:
     return few and shape[1] < shape[2]
 
 
-def _header(path: pathlib.Path, key: str, *, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Returns the shape and the type of an array, without reading its values.
+def _header(path: pathlib.Path, key: str, *, name: str) -> Header:
+    """Returns the beginning of an array, without reading its values.
 
     Raises DataError if it is damaged, holds objects, or is not as large as its header claims.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
-            shape, _, dtype = _HEADERS[np.lib.format.read_magic(member)](member)
-            held = archive.getinfo(f"{key}.npy").file_size - member.tell()
-    except _DAMAGE as error:
+        with numpy_files.opened(path, key) as (stream, size):
+            header = numpy_files.header(stream)
+    except DAMAGE as error:
         raise DataError(
             f"{name}: '{key}' is damaged ({reason(error)}); save the archive again"
         ) from error
+    shape, dtype, held = header.shape, header.dtype, size - header.start
     if dtype.hasobject:
         raise DataError(
             f"{name}: '{key}' holds Python objects, which are never loaded because that can run "
             "code; save a plain array of numbers (of strings, for names)"
         )
-    claimed = math.prod(shape) * dtype.itemsize
-    if any(side < 0 for side in shape) or claimed != held:
+    if any(side < 0 for side in shape) or header.bytes != held:
         raise DataError(
             f"{name}: '{key}' is damaged (shape {files.shortened(shape)} of "
-            f"{files.shortened(dtype)} needs {claimed:,} bytes but it holds {held:,}); "
+            f"{files.shortened(dtype)} needs {header.bytes:,} bytes but it holds {held:,}); "
             "save the archive again"
         )
-    return shape, dtype
+    return header
 
 
 def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
@@ -293,12 +292,12 @@ def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
 
     All arrays are read here.
     """
-    shape, dtype = _header(path, key, name=name)
-    memory.require(math.prod(shape) * dtype.itemsize, name=name, what=f"the numbers of '{key}'")
+    needed = _header(path, key, name=name).bytes
+    memory.require(needed, name=name, what=f"the numbers of '{key}'")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[key]
-    except _DAMAGE as error:
+        with numpy_files.opened(path, key) as (stream, _):
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    except DAMAGE as error:
         raise DataError(
             f"{name}: '{key}' is damaged ({reason(error)}); save the archive again"
         ) from error
@@ -307,17 +306,53 @@ def _array(path: pathlib.Path, key: str, *, name: str) -> np.ndarray:
 def _labels(
     path: pathlib.Path, keys: list[str], count: int, *, name: str
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Returns the labels and the class names; these are numbers if the archive has no names."""
+    """Returns the labels and the class names; these are numbers if the archive has no names.
+
+    The labels are int32 [N], or uint8 [N, K] of 0 and 1 if an image has several.
+    """
     if "labels" not in keys:
         if "classes" in keys:
             raise DataError(f"{name}: the archive has 'classes' but no 'labels'; add or remove one")
         return None, ()
     labels = _array(path, "labels", name=name)
+    marks = _marks(labels, count, name=name) if labels.ndim == 2 else None
     if "classes" in keys:
         classes = _class_names(_array(path, "classes", name=name), name=name)
     else:
-        classes = tuple(map(str, range(_classes(labels, count))))
-    return check_labels(labels, count, classes, name=name), classes
+        found = _classes(labels, count) if marks is None else marks.shape[1]
+        classes = tuple(map(str, range(found)))
+    if marks is None:
+        return check_labels(labels, count, classes, name=name), classes
+    if len(classes) != marks.shape[1]:
+        raise DataError(
+            f"{name}: 'labels' has {marks.shape[1]} columns and 'classes' {len(classes)} names; "
+            "give a name for each column"
+        )
+    if (marks.sum(axis=1) == 1).all():
+        return np.argmax(marks, axis=1).astype(np.int32), classes
+    return marks, classes
+
+
+def _marks(labels: np.ndarray, count: int, *, name: str) -> np.ndarray:
+    """Returns labels [N, K] as uint8; raises DataError if they are not 0 and 1 for each image."""
+    if labels.dtype.kind not in "buif" or len(labels) != count or not labels.size:
+        raise DataError(
+            f"{name}: the labels are {labels.dtype} of shape {labels.shape}; expected one integer "
+            f"for each of the {count} images, or [{count}, classes] of 0 and 1"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise DataError(
+            f"{name}: 'labels' of shape {labels.shape} holds other values than 0 and 1, as image "
+            f"{np.argmin(np.isin(labels, (0, 1)).all(axis=1))} does; expected 1 where an image "
+            "belongs to a class and 0 elsewhere"
+        )
+    without = np.flatnonzero(~labels.any(axis=1))
+    if len(without):
+        raise DataError(
+            f"{name}: {len(without)} images have no label, the first is image {without[0]}; give "
+            "each at least one, or remove them"
+        )
+    return labels.astype(np.uint8)
 
 
 def _classes(labels: np.ndarray, count: int) -> int:
@@ -380,46 +415,3 @@ def _embeddings(path: pathlib.Path, count: int, *, name: str) -> np.ndarray:
     if not np.isfinite(found).all():
         raise DataError(f"{name}: 'embeddings' has values that are NaN or infinite; replace them")
     return found.reshape(count, -1, found.shape[-1]).astype(np.float32)
-
-
-def _stored(images: np.ndarray, key: str, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns the images in a type of `value_range.STORED`, and a note if that is another type.
-
-    Raises DataError if values are not finite, or are no float32 numbers.
-    """
-    dtype = images.dtype
-    if dtype.kind == "f":
-        _require_finite(images, key, name=name)
-    if dtype.name in value_range.STORED:
-        return images.astype(dtype.newbyteorder("="), copy=False), ()
-    low, high = images.min().item(), images.max().item()
-    most = _EXACT if dtype.kind in "ui" else float(np.finfo(np.float32).max)
-    if max(-low, high) > most:
-        raise DataError(
-            f"{name}: '{key}' is {dtype} in [{low:.6g}, {high:.6g}]; expected values that float32 "
-            f"holds, up to {most:.6g}: subtract or divide by a constant first"
-        )
-    kept = "float32"
-    if dtype.kind in "ui" and low >= 0 and high <= 65535:
-        kept = "uint8" if high <= 255 else "uint16"
-    return images.astype(kept), (f"The {dtype} of '{key}' are kept as {kept}.",)
-
-
-def _require_finite(images: np.ndarray, key: str, *, name: str) -> None:
-    count, first = 0, None
-    for rows in _pieces(images):
-        bad = ~np.isfinite(images[rows])
-        if first is None and bad.any():
-            first = rows.start + np.nonzero(bad)[0][0]
-        count += np.count_nonzero(bad)
-    if count:
-        raise DataError(
-            f"{name}: {count} values of '{key}' are NaN or infinite, "
-            f"the first in image {first}; replace them or remove these images"
-        )
-
-
-def _pieces(images: np.ndarray) -> Iterator[slice]:
-    """Returns slices over images [N, ...], of a few images each."""
-    step = max(1, _PIECE // images[0].size)
-    return (slice(at, at + step) for at in range(0, len(images), step))

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgan import data, random
 from jaxgan.data import DataError, captions, resizing
-from jaxgan.data.readers import decoding, image_file
+from jaxgan.data.readers import common_form, image_file
 from jaxgan.games import latent_access
 from jaxgan.metrics import perceptual
 from jaxgan.plotting import image_grids
@@ -415,9 +415,11 @@ def _decoded(image: bytes, shape: Sequence[int], values: data.ValueRange) -> np.
         header = image_file.inspect(image)
         if header.dtype != values.dtype:
             values = data.value_range.BYTES
-        unsuited = decoding.unsuited(header, channels, values)
+        unsuited = common_form.unsuited(header, channels, values)
         if unsuited is None:
-            target = decoding.leveled(resizing.Target((height, width), "crop", channels), [header])
+            target = common_form.leveled(
+                resizing.Target((height, width), "crop", channels), [header]
+            )
             return values.to_float(image_file.decode(image, target._replace(dtype=values.dtype)))
     except Exception as error:  # PIL's decoders raise exceptions of any type
         raise ValueError(f"the image cannot be read: {image_file.damage(error)}") from error
