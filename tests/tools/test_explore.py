@@ -103,6 +103,11 @@ def test_codes_are_those_of_the_seed_until_they_are_chosen():
     for codes in ({}, {"c1": 3, "c2": -1.5}):
         expected = drawn(model.sample_seeds([3], **codes))
         assert np.array_equal(pixels(made.picture({"seed": 3, "codes": codes})), expected)
+    latent = [0.5, -0.5, 0.1, 0.2, 0.3]  # of a photograph; the codes are the first two entries
+    space = latent_space.space_of(generators.plain())
+    answered = pixels(made.picture({"latent": latent, "codes": {"c1": 3}}))
+    expected = drawn(space.show(np.float32([[3, *latent[1:]]])))
+    assert np.abs(answered - expected).max() <= 1
     for codes, said in (({"c1": 4}, "c1 is no whole number from 0 to 3"), ({"c3": 0}, "c1, c2")):
         with pytest.raises(ValueError, match=said):
             made.parsed({"codes": codes})

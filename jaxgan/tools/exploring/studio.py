@@ -81,6 +81,7 @@ class Studio:
         self.sources = sources_of(model)
         """The domains of images that the model translates, such as 'a'."""
         self._ways = np.zeros((0, 0), np.float32)
+        self._entries: dict[str, np.ndarray] = {}  # which of the latent hold a code, by its name
         self._controls: dict[str, Any] = {"sources": {}, "name": run.name, "noise": False}
         if self.sources:
             self._translate = _translation(model)
@@ -106,19 +107,31 @@ class Studio:
             [found.deviations[:, None] * found.vectors for found in [*every, entries]]
         )[: sum(len(found.names) for found in every) + ENTRIES]
         self._size = latents.shape[1]
+        codes = traverse.codes_of(model)
+        self._entries = {name: self._entries_of(name, number) for name, number in codes.items()}
         labeled = "label" in model.gan.conditions
         self._controls |= {
             "noise": True,
             "seeds": SEEDS,
             "size": self._size,
             "classes": list(model.spec.classes) if labeled else [],
-            "codes": traverse.codes_of(model),
+            "codes": codes,
             "caption": LONGEST if "caption" in model.gan.conditions else 0,
             "truncation": _truncates(model),
             "directions": [{"method": found.method, "names": list(found.names)} for found in every],
             "entries": min(self._size, ENTRIES),
             "projection": "caption" not in model.gan.conditions,
         }
+
+    def _entries_of(self, code: str, classes: int | None) -> np.ndarray:
+        """Returns which entries of the latent hold a code, bool [Z]: those that its values move."""
+        given = {name: np.asarray(default(1)) for name, default in self._model.gan.defaults}
+        values = np.float32([-1.0, 1.0]) if classes is None else np.arange(classes)
+        held = [
+            np.asarray(self._draw(self._state, np.zeros(1, np.uint32), {**given, code: value[None]}))
+            for value in values
+        ]
+        return np.ptp(np.concatenate(held), axis=0) > 0
 
     @property
     def controls(self) -> Mapping[str, Any]:
@@ -146,13 +159,17 @@ class Studio:
         """
         what = self.parsed(asked)
         words = np.asarray([what.seed], np.uint32)
+        codes = {k: v for k, v in what.given.items() if k in self._entries}
+        given = {k: v for k, v in what.given.items() if k not in codes}
         latents = what.latent
         if latents is None:
-            latents = self._draw(self._state, words, what.given)
+            latents = self._draw(self._state, words, given)
+        # Codes are entries of the latent, of a seed's and of a photograph's alike.
+        for name, value in codes.items():
+            chosen = self._draw(self._state, words, {**given, name: value})
+            latents = np.where(self._entries[name], chosen, latents)
         shifts = what.steps @ self._ways
         latents = np.float32(what.truncation) * np.asarray(latents).reshape(1, -1) + shifts[None]
-        # Codes are in the latent by now; without them, one program shows all.
-        given = {k: v for k, v in what.given.items() if k not in self._controls["codes"]}
         return self._png(self._show(self._state, words, latents, given))
 
     def parsed(self, asked: object) -> Asked:
