@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -38,6 +38,7 @@ LONGEST = 1000
 """The largest number of characters of a caption; the model reads the first of them."""
 
 _DRAWS = 512  # latents that deviations are taken of
+_SEEN = 64  # images of a domain that say whether it is dark
 _PROJECTION = {"count": 256, "restarts": 2, "steps": 100}
 
 
@@ -67,13 +68,19 @@ class Studio:
         model: The trained model.
         run: Its run directory, for messages.
         directions: Directions of its latents that were found before.
+        dark: The domains that are drawn on in white, see `dark_sources`.
 
     Raises:
         RunError: If nothing of the model can be shown.
     """
 
     def __init__(
-        self, model: TrainedModel, run: pathlib.Path, directions: Sequence[Directions] = ()
+        self,
+        model: TrainedModel,
+        run: pathlib.Path,
+        directions: Sequence[Directions] = (),
+        *,
+        dark: Collection[str] = (),
     ) -> None:
         require_shown(model, run)
         self._model, self._state = model, jax.jit(lambda state: state.averaged())(model.state)
@@ -88,7 +95,7 @@ class Studio:
             for name in self.sources:
                 height, width, channels = self._shapes[name]
                 size = {"height": height, "width": width, "channels": channels}
-                self._controls["sources"][name] = size
+                self._controls["sources"][name] = {**size, "dark": name in dark}
         else:
             self._draw, self._show = _drawing(model)
             self._of_noise(directions)
@@ -128,7 +135,9 @@ class Studio:
         given = {name: np.asarray(default(1)) for name, default in self._model.gan.defaults}
         values = np.float32([-1.0, 1.0]) if classes is None else np.arange(classes)
         held = [
-            np.asarray(self._draw(self._state, np.zeros(1, np.uint32), {**given, code: value[None]}))
+            np.asarray(
+                self._draw(self._state, np.zeros(1, np.uint32), {**given, code: value[None]})
+            )
             for value in values
         ]
         return np.ptp(np.concatenate(held), axis=0) > 0
@@ -319,6 +328,24 @@ class Studio:
 def sources_of(model: TrainedModel) -> tuple[str, ...]:
     """Returns the domains of images, of 'a' and 'b', that a model translates."""
     return tuple(name for name in ("a", "b") if name in model.gan.conditions)
+
+
+def dark_sources(model: TrainedModel, source: Any) -> tuple[str, ...]:
+    """Returns the domains that a model translates whose images are mostly dark.
+
+    Drawings in white on black are: whoever draws on their pad begins with a black one.
+
+    Args:
+        model: The trained model.
+        source: The run's data; a domain that they do not hold as images counts as light.
+    """
+    found = []
+    for name in sources_of(model):
+        images = getattr(source, name, None)
+        if isinstance(images, data.Dataset):
+            seen = images.float_images(images.evenly(min(len(images), _SEEN)))
+            found += [name] if np.median(seen) < 0 else []
+    return tuple(found)
 
 
 def require_shown(model: TrainedModel, run: pathlib.Path) -> None:
