@@ -253,6 +253,17 @@ def test_the_programs_about_data_run_one_after_another(place, tmp_path, monkeypa
     assert names["images"].dtype == np.float32
 
 
+def test_the_program_about_fine_tuning_writes_two_folders(tmp_path, monkeypatch):
+    few = jaxgan.data.Splits(*(part.take(40) for part in jaxgan.data.load("fashion")[:2]))
+    monkeypatch.setattr(jaxgan.data, "load", lambda name: few)
+    monkeypatch.chdir(tmp_path)
+    (program,) = programs("docs/fine_tuning.md")
+    exec(program, {})
+    for part in ("train", "test"):
+        assert len(list((tmp_path / "coats" / part).iterdir())) == 4
+        assert len(list((tmp_path / "others" / part).iterdir())) == 36
+
+
 @pytest.mark.slow
 def test_the_demonstration_runs(tmp_path, monkeypatch, capsys):
     from experiments import demo

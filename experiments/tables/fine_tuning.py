@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import frame, records, runs
 
@@ -19,35 +20,62 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {
         "source": {"width": 4, "batch_size": 8, "seeds": 1, "steps": 2},
         "flags": {"width": 4, "batch_size": 8, "seeds": 1, "steps": 2},
+        "long": 3,
         "samples": 64,
     },
     "default": {
         "source": {**NETWORK, "seeds": 1, "steps": 1500},
         "flags": {**NETWORK, "seeds": 3, "steps": 300},
+        "long": 1800,
         "samples": 1000,
     },
 }
 
-FROZEN = {"freeze": ["discriminator:1"]}
-ADAPTIVE = {"augment": "ada", "ada_images": 10_000.0}
 
-# By garment: name and title of the row, number of images, tuned or from scratch, and further flags.
-ROWS: dict[str, tuple[tuple[str, str, int, bool, dict[str, Any]], ...]] = {
-    "Coat": (
-        ("scratch-100", "100 images, from scratch", 100, False, {}),
-        ("tuned-100", "100 images, fine-tuned", 100, True, {}),
-        ("frozen-100", "100 images, fine-tuned, 1 of 3 layers frozen", 100, True, FROZEN),
-        ("adaptive-100", "100 images, fine-tuned with ADA", 100, True, ADAPTIVE),
-        ("scratch-300", "300 images, from scratch", 300, False, {}),
-        ("tuned-300", "300 images, fine-tuned", 300, True, {}),
-        ("scratch-1000", "1,000 images, from scratch", 1000, False, {}),
-        ("tuned-1000", "1,000 images, fine-tuned", 1000, True, {}),
-    ),
-    "Bag": (
-        ("scratch-100", "100 images, from scratch", 100, False, {}),
-        ("tuned-100", "100 images, fine-tuned", 100, True, {}),
-    ),
-}
+class Row(NamedTuple):
+    """A way to train with few images.
+
+    Attributes:
+        name: Name of the row.
+        title: Its title.
+        images: Number of images.
+        tuned: Whether the run begins from the source.
+        flags: Further flags.
+    """
+
+    name: str
+    title: str
+    images: int
+    tuned: bool
+    flags: Mapping[str, Any] = frame.NOTHING
+
+
+FEW = (
+    Row("scratch-100", "100 images, from scratch", 100, False),
+    Row("tuned-100", "100 images, fine-tuned", 100, True),
+)
+FROZEN = Row(
+    "frozen-100",
+    "100 images, fine-tuned, 1 of 3 layers frozen",
+    100,
+    True,
+    {"freeze": ["discriminator:1"]},
+)
+ADAPTIVE = Row(
+    "adaptive-100",
+    "100 images, fine-tuned with ADA",
+    100,
+    True,
+    {"augment": "ada", "ada_images": 10_000.0},
+)
+MORE = (
+    Row("scratch-300", "300 images, from scratch", 300, False),
+    Row("tuned-300", "300 images, fine-tuned", 300, True),
+)
+ALL = (
+    Row("scratch-1000", "1,000 images, from scratch", 1000, False),
+    Row("tuned-1000", "1,000 images, fine-tuned", 1000, True),
+)
 
 COLUMNS = (
     frame.Column("proxy_fid", "proxy FID"),
@@ -60,38 +88,53 @@ SHOWN = 12
 
 
 def parts(budget: str) -> tuple[frame.Part, ...]:
-    """Returns a table for each garment, with a row for each number of images and way to train."""
-    return tuple(_part(garment, BUDGETS[budget]) for garment in ROWS)
-
-
-def _part(garment: str, chosen: dict[str, Any]) -> frame.Part:
-    prefix, common = garment.lower(), {"garment": garment, "samples": chosen["samples"]}
-    source = {**common, "source": chosen["source"]}
-    pieces = [
-        frame.Piece(f"{prefix}-source", "the source as it is", source, measure_source),
-        *(
-            frame.Piece(
-                f"{prefix}-{name}",
-                title,
-                {
-                    **(source if tuned else common),
-                    "flags": {**chosen["flags"], "limit_images": images, **flags},
-                },
-                measure,
-            )
-            for name, title, images, tuned, flags in ROWS[garment]
+    """Returns tables of coats, of coats trained for longer, and of bags."""
+    chosen = BUDGETS[budget]
+    after = "after the nine other classes"
+    return (
+        _part("coat", f"Coats {after}", chosen, (*FEW, FROZEN, ADAPTIVE, *MORE, *ALL)),
+        _part(
+            "coat-long",
+            f"Coats {after}, for {chosen['long']} steps",
+            chosen,
+            (*FEW, FROZEN, ADAPTIVE, *ALL),
+            steps=chosen["long"],
+            note=(
+                "As many steps as the source and the short runs have together: what training from "
+                "scratch could do in the same time."
+            ),
         ),
-        frame.Piece(
-            f"{prefix}-photographs", "training photographs (control)", common, measure_real
-        ),
-    ]
-    return frame.Part(
-        prefix,
-        f"{garment}s after the nine other classes",
-        COLUMNS,
-        tuple(pieces),
-        figure=(f"the first {SHOWN} samples of seed 0",),
+        _part("bag", f"Bags {after}", chosen, FEW, note="No other class looks like a bag."),
     )
+
+
+def _part(
+    name: str,
+    title: str,
+    chosen: Mapping[str, Any],
+    rows: Sequence[Row],
+    *,
+    steps: int | None = None,
+    note: str = "",
+) -> frame.Part:
+    """A table of one garment; with `steps`, of these alone, without the source and the control."""
+    garment = name.partition("-")[0].capitalize()
+    common = {"garment": garment, "samples": chosen["samples"]}
+    source = {**common, "source": chosen["source"]}
+    pieces = []
+    for row in rows:
+        flags = {**chosen["flags"], "limit_images": row.images, **row.flags}
+        flags |= {} if steps is None else {"steps": steps}
+        settings = {**(source if row.tuned else common), "flags": flags}
+        pieces.append(frame.Piece(f"{name}-{row.name}", row.title, settings, measure))
+    if steps is None:
+        before = frame.Piece(f"{name}-source", "the source as it is", source, measure_source)
+        real = frame.Piece(
+            f"{name}-photographs", "training photographs (control)", common, measure_real
+        )
+        pieces = [before, *pieces, real]
+    shown = (f"the first {SHOWN} samples of seed 0",)
+    return frame.Part(name, title, COLUMNS, tuple(pieces), note=note, figure=shown)
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
@@ -219,8 +262,8 @@ TABLE = frame.Table(
         "training photographs. The source is trained on the 9,000 photographs of the nine other "
         "classes and never saw this one. DCGAN of 16 channels next to the image, steps of 32 "
         "images, the experiment's learning rates everywhere; the averaged generator. All ways of "
-        "training have the same number of steps on the few images, and one source begins all seeds. "
-        "As `jaxgan evaluate --split held_out --samples 1000`: the Frechet and the kernel "
+        "training have the same number of steps on the few images; one source begins all seeds. As "
+        "`jaxgan evaluate --split held_out --samples 1000`: the Frechet and the kernel "
         "distance on the embedded classifier of garments (proxies, which compare only with each "
         "other) to the 200 held-out photographs of the class, and how many of these have a sample "
         "near (coverage, 5 neighbors)."
