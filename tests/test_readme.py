@@ -16,6 +16,7 @@ from PIL import Image
 
 import jaxgan.__main__
 from experiments import projected
+from jaxgan import data
 from jaxgan.runs import experiments
 from tests import documents
 
@@ -254,8 +255,9 @@ def test_the_programs_about_data_run_one_after_another(place, tmp_path, monkeypa
 
 
 def test_the_program_about_fine_tuning_writes_two_folders(tmp_path, monkeypatch):
-    few = jaxgan.data.Splits(*(part.take(40) for part in jaxgan.data.load("fashion")[:2]))
-    monkeypatch.setattr(jaxgan.data, "load", lambda name: few)
+    train, held_out, _ = data.fashion.load()
+    few = data.Splits(train.take(40), held_out.take(40))
+    monkeypatch.setattr(data, "load", lambda name: few)
     monkeypatch.chdir(tmp_path)
     (program,) = programs("docs/fine_tuning.md")
     exec(program, {})

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import frame, records, runs
 
 if TYPE_CHECKING:
-    from jaxgan import data
     from jaxgan.runs.trained_model import TrainedModel
 
 NETWORK = {"width": 16, "batch_size": 32}
@@ -190,13 +189,15 @@ def _source(settings: frame.Settings, folder: Path) -> Path:
 
 
 def _scored(settings: frame.Settings, models: list[TrainedModel]) -> frame.Measured:
+    import numpy as np
+
     from jaxgan.plotting import image_grids
 
     score = _scorer(settings)
     scores = [score(model.sample) for model in models]
     return frame.Measured(
         {column.measure: [one.numbers[column.measure] for one in scores] for column in COLUMNS},
-        image_grids.grid(models[0].sample(0, SHOWN), columns=SHOWN),
+        image_grids.grid(np.asarray(models[0].sample(0, SHOWN)), columns=SHOWN),
         by=scores[0].settings,
     )
 
@@ -215,12 +216,12 @@ def _scorer(settings: frame.Settings) -> Any:
 
 
 @functools.cache
-def _splits(garment: str) -> data.Splits:
+def _splits(garment: str) -> Any:
     """The photographs of a garment."""
     return _chosen(garment, others=False)
 
 
-def _chosen(garment: str, *, others: bool) -> data.Splits:
+def _chosen(garment: str, *, others: bool) -> Any:
     """The photographs of a garment, or those of all others, without labels."""
     import numpy as np
 

@@ -112,7 +112,7 @@ def test_codes_are_those_of_the_seed_until_they_are_chosen(coded):
     latent = [0.5, -0.5, 0.1, 0.2, 0.3]  # of a photograph; the codes are the first two entries
     space = latent_space.space_of(generators.plain())
     answered = pixels(made.picture({"latent": latent, "codes": {"c1": 3}}))
-    expected = drawn(space.show(np.float32([[3, *latent[1:]]])))
+    expected = drawn(space.show(np.asarray([[3, *latent[1:]]], np.float32)))
     assert np.abs(answered - expected).max() <= 1
     for codes, said in (({"c1": 4}, "c1 is no whole number from 0 to 3"), ({"c3": 0}, "c1, c2")):
         with pytest.raises(ValueError, match=said):
@@ -435,12 +435,16 @@ def test_a_caption_is_drawn_while_it_is_written(captioned, chromium):
         assert chromium.run(STATUS) == "Write a caption to draw."
         chromium.run("document.getElementById('caption').focus()")
         chromium.protocol("Input.insertText", text="a red bird")
-        drawn = {"caption": "a red bird"}
+        words = {"caption": "a red bird"}
         within(20, lambda: chromium.run(SHOWN).startswith("blob:"))
-        within(20, lambda: np.array_equal(shown(chromium), pixels(captioned.picture(drawn))))
+        within(20, lambda: np.array_equal(shown(chromium), pixels(captioned.picture(words))))
         chromium.run("document.getElementById('after').click()")
-        drawn["seed"] = 1
-        within(20, lambda: np.array_equal(shown(chromium), pixels(captioned.picture(drawn))))
+        within(
+            20,
+            lambda: np.array_equal(
+                shown(chromium), pixels(captioned.picture({**words, "seed": 1}))
+            ),
+        )
         assert chromium.console() == []
 
 

@@ -133,7 +133,7 @@ class Studio:
     def _entries_of(self, code: str, classes: int | None) -> np.ndarray:
         """Returns which entries of the latent hold a code, bool [Z]: those that its values move."""
         given = {name: np.asarray(default(1)) for name, default in self._model.gan.defaults}
-        values = np.float32([-1.0, 1.0]) if classes is None else np.arange(classes)
+        values = np.arange(classes) if classes else np.asarray([-1.0, 1.0], np.float32)
         held = [
             np.asarray(
                 self._draw(self._state, np.zeros(1, np.uint32), {**given, code: value[None]})
