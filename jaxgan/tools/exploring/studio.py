@@ -134,12 +134,8 @@ class Studio:
         """Returns which entries of the latent hold a code, bool [Z]: those that its values move."""
         given = {name: np.asarray(default(1)) for name, default in self._model.gan.defaults}
         values = np.arange(classes) if classes else np.asarray([-1.0, 1.0], np.float32)
-        held = [
-            np.asarray(
-                self._draw(self._state, np.zeros(1, np.uint32), {**given, code: value[None]})
-            )
-            for value in values
-        ]
+        seed = np.zeros(1, np.uint32)
+        held = [self._draw(self._state, seed, {**given, code: np.asarray([v])}) for v in values]
         return np.ptp(np.concatenate(held), axis=0) > 0
 
     @property
