@@ -16,6 +16,7 @@ from PIL import Image
 
 import jaxgan.__main__
 from experiments import projected
+from jaxgan import data
 from jaxgan.runs import experiments
 from tests import documents
 
@@ -252,6 +253,19 @@ def test_the_programs_about_data_run_one_after_another(place, tmp_path, monkeypa
         exec(compile(program, "docs/data.md", "exec"), names)
     assert names["batch"]["image"].shape == (64, 16, 16, 3)
     assert names["images"].dtype == np.float32
+
+
+def test_the_program_about_fine_tuning_writes_two_folders(tmp_path, monkeypatch):
+    train, held_out, _ = data.fashion.load()
+    few = data.Splits(train.take(40), held_out.take(40))
+    monkeypatch.setattr(data, "load", lambda name: few)
+    monkeypatch.chdir(tmp_path)
+    (program,) = programs("docs/fine_tuning.md")
+    exec(program, {})
+    for part, garments in (("train", few.train), ("test", few.held_out)):
+        coats = int(garments.class_counts()[garments.classes.index("Coat")])
+        found = [len(list((tmp_path / name / part).iterdir())) for name in ("coats", "others")]
+        assert found == [coats, 40 - coats]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ NAMES = (
     "few_labels",
     "encoders",
     "losses",
+    "fine_tuning",
 )
 """The modules, in the order of the page."""
 

@@ -110,8 +110,14 @@ def studio_of(config: Config, *, say: Say) -> Studio:
 
     model = config.load()
     studio.require_shown(model, config.run)
-    found = []
-    if not studio.sources_of(model):
+    found, dark = [], ()
+    if studio.sources_of(model):
+        try:
+            data = command.data_of(config.run, model, None).held_out
+            dark = studio.dark_sources(model, data)
+        except RunError as error:
+            say(f"warning: the pad is white, whatever the data were: {error}")
+    else:
         size = studio.latent_size(model)
         for path in traverse.in_run(config.run):
             try:
@@ -120,7 +126,7 @@ def studio_of(config: Config, *, say: Say) -> Studio:
                 say(f"warning: left out: {error}")
     say("compiling what the page draws ...")
     start = time.monotonic()
-    made = studio.Studio(model, config.run, found)
+    made = studio.Studio(model, config.run, found, dark=dark)
     made.warm()
     say(f"compiling took {time.monotonic() - start:.0f} seconds")
     return made

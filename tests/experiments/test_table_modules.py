@@ -17,6 +17,7 @@ from experiments.tables import (
     digits,
     encoders,
     few_labels,
+    fine_tuning,
     frame,
     losses,
     margins,
@@ -34,10 +35,10 @@ from tests.building import built
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TABLE
-    for module in (stacked_mnist, parzen, few_labels, encoders, losses)
+    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning)
 }
 
-IN_TIME = {"training-images", "k-means", "noise", "real", "real-images"}
+IN_TIME = {"training-images", "k-means", "noise", "real", "real-images", "coat-photographs"}
 
 
 def quick_pieces():

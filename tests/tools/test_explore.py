@@ -67,6 +67,11 @@ def captioned():
 
 
 @pytest.fixture(scope="module")
+def coded():
+    return studio.Studio(generators.coded(), RUN)
+
+
+@pytest.fixture(scope="module")
 def translating():
     return studio.Studio(generators.translating(), RUN)
 
@@ -83,7 +88,9 @@ def test_the_controls_are_those_of_the_model(plain, labeled, captioned, translat
     assert plain.controls["truncation"] and plain.controls["projection"]
     assert labeled.controls["classes"] == ["ant", "bee", "cat"]
     assert captioned.controls["caption"] and not captioned.controls["projection"]
-    assert translating.controls["sources"] == {"a": {"height": 4, "width": 4, "channels": 1}}
+    assert translating.controls["sources"] == {
+        "a": {"height": 4, "width": 4, "channels": 1, "dark": False}
+    }
     for one in (plain, labeled, captioned, translating):
         json.dumps(one.controls)
 
@@ -97,13 +104,17 @@ def test_a_picture_is_that_of_its_seed_and_class(plain, labeled):
     assert np.array_equal(pixels(labeled.picture({"seed": 3, "label": 1})), bee)
 
 
-def test_codes_are_those_of_the_seed_until_they_are_chosen():
-    model = generators.coded()
-    made = studio.Studio(model, RUN)
+def test_codes_are_those_of_the_seed_until_they_are_chosen(coded):
+    model, made = generators.coded(), coded
     assert made.controls["codes"] == {"c1": 4, "c2": None} and not made.controls["truncation"]
     for codes in ({}, {"c1": 3, "c2": -1.5}):
         expected = drawn(model.sample_seeds([3], **codes))
         assert np.array_equal(pixels(made.picture({"seed": 3, "codes": codes})), expected)
+    latent = [0.5, -0.5, 0.1, 0.2, 0.3]  # of a photograph; the codes are the first two entries
+    space = latent_space.space_of(generators.plain())
+    answered = pixels(made.picture({"latent": latent, "codes": {"c1": 3}}))
+    expected = drawn(space.show(np.asarray([[3, *latent[1:]]], np.float32)))
+    assert np.abs(answered - expected).max() <= 1
     for codes, said in (({"c1": 4}, "c1 is no whole number from 0 to 3"), ({"c3": 0}, "c1, c2")):
         with pytest.raises(ValueError, match=said):
             made.parsed({"codes": codes})
@@ -360,6 +371,7 @@ SHOWN = "return document.getElementById('picture').src"
 STATUS = "return document.getElementById('status').textContent"
 LEVELS = """
 const picture = document.getElementById('picture');
+if (!picture.complete || !picture.naturalWidth) return null;  // the next one is being decoded
 const canvas = document.createElement('canvas');
 [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
 const pen = canvas.getContext('2d');
@@ -377,8 +389,9 @@ def within(seconds: float, condition) -> None:
 
 
 def shown(chromium) -> np.ndarray:
-    within(20, lambda: chromium.run("return document.getElementById('picture').complete"))
-    return np.asarray(chromium.run(LEVELS)).reshape(4, 4)
+    found = []
+    within(20, lambda: found.append(chromium.run(LEVELS)) or found[-1] is not None)
+    return np.asarray(found[-1]).reshape(4, 4)
 
 
 def test_a_slider_and_a_class_change_the_picture(labeled, chromium):
@@ -419,6 +432,59 @@ def test_what_is_drawn_is_translated(translating, chromium):
         assert shown(chromium).min() < 40
         chromium.run("document.getElementById('clear').click()")
         within(20, lambda: shown(chromium).max() < 20)
+        assert chromium.console() == []
+
+
+def test_what_is_drawn_on_dark_images_is_light(chromium):
+    lines = np.zeros((3, 4, 4, 1), np.uint8)
+    lines[:, 1] = 255
+    dark = studio.dark_sources(
+        generators.translating(), data.Pairs(data.Dataset("lines", lines), data.Dataset("b", lines))
+    )
+    assert dark == ("a",)
+    with served(studio.Studio(generators.translating(), RUN, dark=dark)) as address:
+        chromium.look(width=1280)
+        chromium.open(f"{address}/")
+        chromium.drag(*chromium.run(PAD))
+        within(20, lambda: chromium.run(SHOWN).startswith("blob:"))
+        within(20, lambda: shown(chromium).min() < 100)  # a white stroke, as its negative
+        assert shown(chromium).max() > 215
+        assert chromium.run("return document.getElementById('dark').checked")
+
+
+def test_a_caption_is_drawn_while_it_is_written(captioned, chromium):
+    with served(captioned) as address:
+        chromium.look(width=1280)
+        chromium.open(f"{address}/")
+        assert chromium.run(STATUS) == "Write a caption to draw."
+        chromium.run("document.getElementById('caption').focus()")
+        chromium.protocol("Input.insertText", text="a red bird")
+        words = {"caption": "a red bird"}
+        within(20, lambda: chromium.run(SHOWN).startswith("blob:"))
+        within(20, lambda: np.array_equal(shown(chromium), pixels(captioned.picture(words))))
+        chromium.run("document.getElementById('after').click()")
+        within(
+            20,
+            lambda: np.array_equal(
+                shown(chromium), pixels(captioned.picture({**words, "seed": 1}))
+            ),
+        )
+        assert chromium.console() == []
+
+
+def test_codes_change_the_picture(coded, chromium):
+    with served(coded) as address:
+        chromium.look(width=1280)
+        chromium.open(f"{address}/")
+        chromium.run("document.querySelectorAll('input[name=code-c1]')[3].click()")
+        of_class = pixels(coded.picture({"codes": {"c1": 2}}))
+        within(20, lambda: np.array_equal(shown(chromium), of_class))
+        chromium.run("document.querySelector('#codes input[type=range]').focus()")
+        chromium.press("ArrowLeft")
+        both = pixels(coded.picture({"codes": {"c1": 2, "c2": -0.05}}))
+        within(20, lambda: np.array_equal(shown(chromium), both))
+        chromium.run("document.getElementById('reset').click()")
+        within(20, lambda: np.array_equal(shown(chromium), pixels(coded.picture({}))))
         assert chromium.console() == []
 
 

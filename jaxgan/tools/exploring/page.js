@@ -295,7 +295,8 @@
   }
 
   function sizePad() {
-    const { width, height } = controls.sources[source()];
+    const { width, height, dark } = controls.sources[source()];
+    by("dark").checked = dark; // as the model's own images of the domain are
     const scale = PAD / Math.max(width, height);
     by("pad").width = Math.round(scale * width);
     by("pad").height = Math.round(scale * height);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -38,6 +38,7 @@ LONGEST = 1000
 """The largest number of characters of a caption; the model reads the first of them."""
 
 _DRAWS = 512  # latents that deviations are taken of
+_SEEN = 64  # images of a domain that say whether it is dark
 _PROJECTION = {"count": 256, "restarts": 2, "steps": 100}
 
 
@@ -67,13 +68,19 @@ class Studio:
         model: The trained model.
         run: Its run directory, for messages.
         directions: Directions of its latents that were found before.
+        dark: The domains that are drawn on in white, see `dark_sources`.
 
     Raises:
         RunError: If nothing of the model can be shown.
     """
 
     def __init__(
-        self, model: TrainedModel, run: pathlib.Path, directions: Sequence[Directions] = ()
+        self,
+        model: TrainedModel,
+        run: pathlib.Path,
+        directions: Sequence[Directions] = (),
+        *,
+        dark: Collection[str] = (),
     ) -> None:
         require_shown(model, run)
         self._model, self._state = model, jax.jit(lambda state: state.averaged())(model.state)
@@ -81,13 +88,14 @@ class Studio:
         self.sources = sources_of(model)
         """The domains of images that the model translates, such as 'a'."""
         self._ways = np.zeros((0, 0), np.float32)
+        self._entries: dict[str, np.ndarray] = {}  # which of the latent hold a code, by its name
         self._controls: dict[str, Any] = {"sources": {}, "name": run.name, "noise": False}
         if self.sources:
             self._translate = _translation(model)
             for name in self.sources:
                 height, width, channels = self._shapes[name]
                 size = {"height": height, "width": width, "channels": channels}
-                self._controls["sources"][name] = size
+                self._controls["sources"][name] = {**size, "dark": name in dark}
         else:
             self._draw, self._show = _drawing(model)
             self._of_noise(directions)
@@ -106,19 +114,29 @@ class Studio:
             [found.deviations[:, None] * found.vectors for found in [*every, entries]]
         )[: sum(len(found.names) for found in every) + ENTRIES]
         self._size = latents.shape[1]
+        codes = traverse.codes_of(model)
+        self._entries = {name: self._entries_of(name, number) for name, number in codes.items()}
         labeled = "label" in model.gan.conditions
         self._controls |= {
             "noise": True,
             "seeds": SEEDS,
             "size": self._size,
             "classes": list(model.spec.classes) if labeled else [],
-            "codes": traverse.codes_of(model),
+            "codes": codes,
             "caption": LONGEST if "caption" in model.gan.conditions else 0,
             "truncation": _truncates(model),
             "directions": [{"method": found.method, "names": list(found.names)} for found in every],
             "entries": min(self._size, ENTRIES),
             "projection": "caption" not in model.gan.conditions,
         }
+
+    def _entries_of(self, code: str, classes: int | None) -> np.ndarray:
+        """Returns which entries of the latent hold a code, bool [Z]: those that its values move."""
+        given = {name: np.asarray(default(1)) for name, default in self._model.gan.defaults}
+        values = np.arange(classes) if classes else np.asarray([-1.0, 1.0], np.float32)
+        seed = np.zeros(1, np.uint32)
+        held = [self._draw(self._state, seed, {**given, code: np.asarray([v])}) for v in values]
+        return np.ptp(np.concatenate(held), axis=0) > 0
 
     @property
     def controls(self) -> Mapping[str, Any]:
@@ -146,13 +164,17 @@ class Studio:
         """
         what = self.parsed(asked)
         words = np.asarray([what.seed], np.uint32)
+        codes = {k: v for k, v in what.given.items() if k in self._entries}
+        given = {k: v for k, v in what.given.items() if k not in codes}
         latents = what.latent
         if latents is None:
-            latents = self._draw(self._state, words, what.given)
+            latents = self._draw(self._state, words, given)
+        # Codes are entries of the latent, of a seed's and of a photograph's alike.
+        for name, value in codes.items():
+            chosen = self._draw(self._state, words, {**given, name: value})
+            latents = np.where(self._entries[name], chosen, latents)
         shifts = what.steps @ self._ways
         latents = np.float32(what.truncation) * np.asarray(latents).reshape(1, -1) + shifts[None]
-        # Codes are in the latent by now; without them, one program shows all.
-        given = {k: v for k, v in what.given.items() if k not in self._controls["codes"]}
         return self._png(self._show(self._state, words, latents, given))
 
     def parsed(self, asked: object) -> Asked:
@@ -302,6 +324,24 @@ class Studio:
 def sources_of(model: TrainedModel) -> tuple[str, ...]:
     """Returns the domains of images, of 'a' and 'b', that a model translates."""
     return tuple(name for name in ("a", "b") if name in model.gan.conditions)
+
+
+def dark_sources(model: TrainedModel, source: Any) -> tuple[str, ...]:
+    """Returns the domains that a model translates whose images are mostly dark.
+
+    Drawings in white on black are: whoever draws on their pad begins with a black one.
+
+    Args:
+        model: The trained model.
+        source: The run's data; a domain that they do not hold as images counts as light.
+    """
+    found = []
+    for name in sources_of(model):
+        images = getattr(source, name, None)
+        if isinstance(images, data.Dataset):
+            seen = images.float_images(images.evenly(min(len(images), _SEEN)))
+            found += [name] if np.median(seen) < 0 else []
+    return tuple(found)
 
 
 def require_shown(model: TrainedModel, run: pathlib.Path) -> None:
