@@ -2,7 +2,7 @@
 
 Each command is a module with a `Config` and a `main`; `data` and `launch` need no run. `command` is
 the command line that they share; `latent_space`, `latent_concepts`, `latent_directions`,
-`inversion` and `tiling` are for programs that do the same by themselves. `diagnosis` has the
+`inversion`, `onnx_graph` and `tiling` are for programs that do the same by themselves. `diagnosis` has the
 signals of `diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`. May use
 all other rooms.
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         launch,
         model_card,
         nearest,
+        onnx_graph,
         project,
         report,
         reporting,
@@ -61,6 +62,7 @@ __all__ = [
     "launch",
     "model_card",
     "nearest",
+    "onnx_graph",
     "project",
     "report",
     "reporting",
