@@ -63,7 +63,7 @@ class Pages:
         self._words = words
         self._say: Callable[[str], None] | None = say
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
 
     def renew(self) -> None:
         """Begins to write the page, unless the one before is still being written."""

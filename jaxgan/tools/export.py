@@ -107,9 +107,7 @@ def export(config: Config, *, say: Say) -> list[pathlib.Path]:
     from jaxgan.tools import model_card
 
     if config.resolution is not None and config.format == "safetensors":
-        raise RunError(
-            "--resolution does nothing without --format stablehlo or onnx: leave it out"
-        )
+        raise RunError("--resolution does nothing without --format stablehlo or onnx: leave it out")
     if config.format == "stablehlo":
         exported.require_flatbuffers()
     if config.format == "onnx":
@@ -556,7 +554,7 @@ def checked_onnx(model: TrainedModel, made: Parts) -> float:
     """
     import jax
     import numpy as np
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-not-found]
 
     from jaxgan.runs import exported
 

@@ -31,6 +31,7 @@ MOST_BYTES = 2**31 - 1
 """The largest size of a model that is one file: that of a protocol buffer."""
 
 _BATCH = "batch"
+_MOST_ROUNDS = 1000  # of a loop that is written out
 _CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -39,6 +40,7 @@ _CALLS = {
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
     "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
 }
 """Operations that call another program, and the parameter with it."""
 
@@ -80,8 +82,6 @@ def model_of(
         RunError: If the model would be larger than `MOST_BYTES`.
         Unsupported: If the function needs an operation that has no rule.
     """
-    import onnx
-
     (batch,) = jax.export.symbolic_shape(_BATCH)
     examples = {
         name: jax.ShapeDtypeStruct((batch, *shape), dtype)
@@ -89,6 +89,10 @@ def model_of(
     }
     shapes = {name: jax.ShapeDtypeStruct(of.shape, of.dtype) for name, of in weights.items()}
     closed = jax.make_jaxpr(function)(shapes, examples)
+    (made,) = closed.out_avals
+    first, *rest = map(str, made.shape)
+    if first != _BATCH or not all(size.isdecimal() for size in rest):
+        raise Unsupported(f"an output of the shape {made.shape}")
     size = sum(of.nbytes for of in weights.values())
     if size > MOST_BYTES - 2**20:
         raise RunError(
@@ -102,28 +106,32 @@ def model_of(
 
     def info(name: str, shape: Sequence[Any], dtype: Any) -> Any:
         sizes = [size if isinstance(size, int) else _BATCH for size in shape]
-        return onnx.helper.make_tensor_value_info(name, _type(dtype), sizes)
+        return _onnx().helper.make_tensor_value_info(name, _type(dtype), sizes)
 
-    (made,) = closed.out_avals
-    found = onnx.helper.make_graph(
+    found = _onnx().helper.make_graph(
         graph.nodes,
         "generator",
         [info(name, examples[name].shape, examples[name].dtype) for name in inputs],
         [info(OUTPUT, made.shape, made.dtype)],
         initializer=graph.tensors(),
     )
-    model = onnx.helper.make_model(
-        found, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    model = _onnx().helper.make_model(
+        found, opset_imports=[_onnx().helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
-    onnx.checker.check_model(model)
+    _onnx().checker.check_model(model)
     return model.SerializeToString()
+
+
+def _onnx() -> Any:
+    """Returns the package that writes models, which few installations have."""
+    import onnx  # type: ignore[import-not-found]
+
+    return onnx
 
 
 def _type(dtype: Any) -> int:
     """Returns ONNX's number of a type."""
-    import onnx
-
-    return onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return _onnx().helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
 class Graph:
@@ -168,11 +176,9 @@ class Graph:
             count: Number of outputs.
             **attributes: Its attributes.
         """
-        import onnx
-
         self._read |= set(inputs)
         outputs = list(names) or [f"v{next(self._numbers)}" for _ in range(count)]
-        self.nodes.append(onnx.helper.make_node(kind, inputs, outputs, **attributes))
+        self.nodes.append(_onnx().helper.make_node(kind, inputs, outputs, **attributes))
         return outputs[0] if count == 1 else outputs
 
     def constant(self, array: Any) -> str:
@@ -191,11 +197,9 @@ class Graph:
 
     def tensors(self) -> list[Any]:
         """Returns the weights that operations read, and the constants."""
-        import onnx
-
         held = {name: array for name, array in self._weights.items() if name in self._read}
         held.update(self._constants.values())
-        return [onnx.numpy_helper.from_array(np.asarray(a), name) for name, a in held.items()]
+        return [_onnx().numpy_helper.from_array(np.asarray(a), name) for name, a in held.items()]
 
     def batch(self) -> str:
         """Returns the name of the list that holds the number of examples."""
@@ -416,9 +420,13 @@ def _concatenate(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> s
 
 
 def _stack(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
-    axis = equation.params["axis"]
-    names = [graph.node("Unsqueeze", [graph.whole(v), graph.integers([axis])]) for v in inputs]
-    return graph.node("Concat", names, axis=axis)
+    return _stacked(graph, [graph.whole(value) for value in inputs], equation.params["axis"])
+
+
+def _stacked(graph: Graph, names: Sequence[str], axis: int) -> str:
+    """Returns the name of arrays joined along a new axis."""
+    spread = [graph.node("Unsqueeze", [name, graph.integers([axis])]) for name in names]
+    return graph.node("Concat", spread, axis=axis)
 
 
 def _split(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> list[str]:
@@ -487,7 +495,9 @@ def _pad(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
             name = graph.reshaped(name, shape)
         elif gap:
             raise Unsupported("pad between examples")
-    return _padded(graph, name, low, [h - gap for h, gap in zip(high, between, strict=True)], number)
+    return _padded(
+        graph, name, low, [h - gap for h, gap in zip(high, between, strict=True)], number
+    )
 
 
 def _padded(
@@ -515,29 +525,69 @@ def _size(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
 
 
 def _gather(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
-    """Returns the examples of a table at some indices, as an embedding looks them up."""
-    table, indices = (atom.aval for atom in equation.invars)
-    numbers, last = equation.params["dimension_numbers"], indices.ndim - 1
-    rows = (
-        numbers.collapsed_slice_dims == (0,)
-        and numbers.start_index_map == (0,)
-        and not numbers.operand_batching_dims
-        and tuple(equation.params["slice_sizes"]) == (1, *table.shape[1:])
-        and numbers.offset_dims == tuple(range(last, last + table.ndim - 1))
-    )
-    if not rows:
-        raise Unsupported("gather of anything but the entries of a table")
-    at = graph.reshaped(graph.whole(inputs[1]), indices.shape[:-1])
-    return graph.node("Gather", [graph.whole(inputs[0]), at], axis=0)
+    """Returns the entries of an array at indices of some of its axes, whole along the others.
+
+    At a single index it may also return a part of the array that begins there.
+    """
+    array, indices = (atom.aval for atom in equation.invars)
+    numbers = equation.params["dimension_numbers"]
+    indexed, count = tuple(numbers.start_index_map), indices.ndim - 1
+    if not count:
+        sizes = [equation.params["slice_sizes"][axis] for axis in indexed]
+        begin = graph.node("Cast", [graph.whole(inputs[1])], to=_type(np.int64))
+        end = graph.node("Add", [begin, graph.integers(sizes)])
+        places = [graph.whole(inputs[0]), begin, end, graph.integers(indexed)]
+        return graph.reshaped(graph.node("Slice", places), equation.outvars[0].aval.shape)
+    kept = [axis for axis in range(array.ndim) if axis not in indexed]
+    entry = [1 if axis in indexed else size for axis, size in enumerate(array.shape)]
+    whole = list(equation.params["slice_sizes"]) == entry
+    if numbers.operand_batching_dims or numbers.collapsed_slice_dims != tuple(sorted(indexed)):
+        whole = False
+    if not whole:
+        raise Unsupported("gather of parts of an array")
+    first = graph.node("Transpose", [graph.whole(inputs[0])], perm=[*indexed, *kept])
+    at = graph.node("Cast", [graph.whole(inputs[1])], to=_type(np.int64))
+    found = graph.node("GatherND", [first, at])
+    # It has the axes of the indices first; JAX says where it has those of the array.
+    own, of_array = iter(range(count)), iter(range(count, count + len(kept)))
+    axes = range(count + len(kept))
+    places = [next(of_array if axis in numbers.offset_dims else own) for axis in axes]
+    return graph.node("Transpose", [found], perm=places)
+
+
+def _scan(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> list[Value]:
+    """Returns the outputs of a loop, which is written out."""
+    found = equation.params
+    constants, carried = found["num_consts"], found["num_carry"]
+    if found["length"] > _MOST_ROUNDS:
+        raise Unsupported(f"a loop of {found['length']} rounds")
+    fixed, carry = list(inputs[:constants]), list(inputs[constants : constants + carried])
+    stacked = [graph.whole(value) for value in inputs[constants + carried :]]
+    made: list[list[str]] = []
+    for index in range(found["length"])[:: -1 if found["reverse"] else 1]:
+        place = graph.constant(np.int64(index))
+        entries = [graph.node("Gather", [name, place], axis=0) for name in stacked]
+        outputs = graph.called(
+            found["jaxpr"], [*fixed, *carry, *entries], [True] * len(equation.outvars)
+        )
+        carry = outputs[:carried]
+        made.append([graph.whole(value) for value in outputs[carried:]])
+    in_order = made[::-1] if found["reverse"] else made
+    return [*carry, *(_stacked(graph, names, 0) for names in zip(*in_order, strict=True))]
 
 
 # --- sums and products ----------------------------------------------------------------------------
 
 
 def _reduce(kind: str) -> Rule:
+    """Returns the rule of a reduction; that of truth values is one of the numbers 0 and 1."""
+
     def rule(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
-        axes = graph.integers(equation.params["axes"])
-        return graph.node(kind, [graph.whole(inputs[0]), axes], keepdims=0)
+        name, logical = graph.whole(inputs[0]), equation.invars[0].aval.dtype == np.bool_
+        if logical:
+            name = graph.node("Cast", [name], to=_type(np.int32))
+        found = graph.node(kind, [name, graph.integers(equation.params["axes"])], keepdims=0)
+        return graph.node("Cast", [found], to=_type(np.bool_)) if logical else found
 
     return rule
 
@@ -557,7 +607,10 @@ def _product(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> str:
         of_right[other] = of_left[one]
     free = [
         letter
-        for of, taken in ((of_left, (*left_sum, *left_batch)), (of_right, (*right_sum, *right_batch)))
+        for of, taken in (
+            (of_left, (*left_sum, *left_batch)),
+            (of_right, (*right_sum, *right_batch)),
+        )
         for axis, letter in enumerate(of)
         if axis not in taken
     ]
@@ -711,8 +764,11 @@ RULES: Mapping[str, Rule] = {
     "iota": _iota,
     "dim_as_value": _size,
     "gather": _gather,
+    "scan": _scan,
+    "reduce_and": _reduce("ReduceMin"),
     "reduce_max": _reduce("ReduceMax"),
     "reduce_min": _reduce("ReduceMin"),
+    "reduce_or": _reduce("ReduceMax"),
     "reduce_prod": _reduce("ReduceProd"),
     "reduce_sum": _reduce("ReduceSum"),
     "dot_general": _product,

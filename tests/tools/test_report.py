@@ -116,7 +116,9 @@ def of_plain(plain) -> str:
 
 def test_the_page_loads_nothing_and_is_small(plain, of_plain):
     text = of_plain
-    assert (plain / "report.html").stat().st_size == len(text.encode()) < run_directory.MOST_PAGE_BYTES
+    assert (
+        (plain / "report.html").stat().st_size == len(text.encode()) < run_directory.MOST_PAGE_BYTES
+    )
     read = Read(text)
     for _, attributes in read.elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
