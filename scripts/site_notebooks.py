@@ -1,4 +1,4 @@
-"""Writes the pages of the notebooks: their text, code and outputs, as they lie there. Run by MkDocs.
+"""Writes the pages of the notebooks: their text, code and outputs. Run by MkDocs.
 
 Nothing is executed: `make notebooks` does that.
 """
@@ -37,7 +37,7 @@ def parts(path: pathlib.Path) -> Iterator[str]:
     for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         source = text(cell["source"])
         if cell["cell_type"] == "markdown":
-            yield source.replace(".ipynb)", ".md)")
+            yield source
             continue
         yield f"```python\n{source}\n```"
         for place, output in enumerate(cell["outputs"]):
@@ -46,4 +46,5 @@ def parts(path: pathlib.Path) -> Iterator[str]:
 
 for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
     with mkdocs_gen_files.open(f"notebooks/{notebook.stem}.md", "w") as page:
-        page.write("\n\n".join([*parts(notebook), f"[This notebook]({notebook.name})\n"]))
+        to_keep = f'<a href="../{notebook.name}" download>This notebook as a file</a>\n'
+        page.write("\n\n".join([*parts(notebook), to_keep]))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -154,7 +155,7 @@ class Graph:
         self._constants: dict[tuple[Any, ...], tuple[str, np.ndarray]] = {}
         self._numbers = itertools.count()
         self.scalars = {name for name, array in weights.items() if not np.ndim(array)}
-        self._batch: str | None = None
+        self._batch = ""
 
     # --- operations of ONNX ---
 
@@ -203,7 +204,7 @@ class Graph:
 
     def batch(self) -> str:
         """Returns the name of the list that holds the number of examples."""
-        if self._batch is None:
+        if not self._batch:
             self._batch = self.node("Shape", [self._main], start=0, end=1)
         return self._batch
 
@@ -249,7 +250,7 @@ class Graph:
 
         def value(atom: Any) -> Value:
             if isinstance(atom, core.Literal):
-                return self.constant(np.asarray(atom.val, atom.aval.dtype))
+                return self.constant(np.asarray(atom.val, atom.aval.dtype))  # type: ignore[attr-defined]
             return values[atom]
 
         for equation, needed in _needed(program, wanted)[0]:
@@ -275,7 +276,7 @@ class Graph:
 
 
 def _is_key(array: Any) -> bool:
-    return jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
 
 
 # --- what is needed -------------------------------------------------------------------------------
