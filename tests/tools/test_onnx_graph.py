@@ -143,7 +143,7 @@ def test_a_model_draws_the_images_of_its_run(name, onnxruntime):
 
 @pytest.mark.reference
 def test_a_run_is_exported_with_a_card_whose_lines_run(
-    finished, tmp_path, onnxruntime, monkeypatch
+    onnxruntime, finished, tmp_path, monkeypatch
 ):
     config = export.Config(finished, out=tmp_path / "out", format="onnx")
     with monkeypatch.context() as context:
@@ -166,12 +166,12 @@ def test_a_run_is_exported_with_a_card_whose_lines_run(
 # --- without the extra ----------------------------------------------------------------------------
 
 
-def test_without_its_packages_an_export_is_refused_with_the_extra(finished, tmp_path, monkeypatch):
+def test_without_its_packages_an_export_is_refused_with_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
         RunError, match=r"^an ONNX export needs onnx: pip install 'jaxgan\[onnx\]'$"
     ):
-        export.export(export.Config(finished, format="onnx", out=tmp_path / "out"), say=print)
+        export.export(export.Config(tmp_path, format="onnx", out=tmp_path / "out"), say=print)
     assert not (tmp_path / "out").exists()
 
 
