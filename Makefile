@@ -11,7 +11,7 @@ setup = PYTHON="$(PYTHON)" sh scripts/setup.sh
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-reference tables tables-quick docs lint format clean
+.PHONY: help demo test test-slow test-reference tables tables-quick docs notebooks lint format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -44,6 +44,10 @@ docs: ## build the site of the documents and the reference in build/site
 	@$(setup) docs
 	@DISABLE_MKDOCS_2_WARNING=true $(python) -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
+
+notebooks: ## execute docs/notebooks and keep the outputs in them
+	@$(setup) notebooks
+	@$(python) scripts/run_notebooks.py
 
 lint: ## check style, format, the order of the rooms, spelling and types
 	@$(setup) dev

@@ -1,4 +1,7 @@
-"""Turns links from the documents to files of the repository into names of files. Run by MkDocs."""
+"""Turns links to files of the repository into their names. Run by MkDocs.
+
+Links to notebooks become links to their pages.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from typing import Any
 
 _LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)\s#]+)(#[^)\s]*)?\)")
+_NOTEBOOK = re.compile(r"(\]\([^)\s:]+)\.ipynb\)")
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
@@ -20,4 +24,4 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
             return link[0]
         return f"{link[1]} (`{target.relative_to(docs.parent).as_posix()}`)"
 
-    return _LINK.sub(inside, markdown)
+    return _LINK.sub(inside, _NOTEBOOK.sub(r"\1.md)", markdown))

@@ -45,6 +45,7 @@ MAY_CHANGE = frozenset(
         "keep_best",
         "overwrite",
         "tracker",
+        "report",
         "profile",
         "cache",
         "convolutions",
@@ -325,6 +326,10 @@ class RunFlags:
     tracker: Literal["wandb", "mlflow"] | None = None
     """Also send metrics and sample pictures to Weights & Biases or MLflow, as its own environment
     variables say; TensorBoard's file is always written.
+    """
+    report: bool = False
+    """Renew report.html, the page of `jaxgan report` without its diagnosis, after each sample
+    picture; needs the extra 'report'.
     """
     profile: Count = 0
     """Trace this many steps, after compilation, to profile/ for TensorBoard or Perfetto."""

@@ -7,6 +7,8 @@ safetensors   generator.safetensors, the weights by path; the shipped experiment
               builds the network
 stablehlo     generator.stablehlo, the program as `jax.export` serializes it, and weights.npz; it
               needs neither the network nor the experiment
+
+A third form, onnx, is opened by other programs: generator.onnx, which holds its weights.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ FORMAT = 1
 
 DESCRIPTION = "model.json"
 PROGRAM = "generator.stablehlo"
+ONNX = "generator.onnx"
 WEIGHTS = {"safetensors": "generator.safetensors", "stablehlo": "weights.npz"}
-"""The file of weights of each form."""
+"""The file of weights of each form that is opened here."""
 
 CALLS = frozenset({"shape_assertion", "cu_threefry2x32_ffi", "hip_threefry2x32_ffi"})
 """What a program may call outside of itself: JAX's check of sizes and its random bits on a GPU."""
@@ -232,6 +235,11 @@ def open_folder(folder: pathlib.Path, *, experiment: experiments.Named | None = 
     described = describe(folder)
     try:
         form, record = described["form"], described["run"]
+        if form == "onnx":
+            raise RunError(
+                f"the export {files.printable(folder)} is an ONNX model, which onnxruntime runs; "
+                "to open it here, export the run with --format safetensors or stablehlo"
+            )
         arrays = _unpacked(form, _content(folder, WEIGHTS[form], described))
         open_form = _of_network if form == "safetensors" else _of_program
         return open_form(folder, described, record, arrays, experiment)
@@ -340,6 +348,17 @@ def require_flatbuffers() -> None:
             "StableHLO programs need the package flatbuffers: run pip install 'jaxgan[export]', or "
             "export with --format safetensors"
         )
+
+
+def require_onnx() -> None:
+    """Checks that ONNX models can be written and run.
+
+    Raises:
+        RunError: If a package that this needs is not installed.
+    """
+    for module in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(module) is None:
+            raise RunError(f"an ONNX export needs {module}: pip install 'jaxgan[onnx]'")
 
 
 def _require_closed(program: jax.export.Exported) -> None:

@@ -10,6 +10,7 @@ damaged/        damaged checkpoints, lines of the log that could not be read, an
                 checkpoints are missing
 profile/        profiler traces
 tracking-id.txt the run's name at a service that keeps its logs
+report.html     the page of the run
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ EVENTS = "events.out.tfevents."
 TRACKED = "tracking-id.txt"
 """Name of the file with the run's name at a service that keeps its logs."""
 
+PAGE = "report.html"
+"""Name of the page of a run."""
+
+PAGE_MARK = '<meta name="generator" content="jaxgan report">'
+"""What marks a file as a page, so that the next one may replace it."""
+
+MOST_PAGE_BYTES = 5_000_000
+"""The largest size of a page."""
+
 _FOLDERS = ("samples", "checkpoints", "damaged", "profile")
 _WRITTEN = re.compile(
     r"log\.txt|metrics\.jsonl|tracking-id\.txt|events\.out\.tfevents\.[^/]*"
@@ -55,6 +65,7 @@ _WRITTEN = re.compile(
 # Names of incomplete files of older versions.
 _OLD_PARTIAL = re.compile(r"(config\.json|metrics\.jsonl|[0-9]{6,}\.png)\.partial")
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_HEAD = 2000  # bytes in which a page says that it is one
 _MOST_SIDE, _MOST_NUMBERS = 2**16, 2**31
 _RUNS = pathlib.Path("runs")
 """The default directory of runs."""
@@ -128,7 +139,7 @@ class RunDirectory:
             links = [name for name in folders if (here / name).is_symlink()]
             for path in (here / name for name in [*names, *links]):
                 place = path.relative_to(self.path).as_posix()
-                if _WRITTEN.fullmatch(place):
+                if _WRITTEN.fullmatch(place) or (place == PAGE and is_page(path)):
                     path.unlink()
                 elif place not in ("config.json", files.RUN_LOCK):
                     left.append(place)
@@ -148,6 +159,18 @@ class RunDirectory:
         """
         self.damaged.mkdir(exist_ok=True)
         return free(self.damaged, stem, suffix)
+
+
+def is_page(path: pathlib.Path) -> bool:
+    """Returns whether the file is a page on runs, which the next one may replace.
+
+    Args:
+        path: The file.
+    """
+    try:
+        return PAGE_MARK.encode() in files.read(path, most=MOST_PAGE_BYTES)[:_HEAD]
+    except OSError:  # larger than any page, or a pipe
+        return False
 
 
 def free(folder: pathlib.Path, stem: str, suffix: str = "") -> pathlib.Path:

@@ -27,6 +27,7 @@ from jaxgan.runs import (
     processes,
     profiling,
     progress,
+    report_in_training,
     run_directory,
     setup,
     trackers,
@@ -102,6 +103,8 @@ def _run(
     """Runs in the directory; a request to stop before the preparation is done drops the run."""
     path = directory.path
     trackers.require_installed(config.tracker)
+    if config.report:
+        report_in_training.require_installed()
     tell = progress.tell if team.leads else lambda text: None
     with contextlib.ExitStack() as stack:
         with request.droppable(NOTHING_TO_SAVE):
@@ -149,7 +152,7 @@ def _run(
             notes += [*lost, *task.notes, *([watch.note] if watch else [])]
             for text in (environment.sentence(record["environment"]), *notes):
                 progress.say(text, directory.log)
-            outputs = _outputs(config, directory, rows, title=experiment.title, found=found)
+            outputs = _outputs(experiment, config, directory, rows, found=found)
         else:
             outputs = _no_outputs(config, directory, found)
         _train(
@@ -266,6 +269,7 @@ class Outputs(NamedTuple):
         ranking: The evaluated states, from the best on.
         log: What takes the rows of the log.
         tracking: The service that takes pictures, too, if there is one.
+        pages: What renews the page of the run, if it is asked for.
     """
 
     directory: run_directory.RunDirectory
@@ -275,21 +279,22 @@ class Outputs(NamedTuple):
     ranking: best_checkpoints.Ranking
     log: tuple[metric_log.Sink, ...]
     tracking: trackers.Tracking | None
+    pages: report_in_training.Pages | None
 
 
 @contextlib.contextmanager
 def _outputs(
+    experiment: Experiment,
     config: RunConfig,
     directory: run_directory.RunDirectory,
     rows: list[metric_log.Row],
     *,
-    title: str,
     found: checkpoint.Saved | None,
 ) -> Iterator[Outputs]:
     """Opens what the run writes to until the block ends; `rows` are those already in its log."""
     with contextlib.ExitStack() as stack:
         shown = progress.Progress(
-            title=title,
+            title=experiment.title,
             start=_step(found),
             total=config.steps,
             rows_per_step=config.rows_per_step * config.models,
@@ -308,6 +313,9 @@ def _outputs(
                 config.tracker, directory.path, dataclasses.asdict(config), say=shown.say
             )
         )
+        pages = stack.enter_context(
+            report_in_training.opened(config.report, experiment, directory.path, say=shown.say)
+        )
         log = (metric_log.json_lines(directory.metrics), board)
         log += () if tracking is None else (tracking,)
         recorder = metric_log.Recorder(
@@ -320,7 +328,7 @@ def _outputs(
             ahead=metric_log.calls_ahead(),
             tick=shown.tick,
         )
-        yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking)
+        yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking, pages)
 
 
 @contextlib.contextmanager
@@ -337,7 +345,7 @@ def _no_outputs(
     )
     ranking = best_checkpoints.Ranking((), saved=(), keep=config.keep_best)
     nothing = checkpoint.NoCheckpoints()
-    yield Outputs(directory, progress.Silence(), nothing, recorder, ranking, (), None)
+    yield Outputs(directory, progress.Silence(), nothing, recorder, ranking, (), None, None)
 
 
 def _train(
@@ -355,7 +363,7 @@ def _train(
 
     Of several processes, the first draws, evaluates and saves, while the others wait for it.
     """
-    directory, shown, checkpoints, recorder, ranking, _, tracking = outputs
+    directory, shown, checkpoints, recorder, ranking, _, tracking, pages = outputs
 
     def write(step: int, state: Any) -> None:
         """Saves the state, which is whole in this process."""
@@ -416,6 +424,8 @@ def _train(
                     drawing(step, whole)
             if tracking is not None and (path := _picture(directory, step)).is_file():
                 tracking.picture(step, path)
+            if pages is not None:
+                pages.renew()
 
         pictures = training_loop.Event(config.sample_every, draw, _early(config))
         continued = found is not None and found.step == begin
@@ -463,6 +473,8 @@ def _train(
             reached, state = play(reached, whole)
         save(reached, state)
         checkpoints.wait()
+        if pages is not None and reached == config.steps:
+            pages.finish()
     except NotFinite as broken:
         if not team.leads:
             raise

@@ -2,9 +2,9 @@
 
 Each command is a module with a `Config` and a `main`; `data` and `launch` need no run. `command` is
 the command line that they share; `latent_space`, `latent_concepts`, `latent_directions`,
-`inversion` and `tiling` are for programs that do the same by themselves. `diagnosis` has the
-signals of `diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`. May use
-all other rooms.
+`inversion`, `onnx_graph` and `tiling` are for programs that do the same by themselves. `diagnosis`
+has the signals of `diagnose`, `reporting` the parts of `report`, `exploring` those of `explore`.
+May use all other rooms.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         launch,
         model_card,
         nearest,
+        onnx_graph,
         project,
         report,
         reporting,
@@ -63,6 +64,7 @@ __all__ = [
     "launch",
     "model_card",
     "nearest",
+    "onnx_graph",
     "project",
     "report",
     "reporting",

@@ -2,14 +2,17 @@
 
     jaxgan export RUN --out DIR
     jaxgan export RUN --format stablehlo --out DIR
+    jaxgan export RUN --format onnx --out DIR
 
 DIR holds the averaged weights of the generator alone, a description (model.json), a model card
-(README.md) and sample images. jaxgan.load(DIR) opens either format.
+(README.md) and sample images. jaxgan.load(DIR) opens the first two formats.
 
 - safetensors: generator.safetensors, by the paths of the Flax network. The shipped experiment that
   trained the run builds the network.
 - stablehlo: generator.stablehlo, a program for CPU, GPU and TPU and any number of images, and
   weights.npz. JAX alone runs it.
+- onnx: generator.onnx, a program for any number of images, with its weights. onnxruntime and many
+  other programs run it (extra onnx).
 """
 
 from __future__ import annotations
@@ -42,7 +45,17 @@ CLOSE = 1e-4
 Programs are compiled anew, so their sums may be rounded in another order.
 """
 
-_OWN = ("generator.safetensors", "generator.stablehlo", "weights.npz", "README.md", "samples.png")
+CLOSE_ONNX = 1e-5
+"""The same of the images that onnxruntime draws, before anything is written."""
+
+_OWN = (
+    "generator.safetensors",
+    "generator.stablehlo",
+    "generator.onnx",
+    "weights.npz",
+    "README.md",
+    "samples.png",
+)
 """The files of an export, apart from its description."""
 
 _COMPARED = 2  # images
@@ -54,8 +67,9 @@ class Config(command.OfRun):
 
     out: pathlib.Path
     """Output folder."""
-    format: Literal["safetensors", "stablehlo"] = "safetensors"
-    """safetensors: the weights; stablehlo: the weights and a program that JAX runs without jaxgan.
+    format: Literal["safetensors", "stablehlo", "onnx"] = "safetensors"
+    """safetensors: the weights; stablehlo: the weights and a program that JAX runs without jaxgan;
+    onnx: a program that onnxruntime runs without JAX.
     """
     source: Literal["a", "b"] = "a"
     """Domain of the inputs; b for the other direction of a model that translates both ways."""
@@ -92,18 +106,24 @@ def export(config: Config, *, say: Say) -> list[pathlib.Path]:
     from jaxgan.runs import experiments, exported, run_directory
     from jaxgan.tools import model_card
 
-    if config.resolution is not None and config.format != "stablehlo":
-        raise RunError("--resolution does nothing without --format stablehlo: leave it out")
+    if config.resolution is not None and config.format == "safetensors":
+        raise RunError("--resolution does nothing without --format stablehlo or onnx: leave it out")
     if config.format == "stablehlo":
         exported.require_flatbuffers()
+    if config.format == "onnx":
+        exported.require_onnx()
     require_free(config.out, overwrite=config.overwrite)
     model = config.load()
     record = run_directory.required_record(config.run)
     asked = Asked(config.format, config.source, config.resolution)
     made = parts_of(model, record["experiment"], asked)
-    written = write(config.out, made, overwrite=config.overwrite)
-    made_by = experiments.recorded(record["experiment"], given=config.experiment).module
-    difference = checked(config.out, model, made, experiment=made_by)
+    if config.format == "onnx":
+        difference = checked_onnx(model, made)
+        written = write(config.out, made, overwrite=config.overwrite)
+    else:
+        written = write(config.out, made, overwrite=config.overwrite)
+        made_by = experiments.recorded(record["experiment"], given=config.experiment).module
+        difference = checked(config.out, model, made, experiment=made_by)
     written += model_card.write(config.out, config.run, model, made, difference)
     say(
         f"the generator after {model.step} steps is in {files.printable(config.out)}; "
@@ -172,7 +192,11 @@ def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -
     inputs, latents = inputs_of(model, asked)
     arrays, inputs, made = _read_by(model, inputs)
     held = jax.device_get(arrays)
-    contents = {exported.WEIGHTS[asked.form]: exported.packed(asked.form, held)}
+    contents = {}
+    if asked.form == "onnx":
+        contents[exported.ONNX] = onnx_of(model, inputs, held)
+    else:
+        contents[exported.WEIGHTS[asked.form]] = exported.packed(asked.form, held)
     if asked.form == "stablehlo":
         if latents is None and inputs[0].kind == "latents":
             raise RunError(
@@ -412,6 +436,41 @@ def program_of(model: TrainedModel, inputs: Sequence[Input], arrays: Mapping[str
         ) from error
 
 
+def onnx_of(model: TrainedModel, inputs: Sequence[Input], arrays: Mapping[str, Any]) -> bytes:
+    """Returns the ONNX model `(**inputs) -> images`, for any batch size, with its weights.
+
+    Args:
+        model: The trained model.
+        inputs: The inputs of its generator.
+        arrays: Its weights by path.
+
+    Raises:
+        RunError: If the generator needs what ONNX does not have.
+    """
+    from jaxgan.tools import onnx_graph
+
+    if any(one.kind == "noise" for one in inputs):
+        raise RunError(
+            "the generator draws noise of its own, by random bits of JAX that ONNX does not have; "
+            "use --format stablehlo"
+        )
+    shapes = {one.name: (tuple(one.shape), one.dtype) for one in inputs}
+    try:
+        return onnx_graph.model_of(functools.partial(_drawn, model), arrays, shapes)
+    except RunError:
+        raise
+    except onnx_graph.Unsupported as error:
+        raise RunError(
+            f"the generator needs {error}, which the export to ONNX does not know; use --format "
+            "stablehlo"
+        ) from error
+    except Exception as error:  # a model of your own may do anything while it is traced
+        raise RunError(
+            f"the model's sampler cannot be an ONNX model: {files.reason(error)}; use --format "
+            "stablehlo"
+        ) from error
+
+
 # --- writing --------------------------------------------------------------------------------------
 
 
@@ -478,6 +537,51 @@ def checked(
         raise RunError(
             f"the exported generator's images differ from the run's by {difference:.2g}; expected "
             f"{CLOSE:g} at most, so the export in {files.printable(out)} is not usable"
+        )
+    return difference
+
+
+def checked_onnx(model: TrainedModel, made: Parts) -> float:
+    """Runs an ONNX model, in two batch sizes, and returns the largest difference of its images.
+
+    Args:
+        model: The trained model.
+        made: What is to be exported of it.
+
+    Raises:
+        RunError: If the images differ from the model's by more than `CLOSE_ONNX`, or onnxruntime
+            cannot run the model.
+    """
+    import jax
+    import numpy as np
+    import onnxruntime  # type: ignore[import-not-found]
+
+    from jaxgan.runs import exported
+
+    given = _typical(made.inputs)
+    if made.inputs[0].kind == "latents":
+        shape = (_COMPARED, *made.inputs[0].shape)
+        given["latents"] = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    with jax.default_matmul_precision("highest"):
+        ours = np.asarray(jax.jit(functools.partial(_drawn, model))(made.arrays, given))
+    try:
+        session = onnxruntime.InferenceSession(
+            made.files[exported.ONNX], providers=["CPUExecutionProvider"]
+        )
+        theirs = [
+            session.run(None, {name: array[:count] for name, array in given.items()})[0]
+            for count in (_COMPARED, 1)
+        ]
+    except Exception as error:  # of onnxruntime, of any kind
+        raise RunError(
+            f"onnxruntime cannot run the exported generator: {files.reason(error)}; use --format "
+            "stablehlo"
+        ) from error
+    difference = max(float(np.max(np.abs(ours[: len(made)] - made))) for made in theirs)
+    if not difference <= CLOSE_ONNX:
+        raise RunError(
+            f"the images of the ONNX model differ from the run's by {difference:.2g}; expected "
+            f"{CLOSE_ONNX:g} at most, so nothing was written; use --format stablehlo"
         )
     return difference
 

@@ -109,6 +109,10 @@ def alike(difference: float) -> str:
 
 
 def _loading(made: Parts) -> Iterator[str]:
+    if made.description["form"] == "onnx":
+        yield "onnxruntime runs it (`pip install onnxruntime`), and so do many other programs:"
+        yield _code(session(made.inputs, made.description["latents"]))
+        return
     given = {one.name: f"{one.name}=..." for one in made.inputs if one.kind in _NEEDED}
     call = ", ".join(["0", "16", *given.values()])
     yield _code(
@@ -141,6 +145,39 @@ def program(inputs: Sequence[Input], latents: Mapping[str, Any] | None) -> str:
         "key = jax.random.key(0)\n"
         f"images = program.call(weights{given})"
     )
+
+
+def session(inputs: Sequence[Input], latents: Mapping[str, Any] | None) -> str:
+    """Returns the lines of Python that draw 16 images from an ONNX model without JAX.
+
+    They are run in the folder of the export.
+
+    Args:
+        inputs: The inputs of the model.
+        latents: How its latents are drawn: the entry of model.json.
+    """
+    given = "".join(f"    {one.name!r}: {_number(one, latents)},\n" for one in inputs)
+    return (
+        "import numpy, onnxruntime\n\n"
+        "draws = numpy.random.default_rng(0)\n"
+        'session = onnxruntime.InferenceSession("generator.onnx")\n'
+        f"given = {{\n{given}}}\n"
+        "images = session.run(None, given)[0]"
+    )
+
+
+def _number(one: Input, latents: Mapping[str, Any] | None) -> str:
+    """Returns an expression of NumPy for 16 values of the input."""
+    shape = ", ".join(map(str, (16, *one.shape)))
+    if one.kind == "label":
+        return f'numpy.arange(16, dtype="{one.dtype}") % {max(1, len(one.classes))}'
+    if one.kind != "latents":
+        return f'numpy.zeros(({shape}{"" if one.shape else ","}), "{one.dtype}")'
+    drawn = f"draws.normal(size=({shape}))"
+    if latents and latents["prior"] != "normal":
+        ends = "3**0.5" if latents["prior"] == "unit_uniform" else "1.0"
+        drawn = f"draws.uniform(-{ends}, {ends}, ({shape}))"
+    return f'{drawn}.astype("float32")'
 
 
 def _value(one: Input, latents: Mapping[str, Any] | None) -> str:

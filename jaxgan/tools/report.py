@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from jaxgan import files
+from jaxgan.runs import report_in_training, run_directory
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-MOST_BYTES = 5_000_000
-"""The largest size of a page."""
-
-_HEAD = 2000  # bytes in which a page says that it is a report
 _ROOM = 100_000  # characters for settings and words, in a page and for each run
 
 
@@ -84,22 +81,23 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
             "--data does nothing with --no-diagnosis, which alone reads data: leave it out"
         )
     runs = run_summary.summaries(config.runs, given=config.experiment)
-    charts.require_bokeh()
+    report_in_training.require_installed()
     path = _place(config)
-    _require_replaceable(path, page.MARK)
+    _require_replaceable(path)
     for run in runs:
         for remark in run.remarks:
             say(f"warning: {run.path}: {remark}")
     panels = curves.panels(runs)
     drawn = charts.drawn(panels, runs=len(runs)) if panels else None
     taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
-    albums = pictures.albums(runs, budget=MOST_BYTES - taken)
+    albums = pictures.albums(runs, budget=run_directory.MOST_PAGE_BYTES - taken)
     diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
     text = page.rendered(runs, panels, drawn, albums, diagnoses)
     content = text.encode(errors="backslashreplace")  # names that are not UTF-8
-    if len(content) > MOST_BYTES:
+    most = run_directory.MOST_PAGE_BYTES
+    if len(content) > most:
         raise RunError(
-            f"the page would have {len(content):,} bytes, more than {MOST_BYTES:,}; name fewer runs"
+            f"the page would have {len(content):,} bytes, more than {most:,}; name fewer runs"
         )
     command.write(path, content)
     say(f"{path}: {len(content) / 1e6:.1f} MB")
@@ -107,21 +105,15 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
 
 
 def _place(config: Config) -> pathlib.Path:
-    name = "report.html" if len(config.runs) == 1 else "comparison.html"
+    name = run_directory.PAGE if len(config.runs) == 1 else "comparison.html"
     return config.out or config.runs[0] / name
 
 
-def _require_replaceable(path: pathlib.Path, mark: str) -> None:
+def _require_replaceable(path: pathlib.Path) -> None:
     """Raises RunError if the path holds anything but an earlier report."""
     if files.is_folder(path):
         raise RunError(f"{path} is a folder; expected --out FILE.html")
-    if not files.exists(path):
-        return
-    try:
-        head = files.read(path, most=MOST_BYTES)[:_HEAD]
-    except OSError:  # larger than any report, or a pipe
-        head = b""
-    if mark.encode() not in head:
+    if files.exists(path) and not run_directory.is_page(path):
         raise RunError(f"{path} is no report, so it is not replaced; choose another --out")
 
 

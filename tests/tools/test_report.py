@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.runs import metric_log
+from jaxgan.runs import metric_log, report_in_training, run_directory
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import diagnose, report
 from jaxgan.tools.diagnosis.finding import Series
@@ -116,7 +116,9 @@ def of_plain(plain) -> str:
 
 def test_the_page_loads_nothing_and_is_small(plain, of_plain):
     text = of_plain
-    assert (plain / "report.html").stat().st_size == len(text.encode()) < report.MOST_BYTES
+    assert (
+        (plain / "report.html").stat().st_size == len(text.encode()) < run_directory.MOST_PAGE_BYTES
+    )
     read = Read(text)
     for _, attributes in read.elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
@@ -227,7 +229,7 @@ def test_what_cannot_be_reported_is_refused_in_one_sentence(plain, tmp_path, cap
     assert "is no report, so it is not replaced" in refused(capsys, plain, "--out", own)
     assert own.read_text() == "my own page"
     assert "is a folder; expected --out FILE.html" in refused(capsys, plain, "--out", tmp_path)
-    monkeypatch.setattr(charts.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(report_in_training.importlib.util, "find_spec", lambda name: None)
     assert refused(capsys, plain) == "error: a report needs bokeh: pip install 'jaxgan[report]'"
 
 

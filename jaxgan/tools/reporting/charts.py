@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.runs.errors import RunError
 from jaxgan.tools.reporting.curves import Line, Panel
 
 COLORS = ("#2f7fd6", "#d9480f", "#2b9348", "#b14cc4", "#b7791f", "#0c8599", "#e03177", "#7c7f86")
@@ -45,17 +43,6 @@ class Charts(NamedTuple):
     def size(self) -> int:
         """Returns the number of characters that the charts take in the page, without the script."""
         return len(json.dumps(self.documents))
-
-
-def require_bokeh() -> None:
-    """Checks that the libraries that make a report are installed.
-
-    Raises:
-        RunError: If they are not; the message names the extra.
-    """
-    for module in ("bokeh", "jinja2"):
-        if importlib.util.find_spec(module) is None:
-            raise RunError(f"a report needs {module}: pip install 'jaxgan[report]'")
 
 
 def style(panel: Panel, line: Line, *, runs: int) -> tuple[str, str]:

@@ -11,16 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.runs import estimate
+from jaxgan.runs import estimate, run_directory
 from jaxgan.tools import diagnose
 from jaxgan.tools.reporting import charts, pictures, run_summary
 from jaxgan.tools.reporting.charts import Charts
 from jaxgan.tools.reporting.curves import Line, Panel
 from jaxgan.tools.reporting.pictures import Album
 from jaxgan.tools.reporting.run_summary import Summary
-
-MARK = '<meta name="generator" content="jaxgan report">'
-"""What marks a file as a report, so that the next one may replace it."""
 
 
 def rendered(
@@ -57,7 +54,7 @@ def rendered(
         "number": diagnose.written,
     }
     return environment.from_string(_resource("page.html")).render(
-        mark=Markup(MARK),
+        mark=Markup(run_directory.PAGE_MARK),
         policy=_policy(scripts),
         style=Markup(_resource("page.css")),
         scripts=[Markup(script) for script in scripts],
