@@ -91,7 +91,7 @@ def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]
 
 
 _tiny = {
-    "shape": (8, 8, 3),
+    "shape": (16, 16, 3),
     "rows": 2,
     "width": 4,
     "max_width": 8,

@@ -81,7 +81,8 @@ class EfficientNetLite0(nn.Module):
         self.fc = nn.Linear(1280, 1000)
         self.eval()
 
-    def forward(self, images: torch.Tensor) -> Seen:
+    def maps(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Returns the feature maps alone."""
         # Pixels in [0, 255], minus 127, divided by 128.
         x = ((images + 1.0) * 127.5 - 127.0) / 128.0
         x = functional.relu6(self.bn0(self.conv_stem(x)))
@@ -91,8 +92,12 @@ class EfficientNetLite0(nn.Module):
             x = self.get_submodule(f"blocks_{number}")(x)
             if number + 1 in tapped:
                 maps.append(x)
-        x = functional.relu6(self.bn1(self.conv_head(x)))
-        return Seen(tuple(maps), self.fc(x.mean((2, 3))))
+        return tuple(maps)
+
+    def forward(self, images: torch.Tensor) -> Seen:
+        maps = self.maps(images)
+        x = functional.relu6(self.bn1(self.conv_head(maps[-1])))
+        return Seen(maps, self.fc(x.mean((2, 3))))
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

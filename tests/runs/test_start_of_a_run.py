@@ -8,11 +8,14 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
 from jaxgan import data as data_module
 from jaxgan import parallel
+from jaxgan.games.training import Training
+from jaxgan.models import dcgan
 from jaxgan.plotting import image_grids
 from jaxgan.runs import (
     command_line,
@@ -21,6 +24,7 @@ from jaxgan.runs import (
     flags,
     progress,
     session,
+    setup,
     training_loop,
 )
 from tests import staged_experiment, toy_experiment, toy_runs
@@ -29,6 +33,21 @@ from tests import staged_experiment, toy_experiment, toy_runs
 def pictures(path):
     """The steps that the run has pictures of."""
     return sorted(int(p.stem) for p in (path / "samples").glob("*.png") if p.stem != "real")
+
+
+# --- the initial state ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [setup._QUICK, {"xla_of_another_time": True}])
+def test_the_quickly_compiled_initial_state_is_the_same_to_the_bit(options, monkeypatch):
+    monkeypatch.setattr(setup, "_QUICK", options)
+    training = Training({side: optax.adam(1e-3) for side in ("generator", "discriminator")})
+    gan = dcgan.build(shape=(16, 16, 1), training=training, latent_size=3, width=4)
+    key = jax.random.key(1)
+    found, expected = setup.initial_state(gan, key), jax.jit(gan.init)(key)
+    found, expected = (jax.tree.leaves(state.players) for state in (found, expected))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 # --- the estimate ---------------------------------------------------------------------------------
