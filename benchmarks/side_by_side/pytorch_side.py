@@ -100,9 +100,7 @@ def repeat(case: cases.Case, recorded: evidence.Evidence) -> evidence.Repetition
     return evidence.Repetition(losses, differences)
 
 
-def _difference(
-    found: torch.Tensor, expected: torch.Tensor, before: torch.Tensor
-) -> float:
+def _difference(found: torch.Tensor, expected: torch.Tensor, before: torch.Tensor) -> float:
     """Returns how far a player is from jaxgan's, relative to the update of jaxgan's.
 
     A player that jaxgan does not train must be what it was: its difference is infinite otherwise.

@@ -1,4 +1,4 @@
-"""Padding, up- and downsampling: pixel shuffle, bicubic, nearest neighbor, box filter, [1,3,3,1]."""
+"""Padding by reflection, up- and downsampling: pixel shuffle, bicubic, nearest, box, [1,3,3,1]."""
 
 from __future__ import annotations
 
