@@ -47,6 +47,7 @@ class Layer(NamedTuple):
         transposed: Whether it is a transposed convolution.
         stride: Factor by which it makes the image smaller, or larger if it is transposed.
         groups: Number of groups of channels.
+        axes: 2 for images, 1 for series of `size` steps.
     """
 
     size: int
@@ -56,6 +57,7 @@ class Layer(NamedTuple):
     transposed: bool = False
     stride: int = 2
     groups: int = 1
+    axes: int = 2
 
     @property
     def name(self) -> str:
@@ -63,10 +65,12 @@ class Layer(NamedTuple):
         kind = "transposed" if self.transposed else "convolution"
         if self.groups > 1:
             kind = "depthwise" if self.groups == self.inputs else f"{self.groups} groups"
-        shape = f"{self.size} px {self.inputs} -> {self.outputs}"
+        unit = "px" if self.axes == 2 else "steps"
+        shape = f"{self.size} {unit} {self.inputs} -> {self.outputs}"
         return f"{kind} k{self.kernel} s{self.stride} {shape}"
 
 
+# Each way in which `jaxgan.kernels` computes convolutions on a CPU has a layer.
 LAYERS = (
     Layer(28, 1, 64, 4, False),
     Layer(14, 64, 128, 4, False),
@@ -79,6 +83,12 @@ LAYERS = (
     Layer(32, 16, 16, 3, stride=1),
     Layer(32, 64, 64, 3, stride=1),
     Layer(32, 256, 256, 3, stride=1, groups=16),
+    # Both ends of CycleGAN, the bottom of a U-Net, R3GAN's pixelwise layers, and a series.
+    Layer(64, 3, 64, 7, stride=1),
+    Layer(64, 64, 3, 7, stride=1),
+    Layer(2, 512, 512, 4),
+    Layer(16, 64, 128, 1, stride=1),
+    Layer(256, 64, 128, 5, axes=1),
     # EfficientNet-Lite0, of images of 96 px.
     Layer(48, 96, 96, 3, groups=96),
     Layer(24, 144, 144, 5, groups=144),
@@ -101,13 +111,13 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
     from jaxgan import nn
 
     keys = jax.random.split(jax.random.key(0))
-    x = jax.random.normal(keys[0], (batch_size, layer.size, layer.size, layer.inputs))
+    x = jax.random.normal(keys[0], (batch_size, *[layer.size] * layer.axes, layer.inputs))
     if layer.transposed:
         kernel, apply = (layer.outputs, layer.inputs), nn.conv_transpose
     else:
         kernel = (layer.inputs // layer.groups, layer.outputs)
         apply = partial(nn.conv, groups=layer.groups)
-    w = jax.random.normal(keys[1], (layer.kernel, layer.kernel, *kernel))
+    w = jax.random.normal(keys[1], (*[layer.kernel] * layer.axes, *kernel))
     apply = partial(apply, strides=layer.stride, implementation=implementation)
 
     @jax.jit

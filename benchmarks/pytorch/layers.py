@@ -8,6 +8,7 @@ names. `sequence` gives the names; a module of another form gives them to its at
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -24,12 +25,21 @@ class Conv(nn.Conv2d):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        bias: bool = True,
+        groups: int = 1,
     ) -> None:
         self.pads = same_pads(kernel, stride)
         even = self.pads[0] == self.pads[1]
         padding = self.pads[0] if even else 0
-        super().__init__(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
+        super().__init__(
+            inputs, outputs, kernel, stride=stride, padding=padding, bias=bias, groups=groups
+        )
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         low, high = self.pads
@@ -92,6 +102,25 @@ class ToImage(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return super().forward(input).unflatten(1, self.shape)
+
+
+class BiasedLeakyReLU(nn.Module):
+    """LeakyReLU 0.2 after a learned bias per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.leaky_relu(x + self.bias.view(-1, 1, 1), 0.2)
+
+
+class Based(nn.Module):
+    """A network with a learned map `basis` of its own, of the shape (C, H, W)."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.basis = nn.Parameter(torch.randn(shape))
 
 
 class WeightNormDense(nn.Linear):
@@ -162,6 +191,14 @@ _FLAX_NAMES = (
 def sequence(*layers: nn.Module) -> nn.Sequential:
     """The layers in sequence, named as in a compact Flax module."""
     return nn.Sequential(named(*layers))
+
+
+def adopted(network: nn.Module, parts: Iterable[nn.Module]) -> tuple[str, ...]:
+    """Adds the parts to a network, named as in a compact Flax module; returns the names."""
+    by_name = named(*parts)
+    for name, part in by_name.items():
+        network.add_module(name, part)
+    return tuple(by_name)
 
 
 def named(*layers: nn.Module) -> collections.OrderedDict[str, nn.Module]:

@@ -19,7 +19,7 @@ def r1(gamma: float) -> Penalty:
         fake: torch.Tensor,
         draws: Draws,
     ) -> torch.Tensor:
-        return gamma / 2 * _gradients(real_logits, real).square().sum(1).mean()
+        return gamma / 2 * slopes(real_logits, real).square().sum(1).mean()
 
     return penalty
 
@@ -36,13 +36,13 @@ def gradient_penalty(weight: float = 10.0) -> Penalty:
     ) -> torch.Tensor:
         share = draws.uniform("mixture", real.shape[0]).view(-1, *[1] * (real.ndim - 1))
         mixed = torch.lerp(fake, real.detach(), share).requires_grad_(True)
-        slopes = _gradients(discriminator(mixed), mixed).norm(dim=1)
-        return weight * (slopes - 1).square().mean()
+        lengths = slopes(discriminator(mixed), mixed).norm(dim=1)
+        return weight * (lengths - 1).square().mean()
 
     return penalty
 
 
-def _gradients(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+def slopes(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Each example's gradient of its logits, flat: [B, D]."""
     (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradients.flatten(1)

@@ -35,7 +35,7 @@ def _scaled(weight: torch.Tensor, gain: float = math.sqrt(2.0)) -> torch.Tensor:
     return weight * (gain / math.sqrt(weight[0].numel()))
 
 
-def _spread(weight: torch.Tensor) -> torch.Tensor:
+def spread(weight: torch.Tensor) -> torch.Tensor:
     """Returns the sum [..., 4, 4] of a kernel [..., 3, 3] at its four possible places."""
     padded = functional.pad(weight, (1, 1, 1, 1))
     rows = padded[..., 1:, :] + padded[..., :-1, :]
@@ -62,7 +62,7 @@ class ConvDouble(Conv):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if input.shape[-1] < _LEAST_FUSED:
             return super().forward(functional.interpolate(input, scale_factor=2.0, mode="nearest"))
-        weight = _spread(_scaled(self.weight)).flip(2, 3).transpose(0, 1)
+        weight = spread(_scaled(self.weight)).flip(2, 3).transpose(0, 1)
         return functional.conv_transpose2d(input, weight, self.bias, stride=2, padding=1)
 
 
@@ -70,7 +70,7 @@ class ConvHalve(Conv):
     """A convolution and 2x2 average pooling, as one convolution, which is faster."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        weight = _spread(_scaled(self.weight)) / 4
+        weight = spread(_scaled(self.weight)) / 4
         return functional.conv2d(input, weight, self.bias, stride=2, padding=1)
 
 

@@ -109,6 +109,10 @@ def _weight_norm(
     return {"weight": leaves["directions"].T, **rest}
 
 
+def _based(layer: layers.Based, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"basis": leaves["basis"].transpose(2, 0, 1)}
+
+
 def _prelu(layer: nn.Module, leaves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"weight": leaves["negative_slope"].reshape(1)}
 
@@ -140,4 +144,6 @@ _CONVERSIONS: tuple[tuple[type[nn.Module], Callable[..., dict[str, np.ndarray]]]
     (nn.BatchNorm2d, _norm),
     (nn.InstanceNorm2d, _norm),
     (nn.PReLU, _prelu),
+    (layers.Based, _based),
+    (layers.BiasedLeakyReLU, _norm),
 )

@@ -26,7 +26,7 @@ from benchmarks.side_by_side import evidence, protocol
 from jaxgan import parallel, random
 from jaxgan.games import ensemble
 from jaxgan.kernels import threefry
-from jaxgan.runs import environment, training_loop
+from jaxgan.runs import environment, setup, training_loop
 from jaxgan.types import GAN
 
 _EARLY = 10
@@ -93,9 +93,9 @@ def _fresh(case: cases.Case, seeds: Sequence[int], mesh: jax.sharding.Mesh) -> t
     """Returns the model and its initial state on the mesh."""
     gan = case.build_gan()
     if len(seeds) == 1:
-        return gan, parallel.place_state(jax.jit(gan.init)(jax.random.key(seeds[0])), mesh)
+        return gan, parallel.place_state(setup.initial_state(gan, jax.random.key(seeds[0])), mesh)
     gan = ensemble.spread(ensemble.of(gan), mesh)
-    return gan, ensemble.place(jax.jit(gan.init)(ensemble.keys(seeds)), mesh)
+    return gan, ensemble.place(setup.initial_state(gan, ensemble.keys(seeds)), mesh)
 
 
 def _on_devices(case: cases.Case, seeds: int, mesh: jax.sharding.Mesh) -> Any:
@@ -139,6 +139,8 @@ def lively(params: Any) -> Any:
         if values.ndim < 2:
             return values + draws.normal(0, 0.1, values.shape).astype(values.dtype)
         wanted = math.sqrt(2 / math.prod(values.shape[:-1]))
+        if not values.any():  # the last kernel of a block that begins as the identity
+            return draws.normal(0, wanted, values.shape).astype(values.dtype)
         return values * np.float32(max(wanted / values.std(), 1.0))
 
     return jax.tree.map(enliven, params)

@@ -7,6 +7,7 @@ python -m benchmarks.side_by_side.pytorch_side repeat CASE FILE
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import sys
@@ -93,12 +94,21 @@ def repeat(case: cases.Case, recorded: evidence.Evidence) -> evidence.Repetition
     if draws.left():
         raise ValueError(f"jaxgan's step draws {draws.left()} where PyTorch's drew nothing")
     differences = {
-        name: float(
-            (_flat(player) - expected[name]).norm() / (expected[name] - before[name]).norm()
-        )
+        name: _difference(_flat(player), expected[name], before[name])
         for name, player in twin.players.items()
     }
     return evidence.Repetition(losses, differences)
+
+
+def _difference(found: torch.Tensor, expected: torch.Tensor, before: torch.Tensor) -> float:
+    """Returns how far a player is from jaxgan's, relative to the update of jaxgan's.
+
+    A player that jaxgan does not train must be what it was: its difference is infinite otherwise.
+    """
+    missed, moved = (float((player - expected).norm()) for player in (found, before))
+    if not moved:
+        return math.inf if missed else 0.0
+    return missed / moved
 
 
 def _weights(twin: Twin, params: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -1,9 +1,9 @@
-"""Upsampling and downsampling: pixel shuffle, bicubic, nearest neighbor, box filter, [1,3,3,1]."""
+"""Padding by reflection, up- and downsampling: pixel shuffle, bicubic, nearest, box, [1,3,3,1]."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -19,6 +19,38 @@ REACH = 16
 
 It holds to single precision.
 """
+
+
+def reflected(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
+    """Pads by reflection at the edge, as `jnp.pad` with `mode="reflect"`, with a cheaper gradient.
+
+    Each axis is one concatenation of the array with its flipped ends. Its gradient is one loop an
+    axis on a CPU; that of `jnp.pad`, which adds one end after another, is two.
+
+    Args:
+        x: Images [B, H, W, C], series [B, T, C], or any array with channels last.
+        pads: Entries to add before and after, for each axis before the channels: pairs for H and W,
+            or for T.
+
+    Returns:
+        The array, longer by the pads.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.nn.resampling import reflected
+        >>> reflected(jnp.arange(4).reshape(1, 4, 1), [(2, 1)])[0, :, 0].tolist()
+        [2, 1, 0, 1, 2, 3, 2]
+    """
+    for axis, (low, high) in enumerate(pads, start=x.ndim - 1 - len(pads)):
+        size = x.shape[axis]
+        if max(low, high) >= size:  # the reflection is itself reflected
+            widths = [(low, high) if i == axis else (0, 0) for i in range(x.ndim)]
+            x = jnp.pad(x, widths, mode="reflect")
+            continue
+        before = lax.slice_in_dim(x, 1, low + 1, axis=axis)
+        after = lax.slice_in_dim(x, size - 1 - high, size - 1, axis=axis)
+        x = lax.concatenate([lax.rev(before, [axis]), x, lax.rev(after, [axis])], axis)
+    return x
 
 
 def depth_to_space(x: Array, factor: int) -> Array:

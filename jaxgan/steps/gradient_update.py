@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -106,8 +107,9 @@ def update(
     return step
 
 
-# From this size on, the squares of a gradient are summed in a loop over its leading axis (CPU).
+# From this size on, the squares of a gradient are summed in a loop over pieces of it (CPU).
 _LARGE = 2**16
+_MOST_TURNS = 8
 
 
 def _norm(gradients: PyTree) -> Array:
@@ -126,13 +128,31 @@ def _squares(leaf: Array) -> Array:
 
 
 def _squares_in_turn(leaf: Array) -> Array:
-    """Returns the sum of squares, computed by a loop over the leading axis (for a CPU).
+    """Returns the sum of squares, computed by a loop of 2 to 8 turns (for a CPU).
 
     The loop reads the gradient from memory. So XLA computes the gradient once, and does not
-    recompute it in the optimizer's fused loops. The squares of a large gradient are never in memory
-    all at once. On an accelerator, every iteration would be a launch of its own.
+    recompute it in the optimizer's fused loops; a product of the gradient with itself would become
+    such a fused loop. The squares of a large gradient are never in memory all at once. On an
+    accelerator, every iteration would be a launch of its own.
     """
-    return jnp.sum(lax.map(_squares, leaf))
+    return jnp.sum(lax.map(_squares, _pieces(leaf)))
+
+
+def _pieces(leaf: Array) -> Array:
+    """Returns the leaf as at most 8 pieces of equal size, [pieces, ...].
+
+    Only leading axes are split, as few as possible: the last ones may be sharded.
+    """
+    for split in range(1, leaf.ndim + 1):
+        count = _divisor(math.prod(leaf.shape[:split]))
+        if count > 1:
+            return leaf.reshape(count, -1, *leaf.shape[split:])
+    return leaf[None]  # no number up to 8 divides its size
+
+
+def _divisor(size: int) -> int:
+    """Returns the largest number up to 8 that divides the size."""
+    return max(count for count in range(1, _MOST_TURNS + 1) if size % count == 0)
 
 
 def _accumulate(gradients_of: Callable[..., Any], slices: int) -> Callable[..., Any]:

@@ -27,14 +27,15 @@ def torch():
 # Cases that differ in size alone are one when tiny.
 DISTINCT = {(case.gan, case.shrunk().setting): case.name for case in CASES.values()}
 
-# Slow to compile, and all of it is part of the same case with R1.
-CONTAINED = {"progressive32"}
+# Slow to compile. All of the first two is part of the same case with R1, or with a gradient, and
+# most of the last one of other cases.
+SLOW = {"progressive32", "efficientnet96", "projected64-b16"}
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if name in CONTAINED else ())
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
         for name in DISTINCT.values()
     ],
 )

@@ -18,6 +18,34 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 
+# --- reflection -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "pads"),
+    [
+        ((2, 7, 8, 3), [(3, 3), (3, 3)]),
+        ((5, 6, 2), [(1, 2), (0, 4)]),
+        ((1, 9, 2), [(8, 0)]),
+        ((2, 3, 2, 1), [(3, 4), (2, 5)]),  # reflected more than once
+        ((1, 1, 4, 1), [(1, 1), (1, 1)]),
+    ],
+)
+def test_reflection_is_numpys_and_its_transpose_is_jaxs(shape, pads):
+    x = noise(*shape)
+    widths = [(0, 0)] * (x.ndim - 1 - len(pads)) + [*pads, (0, 0)]
+    y, back = jax.vjp(lambda x: resampling.reflected(x, pads), x)
+    np.testing.assert_array_equal(y, np.pad(x, widths, mode="reflect"))
+    _, expected = jax.vjp(lambda x: jnp.pad(x, widths, mode="reflect"), x)
+    given = noise(*y.shape, seed=1)
+    np.testing.assert_allclose(back(given)[0], expected(given)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_reflection_is_one_concatenation_an_axis():
+    program = jax.make_jaxpr(lambda x: resampling.reflected(x, [(3, 3), (1, 2)]))(noise(1, 8, 8, 2))
+    assert str(program).count("concatenate[") == 2
+
+
 # --- bicubic --------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,14 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
 from jaxgan import data as data_module
-from jaxgan import parallel
+from jaxgan import losses, parallel
+from jaxgan.games.training import Training
+from jaxgan.models import dcgan
 from jaxgan.plotting import image_grids
 from jaxgan.runs import (
     command_line,
@@ -22,6 +25,7 @@ from jaxgan.runs import (
     estimate,
     flags,
     progress,
+    setup,
     training_loop,
     training_run,
 )
@@ -31,6 +35,29 @@ from tests import staged_experiment, toy_experiment, toy_runs
 def pictures(path):
     """The steps that the run has pictures of."""
     return sorted(int(p.stem) for p in (path / "samples").glob("*.png") if p.stem != "real")
+
+
+# --- the initial state ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_quickly_compiled_initial_state_is_the_same_to_the_bit(known, monkeypatch):
+    if known:
+        jax.jit(jnp.sin, compiler_options=setup._QUICK)(1.0)
+    else:
+        monkeypatch.setattr(setup, "_QUICK", {"xla_option_of_another_time": True})
+    gan = dcgan.build(
+        shape=(16, 16, 1),
+        training=Training({side: optax.adam(1e-3) for side in ("generator", "discriminator")}),
+        latent_size=3,
+        width=4,
+        loss=losses.non_saturating(),
+    )
+    key = jax.random.key(1)
+    states = setup.initial_state(gan, key), jax.jit(gan.init)(key)
+    found, expected = (jax.tree.leaves(state.players) for state in states)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 # --- the estimate ---------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,7 +77,7 @@ def sliding(shape):
     return state_of({"a": player}), steps.update("a", objective)
 
 
-@pytest.mark.parametrize("shape", [(), (5,), (3, 70_000), (70_000,)])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 70_000), (70_000,), (257, 257)])
 def test_the_gradient_norm_is_that_of_all_entries_however_many(shape):
     state, step = sliding(shape)
     _, metrics = step(state, {}, keys_of(2))
@@ -89,6 +91,23 @@ def test_the_gradient_norm_takes_turns_on_a_cpu_alone(platform, loops):
     traced = jax.jit(step).trace(state, {}, keys_of(2))
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert text.count("stablehlo.while") == loops
+
+
+@pytest.mark.parametrize(
+    ("shape", "turns"),
+    [
+        ((3, 70_000), 3),
+        ((2048, 128), 8),
+        ((100, 1000), 5),
+        ((1, 4, 70_000), 4),
+        ((11, 7000), 8),
+        ((257, 257), 1),
+    ],
+)
+def test_the_gradient_norm_takes_at_most_eight_turns(shape, turns):
+    state, step = sliding(shape)
+    program = jax.make_jaxpr(step)(state, {}, keys_of(2))
+    assert re.findall(r"length=(\d+)", str(program)) == [str(turns)]
 
 
 def test_an_update_of_several_players_moves_them_together():
