@@ -78,7 +78,7 @@ OPERATIONS = {
         jnp.einsum("bhwc,bhkc->bwk", x, x) + x.max((1, 2, 3), keepdims=True)[..., 0]
     ),
     "matrix": lambda x: x.reshape(x.shape[0], -1, 2) @ MATRIX,
-    "rows": lambda x: x.reshape(-1, 2) @ MATRIX,
+    "rows": lambda x: (x.reshape(-1, 2) @ MATRIX).reshape(x.shape[0], 48),
     "parts": lambda x: jnp.concatenate([x[:, ::2], lax.rev(x[:, -2:], (2, 3)), x[:, 1:2]], axis=1),
     "split": lambda x: jnp.stack(jnp.split(x, 2, axis=1), axis=2)[:, :, 0],
     "padded": lambda x: lax.pad(x, 2.0, ((0, 0, 0), (1, -1, 2), (0, 3, 1), (0, 0, 0))),
