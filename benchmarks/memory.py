@@ -152,8 +152,9 @@ def allotted(step: Any, given: tuple[Any, Any]) -> int:
 
     program = jax.jit(step, donate_argnums=0).lower(*given)
     # Fast code takes longer to compile, and no other memory.
-    compiled = program.compile(compiler_options={"xla_backend_optimization_level": 0})
-    return compiled.memory_analysis().temp_size_in_bytes
+    options: dict[str, Any] = {"xla_backend_optimization_level": 0}
+    analysis: Any = program.compile(compiler_options=options).memory_analysis()
+    return analysis.temp_size_in_bytes
 
 
 def _words(changes: Mapping[str, Any]) -> str:

@@ -55,10 +55,10 @@ def gan(setting: Setting) -> GAN:
         def total(images: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
             seen = reached["network"](images)
             losses = {
-                "maps/loss": sum(jnp.mean(jnp.square(x)) for x in seen.maps),
+                "maps/loss": sum((jnp.mean(jnp.square(x)) for x in seen.maps), jnp.float32(0)),
                 "logits/loss": jnp.mean(jnp.square(seen.logits)),
             }
-            return sum(losses.values()), losses
+            return losses["maps/loss"] + losses["logits/loss"], losses
 
         images = jnp.asarray(batch["image"])
         if setting.gradient:

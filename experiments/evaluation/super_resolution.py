@@ -217,12 +217,12 @@ def photos(
         factor: Sides are cropped to multiples of it.
     """
     from jaxgan.data import resizing
-    from jaxgan.data.readers import decoding, file_listing, image_file
+    from jaxgan.data.readers import common_form, file_listing, image_file
 
     for path in sorted(filter(file_listing.is_image, folder.iterdir())):
         header = image_file.inspect(path)
         target = resizing.Target(header.size, "crop", channels)
-        target = decoding.leveled(target, [header])._replace(dtype="uint8")
+        target = common_form.leveled(target, [header])._replace(dtype="uint8")
         pixels = image_file.decode(path, target)
         height, width = (side // factor * factor for side in header.size)
         yield path, pixels[:height, :width]
