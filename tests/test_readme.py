@@ -156,6 +156,10 @@ def test_flags_that_sentences_name_exist(path):
     assert [flag for flag in named if flag not in known] == []
 
 
+OF_BENCHMARKS = {"--against", "--compile"}
+"""Flags of programs of `benchmarks`, which commands of the documents try."""
+
+
 def flags() -> set[str]:
     """Every flag of the experiments, the tools and the tables."""
     from experiments.tables.__main__ import Config
@@ -166,7 +170,7 @@ def flags() -> set[str]:
     fields = {field for config in (*configs, Config) for field in config.__dataclass_fields__}
     names = {f"--{field.replace('_', '-')}" for field in fields}
     names |= {name.replace("--", "--no-", 1) for name in names}
-    return names | {"--help", "--completion", "--version", "--xla"}
+    return names | {"--help", "--completion", "--version", "--xla"} | OF_BENCHMARKS
 
 
 # --- what README says runs ------------------------------------------------------------------------

@@ -264,7 +264,7 @@ TABLE = frame.Table(
         "classes and never saw this one. DCGAN of 16 channels next to the image, steps of 32 "
         "images, the experiment's learning rates everywhere; the averaged generator. All ways of "
         "training have the same number of steps on the few images; one source begins all seeds. As "
-        "`jaxgan evaluate --split held_out --samples 1000`: the Frechet and the kernel "
+        "`jaxgan evaluate RUN --split held_out --samples 1000`: the Frechet and the kernel "
         "distance on the embedded classifier of garments (proxies, which compare only with each "
         "other) to the 200 held-out photographs of the class, and how many of these have a sample "
         "near (coverage, 5 neighbors)."

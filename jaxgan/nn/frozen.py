@@ -35,7 +35,7 @@ class Frozen(linen.Module):
         network = self.network.clone(parent=None)
         kept = self.variable(COLLECTION, ENTRY, self._initial, network, inputs)
         # As those of a trained network, the params come in the type that is computed in.
-        kind, held = jnp.result_type(*inputs), kept.value
+        kind, held = jnp.result_type(*jax.tree.leaves(inputs)), kept.value
         params = {name: as_type(held[name], kind) for name in held if name == "params"}
         return network.apply({**held, **params}, *inputs)
 

@@ -58,6 +58,24 @@ def rematerialized(step: TrainStep) -> TrainStep:
     Args:
         step: The train step of a model.
 
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from jaxgan import state, steps
+        >>> def step(now, batch):
+        ...     return now, jax.grad(lambda x: now["a"].apply_fn({"params": now["a"].params}, x))(
+        ...         batch
+        ...     )
+        >>> player = state.Player.create(
+        ...     apply_fn=lambda of, x: of["params"] * x**2,
+        ...     params=jnp.float32(3.0),
+        ...     tx=optax.sgd(0.1),
+        ... )
+        >>> start, x = state.create(jax.random.key(0), {"a": player}), jnp.float32(2.0)
+        >>> print(steps.rematerialized(step)(start, x)[1], step(start, x)[1])
+        12.0 12.0
+
     References:
         Chen et al. 2016, Training deep nets with sublinear memory cost.
     """

@@ -107,7 +107,7 @@ HERE = {"coordinator": "host:1234", "processes": 2, "process": 1}
         ({"processes": 2, "process": 0}, "--processes is given without --coordinator"),
         ({**HERE, "coordinator": "host"}, "expected HOST:PORT"),
         ({**HERE, "process": 2}, "counts them from 0 to 1"),
-        ({**HERE, "seeds": 2}, "start a run for each seed"),
+        ({**HERE, "seeds": 2}, "start a run for each instead"),
         ({"distributed": True, "parallel": "pmap"}, "use jit or shard_map"),
     ],
     ids=str,

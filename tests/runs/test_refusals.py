@@ -35,6 +35,8 @@ CHANGED = {
     "break_at": 3,
     "transform": "image=standardize",
     "range": "0,9",
+    "precision": "bf16",
+    "sweep": ("width=4,9",),
 }
 
 
