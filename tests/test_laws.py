@@ -134,7 +134,6 @@ def test_L2_the_same_seed_step_and_batch_give_the_same_result(name):
 QUICK_MODES = {
     "vanilla": [("jit", 2), ("shard_map", 2), ("pmap", 8)],
     "dcgan": [("shard_map", 2)],
-    "conditional": [("shard_map", 2)],
 }
 """The modes and devices of L3 that the suite checks."""
 

@@ -110,6 +110,7 @@ def test_the_initial_weights_have_the_papers_deviations():
     assert float(np.std(embedding)) == pytest.approx(1 / np.sqrt(640), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_first_step_moves_all_but_the_inner_layers_of_the_blocks(gan, start):
     """They are multiplied by the zeros of the last layer of their block."""
     images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1)).astype(np.float32)

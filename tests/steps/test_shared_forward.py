@@ -163,6 +163,7 @@ def same(left, right, tolerance=1e-12):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_round_with_shared_noise_is_one_in_which_both_players_draw_with_the_same_keys():
     with jax.enable_x64(True):
         gan = built(

@@ -346,6 +346,7 @@ def test_a_member_of_a_population_is_examined_as_a_run_of_its_own(archives, tmp_
 # --- the game's Jacobian --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_jacobian_of_linear_players_turns_and_does_not_shrink(archives, tmp_path):
     path = train(
         tmp_path / "run",
