@@ -3,8 +3,8 @@
 `convolution` has convolutions that are fast in every derivative, `onednn_probe` finds out whether
 jaxlib's oneDNN can compute them here, `threefry` JAX's random bits without their loop, `bicubic`
 MATLAB's `imresize` in NumPy. No other package of the library imports jax.extend or
-jax.interpreters. May use the ground files (types, state, random, collectives, parallel, losses,
-penalties, optimizers, files).
+jax.interpreters, but for `tools.onnx_graph`, which reads traced programs. May use the ground files
+(types, state, random, collectives, parallel, losses, penalties, optimizers, files).
 """
 
 from __future__ import annotations
