@@ -112,11 +112,8 @@ def task(layer: Layer, batch_size: int, implementation: str) -> Callable[[], Any
 
     keys = jax.random.split(jax.random.key(0))
     x = jax.random.normal(keys[0], (batch_size, *[layer.size] * layer.axes, layer.inputs))
-    if layer.transposed:
-        kernel, apply = (layer.outputs, layer.inputs), nn.conv_transpose
-    else:
-        kernel = (layer.inputs // layer.groups, layer.outputs)
-        apply = partial(nn.conv, groups=layer.groups)
+    kernel = (layer.inputs // layer.groups, layer.outputs)
+    apply = nn.conv_transpose if layer.transposed else partial(nn.conv, groups=layer.groups)
     w = jax.random.normal(keys[1], (*[layer.kernel] * layer.axes, *kernel))
     apply = partial(apply, strides=layer.stride, implementation=implementation)
 

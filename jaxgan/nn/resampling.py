@@ -24,8 +24,8 @@ It holds to single precision.
 def reflected(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
     """Pads by reflection at the edge, as `jnp.pad` with `mode="reflect"`, with a cheaper gradient.
 
-    Each axis is one concatenation of the array with its flipped ends. Its gradient is one loop an
-    axis on a CPU; that of `jnp.pad`, which adds one end after another, is two.
+    Each axis is one concatenation of the array with its flipped ends. Its gradient is three
+    loops for an image on a CPU; that of `jnp.pad`, which adds one end after another, is four.
 
     Args:
         x: Images [B, H, W, C], series [B, T, C], or any array with channels last.
