@@ -19,7 +19,7 @@ from jaxgan.games.builder import Side
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
 from jaxgan.games.training import Training
 from jaxgan.losses import AdversarialLoss
-from jaxgan.nn import layers, patch_discriminator
+from jaxgan.nn import layers, patch_discriminator, resampling
 from jaxgan.nn.normalization import instance_norm
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean, Out, Player
@@ -66,16 +66,16 @@ class ResNetGenerator(linen.Module):
             train: Unused; every network takes it.
         """
         height, width = images.shape[1:3]
-        x = _rectified(_reflected(self.width, 7)(images))
+        x = _rectified(_reflected(images, self.width, 7))
         for features in (2 * self.width, 4 * self.width):
             x = _rectified(_conv(features, strides=2, padding=1)(x))
         for _ in range(self.blocks):
-            y = _rectified(_reflected(x.shape[-1], 3)(x))
-            x = x + instance_norm(_reflected(x.shape[-1], 3)(y))
+            y = _rectified(_reflected(x, x.shape[-1], 3))
+            x = x + instance_norm(_reflected(y, x.shape[-1], 3))
         for features in (2 * self.width, self.width):
             x = _rectified(_doubled(features)(x))
         x = x[:, :height, :width]
-        return jnp.tanh(_reflected(self.channels, 7, use_bias=True)(x))
+        return jnp.tanh(_reflected(x, self.channels, 7, use_bias=True))
 
 
 def _rectified(x: Array) -> Array:
@@ -93,8 +93,10 @@ def _conv(features: int, taps: int = 3, *, use_bias: bool = False, **options: An
     )
 
 
-def _reflected(features: int, taps: int, *, use_bias: bool = False) -> nn.Conv:
-    return _conv(features, taps, use_bias=use_bias, padding="REFLECT")
+def _reflected(x: Array, features: int, taps: int, *, use_bias: bool = False) -> Array:
+    """Convolves images that are reflected at their borders; `taps` is odd."""
+    padded = resampling.reflected(x, [(taps // 2, taps // 2)] * 2)
+    return _conv(features, taps, use_bias=use_bias, padding="VALID")(padded)
 
 
 def _doubled(features: int) -> nn.ConvTranspose:

@@ -13,7 +13,6 @@ from jax import lax
 
 from jaxgan import random
 from jaxgan.kernels import convolution
-from jaxgan.nn import resampling
 from jaxgan.random import Keys
 from jaxgan.types import Array
 
@@ -127,21 +126,6 @@ class Conv(linen.Conv):
     """
 
     conv_general_dilated: Any = conv_general_dilated
-
-    def __call__(self, inputs: Array) -> Array:
-        """Returns the convolution of `inputs`, [B, H', W', features] or [B, T', features]."""
-        if self.padding != "REFLECT":
-            return super().__call__(inputs)
-        dilations = convolution.per_axis(self.kernel_dilation or 1, len(self._taps))
-        reaches = [d * (k - 1) for d, k in zip(dilations, self._taps, strict=True)]
-        pads = [(reach // 2, reach - reach // 2) for reach in reaches]
-        # The same layer without padding: it has this one's parameters.
-        inner = self.clone(parent=self.scope, padding="VALID")
-        return inner(resampling.reflected(inputs, pads))
-
-    @property
-    def _taps(self) -> tuple[int, ...]:
-        return (self.kernel_size,) if isinstance(self.kernel_size, int) else (*self.kernel_size,)
 
 
 class ConvTranspose(linen.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from functools import partial
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import laws
@@ -77,13 +78,17 @@ def test_the_output_has_the_size_of_the_input(size):
 
 
 def test_borders_are_reflected():
-    network = cyclegan._reflected(1, 7)
+    class Reflected(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            return cyclegan._reflected(x, 1, 7)
+
     kernel = noise(7, 7, 1, 1)
     x = noise(1, 8, 8, 1)
     padded = jnp.asarray(np.pad(np.asarray(x)[0, :, :, 0], 3, mode="reflect"))
     windows = np.lib.stride_tricks.sliding_window_view(np.asarray(padded), (7, 7))
     expected = np.einsum("ijkl,kl->ij", windows, np.asarray(kernel)[:, :, 0, 0])
-    found = network.apply({"params": {"kernel": kernel}}, x)
+    found = Reflected().apply({"params": {"Conv_0": {"kernel": kernel}}}, x)
     np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-5)
 
 

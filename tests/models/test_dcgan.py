@@ -52,8 +52,7 @@ def passed(module: linen.Module, x, *, train: bool = True):
         def keep(call, args, kwargs, context):
             output = call(*args, **kwargs)
             if context.method_name == "__call__" and context.module.name:
-                if order[-1:] != [context.module.name]:  # a layer calls that of its base class
-                    order.append(context.module.name)
+                order.append(context.module.name)
                 layers[context.module.name] = (args[0], output)
             return output
 
