@@ -35,9 +35,11 @@ class Frozen(linen.Module):
         network = self.network.clone(parent=None)
         kept = self.variable(COLLECTION, ENTRY, self._initial, network, inputs)
         # As those of a trained network, the params come in the type that is computed in.
-        kind, held = jnp.result_type(*jax.tree.leaves(inputs)), kept.value
-        params = {name: as_type(held[name], kind) for name in held if name == "params"}
-        return network.apply({**held, **params}, *inputs)
+        held = kept.value
+        if "params" in held:
+            kind = jnp.result_type(*jax.tree.leaves(inputs))
+            held = {**held, "params": as_type(held["params"], kind)}
+        return network.apply(held, *inputs)
 
     def _initial(self, network: linen.Module, inputs: tuple[Any, ...]) -> Any:
         if self.random:

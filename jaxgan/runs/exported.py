@@ -32,7 +32,7 @@ import safetensors.numpy
 from jaxgan import files, random
 from jaxgan.games import mutual_information, objectives, stages
 from jaxgan.random import Keys
-from jaxgan.runs import experiments, run_directory
+from jaxgan.runs import experiments, extras, run_directory
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.state import GANState, Player
@@ -356,9 +356,7 @@ def require_onnx() -> None:
     Raises:
         RunError: If a package that this needs is not installed.
     """
-    for module in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(module) is None:
-            raise RunError(f"an ONNX export needs {module}: pip install 'jaxgan[onnx]'")
+    extras.require("an ONNX export", ("onnx", "onnxruntime"), extra="onnx")
 
 
 def _require_closed(program: jax.export.Exported) -> None:

@@ -42,9 +42,6 @@ the images it is of, and what the number is."""
 NOTICEABLE = 0.05
 """The fraction of the time spent waiting for data from which on a progress line shows it."""
 
-MOST_SETTINGS = 16
-"""The largest number of settings of a sweep that have a line of their own."""
-
 _QUICK = 3.0  # seconds that need no mention
 
 FAILED = "error: "
@@ -269,18 +266,16 @@ def each(row: dict[str, Any]) -> list[str]:
     """Returns the main metrics of each setting of a sweep, the means over its seeds, as lines."""
     members = row.get("members", {})
     settings = members.get("settings", {})
-    by_setting: dict[str, list[int]] = {}
-    for index, label in enumerate(sweeps.labels([0] * len(members.get("seed", ())), settings)):
-        by_setting.setdefault(label, []).append(index)
     if not settings:
         return []
+    by_setting = sweeps.by_setting(settings)
     shown = {
         label: {
             name: sum(values[index] for index in of) / len(of)
             for name, values in members.items()
             if name not in ("seed", "settings")
         }
-        for label, of in list(by_setting.items())[:MOST_SETTINGS]
+        for label, of in list(by_setting.items())[: sweeps.MOST_SETTINGS]
     }
     more = len(by_setting) - len(shown)
     lines = [f"  {label}: {signals(means)}" for label, means in shown.items()]

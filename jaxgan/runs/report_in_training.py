@@ -7,7 +7,6 @@ training neither waits for the page nor ends with it. The page is written whole 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import pathlib
 import subprocess
@@ -16,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from jaxgan import files
-from jaxgan.runs.errors import RunError
+from jaxgan.runs import extras
 from jaxgan.runs.experiments import Experiment
 
 NEEDED = ("bokeh", "jinja2")
@@ -32,9 +31,7 @@ def require_installed() -> None:
     Raises:
         RunError: If one is not; the message names the extra.
     """
-    for module in NEEDED:
-        if importlib.util.find_spec(module) is None:
-            raise RunError(f"a report needs {module}: pip install 'jaxgan[report]'")
+    extras.require("a report", NEEDED, extra="report")
 
 
 def command(experiment: Experiment, path: pathlib.Path) -> list[str]:
@@ -86,11 +83,9 @@ class Pages:
 
     def finish(self) -> None:
         """Writes the page of the finished run, and waits until it is there."""
-        for begin in (lambda: None, self.renew):  # the one being written may lack the last rows
-            begin()
-            if self._process is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_LONGEST)
+        self._wait()  # the page being written may lack the last rows
+        self.renew()
+        self._wait()
         if self._process is not None and self._process.poll() is None:
             self._fail(f"it took more than {_LONGEST:.0f} s")
         self._settle()
@@ -105,6 +100,12 @@ class Pages:
                 self._process.kill()
                 self._process.wait()
         self._errors.close()
+
+    def _wait(self) -> None:
+        """Waits for the process to end, but not forever."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LONGEST)
 
     def _settle(self) -> None:
         """Says why the process that has ended wrote no page, if it did not."""

@@ -108,6 +108,28 @@ def labels(seeds: Sequence[int], settings: Mapping[str, Sequence[float]]) -> lis
     ]
 
 
+MOST_SETTINGS = 16
+"""The largest number of settings of a sweep that are shown one by one."""
+
+
+def by_setting(settings: Mapping[str, Sequence[float]]) -> dict[str, list[int]]:
+    """Returns the indices of the models of each setting, its seeds together, by its label.
+
+    Args:
+        settings: By name, the value of each model [S], for at least one setting.
+
+    Examples:
+        >>> from jaxgan.runs import sweeps
+        >>> sweeps.by_setting({"beta1": [0.0, 0.0, 0.5]})
+        {'beta1=0.0': [0, 1], 'beta1=0.5': [2]}
+    """
+    count = len(next(iter(settings.values())))
+    found: dict[str, list[int]] = {}
+    for index, label in enumerate(labels([0] * count, settings)):
+        found.setdefault(label, []).append(index)
+    return found
+
+
 def tag(label: str) -> str:
     """Returns a label as services that keep logs take it in the name of a metric."""
     return label.replace(", ", "/").replace(" ", "_").replace("=", "_")

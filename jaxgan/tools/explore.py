@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jaxgan import files
+from jaxgan.runs import extras
 from jaxgan.runs.errors import Interrupted, RunError
 from jaxgan.tools import command
 
@@ -91,8 +91,7 @@ def require_tornado() -> None:
     Raises:
         RunError: If it is not.
     """
-    if importlib.util.find_spec("tornado") is None:
-        raise RunError("the page needs tornado: pip install 'jaxgan[explore]'")
+    extras.require("the page", ("tornado",), extra="explore")
 
 
 def studio_of(config: Config, *, say: Say) -> Studio:

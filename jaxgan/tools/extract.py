@@ -92,7 +92,7 @@ def extract(config: Config, *, say: Say) -> pathlib.Path:
         raise RunError(f"{files.printable(out)} exists; choose another --out")
     own = recorded.of_model(index)
     label = seeds.labels[index]
-    partial = run_directory.free(_folder_of(out), f".{out.name}")
+    partial = run_directory.free(out.parent, f".{out.name}")
     try:
         partial.mkdir(parents=True)
         last = _write_checkpoints(config.run, partial, experiment, record, seeds, index, say)
@@ -109,11 +109,6 @@ def extract(config: Config, *, say: Say) -> pathlib.Path:
     say(f"{files.printable(out)} is its run, at step {last}; this continues it:")
     say(f"  {experiment.continuing(files.printable(out))}{longer}")
     return out
-
-
-def _folder_of(path: pathlib.Path) -> pathlib.Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.parent
 
 
 def _chosen(config: Config, seeds: Seeds, rows: Sequence[Row]) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def test_a_run_that_stops_ends_the_page_that_is_being_written():
 
 
 def test_a_page_without_its_libraries_is_refused_before_anything_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(report_in_training.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"^a report needs bokeh: pip install 'jaxgan\[report\]'$"):
         toy_runs.train(tmp_path / "run", data="npz:/nowhere.npz", report=True)
 

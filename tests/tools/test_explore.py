@@ -359,7 +359,7 @@ def test_too_many_pictures_at_a_time_are_refused():
 
 
 def test_without_tornado_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"needs tornado: pip install 'jaxgan\[explore\]'"):
         explore.explore(explore.Config(RUN), say=lambda _: None)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.runs import metric_log, report_in_training, run_directory
+from jaxgan.runs import metric_log, run_directory, sweeps
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import diagnose, report
 from jaxgan.tools.diagnosis.finding import Series
@@ -229,7 +229,7 @@ def test_what_cannot_be_reported_is_refused_in_one_sentence(plain, tmp_path, cap
     assert "is no report, so it is not replaced" in refused(capsys, plain, "--out", own)
     assert own.read_text() == "my own page"
     assert "is a folder; expected --out FILE.html" in refused(capsys, plain, "--out", tmp_path)
-    monkeypatch.setattr(report_in_training.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert refused(capsys, plain) == "error: a report needs bokeh: pip install 'jaxgan[report]'"
 
 
@@ -344,7 +344,7 @@ def test_every_setting_of_a_sweep_has_a_line_and_a_color(tmp_path):
 
 
 def test_of_many_settings_the_lowest_and_the_highest_are_drawn(tmp_path):
-    rates = tuple(map(float, range(curves.MOST_SETTINGS + 1)))
+    rates = tuple(map(float, range(sweeps.MOST_SETTINGS + 1)))
     run = made(tmp_path / "run", rows=of_settings(rates, 1))
     (panel,) = curves.panels(run_summary.summaries([run]))
     assert [line.label for line in panel.lines] == [

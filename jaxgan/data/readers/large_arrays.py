@@ -53,12 +53,16 @@ class Found(NamedTuple):
         return plain and self.shape[1:] == self.target.shape
 
     @property
+    def kept(self) -> int:
+        """The bytes of all images as they are stored, at most."""
+        dtype = self.header.dtype
+        each = dtype.itemsize if dtype.name in value_range.STORED else 4
+        return len(self) * int(np.prod(self.target.shape)) * each
+
+    @property
     def needed(self) -> int:
         """The bytes of memory that it takes to read all images."""
-        each = self.header.dtype.itemsize
-        count, kept = len(self), each if self.header.dtype.name in value_range.STORED else 4
-        converted = 0 if self.ready else count * int(np.prod(self.target.shape)) * kept
-        return self.header.bytes + converted
+        return self.header.bytes + (0 if self.ready else self.kept)
 
     @property
     def what(self) -> str:
@@ -97,7 +101,7 @@ def images(found: Found, fit: resizing.Fit) -> tuple[np.ndarray, tuple[str, ...]
     return _read(
         prepared.write(
             name or _name(found, fit),
-            len(found) * int(np.prod(found.target.shape)) * _kept_bytes(found),
+            found.kept,
             lambda store: _fill(store, found, begin, fit),
             source=found.name,
             what=found.what,
@@ -122,12 +126,6 @@ def _name(found: Found, fit: resizing.Fit) -> str:
 def _read(found: image_stores.Contents) -> tuple[np.ndarray, tuple[str, ...]]:
     assert found.place is not None
     return found.train.images[0], (*found.notes[0], prepared.note(found.place))
-
-
-def _kept_bytes(found: Found) -> int:
-    """Returns the most bytes that a stored value may need."""
-    dtype = found.header.dtype
-    return dtype.itemsize if dtype.name in value_range.STORED else 4
 
 
 def _fill(

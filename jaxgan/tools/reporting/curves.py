@@ -23,9 +23,6 @@ MOST_NUMBERS = 60_000
 MOST_SEEDS = 8
 """With more seeds than this, only the lowest and the highest are drawn."""
 
-MOST_SETTINGS = 16
-"""With more settings than this, those of a sweep are drawn as seeds are."""
-
 SPEED = "images per second"
 
 _LOGARITHMIC = 100  # a panel whose values range over this factor has a logarithmic axis
@@ -182,14 +179,14 @@ def _lines(runs: Sequence[Summary], index: int, run: Summary) -> Iterator[Line]:
 
 
 def _settings(run: Summary) -> dict[str, list[int]] | None:
-    """Returns the members of each setting of a sweep, by its label; None if seeds are shown."""
+    """Returns the members of each setting of a sweep, by its label; None if seeds are shown.
+
+    With more settings than are shown one by one, those of a sweep are drawn as seeds are.
+    """
     if run.members is None or not run.members.settings:
         return None
-    alone = sweeps.labels([0] * len(run.members.seeds), run.members.settings)
-    found: dict[str, list[int]] = {}
-    for member, label in enumerate(alone):
-        found.setdefault(label, []).append(member)
-    return found if len(found) <= MOST_SETTINGS else None
+    found = sweeps.by_setting(run.members.settings)
+    return found if len(found) <= sweeps.MOST_SETTINGS else None
 
 
 def _mean(parts: Collection[Series]) -> Series:
