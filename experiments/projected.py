@@ -49,6 +49,8 @@ class Config(two_player_flags.TwoPlayerConfig):
         "side",
         "conditional",
     )
+    # Trained with colors and cutouts too, samples have a distance of 414 after 750 steps, not 330.
+    DIFF: ClassVar[tuple[str, ...]] = ("translation",)
 
     data: str = "flowers"
     steps: int = 5000
@@ -79,12 +81,12 @@ class Config(two_player_flags.TwoPlayerConfig):
     """
     conditional: bool = False
     """Condition both players on the class."""
-    blur: Annotated[float, Range(0.0, 8.0)] = 0.0
-    """Standard deviation, in pixels, of the blur through which the discriminators see images at
+    blur: Annotated[float, Range(0.0, 8.0)] = 2.0
+    """Standard deviation, in pixels, of the blur through which the discriminators see all images at
     first; 0: none.
     """
     blur_images: Annotated[float, Range(1.0)] = 8000.0
-    """Images over which the blur fades."""
+    """Images over which the blur fades to nothing."""
 
 
 PRESETS = {
@@ -97,6 +99,8 @@ PRESETS = {
         "noise": True,
         "discriminator_width": 128,
         "side": 224,
+        "augment_policy": ("color", "translation", "cutout"),
+        "blur": 0.0,
     },
     "smoke": {
         "data": "fashion",
