@@ -83,8 +83,7 @@ class Arrays:
     def reach(self) -> float:
         """A number within which 99 % of the transformed 'image' lie, to draw pictures by."""
         count = min(_DRAWN, len(self))
-        values = self._transformed(IMAGE, self.rows[np.arange(count) * len(self) // count])
-        return float(np.quantile(np.abs(values), 0.99)) or 1.0
+        return reach(self._transformed(IMAGE, self.rows[np.arange(count) * len(self) // count]))
 
     def pieces(self, key: str) -> Iterator[np.ndarray]:
         """Yields an entry in the units of the data, [n, ..., C], a few examples at a time.
@@ -128,6 +127,11 @@ class Arrays:
 
     def _transformed(self, key: str, rows: np.ndarray) -> np.ndarray:
         return transforms.apply(self.transforms[key], self.entries[key][rows]).astype(np.float32)
+
+
+def reach(values: np.ndarray) -> float:
+    """Returns a number within which 99 % of the values lie; 1 if it is 0."""
+    return float(np.quantile(np.abs(values), 0.99)) or 1.0
 
 
 def fitted(source: Arrays, text: str | None) -> dict[str, Transform]:
