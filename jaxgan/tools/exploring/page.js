@@ -191,7 +191,7 @@
         by("conditions").append(slider(ends.length > 1 ? `${name} ${place + 1}` : name, range, (value) => {
           const numbers = asked.conditions[name] ?? {};
           if (value === null) delete numbers[place];
-          else numbers[place] = value;
+          else numbers[place] = Math.min(high, Math.max(low, value)); // the browser rounds
           asked.conditions[name] = numbers;
         }));
       });
