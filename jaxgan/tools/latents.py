@@ -129,6 +129,7 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
     for path, rows in zip(written, drawn.values(), strict=True):
         command.write_image(path, image_grids.png(image_grids.named_rows(rows, show=model.show)))
     say(f"{', '.join(path.name for path in written)}: in {folder}")
+    config.suggest(say, "which directions change something?", "directions")
     return written
 
 

@@ -25,6 +25,7 @@ from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
 if TYPE_CHECKING:
+    from jaxgan.tools import diagnose
     from jaxgan.tools.reporting.run_summary import Summary
 
 Say = Callable[[str], None]
@@ -100,7 +101,9 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
             f"the page would have {len(content):,} bytes, more than {most:,}; name fewer runs"
         )
     command.write(path, content)
-    say(f"{path}: {len(content) / 1e6:.1f} MB")
+    say(f"{path}: {len(content) / 1e6:.1f} MB; a browser opens it")
+    if len(runs) == 1:
+        _suggest(_of_run(config, runs[0]), say)
     return path
 
 
@@ -121,11 +124,26 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
     """Returns the report of `jaxgan diagnose`, or the sentence why there is none."""
     from jaxgan.tools import diagnose
 
+    asked = _of_run(config, run)
+    say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
+    try:
+        of = _diagnosed_model(run, asked.model_seed, asked.member)
+        return {**diagnose.diagnose(asked), "of": of}
+    except (RunError, ValueError) as error:
+        return str(error)
+    except OSError as error:
+        return files.reason(error)
+
+
+def _of_run(config: Config, run: Summary) -> diagnose.Config:
+    """Returns the diagnosis to make of a run: of several models, that of the first."""
+    from jaxgan.tools import diagnose
+
     seed, member = config.model_seed, config.member
     if run.members is not None and seed is None and member is None:
         seed = None if run.members.settings else run.members.seeds[0]
         member = "0" if run.members.settings else None
-    asked = diagnose.Config(
+    return diagnose.Config(
         run=run.path,
         checkpoint=config.checkpoint,
         model_seed=seed,
@@ -133,13 +151,22 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
         experiment=config.experiment,
         data=config.data,
     )
-    say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
+
+
+def _suggest(config: command.OfRun, say: Say) -> None:
+    """Says what to do next with what the model draws; nothing if it has no checkpoint yet."""
+    from jaxgan.tools import sample
+
     try:
-        return {**diagnose.diagnose(asked), "of": _diagnosed_model(run, seed, member)}
-    except (RunError, ValueError) as error:
-        return str(error)
-    except OSError as error:
-        return files.reason(error)
+        model = config.load()
+    except (RunError, ValueError, OSError):
+        return
+    if words := sample.translated(model):
+        config.suggest(say, "give it something to draw from:", "translate", *words)
+    elif len(model.spec.shape) == 3:
+        config.suggest(say, "film its images:", "interpolate")
+    else:
+        config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
 
 
 def _diagnosed_model(run: Summary, seed: int | None, member: str | None) -> str | None:

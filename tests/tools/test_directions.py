@@ -12,6 +12,7 @@ from PIL import Image
 import jaxgan
 from jaxgan import data
 from jaxgan.plotting import image_grids
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import directions, latent_directions, latents, traverse
 
@@ -32,7 +33,8 @@ def test_the_directions_of_a_run_are_a_file_and_a_sheet(run):
     with Image.open(path / "directions" / "sefa.png") as sheet:
         assert sheet.width > 3 * 64 and sheet.height > 2 * 64
     assert said[0].startswith("sefa-0: ") and "of the first layer's squared weight" in said[0]
-    assert said[-1] == f"go along one: jaxgan traverse {path} --direction 'sefa-0'"
+    along = invocation.called("traverse", path, "--direction", "sefa-0")
+    assert said[-1] == f"go along one: {along}"
     with pytest.raises(RunError, match=r"sefa\.npz exists; .*--overwrite"):
         directions.directions(directions.Config(path), say=said.append)
 
