@@ -34,7 +34,6 @@ def main() -> None:
     print(f"picture of its samples: {last.resolve()}")
     better = invocation.called("train", "projected", "--workdir", RUN, "--steps", "1300")
     print(f"better ones, in six minutes: {better}")
-    print(f"curves, samples through training and a diagnosis: {invocation.called('report', RUN)}")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def exports(finished, tmp_path_factory):
         log.write(json.dumps(measured) + "\n")
     for form in exported.WEIGHTS:
         export.export(export.Config(run, out=root / form, format=form), say=said.append)
-    assert len(said) == 2
+    opening = [f"open it: {invocation.called('sample', root / form)}" for form in exported.WEIGHTS]
+    assert said[1::2] == opening and len(said) == 4
     return {form: root / form for form in exported.WEIGHTS}
 
 
