@@ -10,10 +10,12 @@ still be training. The page needs Bokeh (pip install 'jaxgan[report]').
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,8 +44,9 @@ class Config(command.Choice):
     out: pathlib.Path | None = None
     """The file to write. Default: report.html or comparison.html in the (first) run directory."""
     diagnosis: bool = True
-    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several models
-    the first is diagnosed, or the one of --model-seed or --member.
+    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time, and draw of a
+    single run the ways between latents and the training images nearest to samples. Of several
+    models it is the first, or the one of --model-seed or --member.
     """
     data: str | None = None
     """New location of the data that the diagnosis reads, in the syntax of the training flag --data
@@ -91,8 +94,12 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
     panels = curves.panels(runs)
     drawn = charts.drawn(panels, runs=len(runs)) if panels else None
     taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
-    albums = pictures.albums(runs, budget=run_directory.MOST_PAGE_BYTES - taken)
     diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
+    with tempfile.TemporaryDirectory() as folder:
+        alone = config.diagnosis and len(runs) == 1
+        drawn_now = _drawn(_of_run(config, runs[0]), pathlib.Path(folder)) if alone else {}
+        budget = run_directory.MOST_PAGE_BYTES - taken
+        albums = pictures.albums(runs, budget=budget, drawn=drawn_now)
     text = page.rendered(runs, panels, drawn, albums, diagnoses)
     content = text.encode(errors="backslashreplace")  # names that are not UTF-8
     most = run_directory.MOST_PAGE_BYTES
@@ -167,6 +174,38 @@ def _suggest(config: command.OfRun, say: Say) -> None:
         config.suggest(say, "film its images:", "interpolate")
     else:
         config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+
+
+def _drawn(asked: diagnose.Config, folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Draws into the folder what the model makes of its latents; nothing if it has none.
+
+    Returns the pictures by what they show.
+    """
+    from jaxgan.tools import latents, nearest
+
+    names = [field.name for field in dataclasses.fields(command.OfRun)]
+    of_run: dict[str, Any] = {name: getattr(asked, name) for name in names}
+    ways = latents.Config(**of_run, out=folder, pictures=("interpolation",))
+    picture = folder / "nearest.png"
+    near = nearest.Config(
+        **of_run,
+        out=picture,
+        data=asked.data,
+        samples=256,
+        features="pixels",
+        rows=6,
+    )
+    found: dict[str, pathlib.Path] = {}
+    with contextlib.suppress(RunError, ValueError, OSError):
+        found["between latents"] = latents.explore(ways, say=_unsaid)[0]
+    with contextlib.suppress(RunError, ValueError, OSError):
+        nearest.nearest(near, say=_unsaid)
+        found["samples, each followed by the training images nearest in pixels"] = picture
+    return found
+
+
+def _unsaid(sentence: str) -> None:
+    """Leaves a sentence of another command out."""
 
 
 def _diagnosed_model(run: Summary, seed: int | None, member: str | None) -> str | None:

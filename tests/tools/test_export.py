@@ -16,7 +16,7 @@ import pytest
 import jaxgan
 from jaxgan import random
 from jaxgan.data import origins
-from jaxgan.runs import exported, trained_model
+from jaxgan.runs import exported, invocation, trained_model
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel

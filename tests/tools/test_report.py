@@ -152,6 +152,7 @@ def test_facts_are_those_of_the_log(plain):
     (run,) = run_summary.summaries([plain])
     assert run.facts["steps"] == "30 of 60"
     assert run.facts["training time"] == "7 seconds"
+    assert "peak memory" not in run.facts  # a log of before it was logged
     assert run.facts["images per second"] == "90 (median)"
     assert run.facts["data"] == "ring, 2 numbers"
 
@@ -434,14 +435,20 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_said(tmp_path):
     assert "000010.png is left out" in written(run)
 
 
-def test_real_images_and_latents_are_next_to_the_samples(tmp_path):
+def test_what_other_commands_have_drawn_is_next_to_the_samples(tmp_path):
     run = made(tmp_path / "run")
-    (run / "latents").mkdir()
-    for name in ("samples/real", "latents/walk"):
+    for folder in ("latents", "projected"):
+        (run / folder).mkdir()
+    for name in ("samples/real", "latents/walk", "nearest", "projected/pairs"):
         Image.new("L", (6, 4), 200).save(run / f"{name}.png")
     texts = [image["alt"] for image in Read(written(run)).all("img")]
-    of_samples = [f"samples of run at step {step}" for step in (0, 10, 30)]
-    assert texts == [*of_samples, "training images", "latents of run: walk"]
+    assert texts == [
+        *(f"samples of run at step {step}" for step in (0, 10, 30)),
+        "training images",
+        "nearest training images, next to samples of run",
+        "photographs, their projections, the nearest samples of run",
+        "latents: walk of run",
+    ]
 
 
 def test_runs_are_shown_at_equal_steps_and_at_equal_times():
