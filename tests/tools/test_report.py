@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.runs import metric_log, run_directory, sweeps
+from jaxgan.runs import invocation, metric_log, run_directory, sweeps
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import diagnose, report
 from jaxgan.tools.diagnosis.finding import Series
@@ -165,7 +165,8 @@ def test_the_time_of_a_step_is_interpolated_between_rows(plain):
 def test_the_command_continues_a_run_and_lengthens_a_finished_one(tmp_path):
     paths = [made(tmp_path / "a b", steps=60), made(tmp_path / "done", steps=30)]
     unfinished, finished = (run.continuing for run in run_summary.summaries(paths))
-    assert unfinished == f"python -m tests.toy_experiment --workdir '{tmp_path / 'a b'}'"
+    python = invocation.python()
+    assert unfinished == f"{python} -m tests.toy_experiment --workdir '{tmp_path / 'a b'}'"
     assert finished.endswith("done --steps 60")
 
 

@@ -84,14 +84,14 @@ def along_code(model):
 def translated(model):
     if "caption" in model.gan.conditions:
         return caption_to_image.require_captions(model)
-    return translate.channels_of(model, translate.Config(RUN, out=RUN))
+    return translate.channels_of(model, translate.Config(RUN, (), out=RUN))
 
 
 def measured(model):
     shape = model.spec.shape
     if len(shape) != 3:
         return evaluation.images_of(data.mixtures.ring(), model.gan)
-    images = data.Dataset(np.zeros((2, *shape), np.uint8), name="data of somewhere")
+    images = data.Dataset("data of somewhere", np.zeros((2, *shape), np.uint8))
     return evaluation.images_of(images, model.gan)
 
 
