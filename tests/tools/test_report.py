@@ -452,6 +452,19 @@ def test_what_other_commands_have_drawn_is_next_to_the_samples(tmp_path):
     ]
 
 
+def test_a_diagnosed_run_shows_its_latents_and_the_nearest_training_images(
+    finished, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(diagnose, "diagnose", lambda config: DIAGNOSED)
+    before, said = toy_runs.snapshot(finished), []
+    page = Read(written(finished, diagnosis=True, out=tmp_path / "page.html", said=said))
+    drawn = {image["alt"] for image in page.all("img")}
+    near = "samples, each followed by the training images nearest in pixels of finished"
+    assert {"between latents of finished", near} <= drawn
+    assert said[-1] == f"film its images: {invocation.called('interpolate', finished)}"
+    assert toy_runs.snapshot(finished) == before
+
+
 def test_runs_are_shown_at_equal_steps_and_at_equal_times():
     tiny = pictures.Picture("data:,", 1, 1)
 
