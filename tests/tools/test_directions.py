@@ -81,7 +81,11 @@ def test_a_sheet_has_the_images_of_the_seeds_in_the_middle(what, run, tmp_path):
     config = traverse.Config(run[0], out, seeds="7,4", columns=3, **what)
     assert traverse.traverse(config, say=said.append) == out
     name = what.get("direction", "entry 2")
-    assert said == [f"{name}, of 2 seeds, is in {out}"]
+    explore = invocation.called("explore", run[0])
+    assert said == [
+        f"{name}, of 2 seeds, is in {out}",
+        f"move along several, by sliders: {explore}",
+    ]
     with Image.open(out) as sheet:
         pixels = np.asarray(sheet.convert("L")).astype(int)
     images = data.to_uint8(np.asarray(jaxgan.load(run[0]).sample_seeds([7, 4])))
@@ -115,7 +119,10 @@ def test_a_film_goes_there_and_back(run, tmp_path):
         ([], "none of --direction, --entry and --code was given; give one of them"),
         (["--entry", "1", "--code", "c1"], "2 of --direction, --entry and --code"),
         (["--entry", "3"], "there is no entry 3 of a latent; there are 0 to 2"),
-        (["--direction", "sefa-0"], "has no directions yet; find some with jaxgan directions"),
+        (
+            ["--direction", "sefa-0"],
+            f"has no directions yet; find some with {invocation.program()} directions",
+        ),
         (["--code", "c1"], "has no codes; give --entry or --direction"),
         (
             ["--entry", "0", "--directions", "x.npz"],
