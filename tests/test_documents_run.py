@@ -6,6 +6,7 @@ how large are replaced; all others stay as they are written.
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import runpy
@@ -43,7 +44,7 @@ HERE = {
     "tfds:mnist": "fashion",
     "npz:openmoji.npz": "paired:photos/cats::photos/dogs",
     "unpaired:horse2zebra": "unpaired:photos/cats::photos/dogs",
-    "npz:noise.npz": "npz:images.npz",
+    "npz:noise.npz": "npz:archive.npz",
     "folder:flowers": "folder:photos",
     "folder:many": "folder:photos",
     "folder:coats": "folder:photos",
@@ -121,7 +122,7 @@ def reader(tmp_path, monkeypatch) -> pathlib.Path:
             image = Image.fromarray(pixels.integers(0, 256, (24, 30, 3), np.uint8))
             image.save(tmp_path / "photos" / kind / f"{number}.png")
     shutil.copy(tmp_path / "photos" / "cats" / "0.png", tmp_path / "photo.png")
-    np.savez(tmp_path / "images.npz", images=pixels.integers(0, 256, (64, 16, 16, 1), np.uint8))
+    np.savez(tmp_path / "archive.npz", images=pixels.integers(0, 256, (64, 16, 16, 1), np.uint8))
     (tmp_path / "mine.py").write_text(documents.programs(ROOT / "docs" / "training.md")[-1])
     return tmp_path
 
@@ -168,10 +169,13 @@ def train(words: list[str]) -> pathlib.Path:
 
 def needed(words: list[str]) -> pathlib.Path | None:
     """The run that a command opens, if the page has not trained it yet."""
-    named = [word for word in words if word == "RUN" or word.startswith("runs/")]
-    where = words[words.index("--workdir") + 1] if "--workdir" in words else None
-    missing = [pathlib.Path(word) for word in named if word != where]
-    return next((path for path in missing if not path.exists()), None)
+    made = ("--workdir", "--out")
+    named = [
+        pathlib.Path(word)
+        for before, word in itertools.pairwise(words)
+        if before not in made and (word == "RUN" or word.startswith("runs/"))
+    ]
+    return next((path for path in named if not path.exists()), None)
 
 
 def is_of(run: pathlib.Path, model: str | None) -> bool:

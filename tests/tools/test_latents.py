@@ -184,7 +184,7 @@ def test_a_model_that_draws_from_images_has_none(name):
     model = tiny(name)
     with pytest.raises(ValueError, match="does not draw its images from noise"):
         latent_space.space_of(model)
-    with pytest.raises(RunError, match="somewhere: this model does not draw"):
+    with pytest.raises(RunError, match=r"somewhere draws from other images; use .*translate"):
         latents.explored(model, latents.Config("somewhere"))
 
 
