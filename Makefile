@@ -17,7 +17,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
 demo: ## train a projected GAN on photographs of flowers and draw new ones
-	@$(setup) features
+	@$(setup) features,report
 	@$(python) $(DEMO) $(ARGS)
 
 test: ## run the suite

@@ -11,7 +11,7 @@ import argparse
 import pathlib
 import sys
 
-from jaxgan.runs import command_line
+from jaxgan.runs import command_line, invocation
 
 from . import projected
 
@@ -32,10 +32,8 @@ def main() -> None:
         sys.exit(code)
     last = max((RUN / "samples").glob("[0-9]*.png"))
     print(f"picture of its samples: {last.resolve()}")
-    command = f"{sys.executable} -m jaxgan"
-    print(f"better ones, in six minutes: {command} train projected --workdir {RUN} --steps 1300")
-    print(f"more of them, as files: {command} sample {RUN}")
-    print(f"are they copies of photographs? {command} nearest {RUN}")
+    better = invocation.called("train", "projected", "--workdir", RUN, "--steps", "1300")
+    print(f"better ones, in six minutes: {better}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def commands(path: pathlib.Path) -> list[Command]:
 
 def _words(line: str) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(line, comments=True))
+        return tuple(shlex.split(line.removeprefix(".venv/bin/"), comments=True))
     except ValueError:  # an apostrophe: no command
         return ()
 

@@ -17,7 +17,7 @@ from PIL import Image
 import jaxgan.__main__
 from experiments import projected
 from jaxgan import data
-from jaxgan.runs import experiments
+from jaxgan.runs import experiments, invocation
 from tests import documents
 
 ROOT = documents.ROOT
@@ -45,6 +45,10 @@ WITHOUT_A_RUN = {
     "extract": (),
 }
 """What an inline mention of a tool leaves out, next to the run."""
+
+
+FEW = {"project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"]}
+"""Flags that make a command short."""
 
 
 class Parsed(BaseException):
@@ -107,7 +111,9 @@ def understood(program: str, words: list[str], *, inline: bool, monkeypatch) -> 
     if program == "python":
         module, words = words[1].replace("experiments.NAME", "experiments.dcgan"), words[2:]
         name = module.removeprefix("jaxgan.").removeprefix("experiments.")
-        if name in experiments.shipped():
+        if module == "jaxgan":
+            module = None
+        elif name in experiments.shipped():
             module, words = None, ["train", name, *words]
     if inline and words[:1] and words[0] in WITHOUT_A_RUN:
         given = [word for word in words[1:] if not word.startswith("-")]
@@ -206,7 +212,7 @@ def test_the_tools_look_at_that_run(command, trained, monkeypatch, capsys):
         "export": [],
         "nearest": ["--samples", "16", "--features", "pixels"],
         "directions": ["--count", "2"],
-        "project": ["--steps", "2", "--samples", "8", "--compared", "2", "--restarts", "1"],
+        **FEW,
     }.get(command.words[1], ["--samples", "16"])
     if command.words[1] == "evaluate":
         few += ["--metrics", "swd"]
@@ -273,15 +279,34 @@ def test_the_program_about_fine_tuning_writes_two_folders(tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_demonstration_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("without_feature_network")
+def test_the_demonstration_leads_in_six_commands_to_an_export(tmp_path, monkeypatch, capsys):
     from experiments import demo
 
+    six = [c for c in documents.commands(ROOT / "docs" / "index.md") if not c.inline][:6]
+    assert [c.words[:4][-1] for c in six] == [
+        "demo",
+        "report",
+        "interpolate",
+        "project",
+        "export",
+        "sample",
+    ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["demo"])
     monkeypatch.setitem(projected.PRESETS, "quick", projected.PRESETS["smoke"])
     monkeypatch.setattr(demo, "STEPS", 4)
     demo.main()
-    assert "picture of its samples: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "picture of its samples: " in said
+    few = {"report": ["--no-diagnosis"], "interpolate": ["--frames", "2"], **FEW}
+    for command in six[1:]:  # as the one before has printed it
+        words = command.words[3:]
+        assert f" {invocation.called(*words)}\n" in said
+        assert jaxgan.__main__.main([*words, *few.get(words[0], [])]) == 0
+        said = capsys.readouterr().out
+    made = {path.name for path in (tmp_path / "runs" / "flowers").rglob("*")}
+    assert {"report.html", "interpolation.gif", "pairs.png", "model.json", "000063.png"} <= made
     shutil.rmtree(tmp_path / "runs")
 
 

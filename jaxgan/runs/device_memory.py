@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from jaxgan.data import memory
 from jaxgan.runs import estimate, flags
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
 
 LARGE = (
     "batch_size",
@@ -51,6 +58,23 @@ def available(mesh: Mesh) -> int | None:
         return found
     free = memory.available()
     return None if free is None else free // len(here)
+
+
+def peak() -> int | None:
+    """Returns the most bytes that this process has used so far, or None if unknown.
+
+    They are those of the device that used most; on a CPU, those of the process.
+    """
+    used = [
+        (device.memory_stats() or {}).get("peak_bytes_in_use") for device in jax.local_devices()
+    ]
+    known = [count for count in used if count is not None]
+    if known:
+        return max(known)
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def warning(

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
@@ -168,21 +169,25 @@ class Experiment:
     @property
     def command_line(self) -> str:
         """Returns the command that starts the experiment, without flags."""
-        if self.shipped and self.module.__name__ == "__main__":
-            return f"python -m experiments.{self.title}"
-        if self.shipped:
-            return f"jaxgan train {self.title}"
-        if _named_by_file(self.module):
-            return f"jaxgan train {shlex.quote(self.file)}"
-        return f"python -m {self.name}" if self.name else f"python {shlex.quote(self.file)}"
+        return self._starting("jaxgan", "python")
 
     def continuing(self, path: str | os.PathLike[str]) -> str:
-        """Returns the command that continues a run.
+        """Returns the command that continues a run with this Python.
 
         Args:
             path: The run directory.
         """
-        return f"{self.command_line} --workdir {shlex.quote(os.fspath(path))}"
+        starting = self._starting(invocation.program(), invocation.python())
+        return f"{starting} --workdir {shlex.quote(os.fspath(path))}"
+
+    def _starting(self, program: str, python: str) -> str:
+        if self.shipped and self.module.__name__ == "__main__":
+            return f"{python} -m experiments.{self.title}"
+        if self.shipped:
+            return f"{program} train {self.title}"
+        if _named_by_file(self.module):
+            return f"{program} train {shlex.quote(self.file)}"
+        return f"{python} -m {self.name}" if self.name else f"{python} {shlex.quote(self.file)}"
 
     @property
     def description(self) -> str:

@@ -21,14 +21,14 @@ from tensorboardX import record_writer
 from tensorboardX.proto import event_pb2, summary_pb2
 
 from jaxgan import files
-from jaxgan.runs import run_directory, sweeps
+from jaxgan.runs import device_memory, run_directory, sweeps
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from jaxgan.types import Array, Metrics
 
 Row = dict[str, Any]
 Sink = Callable[[Row], None]
 
-TIMES = ("images_per_second", "seconds", "data_wait")
+TIMES = ("images_per_second", "seconds", "data_wait", "peak_memory")
 """The entries of a row that depend on the machine. All others repeat exactly."""
 
 # Protocol buffers create their classes at import, so type checkers do not know them.
@@ -219,6 +219,8 @@ class Recorder:
         rate, wait = self._rate()
         row["images_per_second"], row["data_wait"] = round(rate, 1), round(wait, 4)
         row["seconds"] = round(self._seconds(), 3)
+        if (most := device_memory.peak()) is not None:
+            row["peak_memory"] = most
         if self._seeds:
             numbers = {name: values.tolist() for name, values in means.items()}
             row["members"] = Members(self._seeds, self._settings, numbers).entry

@@ -22,6 +22,7 @@ from jaxgan.runs import (
     evaluation_in_training,
     flags,
     interrupts,
+    invocation,
     length,
     metric_log,
     processes,
@@ -119,6 +120,7 @@ def _run(
             team.require_same(here, words=_SHARED)
             if found is not None and found.step >= config.steps:
                 tell(f"{path} is finished at step {found.step}; a larger --steps continues it")
+                tell(_looking(experiment, path))
                 return
             convolutions.require(config, path)
             notes = []
@@ -483,6 +485,7 @@ def _train(
     if reached < config.steps:
         raise Interrupted(_farewell(experiment, directory, reached), code=request.code)
     shown.say(f"finished at step {reached}; samples are in {directory.samples}")
+    shown.say(_looking(experiment, directory.path))
 
 
 def _is_among_best(
@@ -670,6 +673,12 @@ def _drawer(
         files.write_whole(_picture(directory, step), content)
 
     return draw
+
+
+def _looking(experiment: Experiment, path: pathlib.Path) -> str:
+    """Returns a sentence with the command that shows the run."""
+    own = [] if experiment.shipped else ["--experiment", experiment.file]
+    return f"look at it: {invocation.called('report', path, *own)}"
 
 
 def _farewell(experiment: Experiment, directory: run_directory.RunDirectory, reached: int) -> str:

@@ -32,15 +32,20 @@ def pictures(
         RunError: If the model is not conditioned on captions, or `each` is below 1.
         DataError: If a caption is empty.
     """
-    if "caption" not in model.gan.conditions:
-        takes = ", ".join(model.gan.conditions) or "nothing"
-        raise RunError(f"the model draws nothing from captions; it takes {takes}")
+    require_captions(model)
     if each < 1:
         raise RunError(f"{each} pictures of each caption were asked for; expected 1 or more")
     codes = np.repeat(captions.encode(asked), each, axis=0)
     drawn = model.sample(seed, len(codes), values=True, caption=codes)
     repeated = [caption for caption in asked for _ in range(each)]
     yield from zip(names_of(repeated), drawn, strict=True)
+
+
+def require_captions(model: TrainedModel) -> None:
+    """Raises RunError if the model is not conditioned on captions."""
+    if "caption" not in model.gan.conditions:
+        takes = ", ".join(model.gan.conditions) or "nothing"
+        raise RunError(f"the model draws nothing from captions; it takes {takes}")
 
 
 def names_of(asked: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import pathlib
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import tyro
 
 from jaxgan import files
-from jaxgan.runs import errors, flags, interrupts, progress
+from jaxgan.runs import errors, flags, interrupts, invocation, progress
 from jaxgan.runs.errors import RunError
 
 if TYPE_CHECKING:
@@ -70,6 +69,34 @@ class OfRun(Choice):
     def load(self) -> TrainedModel:
         """Loads the chosen model of the run; see `load_from`."""
         return self.load_from(self.run)
+
+    def again(self, verb: str, *words: str | pathlib.Path) -> str:
+        """Returns another command for the same model, which the user may type next.
+
+        Args:
+            verb: The name of the command, such as 'sample'.
+            words: Its arguments after the run.
+        """
+        usual = Choice()
+        for field in dataclasses.fields(Choice):
+            value = getattr(self, field.name)
+            if value != getattr(usual, field.name):
+                words = (*words, flags.flag(field.name), str(value))
+        return invocation.called(verb, self.run, *words)
+
+    def suggest(self, say: Callable[[str], None], why: str, verb: str, *words: str) -> None:
+        """Says what the user may do next with the same model, if it is that of a run.
+
+        Args:
+            say: Receives the sentence.
+            why: What the command is good for.
+            verb: The name of the command.
+            words: Its arguments after the run.
+        """
+        from jaxgan.runs import exported  # imports JAX, which would slow down --help
+
+        if exported.folder_of(self.run) is None:
+            say(f"{why} {self.again(verb, *words)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,11 +219,6 @@ def require_ranges(config: object, ranges: Mapping[str, tuple[int, int]]) -> Non
             raise RunError(f"{flags.flag(name)} is {value}; expected {least} or more")
         if value > most:
             raise RunError(f"{flags.flag(name)} is {value}; expected {most} or less")
-
-
-def quoted(path: pathlib.Path) -> str:
-    """Returns the path as a shell takes it, for a command that the user may type next."""
-    return shlex.quote(files.printable(path))
 
 
 def answer(

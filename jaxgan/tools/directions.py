@@ -134,8 +134,7 @@ def directions(config: Config, *, say: Say) -> list[pathlib.Path]:
         say(f"warning: hardly better than chance, so that they mean little: {', '.join(weak)}")
     say(f"{targets[0].name} and {targets[1].name} are in {files.printable(folder)}")
     if config.out is None:
-        quoted = command.quoted(config.run)
-        say(f"go along one: jaxgan traverse {quoted} --direction {found.names[0]!r}")
+        config.suggest(say, "go along one:", "traverse", "--direction", found.names[0])
     return targets
 
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jaxgan import files
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
@@ -129,7 +130,23 @@ def export(config: Config, *, say: Say) -> list[pathlib.Path]:
         f"the generator after {model.step} steps is in {files.printable(config.out)}; "
         f"{model_card.alike(difference)}"
     )
+    say(_opening(config, model))
     return written
+
+
+def _opening(config: Config, model: TrainedModel) -> str:
+    """Returns a sentence on how the export is opened."""
+    from jaxgan.tools import model_card, sample
+
+    if config.format == "onnx":
+        return f"onnxruntime runs it: {files.printable(config.out / model_card.CARD)} says how"
+    words = sample.translated(model)
+    verb = "translate" if words else "sample"
+    if len(model.spec.shape) != 3:
+        words = ("--out", "FILE.npz")
+    if config.experiment is not None and config.format == "safetensors":
+        words = (*words, "--experiment", str(config.experiment))
+    return f"open it: {invocation.called(verb, config.out, *words)}"
 
 
 def require_free(out: pathlib.Path, *, overwrite: bool) -> None:

@@ -101,6 +101,7 @@ def interpolate(config: Config, *, say: Say) -> pathlib.Path:
     command.write_image(out, films.encoded(pixels, form, config.fps))
     seconds = len(images) / config.fps
     say(f"{len(images)} frames, {seconds:.1f} seconds, are in {files.printable(out)}")
+    config.suggest(say, "can it draw photographs that it never saw?", "project")
     return out
 
 

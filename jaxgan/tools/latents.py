@@ -129,6 +129,7 @@ def explore(config: Config, *, say: Say) -> list[pathlib.Path]:
     for path, rows in zip(written, drawn.values(), strict=True):
         command.write_image(path, image_grids.png(image_grids.named_rows(rows, show=model.show)))
     say(f"{', '.join(path.name for path in written)}: in {folder}")
+    config.suggest(say, "which directions change something?", "directions")
     return written
 
 
@@ -171,6 +172,7 @@ def explored(model: TrainedModel, config: Config) -> Space:
     """
     from jaxgan.tools import latent_concepts, latent_space, sample
 
+    sample.require_noise(model, config.run)
     sample.require_images(model, config.run)
     if len(model.spec.shape) != 3:
         raise RunError(f"{config.run} draws points; pictures need a model that draws images")

@@ -113,12 +113,11 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     command.require_ranges(config, _RANGES)
     out = _free_picture(config)
     model = config.load()
-    sample.require_noise(model, config.run)
-    sample.require_images(model, config.run)
+    require_images(model, config.run)
     splits = command.data_of(config.run, model, config.data)
     training, held_out = splits.train, splits.held_out
     if not isinstance(training, data.Dataset) or not isinstance(held_out, data.Dataset):
-        raise RunError(f"{config.run} draws points; nearest images need a model of images")
+        raise RunError(f"the data of {config.run} are no images, which are what is compared")
     show = show or streaming.unseen
     extractor = extractor_of(config, training)
     asked = sample.of_classes(model, range(config.seed, config.seed + config.samples))
@@ -135,11 +134,27 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     for line in text(config, found, compared, extractor.settings["network"]):
         say(line)
     say(f"the {min(config.rows, len(images))} nearest samples are in {files.printable(out)}")
-    say(
-        "where does a photograph of your own lie? "
-        f"jaxgan project {command.quoted(config.run)} PHOTO --out DIR"
-    )
+    why = "where does a photograph of your own lie?"
+    config.suggest(say, why, "project", "PHOTO", "--out", "DIR")
     return compared
+
+
+def require_images(model: TrainedModel, run: pathlib.Path) -> None:
+    """Checks that the model draws images from noise alone, or from noise and a class.
+
+    Args:
+        model: The trained model.
+        run: The run directory, for messages.
+
+    Raises:
+        RunError: If not.
+    """
+    from jaxgan.tools import sample
+
+    sample.require_noise(model, run)
+    sample.require_images(model, run)
+    if len(model.spec.shape) != 3:
+        raise RunError(f"{run} draws points; nearest images need a model of images")
 
 
 def _free_picture(config: Config) -> pathlib.Path:

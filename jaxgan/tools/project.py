@@ -1,6 +1,9 @@
 """Finds the latents whose images are nearest to photographs (inversion).
 
+    jaxgan project RUN
     jaxgan project RUN cat.jpg dog.jpg --out projected/
+
+Without photographs of yours, some of those that the run held out are projected.
 
 Adam changes the latent until the generated image is near to the photograph, by pixels on several
 scales and by the feature maps of the network that metrics use. It starts from the encoder's latent,
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+USUAL = 4
+"""Number of held-out photographs that are projected if the user names none."""
+
 MOST = 64
 """The largest number of photographs of a call."""
 
@@ -56,8 +62,8 @@ _RANGES = {
 class Config(command.OfRun):
     """The photographs to project, and how."""
 
-    photos: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
-    """The photographs."""
+    photos: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional] = ()
+    """The photographs. Default: four that the run held out."""
     out: pathlib.Path | None = None
     """Output folder. Default: projected/ in the run directory."""
     steps: int = 300
@@ -114,12 +120,13 @@ def project(config: Config, *, say: Say, show: Show | None = None) -> list[pathl
     out = config.out or config.run / "projected"
     if config.out is None:
         run_directory.require_no_link(out)
-    names = inversion.unique([path.stem for path in config.photos])
+    own = [path.stem for path in config.photos]
+    names = inversion.unique(own or [f"held-out-{number}" for number in range(USUAL)])
     targets = [out / "pairs.png", *(out / f"{name}.npz" for name in names)]
     command.require_free(targets, overwrite=config.overwrite)
     model = config.load()
-    label = _label(model, config)
-    photos = photographs(config, model, say)
+    label = label_of(model, config)
+    photos = photographs(config, model, say) if own else _usual_photographs(config, model, label)
     others = compared(config, model, label)
     images = np.concatenate([photos, *others.values()])
     measure = perceptual.of_channels(images.shape[3])
@@ -136,23 +143,29 @@ def project(config: Config, *, say: Say, show: Show | None = None) -> list[pathl
         seed=config.seed,
         show=show,
     )
-    _write_arrays(targets[1:], found)
     count = len(photos)
+    names, targets = names[:count], targets[: 1 + count]
+    _write_arrays(targets[1:], found)
     _write_pairs(targets[0], names, photos, found, _nearest(model, prior, count), model.show)
     classes = model.spec.classes
     kinds = {name: len(images) for name, images in others.items()}
     for line in text(names, found, prior, kinds, classes=classes, measured=measure.name):
         say(line)
     say(f"{targets[0].name} and the latents are in {files.printable(out)}")
-    say(f"what do its latents mean? jaxgan latents {command.quoted(config.run)}")
+    config.suggest(say, "what do its latents mean?", "latents")
+    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
     return targets
 
 
 # --- what is projected ----------------------------------------------------------------------------
 
 
-def _label(model: TrainedModel, config: Config) -> int | None:
+def label_of(model: TrainedModel, config: Config) -> int | None:
     """Returns the number of the class to project to; None for all.
+
+    Args:
+        model: The trained model.
+        config: The photographs to project, and how.
 
     Raises:
         RunError: If the model draws no images from noise alone, or takes no class.
@@ -184,15 +197,15 @@ def photographs(config: Config, model: TrainedModel, say: Say) -> np.ndarray:
         say: Receives sentences about what was converted.
 
     Raises:
-        RunError: If there are none or too many, or one cannot be read.
+        RunError: If there are too many, or one cannot be read.
     """
     import numpy as np
 
     from jaxgan.data import resizing
     from jaxgan.data.readers import common_form, image_file
 
-    if not 1 <= len(config.photos) <= MOST:
-        raise RunError(f"{len(config.photos)} photographs were given; expected 1 to {MOST}")
+    if len(config.photos) > MOST:
+        raise RunError(f"{len(config.photos)} photographs were given; expected {MOST} or fewer")
     height, width, channels = model.spec.shape
 
     def each(read: Callable[[pathlib.Path], Any]) -> list[Any]:
@@ -232,11 +245,52 @@ left.
 """
 
 
+def held_out(
+    config: Config, model: TrainedModel, label: int | None, count: int
+) -> np.ndarray | None:
+    """Returns the first held-out photographs of the run, or of the class, if one is asked for.
+
+    Args:
+        config: Where the data are.
+        model: The trained model.
+        label: The class to project to, or None.
+        count: The largest number of photographs.
+
+    Returns:
+        Photographs [N, H, W, C] in [-1, 1], or None if the run held none out.
+
+    Raises:
+        RunError: If the data cannot be loaded, or are no longer those of the run.
+    """
+    import numpy as np
+
+    from jaxgan import data
+
+    splits = command.data_of(config.run, model, config.data)
+    found = splits.held_out
+    if found.digest == splits.train.digest or not isinstance(found, data.Dataset):
+        return None
+    rows = np.arange(len(found))
+    if label is not None and found.labels is not None:
+        rows = np.flatnonzero(found.labels == label)
+    return found.subset(rows).take(min(count, len(rows))).float_images() if len(rows) else None
+
+
+def _usual_photographs(config: Config, model: TrainedModel, label: int | None) -> np.ndarray:
+    """Returns the photographs that are projected if the user names none."""
+    found = held_out(config, model, label, USUAL)
+    if found is None:
+        raise RunError(
+            f"{files.printable(config.run)} held no such photograph out; name one of yours: "
+            f"{config.again('project', 'PHOTO')}"
+        )
+    return found
+
+
 def compared(config: Config, model: TrainedModel, label: int | None) -> dict[str, np.ndarray]:
     """Returns the images that are projected for comparison, [N, H, W, C] in [-1, 1], by kind.
 
-    The held-out photographs are of the class, if one is asked for. If the run held nothing out,
-    there are none.
+    Held-out photographs are among them if the user named photographs, and the run held some out.
 
     Args:
         config: How many, and where the data are.
@@ -248,23 +302,12 @@ def compared(config: Config, model: TrainedModel, label: int | None) -> dict[str
     """
     import numpy as np
 
-    from jaxgan import data
-
     if not config.compared:
         return {}
     given: dict[str, Any] = {} if label is None else {"label": label}
     images = {GENERATED: np.asarray(model.sample(config.seed + 1, config.compared, **given))}
-    splits = command.data_of(config.run, model, config.data)
-    held_out = splits.held_out
-    if held_out.digest == splits.train.digest or not isinstance(held_out, data.Dataset):
-        return images
-    rows = np.arange(len(held_out))
-    if label is not None and held_out.labels is not None:
-        rows = np.flatnonzero(held_out.labels == label)
-    if len(rows):
-        count = min(config.compared, len(rows))
-        images[HELD_OUT] = held_out.subset(rows).take(count).float_images()
-    return images
+    unseen = held_out(config, model, label, config.compared) if config.photos else None
+    return images if unseen is None else {**images, HELD_OUT: unseen}
 
 
 # --- what was found -------------------------------------------------------------------------------

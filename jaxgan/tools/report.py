@@ -10,10 +10,12 @@ still be training. The page needs Bokeh (pip install 'jaxgan[report]').
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +27,7 @@ from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
 if TYPE_CHECKING:
+    from jaxgan.tools import diagnose
     from jaxgan.tools.reporting.run_summary import Summary
 
 Say = Callable[[str], None]
@@ -41,8 +44,9 @@ class Config(command.Choice):
     out: pathlib.Path | None = None
     """The file to write. Default: report.html or comparison.html in the (first) run directory."""
     diagnosis: bool = True
-    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time. Of several models
-    the first is diagnosed, or the one of --model-seed or --member.
+    """Diagnose the runs, as `jaxgan diagnose` does, which takes most of the time, and draw of a
+    single run the ways between latents and the training images nearest to samples. Of several
+    models it is the first, or the one of --model-seed or --member.
     """
     data: str | None = None
     """New location of the data that the diagnosis reads, in the syntax of the training flag --data
@@ -90,8 +94,12 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
     panels = curves.panels(runs)
     drawn = charts.drawn(panels, runs=len(runs)) if panels else None
     taken = _ROOM * (1 + len(runs)) + (len(drawn.script) + drawn.size if drawn else 0)
-    albums = pictures.albums(runs, budget=run_directory.MOST_PAGE_BYTES - taken)
     diagnoses = [_diagnosed(config, run, say) for run in runs] if config.diagnosis else ()
+    with tempfile.TemporaryDirectory() as folder:
+        alone = config.diagnosis and len(runs) == 1
+        drawn_now = _drawn(_of_run(config, runs[0]), pathlib.Path(folder)) if alone else {}
+        budget = run_directory.MOST_PAGE_BYTES - taken
+        albums = pictures.albums(runs, budget=budget, drawn=drawn_now)
     text = page.rendered(runs, panels, drawn, albums, diagnoses)
     content = text.encode(errors="backslashreplace")  # names that are not UTF-8
     most = run_directory.MOST_PAGE_BYTES
@@ -100,7 +108,9 @@ def report(config: Config, *, say: Say) -> pathlib.Path:
             f"the page would have {len(content):,} bytes, more than {most:,}; name fewer runs"
         )
     command.write(path, content)
-    say(f"{path}: {len(content) / 1e6:.1f} MB")
+    say(f"{path}: {len(content) / 1e6:.1f} MB; a browser opens it")
+    if len(runs) == 1:
+        _suggest(_of_run(config, runs[0]), say)
     return path
 
 
@@ -121,11 +131,26 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
     """Returns the report of `jaxgan diagnose`, or the sentence why there is none."""
     from jaxgan.tools import diagnose
 
+    asked = _of_run(config, run)
+    say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
+    try:
+        of = _diagnosed_model(run, asked.model_seed, asked.member)
+        return {**diagnose.diagnose(asked), "of": of}
+    except (RunError, ValueError) as error:
+        return str(error)
+    except OSError as error:
+        return files.reason(error)
+
+
+def _of_run(config: Config, run: Summary) -> diagnose.Config:
+    """Returns the diagnosis to make of a run: of several models, that of the first."""
+    from jaxgan.tools import diagnose
+
     seed, member = config.model_seed, config.member
     if run.members is not None and seed is None and member is None:
         seed = None if run.members.settings else run.members.seeds[0]
         member = "0" if run.members.settings else None
-    asked = diagnose.Config(
+    return diagnose.Config(
         run=run.path,
         checkpoint=config.checkpoint,
         model_seed=seed,
@@ -133,13 +158,54 @@ def _diagnosed(config: Config, run: Summary, say: Say) -> Mapping[str, Any] | st
         experiment=config.experiment,
         data=config.data,
     )
-    say(f"diagnosing {run.path} (--no-diagnosis leaves it out) ...")
+
+
+def _suggest(config: command.OfRun, say: Say) -> None:
+    """Says what to do next with what the model draws; nothing if it has no checkpoint yet."""
+    from jaxgan.tools import sample
+
     try:
-        return {**diagnose.diagnose(asked), "of": _diagnosed_model(run, seed, member)}
-    except (RunError, ValueError) as error:
-        return str(error)
-    except OSError as error:
-        return files.reason(error)
+        model = config.load()
+    except (RunError, ValueError, OSError):
+        return
+    if words := sample.translated(model):
+        config.suggest(say, "give it something to draw from:", "translate", *words)
+    elif len(model.spec.shape) == 3:
+        config.suggest(say, "film its images:", "interpolate")
+    else:
+        config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+
+
+def _drawn(asked: diagnose.Config, folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Draws into the folder what the model makes of its latents; nothing if it has none.
+
+    Returns the pictures by what they show.
+    """
+    from jaxgan.tools import latents, nearest
+
+    names = [field.name for field in dataclasses.fields(command.OfRun)]
+    of_run: dict[str, Any] = {name: getattr(asked, name) for name in names}
+    ways = latents.Config(**of_run, out=folder, pictures=("interpolation",))
+    picture = folder / "nearest.png"
+    near = nearest.Config(
+        **of_run,
+        out=picture,
+        data=asked.data,
+        samples=256,
+        features="pixels",
+        rows=6,
+    )
+    found: dict[str, pathlib.Path] = {}
+    with contextlib.suppress(RunError, ValueError, OSError):
+        found["between latents"] = latents.explore(ways, say=_unsaid)[0]
+    with contextlib.suppress(RunError, ValueError, OSError):
+        nearest.nearest(near, say=_unsaid)
+        found["samples, each followed by the training images nearest in pixels"] = picture
+    return found
+
+
+def _unsaid(sentence: str) -> None:
+    """Leaves a sentence of another command out."""
 
 
 def _diagnosed_model(run: Summary, seed: int | None, member: str | None) -> str | None:

@@ -35,6 +35,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxgan import files
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
 
@@ -175,7 +176,7 @@ def sample(config: Config, *, say: Say) -> list[pathlib.Path]:
     if kind != ".npz" and (note := bands.note(model.spec.shape[2], model.show)):
         say(note)
     if len(model.spec.shape) == 3 and not model.spec.transforms:
-        say(f"are they copies of training images? jaxgan nearest {command.quoted(config.run)}")
+        config.suggest(say, "are they copies of training images?", "nearest")
     return targets
 
 
@@ -242,17 +243,23 @@ def require_noise(model: TrainedModel, run: pathlib.Path) -> None:
     Raises:
         RunError: If it needs images or captions.
     """
-    conditions, quoted = set(model.gan.conditions), command.quoted(run)
+    words = translated(model)
+    if words:
+        source = "captions" if "--captions" in words else "other images"
+        use = invocation.called("translate", run, *words)
+        raise RunError(f"the model of {run} draws from {source}; use {use}")
+
+
+def translated(model: TrainedModel) -> tuple[str, ...]:
+    """Returns the arguments of `jaxgan translate`; none for a model that draws from noise.
+
+    Args:
+        model: The trained model.
+    """
+    conditions = set(model.gan.conditions)
     if {"caption", "text"} & conditions:
-        raise RunError(
-            f"the model of {run} draws from captions; use jaxgan translate {quoted} "
-            "--captions TEXT --out DIR"
-        )
-    if {"a", "b"} & conditions:
-        raise RunError(
-            f"the model of {run} draws from other images; use jaxgan translate {quoted} IMAGES "
-            "--out DIR"
-        )
+        return "--captions", "TEXT", "--out", "DIR"
+    return ("IMAGES", "--out", "DIR") if {"a", "b"} & conditions else ()
 
 
 def require_images(model: TrainedModel, run: pathlib.Path) -> None:

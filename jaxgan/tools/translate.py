@@ -131,7 +131,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     model = config.load()
     if config.captions:
         return _illustrated(model, config, say)
-    channels, opaque = _channels(model, config)
+    channels, opaque = channels_of(model, config)
     _require_tiles(model, config)
     found = _found(config, model, channels, say)
     fit = resizing.make_fit(config.resolution, config.resize, channels)
@@ -152,6 +152,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     if not written:
         raise RunError("none of the images can be read; nothing was written")
     say(_where(written, config))
+    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
     return written
 
 
@@ -195,16 +196,24 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
     kind = _suffix(model, "image")
     written = [_write(config.out / f"{name}{kind}", pixels) for name, pixels in drawn]
     say(_where(written, config))
+    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
     return written
 
 
 # --- the model ------------------------------------------------------------------------------------
 
 
-def _channels(model: TrainedModel, config: Config) -> tuple[int, bool]:
+def channels_of(model: TrainedModel, config: Config) -> tuple[int, bool]:
     """Returns the inputs' number of channels, and whether files of the images made lack opacity.
 
-    They may have it then. Checks that the model translates them.
+    They may have it then.
+
+    Args:
+        model: The trained model.
+        config: The inputs to translate, and the output folder.
+
+    Raises:
+        RunError: If the model does not translate them.
     """
     shapes = shapes_of(model)
     if config.source not in model.gan.conditions or len(shapes[config.source]) != 3:

@@ -132,6 +132,7 @@ def traverse(config: Config, *, say: Say) -> pathlib.Path:
     rows = images.reshape(len(seeds), -1, *images.shape[1:])
     command.write_image(out, _encoded(rows, seeds, form, config.fps, model.show))
     say(f"{what}, of {len(seeds)} seeds, is in {files.printable(out)}")
+    config.suggest(say, "move along several, by sliders:", "explore")
     return out
 
 
@@ -177,7 +178,7 @@ def _direction(config: Config, latents: np.ndarray) -> tuple[Directions, int]:
     if not paths:
         raise RunError(
             f"{files.printable(config.run)} has no directions yet; find some with "
-            f"jaxgan directions {command.quoted(config.run)}"
+            f"{config.again('directions')}"
         )
     every = [latent_directions.read(path, size=size) for path in paths]
     places = {name: (found, i) for found in every for i, name in enumerate(found.names)}

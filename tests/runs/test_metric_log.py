@@ -63,6 +63,7 @@ def test_a_metric_that_no_step_has_seen_is_left_out():
     record.add(0, metrics(1.0))
     record.settle()
     assert rows[0].keys() == {"step", "d/loss", *metric_log.TIMES}
+    assert 50e6 < rows[0]["peak_memory"] < 1e12  # bytes
 
 
 def test_metrics_are_fetched_late_but_for_the_first_unless_asked_for():

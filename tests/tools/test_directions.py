@@ -12,6 +12,7 @@ from PIL import Image
 import jaxgan
 from jaxgan import data
 from jaxgan.plotting import image_grids
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import directions, latent_directions, latents, traverse
 
@@ -32,7 +33,8 @@ def test_the_directions_of_a_run_are_a_file_and_a_sheet(run):
     with Image.open(path / "directions" / "sefa.png") as sheet:
         assert sheet.width > 3 * 64 and sheet.height > 2 * 64
     assert said[0].startswith("sefa-0: ") and "of the first layer's squared weight" in said[0]
-    assert said[-1] == f"go along one: jaxgan traverse {path} --direction 'sefa-0'"
+    along = invocation.called("traverse", path, "--direction", "sefa-0")
+    assert said[-1] == f"go along one: {along}"
     with pytest.raises(RunError, match=r"sefa\.npz exists; .*--overwrite"):
         directions.directions(directions.Config(path), say=said.append)
 
@@ -79,7 +81,11 @@ def test_a_sheet_has_the_images_of_the_seeds_in_the_middle(what, run, tmp_path):
     config = traverse.Config(run[0], out, seeds="7,4", columns=3, **what)
     assert traverse.traverse(config, say=said.append) == out
     name = what.get("direction", "entry 2")
-    assert said == [f"{name}, of 2 seeds, is in {out}"]
+    explore = invocation.called("explore", run[0])
+    assert said == [
+        f"{name}, of 2 seeds, is in {out}",
+        f"move along several, by sliders: {explore}",
+    ]
     with Image.open(out) as sheet:
         pixels = np.asarray(sheet.convert("L")).astype(int)
     images = data.to_uint8(np.asarray(jaxgan.load(run[0]).sample_seeds([7, 4])))
@@ -113,7 +119,10 @@ def test_a_film_goes_there_and_back(run, tmp_path):
         ([], "none of --direction, --entry and --code was given; give one of them"),
         (["--entry", "1", "--code", "c1"], "2 of --direction, --entry and --code"),
         (["--entry", "3"], "there is no entry 3 of a latent; there are 0 to 2"),
-        (["--direction", "sefa-0"], "has no directions yet; find some with jaxgan directions"),
+        (
+            ["--direction", "sefa-0"],
+            f"has no directions yet; find some with {invocation.program()} directions",
+        ),
         (["--code", "c1"], "has no codes; give --entry or --direction"),
         (
             ["--entry", "0", "--directions", "x.npz"],

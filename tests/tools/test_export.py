@@ -19,7 +19,7 @@ import pytest
 import jaxgan
 from jaxgan import random
 from jaxgan.data import origins
-from jaxgan.runs import exported, trained_model
+from jaxgan.runs import exported, invocation, trained_model
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import TrainedModel
@@ -108,7 +108,8 @@ def exports(finished, tmp_path_factory):
         log.write(json.dumps(measured) + "\n")
     for form in exported.WEIGHTS:
         export.export(export.Config(run, out=root / form, format=form), say=said.append)
-    assert len(said) == 2
+    opening = [f"open it: {invocation.called('sample', root / form)}" for form in exported.WEIGHTS]
+    assert said[1::2] == opening and len(said) == 4
     return {form: root / form for form in exported.WEIGHTS}
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import data
+from jaxgan.runs import invocation
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import interpolate, latent_space
 
@@ -39,7 +40,9 @@ def test_the_frames_of_a_run_show_the_images_of_its_seeds(finished, tmp_path):
     said: list[str] = []
     config = interpolate.Config(finished, tmp_path / "x.webp", seeds="9,4", frames=3)
     path = interpolate.interpolate(config, say=said.append)
-    assert said == [f"6 frames, 0.3 seconds, are in {path}"]
+    assert said[0] == f"6 frames, 0.3 seconds, are in {path}"
+    project = invocation.called("project", config.run)
+    assert said[1:] == [f"can it draw photographs that it never saw? {project}"]
     with Image.open(path) as film:
         assert (film.n_frames, film.size, film.info["loop"]) == (6, (64, 64), 0)
     other = interpolate.Config(finished, tmp_path / "x.gif", seeds="9,4", frames=3, loop=False)

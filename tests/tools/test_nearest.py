@@ -119,10 +119,10 @@ def test_without_photographs_held_out_there_is_no_verdict(finished, tmp_path, mo
     assert (tmp_path / "x.png").exists()
 
 
-def test_points_have_no_nearest_images(finished, tmp_path, monkeypatch):
+def test_data_that_are_no_images_are_not_compared(finished, tmp_path, monkeypatch):
     ring = data.mixtures.ring()
     monkeypatch.setattr(command, "data_of", lambda *_: data.Splits(ring, ring))
-    with pytest.raises(RunError, match="draws points; nearest images need a model of images"):
+    with pytest.raises(RunError, match="are no images"):
         nearest.nearest(nearest.Config(finished, tmp_path / "x.png"), say=pytest.fail)
 
 

@@ -19,8 +19,10 @@ from jaxgan import __main__ as command
 from jaxgan import data, nn
 from jaxgan.games.bidirectional import Encoding
 from jaxgan.metrics import perceptual
+from jaxgan.runs import invocation
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
+from jaxgan.tools import command as command_of_tools
 from jaxgan.tools import inversion, latent_space, project
 from tests import toy_runs
 
@@ -150,6 +152,27 @@ def test_what_cannot_be_projected_is_one_sentence(finished, tmp_path, capsys):
         assert sentence in said
         assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_without_photographs_those_held_out_are_projected(finished, pixels, tmp_path, monkeypatch):
+    few = {"steps": 2, "restarts": 1, "samples": 8, "compared": 1}
+    config = project.Config(finished, out=tmp_path / "out", **few)
+    splits = command_of_tools.data_of(finished, jaxgan.load(finished), None)
+    count = len(splits.held_out)
+    assert count < project.USUAL  # then all of them are
+    said: list[str] = []
+    written = project.project(config, say=said.append)
+    assert [path.stem for path in written[1:]] == [f"held-out-{number}" for number in range(count)]
+    with Image.open(written[0]) as picture:
+        assert picture.height > count * 64
+    text = "\n".join(said)
+    assert "generated images" in text and project.HELD_OUT not in text
+    export = invocation.called("export", finished, "--out", f"{finished}/export")
+    assert said[-1] == f"take the generator along: {export}"
+    nothing = splits._replace(held_out=splits.train)
+    monkeypatch.setattr(command_of_tools, "data_of", lambda *_: nothing)
+    with pytest.raises(RunError, match=r"held no such photograph out; name one of yours: .*PHOTO$"):
+        project.project(dataclasses.replace(config, out=tmp_path / "none"), say=said.append)
 
 
 def test_names_are_told_apart():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.runs import metric_log, run_directory, sweeps
+from jaxgan.runs import invocation, metric_log, run_directory, sweeps
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import diagnose, report
 from jaxgan.tools.diagnosis.finding import Series
@@ -152,6 +152,7 @@ def test_facts_are_those_of_the_log(plain):
     (run,) = run_summary.summaries([plain])
     assert run.facts["steps"] == "30 of 60"
     assert run.facts["training time"] == "7 seconds"
+    assert "peak memory" not in run.facts  # a log of before it was logged
     assert run.facts["images per second"] == "90 (median)"
     assert run.facts["data"] == "ring, 2 numbers"
 
@@ -164,7 +165,8 @@ def test_the_time_of_a_step_is_interpolated_between_rows(plain):
 def test_the_command_continues_a_run_and_lengthens_a_finished_one(tmp_path):
     paths = [made(tmp_path / "a b", steps=60), made(tmp_path / "done", steps=30)]
     unfinished, finished = (run.continuing for run in run_summary.summaries(paths))
-    assert unfinished == f"python -m tests.toy_experiment --workdir '{tmp_path / 'a b'}'"
+    python = invocation.python()
+    assert unfinished == f"{python} -m tests.toy_experiment --workdir '{tmp_path / 'a b'}'"
     assert finished.endswith("done --steps 60")
 
 
@@ -434,14 +436,33 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_said(tmp_path):
     assert "000010.png is left out" in written(run)
 
 
-def test_real_images_and_latents_are_next_to_the_samples(tmp_path):
+def test_what_other_commands_have_drawn_is_next_to_the_samples(tmp_path):
     run = made(tmp_path / "run")
-    (run / "latents").mkdir()
-    for name in ("samples/real", "latents/walk"):
+    for folder in ("latents", "projected"):
+        (run / folder).mkdir()
+    for name in ("samples/real", "latents/walk", "nearest", "projected/pairs"):
         Image.new("L", (6, 4), 200).save(run / f"{name}.png")
     texts = [image["alt"] for image in Read(written(run)).all("img")]
-    of_samples = [f"samples of run at step {step}" for step in (0, 10, 30)]
-    assert texts == [*of_samples, "training images", "latents of run: walk"]
+    assert texts == [
+        *(f"samples of run at step {step}" for step in (0, 10, 30)),
+        "training images",
+        "nearest training images, next to samples of run",
+        "photographs, their projections, the nearest samples of run",
+        "latents: walk of run",
+    ]
+
+
+def test_a_diagnosed_run_shows_its_latents_and_the_nearest_training_images(
+    finished, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(diagnose, "diagnose", lambda config: DIAGNOSED)
+    before, said = toy_runs.snapshot(finished), []
+    page = Read(written(finished, diagnosis=True, out=tmp_path / "page.html", said=said))
+    drawn = {image["alt"] for image in page.all("img")}
+    near = "samples, each followed by the training images nearest in pixels of finished"
+    assert {"between latents of finished", near} <= drawn
+    assert said[-1] == f"film its images: {invocation.called('interpolate', finished)}"
+    assert toy_runs.snapshot(finished) == before
 
 
 def test_runs_are_shown_at_equal_steps_and_at_equal_times():

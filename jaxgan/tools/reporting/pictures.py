@@ -8,6 +8,7 @@ import dataclasses
 import io
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from jaxgan.runs import run_directory
 from jaxgan.runs.errors import RunError
 from jaxgan.tools.diagnosis import run_reader
 from jaxgan.tools.reporting.run_summary import Summary
+
+_NAMELESS = ("nearest", "pairs", "traversal")
+"""Files of pictures whose names say nothing more than what they show."""
 
 
 class Quality(NamedTuple):
@@ -82,7 +86,7 @@ class Album:
     Attributes:
         grids: The sample grids, by step.
         real: The training images; None if there is no such picture.
-        others: Pictures of the latents by name.
+        others: Pictures that other commands have made of the run, by what they show.
         remarks: Sentences on what was left out.
     """
 
@@ -92,12 +96,18 @@ class Album:
     remarks: tuple[str, ...]
 
 
-def albums(runs: Sequence[Summary], *, budget: int) -> list[Album]:
+def albums(
+    runs: Sequence[Summary],
+    *,
+    budget: int,
+    drawn: Mapping[str, pathlib.Path] = MappingProxyType({}),
+) -> list[Album]:
     """Encodes the pictures of the runs so that they fit into the budget.
 
     Args:
         runs: The runs.
         budget: The largest number of characters of all data URIs together.
+        drawn: Files of further pictures of a single run, by what they show.
 
     Raises:
         RunError: If they cannot be made to fit.
@@ -106,7 +116,7 @@ def albums(runs: Sequence[Summary], *, budget: int) -> list[Album]:
         found, room = [], _Room(budget)
         with contextlib.suppress(_Full):
             for run in runs:
-                found.append(_album(run, quality, room))
+                found.append(_album(run, quality, room, drawn))
             return found
     raise RunError(
         f"the pictures of {len(runs)} runs do not fit into a page of {budget:,} characters; "
@@ -131,7 +141,7 @@ class _Room:
         return picture
 
 
-def _album(run: Summary, quality: Quality, room: _Room) -> Album:
+def _album(run: Summary, quality: Quality, room: _Room, drawn: Mapping[str, pathlib.Path]) -> Album:
     remarks = []
 
     def encoded(path: pathlib.Path) -> Picture | None:
@@ -154,16 +164,31 @@ def _album(run: Summary, quality: Quality, room: _Room) -> Album:
     grids = [Grid(step, run.seconds_at(step), one) for step, one in pairs if one is not None]
     samples = run_directory.RunDirectory(run.path).samples
     real = encoded(samples / "real.png") if files.is_file(samples / "real.png") else None
-    others = _others(run.path, encoded)
+    others = _others(run.path, drawn, encoded)
     return Album(tuple(grids), real, others, tuple(remarks))
 
 
 def _others(
-    path: pathlib.Path, encoded: Callable[[pathlib.Path], Picture | None]
+    path: pathlib.Path,
+    drawn: Mapping[str, pathlib.Path],
+    encoded: Callable[[pathlib.Path], Picture | None],
 ) -> dict[str, Picture]:
-    """Returns the pictures that `jaxgan latents` has written into the run directory, by name."""
-    found = {file.stem: encoded(file) for file in sorted((path / "latents").glob("*.png"))[:8]}
-    return {name: picture for name, picture in found.items() if picture is not None}
+    """Returns pictures drawn now, and those that other commands have left in the run directory."""
+    files_of: dict[str, Sequence[pathlib.Path]] = {
+        "nearest training images, next to samples": [path / "nearest.png"],
+        "photographs, their projections, the nearest samples": [path / "projected" / "pairs.png"],
+        "latents": sorted((path / "latents").glob("*.png"))[:8],
+        "directions": sorted((path / "directions").glob("*.png"))[:8],
+        "traversal": [path / "traversal.png"],
+    }
+    found = {what: encoded(file) for what, file in drawn.items()}
+    found |= {
+        what if file.stem in _NAMELESS else f"{what}: {file.stem}": encoded(file)
+        for what, files_found in files_of.items()
+        for file in files_found
+        if files.is_file(file)
+    }
+    return {what: picture for what, picture in found.items() if picture is not None}
 
 
 def evenly(steps: Sequence[int], count: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.data import memory
 from jaxgan.runs import (
     best_checkpoints,
     environment,
@@ -236,6 +237,8 @@ def _facts(
         facts["seed"] = f"{count} {what} {members.seeds[0]} to {members.seeds[-1]}"
     if members is not None and members.settings:
         facts["members"] = sweeps.listed(members.labels)
+    if most := max((row.get("peak_memory", 0) for row in rows), default=0):
+        facts["peak memory"] = memory.size(most)
     if seconds and last:
         facts["steps per second"] = f"{last / seconds:.3g} (with compilation)"
     for step in best_checkpoints.ranked(rows)[:1]:
