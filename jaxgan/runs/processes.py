@@ -95,6 +95,22 @@ class Team:
             room[:size] = np.frombuffer(content, np.uint8)
         return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(room))[:size]))
 
+    def gathered(self, value: Any) -> list[Any]:
+        """Returns the values of all processes, of JSON types, in the order of their numbers.
+
+        Args:
+            value: That of this process.
+        """
+        if self.alone:
+            return [value]
+        self.wait()
+        content = json.dumps(value).encode()
+        sizes = multihost_utils.process_allgather(np.int32(len(content)))
+        room = np.zeros(-(-int(max(sizes)) // _WORDS) * _WORDS, np.uint8)
+        room[: len(content)] = np.frombuffer(content, np.uint8)
+        rooms = np.asarray(multihost_utils.process_allgather(room))
+        return [json.loads(bytes(each[:size])) for each, size in zip(rooms, sizes, strict=True)]
+
     def agreed(self, here: bool) -> bool:
         """Returns, in every process, whether it holds in one of them.
 
