@@ -411,7 +411,7 @@ def weak(config: Config) -> dict[str, Any]:
         )
         found[name] = {"flops": flops, **exchange._asdict()}
         for utilization in (config.utilization, 2 * config.utilization):
-            rows = {"utilization": utilization}
+            rows: dict[str, Any] = {"utilization": utilization}
             for images in (1, 4, 16, 64, 256):
                 one = projected(machine, exchange, flops=images * flops, utilization=utilization)
                 rows[str(images)] = (round(one.efficiency, 4), round(one.overlapped, 4))
