@@ -1,8 +1,9 @@
 """Several processes that train one model: what they agree on, and how they end.
 
 All processes run the same program, and every train step is one computation on the devices of all of
-them. Process 0 alone writes the run directory. What only it does, such as a picture, it does with
-the whole state, while the others wait for it.
+them. Process 0 alone writes the run directory, but for checkpoints of split parameters, which all
+write (`checkpoint.SharedCheckpoints`). What only it does, such as a picture, it does with the whole
+state, while the others wait for it.
 
 A process that ends for a reason of its own leaves the others waiting in a computation that it will
 never join. So it ends at once, without the usual clean-up, which would wait for them in turn.
