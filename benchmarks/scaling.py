@@ -2,6 +2,7 @@
 
     python -m benchmarks.scaling              what a DCGAN of 64 pixels exchanges on 8 devices
     python -m benchmarks.scaling --seconds    also times steps on 1, 2, 4 and 8 of them
+    python -m benchmarks.scaling --weak       only projects several models to a pod of TPUs
 
 The devices are simulated on the CPU, which shows what is exchanged, not how fast. The collectives
 are read from the compiled program; the batch itself is never among them. The projection to real
@@ -11,6 +12,7 @@ measured. docs/scaling.md explains the numbers.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import json
 import math
@@ -20,6 +22,7 @@ import re
 import statistics
 import sys
 import time
+import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +50,8 @@ class Config:
     """Fraction of their peak that the devices compute at, in the projection."""
     seconds: bool = False
     """Time steps on 1, 2, 4, ... simulated devices, which share the cores of this machine."""
+    weak: bool = False
+    """Project the weak scaling of `WORKLOADS`, and nothing else."""
     json: pathlib.Path | None = None
     """File to write all numbers to, as JSON."""
 
@@ -240,7 +245,7 @@ class Projection(NamedTuple):
         computing: Seconds of the products.
         exchanging: Seconds of the collectives, if nothing else happens meanwhile.
         efficiency: Throughput divided by that of as many single devices, if nothing overlaps.
-        overlapped: The same if the collectives run while the devices compute.
+        overlapped: The same if gradients are reduced while others are computed.
     """
 
     computing: float
@@ -249,8 +254,31 @@ class Projection(NamedTuple):
     overlapped: float
 
 
+BEHIND = 1 / 3
+"""Fraction of the computing behind which gradients can be reduced: about that of the backward
+passes which produce them.
+"""
+
+
+class Exchange(NamedTuple):
+    """What a step reduces over the devices.
+
+    Attributes:
+        gradients: Bytes of the gradients of all players.
+        players: Number of players. The gradients of each are reduced in one combined reduction, or
+            in parts of which the last one cannot overlap: nothing is left to compute.
+        sums: Bytes of the sums of batch normalization.
+        normalizations: Number of their reductions, on each of which the next layer waits.
+    """
+
+    gradients: int
+    players: int
+    sums: int
+    normalizations: int
+
+
 def projected(
-    machine: Machine, *, flops: float, exchanged: int, count: int, utilization: float
+    machine: Machine, exchange: Exchange, *, flops: float, utilization: float
 ) -> Projection:
     """Returns the time of a step by arithmetic: products at a part of the peak, ring reductions.
 
@@ -258,20 +286,139 @@ def projected(
 
     Args:
         machine: The devices.
+        exchange: What is reduced in a step.
         flops: Floating-point operations of a step on each device.
-        exchanged: Bytes reduced in a step.
-        count: Number of reductions, one after another.
         utilization: Fraction of the peak that the products reach.
     """
     computing = flops / (machine.peak * utilization)
-    ring = 2 * (machine.devices - 1) / machine.devices
-    exchanging = count * machine.latency + ring * exchanged / machine.bandwidth
+    ring = 2 * (machine.devices - 1) / machine.devices / machine.bandwidth
+    waiting = exchange.normalizations * machine.latency + ring * exchange.sums
+    last = exchange.players * machine.latency
+    gradients = ring * exchange.gradients
+    exchanging = waiting + last + gradients
+    seen = waiting + last + max(0.0, gradients - BEHIND * computing)
     return Projection(
-        computing,
-        exchanging,
-        computing / (computing + exchanging),
-        min(1.0, computing / exchanging),
+        computing, exchanging, computing / (computing + exchanging), computing / (computing + seen)
     )
+
+
+def needed(machine: Machine, exchange: Exchange, *, flops: float, utilization: float) -> int:
+    """Returns the fewest examples on each device with which the overlapped efficiency is 95 %.
+
+    Args:
+        machine: The devices.
+        exchange: What is reduced in a step.
+        flops: Floating-point operations of a step for each example.
+        utilization: Fraction of the peak that the products reach.
+    """
+
+    def reached(examples: int) -> bool:
+        found = projected(machine, exchange, flops=examples * flops, utilization=utilization)
+        return found.overlapped >= 0.95
+
+    most = 1
+    while not reached(most):
+        most *= 2
+    return bisect.bisect_left(range(most + 1), True, lo=1, key=reached)
+
+
+class Workload(NamedTuple):
+    """A model that many devices may train, with its paper's networks.
+
+    Attributes:
+        experiment: Name of the experiment.
+        preset: The preset with the networks and the batch size of the paper.
+        size: Height and width of the images.
+        fields: What else to set.
+    """
+
+    experiment: str
+    preset: str
+    size: int
+    fields: Mapping[str, Any] = types.MappingProxyType({})
+
+
+WORKLOADS = (
+    Workload("dcgan", "paper", 64, {"width": 64}),
+    Workload("projected", "paper", 256, {"features": "package"}),
+    Workload("r3gan", "ffhq64", 64),
+    Workload("r3gan", "ffhq256", 256),
+)
+_SUMS = re.compile(r"stablehlo\.all_reduce.*?\) -> (?:tensor<2x(\d+)xf32>|\S)", re.DOTALL)
+
+
+def exchanged_by(text: str, params: Sequence[Any]) -> Exchange:
+    """Returns what a train step reduces over the devices.
+
+    The reductions of normalization are those of its forward passes, which the text shows as arrays
+    [2, C], and as many of the backward passes: no pass has more than one.
+
+    Args:
+        text: The step, lowered under shard_map.
+        params: Parameters of each player, trees of shapes.
+    """
+    import jax
+
+    sums = [int(channels) for channels in _SUMS.findall(text) if channels]
+    held = [leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)]
+    return Exchange(sum(held), len(params), 2 * sum(8 * n for n in sums), 2 * len(sums))
+
+
+def measured(workload: Workload, *, examples: int = 8) -> tuple[Exchange, float]:
+    """Returns what a step of a model reduces, and its floating-point operations for each example.
+
+    Args:
+        workload: The model.
+        examples: Examples of the batch that is counted.
+    """
+    import jax
+
+    from jaxgan import parallel
+    from jaxgan.runs import experiments
+    from jaxgan.runs.config import DataSpec
+
+    experiment = experiments.named(workload.experiment)
+    config = dataclasses.replace(
+        experiment.preset(workload.preset), batch_size=examples, **workload.fields
+    )
+    shape = (workload.size, workload.size, 3)
+    stage = experiment.plan(config, DataSpec(shape), saved=True)[0]
+    batch = {"image": (stage.rows, *shape)}
+    one, several = (parallel.data_mesh(parallel.first_devices(count)) for count in (1, 2))
+    flops = lowered(stage.build(), one, batch).cost_analysis()["flops"]
+    gan = stage.build(axis_name=parallel.AXIS)
+    text = lowered(gan, several, batch, mode="shard_map").as_text()
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    return exchanged_by(text, [p.params for p in state.players.values()]), flops / examples
+
+
+def weak(config: Config) -> dict[str, Any]:
+    """Prints how models scale to a pod, and returns the numbers."""
+    machine = MACHINES[-1]
+    print(
+        f"{machine.name}, projected (not measured): efficiency without and with overlap, and the "
+        "images a chip with which it is 95 %"
+    )
+    found: dict[str, Any] = {}
+    for workload in WORKLOADS:
+        exchange, flops = measured(workload)
+        name = f"{workload.experiment} --preset {workload.preset}"
+        print(
+            f"{name}, {workload.size} pixels: {flops / 1e9:.1f} GFLOP an image, "
+            f"{exchange.gradients / 1e6:.1f} MB of gradients, {exchange.normalizations} reductions "
+            f"of normalization",
+            flush=True,
+        )
+        found[name] = {"flops": flops, **exchange._asdict()}
+        for utilization in (config.utilization, 2 * config.utilization):
+            rows: dict[str, Any] = {"utilization": utilization}
+            for images in (1, 4, 16, 64, 256):
+                one = projected(machine, exchange, flops=images * flops, utilization=utilization)
+                rows[str(images)] = (round(one.efficiency, 4), round(one.overlapped, 4))
+            rows["needed"] = needed(machine, exchange, flops=flops, utilization=utilization)
+            found[name][f"{utilization:.0%}"] = rows
+            print(f"  {rows}", flush=True)
+    return found
 
 
 # --- on simulated devices -------------------------------------------------------------------------
@@ -312,6 +459,11 @@ def main(config: Config) -> int:
 
     from jaxgan import parallel
 
+    if config.weak:
+        numbers = weak(config)
+        if config.json is not None:
+            config.json.write_text(json.dumps(numbers, indent=1) + "\n")
+        return 0
     mesh = parallel.data_mesh(parallel.first_devices(config.devices))
     shape = (config.resolution, config.resolution, 3)
     found: dict[str, Any] = {"config": {**dataclasses.asdict(config), "json": None}}
@@ -341,14 +493,12 @@ def main(config: Config) -> int:
     print(f"\nprojected, {config.batch_size} images a device (not measured):")
     base = found["shard_map"]
     flops = found["jit"]["flops"]  # of the whole batch, here that of one device
+    count, least = sum(base["collectives"].values()), base["expected"]
+    exchange = Exchange(
+        least["gradients"], players=2, sums=least["normalization"], normalizations=count - 2
+    )
     for machine in MACHINES:
-        one = projected(
-            machine,
-            flops=flops,
-            exchanged=base["bytes"],
-            count=sum(base["collectives"].values()),
-            utilization=config.utilization,
-        )
+        one = projected(machine, exchange, flops=flops, utilization=config.utilization)
         found[machine.name] = {**machine._asdict(), **one._asdict()}
         print(
             f"  {machine.name}: computing {one.computing * 1e3:.3f} ms, exchanging "

@@ -16,6 +16,10 @@ to do with the drawings: 10.0 % of the right class, an error of 0.456, and 0.595
 preset `paper` is the authors' protocol for horses and zebras:
 
     python -m experiments.cyclegan --preset paper --data unpaired:horse2zebra
+
+Warning: training amplifies rounding errors. A tiny CycleGAN in float64 on 8 devices agrees with one
+device to 3e-12 after two steps, and not at all after ten; so does one device with itself, if each
+float of its first state is changed by one rounding error (docs/scaling.md).
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 A checkpoint has two items. `state` holds the arrays of `GANState` by path: 'step', 'rng',
 'players/generator/params/...', 'ema/...', 'extra/...', 'buffers/...'. So it can be read, and its
-digest verified, before a model is built. `meta` is a JSON object with the format
-(`run_directory.FORMAT`), the step, the name of the PRNG of each random key by path, the notes of
-the run and the digest.
+digest verified, before a model is built. `meta` is a JSON object with the format, the step, the
+name of the PRNG of each random key by path, the notes of the run and the digest.
+
+If arrays are split over the devices of several processes, each process writes and hashes its own
+parts (`SharedCheckpoints`). `meta` then says how the arrays were split, and the digest is that of
+the digests of all parts. What is read is the same.
 """
 
 from __future__ import annotations
@@ -29,9 +32,12 @@ import orbax.checkpoint as ocp
 from jaxgan import files
 from jaxgan.runs import run_directory
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
+from jaxgan.runs.processes import Team
 from jaxgan.types import PyTree
 
 Arrays = dict[str, np.ndarray]
+
+_WHOLE, _IN_PARTS = 1, 2  # formats of checkpoints
 
 _NAME = re.compile(r"0|[1-9][0-9]{0,17}")
 _MOMENT = 0.2  # seconds
@@ -69,13 +75,14 @@ class Checkpoints:
     def __init__(
         self, path: pathlib.Path, *, keep: int, best: Callable[[], Collection[int]] = tuple
     ) -> None:
+        self._path, self._latest = path, max(steps_in(path), default=None)
+        self._policy = _LatestAndBest(keep, best)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=_LatestAndBest(keep, best),
+            preservation_policy=self._policy,
             cleanup_tmp_directories=True,
             create=False,  # below: Orbax does not for one process of several
             multiprocessing_options=_by_itself(),
         )
-        self._path, self._latest = path, max(steps_in(path), default=None)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(path.absolute(), options=options)
@@ -102,29 +109,33 @@ class Checkpoints:
         if step == self._latest:
             return
         arrays, keys = to_arrays(state)
-        broken = [name for name, array in sorted(arrays.items()) if not _finite(array)]
-        if broken:
-            raise NotFinite(
-                f"the state after step {step} is not finite, {broken[0]} first of "
-                f"{len(broken)} arrays, and was not saved"
-            )
-        # Notes are written in another thread, so they are copied: their values may change before.
-        meta = {"format": run_directory.FORMAT, "step": step, "keys": keys, "notes": notes}
-        meta = json.loads(json.dumps(meta))
+        _require_finite(step, [name for name, array in arrays.items() if not _finite(array)])
+        meta = _copied({"format": _WHOLE, "step": step, "keys": keys, "notes": notes})
         meta["digest"] = digest(arrays, meta)
         try:
             begun = self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave({k: v for k, v in arrays.items() if v.size}),
-                    meta=ocp.args.JsonSave(meta),
-                ),
+                step, args=_items({k: v for k, v in arrays.items() if v.size}, meta)
             )
         except Exception as error:
             raise self._failed(error) from error
         if not begun:
             raise self._failed(ValueError(f"Orbax refused to save step {step}"))
         self._latest = step
+
+    def save_alone(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Writes a checkpoint without another process, and waits until it is on the disk.
+
+        Args:
+            step: Number of completed train steps.
+            state: The state, whole in this process.
+            notes: Notes of the run, of JSON types.
+
+        Raises:
+            NotFinite: If the state is not finite.
+            RunStopped: If this checkpoint or the previous one could not be written.
+        """
+        self.save(step, state, notes)
+        self.wait()
 
     def wait(self) -> None:
         """Waits until all checkpoints are on the disk.
@@ -169,6 +180,111 @@ class Checkpoints:
         )
 
 
+class SharedCheckpoints(Checkpoints):
+    """Checkpoints that several processes write together, each the parts on its own devices.
+
+    Every process has to have one, and to call `save`, `wait` and `close` as the others do. A
+    checkpoint gets its name when all parts are on the disk: if a process dies before, there is
+    none. The state may be split as `parallel.state_shardings` does.
+
+    Args:
+        path: The directory of the checkpoints.
+        keep: Number of latest checkpoints to keep.
+        team: The processes.
+        best: Returns the steps of other checkpoints to keep; only that of process 0 counts.
+
+    Raises:
+        RunError: If the directory cannot be written to.
+    """
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        *,
+        keep: int,
+        team: Team,
+        best: Callable[[], Collection[int]] = tuple,
+    ) -> None:
+        self._path, self._team, self._latest = path, team, None
+        if team.leads:
+            super().__init__(path, keep=keep, best=best)
+        self._latest = team.told(self._latest)
+        # Not Orbax's manager: in a process that could not write its part it would wait for the
+        # others before it says so, and they for it.
+        self._writer = ocp.AsyncCheckpointer(
+            ocp.CompositeCheckpointHandler(),
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=0, active_processes=set(range(team.count))
+            ),
+        )
+
+    def save(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Starts writing a checkpoint, unless the latest checkpoint is of the same step.
+
+        Each process copies its part of the state on its devices before this method returns.
+
+        Args:
+            step: Number of completed train steps.
+            state: The state, of arrays on the devices of all processes.
+            notes: Notes of the run, of JSON types; those of process 0 are written.
+
+        Raises:
+            NotFinite: In all processes, if the state is not finite.
+            RunStopped: If this checkpoint or the previous one could not be written.
+        """
+        if step == self._latest:
+            return
+        self.wait()
+        leaves, keys = _bits_by_path(state)
+        layout = {name: _Layout.of(leaf)._asdict() for name, leaf in leaves.items() if leaf.size}
+        of_all = self._team.gathered(_hashed({name: leaves[name] for name in layout}))
+        _require_finite(step, [name for hashed in of_all for name in hashed["broken"]])
+        digests: dict[str, dict[str, str]] = {name: {} for name in layout}
+        for hashed in of_all:
+            for name, parts in hashed["digests"].items():
+                digests[name].update(parts)
+        meta = {"format": _IN_PARTS, "step": step, "keys": keys, "notes": notes, "layout": layout}
+        meta = _copied(meta)
+        meta["digest"] = _digest_of_parts(digests, meta)
+        copies = {name: _copied_on_devices(leaves[name]) for name in layout}
+        try:
+            self._writer.save((self._path / str(step)).absolute(), args=_items(copies, meta))
+        except Exception as error:
+            raise self._failed(error) from error
+        self._latest = step
+
+    def save_alone(self, step: int, state: PyTree, notes: dict[str, Any]) -> None:
+        """Writes a whole checkpoint in process 0, while the others wait, such as for its end."""
+        self.wait()
+        if step != self._latest:
+            super().save(step, state, notes)
+            super().wait()
+
+    def wait(self) -> None:
+        """Waits until all checkpoints are on the disk, and process 0 has deleted old ones.
+
+        Raises:
+            RunStopped: If a part of this process could not be written, or another process has not
+                written its own.
+        """
+        try:
+            self._writer.wait_until_finished()
+            if self._team.leads:
+                self._manager.reload()
+                steps = steps_in(self._path)
+                for step in set(steps) - self._policy.kept(steps):
+                    self._manager.delete(step)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Ends the writing threads. All processes have to be there."""
+        with contextlib.suppress(Exception):  # reported by save or wait already
+            self._writer.close()
+        if self._team.leads:
+            super().close()
+
+
 class NoCheckpoints(Checkpoints):
     """The checkpoints of a process that leaves it to another one to write them."""
 
@@ -183,6 +299,10 @@ class NoCheckpoints(Checkpoints):
 
     def close(self) -> None:
         """Has nothing to end."""
+
+
+def _items(arrays: Mapping[str, Any], meta: dict[str, Any]) -> ocp.args.Composite:
+    return ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:
@@ -209,9 +329,13 @@ class _LatestAndBest:
     keep: int
     best: Callable[[], Collection[int]]
 
+    def kept(self, steps: Sequence[int]) -> set[int]:
+        """Returns the steps whose checkpoints are kept."""
+        return {*sorted(steps)[-self.keep :], *self.best()}
+
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = {*sorted(steps)[-self.keep :], *self.best()}
+        kept = self.kept(steps)
         return [step in kept for step in steps]
 
 
@@ -243,20 +367,17 @@ def read(path: pathlib.Path, step: int) -> Saved:
         RunError: If the checkpoint is damaged: it cannot be read, or its digest is wrong.
         run_directory.Newer: If a newer version of the library wrote it.
     """
-    item = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
     folder = path / str(step)
     try:
-        handler = ocp.CompositeCheckpointHandler()
-        reading = ocp.Checkpointer(handler, multiprocessing_options=_by_itself())
-        with _quietly(), reading as reader:
-            found = reader.restore(folder.absolute(), args=item)
-        meta = found["meta"]
+        meta = _restored(folder, meta=ocp.args.JsonRestore())["meta"]
         if not isinstance(meta, dict):
             raise ValueError("its metadata are not a JSON object")
-        run_directory.require_format(meta, folder)
-        arrays = {name: np.asarray(value) for name, value in found["state"].items()}
+        run_directory.require_format(meta, folder, newest=_IN_PARTS)
+        layout = {name: _Layout(**layout) for name, layout in meta.get("layout", {}).items()}
+        found = _restored(folder, state=ocp.args.StandardRestore(_templates(layout)))["state"]
+        arrays = {name: np.asarray(value) for name, value in found.items()}
         stored = meta.pop("digest")
-        if stored != digest(arrays, meta):
+        if stored != (_digest_in_parts(arrays, layout, meta) if layout else digest(arrays, meta)):
             raise ValueError("its digest differs from the one that was stored")
         _require_types(meta, step)
         return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
@@ -268,6 +389,14 @@ def read(path: pathlib.Path, step: int) -> Saved:
         ) from error
     except Exception as error:  # a damaged file can raise anything
         raise RunError(f"the checkpoint {folder} is damaged: {files.reason(error)}") from error
+
+
+def _restored(folder: pathlib.Path, **items: Any) -> Any:
+    """Returns items of a checkpoint."""
+    handler = ocp.CompositeCheckpointHandler()
+    reading = ocp.Checkpointer(handler, multiprocessing_options=_by_itself())
+    with _quietly(), reading as reader:
+        return reader.restore(folder.absolute(), args=ocp.args.Composite(**items))
 
 
 def _require_types(meta: Mapping[str, Any], step: int) -> None:
@@ -392,6 +521,115 @@ def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
         # np.array copies: the device's buffer may be donated before this is written.
         arrays[name] = np.array(leaf)
     return arrays, keys
+
+
+class _Layout(NamedTuple):
+    """An array of a checkpoint, and how it was split.
+
+    Attributes:
+        dtype: Name of its type.
+        shape: Its shape.
+        axis: The axis along which it was split.
+        parts: The number of its parts, which are of the same size; 1 if it was whole.
+    """
+
+    dtype: str
+    shape: Sequence[int]
+    axis: int
+    parts: int
+
+    @classmethod
+    def of(cls, leaf: jax.Array) -> _Layout:
+        """Returns the layout of an array that is split along one axis at most."""
+        part = leaf.sharding.shard_shape(leaf.shape)
+        split = [axis for axis, size in enumerate(leaf.shape) if size != part[axis]]
+        axis, parts = (split[0], leaf.shape[split[0]] // part[split[0]]) if split else (0, 1)
+        return cls(str(leaf.dtype), leaf.shape, axis, parts)
+
+
+def _bits_by_path(tree: PyTree) -> tuple[dict[str, jax.Array], dict[str, str]]:
+    """Returns what `to_arrays` does, without copying: arrays on devices."""
+    leaves, keys = {}, {}
+    for name, leaf in _by_path(tree):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            keys[name] = str(jax.random.key_impl(leaf))
+            leaf = jax.random.key_data(leaf)
+        leaves[name] = leaf
+    return leaves, keys
+
+
+def _hashed(leaves: Mapping[str, jax.Array]) -> dict[str, Any]:
+    """Returns, of the parts that this process is to write, their digests and what is broken.
+
+    Returns:
+        'digests': those of parts by path and number of the part; 'broken': the paths of arrays with
+        a part that is not finite.
+    """
+    digests: dict[str, dict[str, str]] = {}
+    broken = []
+    for name, leaf in leaves.items():
+        layout = _Layout.of(leaf)
+        for shard in leaf.addressable_shards:
+            if shard.replica_id:
+                continue
+            part = np.asarray(shard.data)
+            number = (shard.index[layout.axis].start or 0) if layout.parts > 1 else 0
+            number = number * layout.parts // layout.shape[layout.axis] if number else 0
+            digests.setdefault(name, {})[str(number)] = _sha256(part)
+            if not _finite(part):
+                broken.append(name)
+    return {"digests": digests, "broken": sorted(set(broken))}
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _digest_in_parts(arrays: Arrays, layout: Mapping[str, _Layout], meta: Mapping[str, Any]) -> str:
+    """Returns the digest of whole arrays that were written in parts."""
+    digests = {}
+    for name, (_, _, axis, parts) in layout.items():
+        pieces = np.split(arrays[name], parts, axis) if parts > 1 else [arrays[name]]
+        digests[name] = {str(number): _sha256(piece) for number, piece in enumerate(pieces)}
+    return _digest_of_parts(digests, meta)
+
+
+def _digest_of_parts(digests: Mapping[str, Mapping[str, str]], meta: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of a checkpoint in parts, in hex digits.
+
+    Args:
+        digests: Those of the parts, by path and number of the part.
+        meta: The JSON object that is stored next to the arrays, without its digest. It holds their
+            types and shapes.
+    """
+    return hashlib.sha256(json.dumps([meta, digests], sort_keys=True).encode()).hexdigest()
+
+
+def _templates(layout: Mapping[str, _Layout]) -> dict[str, np.ndarray] | None:
+    """Returns arrays in whose place Orbax reads whole ones, whatever devices there were and are."""
+    return {
+        name: np.broadcast_to(np.zeros((), jnp.dtype(dtype)), shape)
+        for name, (dtype, shape, _, _) in layout.items()
+    } or None
+
+
+def _copied_on_devices(leaf: jax.Array) -> jax.Array:
+    """Returns a copy of the array, whose own memory may be donated while the copy is written."""
+    parts = [jnp.copy(shard.data) for shard in leaf.addressable_shards]
+    return jax.make_array_from_single_device_arrays(leaf.shape, leaf.sharding, parts)
+
+
+def _copied(meta: dict[str, Any]) -> dict[str, Any]:
+    """Returns a copy to be written in another thread: the values of notes may change before."""
+    return json.loads(json.dumps(meta))
+
+
+def _require_finite(step: int, broken: Sequence[str]) -> None:
+    if broken:
+        raise NotFinite(
+            f"the state after step {step} is not finite, {min(broken)} first of "
+            f"{len(set(broken))} arrays, and was not saved"
+        )
 
 
 def to_tree(template: PyTree, saved: Saved) -> PyTree:

@@ -262,8 +262,8 @@ class OptimizationFlags:
     """Train steps in one compiled call; sample pictures and checkpoints wait for its end."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How to split a train step's batch over the devices: jit shards the data; shard_map and pmap
-    run it on each part. The numbers are equal, but for replay pools: under shard_map and pmap each
-    device has a part of its own.
+    run it on each part. The numbers are equal, to rounding, but for replay pools: under shard_map
+    and pmap each device has a part of its own.
     """
     devices: Annotated[int | None, Range(1)] = None
     """Number of devices to use, the first ones; default: all that JAX sees."""

@@ -1,8 +1,9 @@
 """Several processes that train one model: what they agree on, and how they end.
 
 All processes run the same program, and every train step is one computation on the devices of all of
-them. Process 0 alone writes the run directory. What only it does, such as a picture, it does with
-the whole state, while the others wait for it.
+them. Process 0 alone writes the run directory, but for checkpoints of split parameters, which all
+write (`checkpoint.SharedCheckpoints`). What only it does, such as a picture, it does with the whole
+state, while the others wait for it.
 
 A process that ends for a reason of its own leaves the others waiting in a computation that it will
 never join. So it ends at once, without the usual clean-up, which would wait for them in turn.
@@ -94,6 +95,22 @@ class Team:
         if self.leads:
             room[:size] = np.frombuffer(content, np.uint8)
         return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(room))[:size]))
+
+    def gathered(self, value: Any) -> list[Any]:
+        """Returns the values of all processes, of JSON types, in the order of their numbers.
+
+        Args:
+            value: That of this process.
+        """
+        if self.alone:
+            return [value]
+        self.wait()
+        content = json.dumps(value).encode()
+        sizes = multihost_utils.process_allgather(np.int32(len(content)))
+        room = np.zeros(-(-int(max(sizes)) // _WORDS) * _WORDS, np.uint8)
+        room[: len(content)] = np.frombuffer(content, np.uint8)
+        rooms = np.asarray(multihost_utils.process_allgather(room))
+        return [json.loads(bytes(each[:size])) for each, size in zip(rooms, sizes, strict=True)]
 
     def agreed(self, here: bool) -> bool:
         """Returns, in every process, whether it holds in one of them.

@@ -35,7 +35,7 @@ from jaxgan import files
 from jaxgan.runs.errors import RunError
 
 FORMAT = 1
-"""Format number of config.json and of checkpoints; increased if older readers would fail."""
+"""Format number of config.json; increased if older readers would fail."""
 
 EVENTS = "events.out.tfevents."
 """Beginning of the names of TensorBoard event files."""
@@ -225,24 +225,27 @@ def parsed(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def require_format(record: Mapping[str, Any], source: pathlib.Path) -> None:
+def require_format(
+    record: Mapping[str, Any], source: pathlib.Path, *, newest: int = FORMAT
+) -> None:
     """Checks that this version of the library can read a record.
 
     Args:
         record: The record. Its format is 0 if it has none.
         source: Its file, for messages.
+        newest: The newest format that this version can read.
 
     Raises:
         RunError: If the format is not a number.
-        Newer: If the format is newer than `FORMAT`.
+        Newer: If the format is newer than that.
     """
     found = record.get("format", 0)
     if not _is_count(found):
         raise RunError(f"{source} is damaged: its format is {_short(found)}; expected a number")
-    if found > FORMAT:
+    if found > newest:
         raise Newer(
             f"{source} was made by a newer jaxgan (format {found}, this one reads up to "
-            f"{FORMAT}): update jaxgan"
+            f"{newest}): update jaxgan"
         )
 
 

@@ -154,9 +154,9 @@ def _run(
             notes += [*lost, *task.notes, *([watch.note] if watch else [])]
             for text in (environment.sentence(record["environment"]), *notes):
                 progress.say(text, directory.log)
-            outputs = _outputs(experiment, config, directory, rows, found=found)
+            outputs = _outputs(experiment, config, directory, rows, found=found, team=team)
         else:
-            outputs = _no_outputs(config, directory, found)
+            outputs = _no_outputs(config, directory, found, team)
         _train(
             experiment,
             config,
@@ -292,6 +292,7 @@ def _outputs(
     rows: list[metric_log.Row],
     *,
     found: checkpoint.Saved | None,
+    team: processes.Team,
 ) -> Iterator[Outputs]:
     """Opens what the run writes to until the block ends; `rows` are those already in its log."""
     with contextlib.ExitStack() as stack:
@@ -306,10 +307,15 @@ def _outputs(
         board = metric_log.TensorBoard(directory.path, rows)
         saved = checkpoint.steps_in(directory.checkpoints)
         ranking = best_checkpoints.Ranking(rows, saved=saved, keep=config.keep_best)
-        checkpoints = checkpoint.Checkpoints(
-            directory.checkpoints, keep=config.keep, best=ranking.best
-        )
-        stack.callback(checkpoints.close)
+        if _saves_together(config, team):
+            checkpoints = checkpoint.SharedCheckpoints(
+                directory.checkpoints, keep=config.keep, team=team, best=ranking.best
+            )
+        else:
+            checkpoints = checkpoint.Checkpoints(
+                directory.checkpoints, keep=config.keep, best=ranking.best
+            )
+            stack.callback(checkpoints.close)
         tracking = stack.enter_context(
             trackers.opened(
                 config.tracker, directory.path, dataclasses.asdict(config), say=shown.say
@@ -333,11 +339,19 @@ def _outputs(
         yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking, pages)
 
 
+def _saves_together(config: RunConfig, team: processes.Team) -> bool:
+    """Whether each process saves its own part of the state."""
+    return config.shard_parameters and not team.alone
+
+
 @contextlib.contextmanager
 def _no_outputs(
-    config: RunConfig, directory: run_directory.RunDirectory, found: checkpoint.Saved | None
+    config: RunConfig,
+    directory: run_directory.RunDirectory,
+    found: checkpoint.Saved | None,
+    team: processes.Team,
 ) -> Iterator[Outputs]:
-    """What a process writes to that leaves writing to another one: nothing."""
+    """What a process writes to that leaves writing to another one: its part of checkpoints."""
     recorder = metric_log.Recorder(
         every=config.log_every,
         rows_per_step=config.rows_per_step,
@@ -346,8 +360,12 @@ def _no_outputs(
         ahead=metric_log.calls_ahead(),
     )
     ranking = best_checkpoints.Ranking((), saved=(), keep=config.keep_best)
-    nothing = checkpoint.NoCheckpoints()
-    yield Outputs(directory, progress.Silence(), nothing, recorder, ranking, (), None, None)
+    checkpoints: checkpoint.Checkpoints = checkpoint.NoCheckpoints()
+    if _saves_together(config, team):
+        checkpoints = checkpoint.SharedCheckpoints(
+            directory.checkpoints, keep=config.keep, team=team
+        )
+    yield Outputs(directory, progress.Silence(), checkpoints, recorder, ranking, (), None, None)
 
 
 def _train(
@@ -363,18 +381,20 @@ def _train(
 ) -> None:
     """Trains from the state of the task to the last step, or until asked to stop.
 
-    Of several processes, the first draws, evaluates and saves, while the others wait for it.
+    Of several processes, the first draws, evaluates and saves, while the others wait for it. If
+    parameters are split, all save together.
     """
     directory, shown, checkpoints, recorder, ranking, _, tracking, pages = outputs
+    together = _saves_together(config, team)
 
-    def write(step: int, state: Any) -> None:
-        """Saves the state, which is whole in this process."""
+    def notes(step: int) -> dict[str, Any]:
+        """What a checkpoint holds of the log, whose last rows are written before the last one."""
         if step == config.steps:
             recorder.write_rest()
-        checkpoints.save(step, state, {"log": recorder.notes})
+        return {"log": recorder.notes}
 
     def save(step: int, state: Any) -> None:
-        write(step, team.whole(state))
+        checkpoints.save(step, state if together else team.whole(state), notes(step))
         team.wait()
 
     @contextlib.contextmanager
@@ -390,8 +410,7 @@ def _train(
             if not team.leads:
                 return words
             if step > 0:
-                write(step, whole)
-            checkpoints.wait()
+                checkpoints.save_alone(step, whole, notes(step))
             progress.note(words, directory.log)
             return words
 
@@ -406,9 +425,8 @@ def _train(
         with resting(step, state) as whole:
             if watch:
                 among = _is_among_best(watch, task, outputs, whole, step=step, request=request)
-        if among:
-            write(step, whole)
-        team.wait()
+        if team.told(among):
+            save(step, state)
 
     def play(begin: int, before: Any) -> tuple[int, Any]:
         """Trains the stage of the task; returns the step reached and its state.
@@ -475,6 +493,7 @@ def _train(
             reached, state = play(reached, whole)
         save(reached, state)
         checkpoints.wait()
+        checkpoints.close()  # while all processes are there
         if pages is not None and reached == config.steps:
             pages.finish()
     except NotFinite as broken:

@@ -59,8 +59,28 @@ def test_split_parameters_are_gathered_and_examples_are_not():
 
 def test_the_projection_is_that_of_ring_reductions():
     machine = scaling.Machine("two", 2, peak=1e12, bandwidth=1e9, latency=1e-3)
-    found = scaling.projected(machine, flops=5e9, exchanged=10**6, count=4, utilization=0.5)
-    assert found.computing == pytest.approx(0.01)
-    assert found.exchanging == pytest.approx(4e-3 + 1e-3)
-    assert found.efficiency == pytest.approx(2 / 3)
-    assert found.overlapped == 1.0
+    exchange = scaling.Exchange(gradients=3 * 10**6, players=2, sums=10**6, normalizations=4)
+    found = scaling.projected(machine, exchange, flops=3e9, utilization=0.5)
+    assert found.computing == pytest.approx(6e-3)
+    assert found.exchanging == pytest.approx(4e-3 + 1e-3 + 2e-3 + 3e-3)
+    assert found.efficiency == pytest.approx(6 / 16)
+    # Of the 3 ms of gradients, 2 ms are hidden behind a third of the computing.
+    assert found.overlapped == pytest.approx(6 / 14)
+
+
+def test_as_many_examples_are_needed_as_make_the_waiting_a_twentieth():
+    machine = scaling.Machine("two", 2, peak=1e12, bandwidth=1e9, latency=1e-3)
+    exchange = scaling.Exchange(gradients=10**6, players=2, sums=0, normalizations=0)
+    # 2 ms are not hidden: 38 ms of computing, at 1 ms an example.
+    assert scaling.needed(machine, exchange, flops=5e8, utilization=0.5) == 38
+
+
+def test_the_sums_of_normalization_are_told_from_gradients():
+    text = """
+    %1 = "stablehlo.all_reduce"(%0) <{channel_handle = #a}> ({
+    }) : (tensor<2x64xf32>) -> tensor<2x64xf32>
+    %2 = "stablehlo.all_reduce"(%1) <{channel_handle = #a}> ({
+    }) : (tensor<2x2x64xf32>) -> tensor<2x2x64xf32>
+    """
+    params = [jax.ShapeDtypeStruct(shape, "float32") for shape in ((2, 2, 64), ())]
+    assert scaling.exchanged_by(text, params) == (4 * 257, 2, 2 * 2 * 64 * 4, 2)

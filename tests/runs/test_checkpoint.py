@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from jaxgan import parallel
-from jaxgan.runs import checkpoint
+from jaxgan.runs import checkpoint, processes
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from tests import toy_model, toy_runs
 
@@ -112,6 +112,106 @@ def test_a_state_saved_on_some_devices_goes_onto_any_number(state, tmp_path, dev
     placed = parallel.place_state(restored, other, shard_parameters=not split)
     assert len(placed.buffers["pool"].sharding.device_set) == devices
     assert_equal(placed, state.replace(step=jnp.int32(1)))
+
+
+# --- in parts, as several processes write: here one does, of eight devices ------------------------
+
+
+@pytest.fixture
+def split(state):
+    """The state with the parameters split over four devices."""
+    own = jax.tree.map(jnp.copy, state)  # a test donates it
+    return parallel.place_state(own, parallel.data_mesh(jax.devices()[:4]), shard_parameters=True)
+
+
+def in_parts(path, keep=3):
+    """Closes by itself at the end of the block."""
+    together = checkpoint.SharedCheckpoints(path, keep=keep, team=processes.Team())
+    return contextlib.closing(together)
+
+
+def test_parts_are_read_as_whole_arrays_on_any_number_of_devices(state, split, tmp_path):
+    with in_parts(tmp_path) as checkpoints:
+        checkpoints.save(5, split, {"log": {"logged": 4}})
+        checkpoints.wait()
+    found = checkpoint.read(tmp_path, 5)
+    assert (found.step, found.notes) == (5, {"log": {"logged": 4}})
+    assert all(type(array) is np.ndarray for array in found.arrays.values())
+    assert_equal(checkpoint.to_tree(state, found), state)
+    meta = json.loads((tmp_path / "5" / "meta" / "metadata").read_text())
+    kernel = "players/generator/params/Dense_0/kernel"
+    shape = list(state["generator"].params["Dense_0"]["kernel"].shape)
+    axis = max(range(2), key=lambda axis: (shape[axis] % 4 == 0, shape[axis], axis))
+    split_so = {"dtype": "float32", "shape": shape, "axis": axis, "parts": 4}
+    assert meta["layout"][kernel] == split_so
+
+
+def test_parts_that_were_saved_may_be_donated_at_once(state, split, tmp_path):
+    double = jax.jit(
+        lambda state: state.replace(players=jax.tree.map(lambda x: 2 * x, state.players)),
+        donate_argnums=0,
+    )
+    with in_parts(tmp_path) as checkpoints:
+        checkpoints.save(5, split, {})
+        for _ in range(3):
+            split = double(split)
+        checkpoints.wait()
+    assert_equal(checkpoint.to_tree(state, checkpoint.read(tmp_path, 5)), state)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the reader
+@pytest.mark.parametrize("change", ["dtype", "parts", "digest", "swapped"])
+def test_parts_are_damaged_if_anything_of_them_has_changed(split, tmp_path, change):
+    with in_parts(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, split.replace(step=split.step + step), {})
+        checkpoints.wait()
+    file = tmp_path / "2" / "meta" / "metadata"
+    meta = json.loads(file.read_text())
+    kernel = meta["layout"]["players/generator/params/Dense_0/kernel"]
+    if change == "dtype":
+        kernel["dtype"] = "float16"
+    elif change == "parts":
+        kernel["parts"] = 2
+    elif change == "digest":
+        meta["digest"] = "0" * 64
+    file.write_text(json.dumps(meta))
+    if change == "swapped":
+        (tmp_path / "2" / "state").rename(tmp_path / "gone")
+        (tmp_path / "1" / "state").rename(tmp_path / "2" / "state")
+    with pytest.raises(RunError, match=f"{tmp_path}/2 is damaged"):
+        checkpoint.read(tmp_path, 2)
+
+
+def test_a_part_that_is_not_finite_is_never_written(split, tmp_path):
+    broken = split.replace(ema=jax.tree.map(lambda x: x * np.nan, split.ema))
+    with in_parts(tmp_path) as checkpoints:
+        with pytest.raises(NotFinite, match="after step 2 is not finite, ema/"):
+            checkpoints.save(2, broken, {})
+        checkpoints.wait()
+    assert checkpoint.steps_in(tmp_path) == []
+
+
+def test_a_process_that_leaves_saves_the_whole_state_beside_the_parts(state, split, tmp_path):
+    with in_parts(tmp_path) as checkpoints:
+        checkpoints.save(1, split, {})
+        checkpoints.save_alone(1, state, {})  # it is there
+        checkpoints.save_alone(2, state.replace(step=jnp.int32(2)), {})
+    assert checkpoint.steps_in(tmp_path) == [1, 2]
+    layouts = [
+        "layout" in json.loads((tmp_path / step / "meta" / "metadata").read_text())
+        for step in ("1", "2")
+    ]
+    assert layouts == [True, False]
+    assert [int(checkpoint.read(tmp_path, step).arrays["step"]) for step in (1, 2)] == [0, 2]
+
+
+def test_the_latest_in_parts_are_kept(split, tmp_path):
+    with in_parts(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2, 3, 4):
+            checkpoints.save(step, split.replace(players={}, ema={}), {})
+        checkpoints.wait()
+    assert checkpoint.steps_in(tmp_path) == [3, 4]
 
 
 def test_only_the_latest_are_kept(state, tmp_path):
@@ -259,8 +359,8 @@ def test_a_checkpoint_of_a_newer_format_is_left_alone_and_an_older_one_opens(sav
     assert json.loads((path / "3" / "meta" / "metadata").read_text())["format"] == 1
     rewritten(path, format="gone")
     assert checkpoint.read(path, 3).step == 3
-    rewritten(path, format=2)
-    said = r"checkpoints/3 was made by a newer jaxgan \(format 2, this one reads up to 1\): update"
+    rewritten(path, format=3)
+    said = r"checkpoints/3 was made by a newer jaxgan \(format 3, this one reads up to 2\): update"
     with pytest.raises(RunError, match=said):
         checkpoint.latest(path, report=pytest.fail)
 

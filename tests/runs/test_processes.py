@@ -154,6 +154,7 @@ def test_what_ends_a_process_is_one_sentence_and_a_code(capsys):
 # --- slow: every kind of fault, again and again ---------------------------------------------------
 
 LONG = {"steps": 60, "checkpoint_every": 4, "keep": 9}
+SPLIT = "--shard-parameters"
 LONG_FLAGS = ("--steps", "60", "--checkpoint-every", "4", "--keep", "9")
 FAULTS = {
     "a worker is killed": ("kill", 1),
@@ -162,29 +163,47 @@ FAULTS = {
     "the coordinator hangs": ("stop", 0),
     "an exception in one process": ("raise", 1),
     "a full disk": ("disk", 0),
+    "a full disk of a worker": ("disk", 1),
 }
+
+
+def undisturbed(path, data, *flags):
+    """The run of two processes that nothing interrupts."""
+    code, said = launched(path / "run", "--data", data, *LONG_FLAGS, *flags)
+    assert code == 0, said
+    return path / "run"
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, data):
-    """Two processes that nothing interrupts."""
-    path = tmp_path_factory.mktemp("whole") / "run"
-    code, said = launched(path, "--data", data, *LONG_FLAGS)
-    assert code == 0, said
-    return path
+    """That of whole arrays, which process 0 saves."""
+    return undisturbed(tmp_path_factory.mktemp("whole"), data)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory, data):
+    """That of split arrays, which both save together."""
+    return undisturbed(tmp_path_factory.mktemp("split"), data, SPLIT)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_comes_five_times_changes_no_bit(fault, whole, data, tmp_path):
+@pytest.mark.parametrize(
+    ("fault", "flags"),
+    [(fault, ()) for fault in FAULTS if fault != "a full disk of a worker"]  # which writes nothing
+    + [(fault, (SPLIT,)) for fault in FAULTS],
+)
+def test_a_fault_that_comes_five_times_changes_no_bit(fault, flags, request, data, tmp_path):
+    expected = request.getfixturevalue("split" if flags else "whole")
     kind, process = FAULTS[fault]
     faults = tuple((kind, process, step) for step in (1, 9, 18, 31, 47))
-    code, said = launched(tmp_path / "run", "--data", data, *LONG_FLAGS, faults=faults)
+    code, said = launched(tmp_path / "run", "--data", data, *LONG_FLAGS, *flags, faults=faults)
     print(said)
     assert code == 0
     assert said.count("starting all again") == 5
     assert "damaged" not in said
-    toy_runs.assert_same(whole, tmp_path / "run")
+    if kind == "disk":
+        assert "signal only works" not in said and said.count("ile too large") >= 5
+    toy_runs.assert_same(expected, tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -202,10 +221,12 @@ def test_what_two_processes_saved_one_continues_bit_for_bit(whole, data, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_four_continues_on_one_and_on_two_with_two_devices(data, tmp_path):
+@pytest.mark.parametrize("more", [(), (SPLIT,)])
+@pytest.mark.parametrize("layouts", [((4, 1), (1, 1), (2, 2)), ((1, 1), (2, 2), (4, 1))])
+def test_a_checkpoint_continues_on_other_processes_and_devices(more, layouts, data, tmp_path):
     path = tmp_path / "run"
-    for steps, count, devices in ((8, 4, 1), (16, 1, 1), (24, 2, 2)):
-        flags = ("--data", data, "--steps", str(steps))
+    for steps, (count, devices) in zip((8, 16, 24), layouts, strict=True):
+        flags = ("--data", data, "--steps", str(steps), *more)
         code, said = launched(path, *flags, count=count, devices=devices)
         assert code == 0, said
     assert checkpoint.steps_in(path / "checkpoints")[-1] == 24
@@ -215,20 +236,27 @@ def test_a_checkpoint_of_four_continues_on_one_and_on_two_with_two_devices(data,
 
 
 @pytest.mark.slow
-def test_a_process_that_is_asked_to_stop_stops_all_after_the_same_step(whole, data, tmp_path):
+@pytest.mark.parametrize("more", [(), (SPLIT,)])
+def test_a_process_that_is_asked_to_stop_stops_all_after_the_same_step(
+    more, request, data, tmp_path
+):
     path = tmp_path / "run"
-    flags = ("--data", data, *LONG_FLAGS)
+    flags = ("--data", data, *LONG_FLAGS, *more)
     code, said = launched(path, *flags, faults=(("ask", 1, 10),))
     assert code == 143, said
     (step,) = set(re.findall(r"stopped and saved at step (\d+)", said))
     assert checkpoint.steps_in(path / "checkpoints")[-1] == int(step)
     assert launched(path, *flags)[0] == 0
-    toy_runs.assert_same(whole, path)
+    toy_runs.assert_same(request.getfixturevalue("split" if more else "whole"), path)
 
 
 @pytest.mark.slow
-def test_what_a_stage_has_trained_is_saved_while_one_process_compiles_the_next(data, tmp_path):
-    staged, flags = "tests/staged_experiment.py", ("--data", data, "--checkpoint-every", "0")
+@pytest.mark.parametrize("more", [(), (SPLIT,)])
+def test_what_a_stage_has_trained_is_saved_while_one_process_compiles_the_next(
+    more, data, tmp_path
+):
+    staged = "tests/staged_experiment.py"
+    flags = ("--data", data, "--checkpoint-every", "0", *more)
     faults = (("compile", 1, 2),)
     code, said = launched(tmp_path / "run", *flags, experiment=staged, faults=faults)
     assert code == 143, said
