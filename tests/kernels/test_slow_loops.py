@@ -20,7 +20,7 @@ from jax.extend import core
 
 from benchmarks import cases, convolutions
 from jaxgan import nn
-from jaxgan.kernels import convolution, convolution_primitives
+from jaxgan.kernels import convolution, convolution_primitives, onednn_probe
 from jaxgan.kernels.convolution_geometry import Geometry
 from jaxgan.steps import gradient_update
 
@@ -124,7 +124,11 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("implementation", ["fast", "xla"])
+unsuited = pytest.mark.skipif(bool(onednn_probe.unsuited()), reason=str(onednn_probe.unsuited()))
+
+
+@pytest.mark.filterwarnings("ignore:Error writing persistent compilation cache entry")
+@pytest.mark.parametrize("implementation", ["fast", pytest.param("onednn", marks=unsuited), "xla"])
 def test_xlas_own_fall_to_slow_loops_and_ours_do_not(implementation):
     """Layers of every class, and their second derivatives."""
     found = {name: of_layer(layer) for name, layer in SMALL.items()}
@@ -132,8 +136,8 @@ def test_xlas_own_fall_to_slow_loops_and_ours_do_not(implementation):
     grouped = convolutions.Layer(12, 4, 4, 3, stride=1, groups=2, axes=1)
     found["a dilated, grouped series"] = of_layer(grouped, dilation=4)
     assert all({m.name for m in maps} == set(MAPS) for maps in found.values())
-    if implementation == "fast":
-        assert slow_loops(set().union(*found.values())) == []
+    if implementation != "xla":
+        assert slow_loops(set().union(*found.values()), implementation) == []
     else:
         for name in ("strided", "transposed", "grouped", "depthwise", "a series", "dilated"):
             assert slow_loops(found[name], "xla"), name

@@ -123,7 +123,7 @@ def test_a_run_that_would_take_onednn_and_cannot_says_so_once(
 ):
     monkeypatch.setattr(RunConfig, "PIXELS_FOR_ONEDNN", 1)
     for steps in (1, 2):
-        toy_runs.train(tmp_path, data=data, steps=steps)
+        toy_runs.train(tmp_path, data=data, steps=steps, devices=1)
     assert recorded(tmp_path) == "auto"
     sentence = "convolutions of jaxgan instead of oneDNN: this CPU has no AVX2"
     assert capsys.readouterr().out.count(sentence) == 1
