@@ -1,7 +1,7 @@
 r"""Gaussian random fields of a known power spectrum, conditioned on their amplitude.
 
     python examples/field.py write fields.npz
-    jaxgan train examples/field.py --data arrays:fields.npz --steps 1000 --workdir runs/field \
+    jaxgan train examples/field.py --data arrays:fields.npz --steps 2000 --workdir runs/field \
         --transform image=standardize,condition_amplitude=standardize
     python examples/field.py measure runs/field
 

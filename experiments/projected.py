@@ -19,6 +19,7 @@ compare models by another one.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from jaxgan.runs import command_line
@@ -28,6 +29,7 @@ from jaxgan.runs.ranges import Decay, HalfLife, Positive, Range
 from .flags import two_player_flags
 
 if TYPE_CHECKING:
+    from jaxgan.games.training import Training
     from jaxgan.models.projected import Features
     from jaxgan.types import GAN
 
@@ -47,6 +49,8 @@ class Config(two_player_flags.TwoPlayerConfig):
         "side",
         "conditional",
     )
+    # Trained with colors and cutouts too, samples have a distance of 414 after 750 steps, not 330.
+    DIFF: ClassVar[tuple[str, ...]] = ("translation",)
 
     data: str = "flowers"
     steps: int = 5000
@@ -77,6 +81,12 @@ class Config(two_player_flags.TwoPlayerConfig):
     """
     conditional: bool = False
     """Condition both players on the class."""
+    blur: Annotated[float, Range(0.0, 8.0)] = 2.0
+    """Standard deviation, in pixels, of the blur through which the discriminators see all images at
+    first; 0: none.
+    """
+    blur_images: Annotated[float, Range(1.0)] = 8000.0
+    """Images over which the blur fades to nothing."""
 
 
 PRESETS = {
@@ -89,6 +99,8 @@ PRESETS = {
         "noise": True,
         "discriminator_width": 128,
         "side": 224,
+        "augment_policy": ("color", "translation", "cutout"),
+        "blur": 0.0,
     },
     "smoke": {
         "data": "fashion",
@@ -123,6 +135,9 @@ def build(
     classes = two_player_flags.classes(config, spec)
     shape = two_player_flags.image_shape(spec)
     options = two_player_flags.options(config, axis_name=axis_name)
+    options = two_player_flags.augmented(config, options, shape)
+    if config.blur:
+        options["training"] = _blurred(config, options["training"])
     return projected.build(
         shape=shape,
         features=features_of(config, saved=saved),
@@ -133,8 +148,20 @@ def build(
         noise=config.noise,
         discriminator_width=config.discriminator_width,
         policy=(),  # the flags choose the augmentation, by default the same
-        **two_player_flags.augmented(config, options, shape),
+        **options,
     )
+
+
+def _blurred(config: Config, training: Training) -> Training:
+    """Returns the training options whose players see images blurred at first."""
+    import optax
+
+    from jaxgan.games import input_transforms
+
+    fading = optax.linear_schedule(
+        config.blur, 0.0, math.ceil(config.blur_images / config.rows_per_step)
+    )
+    return training.refined(input_transforms.for_both(input_transforms.fading_blur(fading)))
 
 
 def features_of(config: Config, *, saved: bool = False) -> Features:

@@ -71,7 +71,7 @@ class Browser:
     def press(self, key: str) -> None:
         """Presses a key, such as 'ArrowLeft'."""
         for kind in ("keyDown", "keyUp"):
-            code = {"ArrowLeft": 37, "ArrowRight": 39}[key]
+            code = {"End": 35, "ArrowLeft": 37, "ArrowRight": 39}[key]
             self.protocol(
                 "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code
             )

@@ -13,7 +13,8 @@ import numpy as np
 import optax
 
 from jaxgan import random, state
-from jaxgan.data import captions
+from jaxgan.data import captions, transforms
+from jaxgan.games import two_player
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.trained_model import TrainedModel
 from jaxgan.types import GAN
@@ -137,6 +138,31 @@ def captioned(size: int = 5) -> TrainedModel:
     width = captions.LONGEST
     blank = lambda count: jnp.zeros((count, width))  # noqa: E731 - a default is a function
     return of(Pixels(), weights(size), size=size, condition="caption", default=blank)
+
+
+def of_arrays(size: int = 5) -> TrainedModel:
+    """A model of arrays in units of their own, times the condition in the model's units plus 2."""
+    model = plain(size)
+    standard = transforms.Step("standardize", (3.0,), (2.0,))
+    units = transforms.Transform((transforms.Step("log1p"), standard))
+    spec = DataSpec(
+        SHAPE,
+        inputs={"condition_mass": (1,)},
+        transforms={"image": transforms.Transform(), "condition_mass": units},
+        typical={"condition_mass": [[-1.0], [0.0], [1.5]]},
+    )
+
+    def sample(state, keys, *, condition_mass=None):
+        if condition_mass is None:
+            condition_mass = given["condition_mass"](keys.count)
+        images = state["generator"](random.latents(keys, size)).reshape(-1, *SHAPE)
+        return (jnp.asarray(condition_mass) + 2.0)[:, :, None, None] * images
+
+    given = two_player.conditioned(spec.typical)["default_conditions"]
+    gan = model.gan._replace(
+        sample=sample, conditions=("condition_mass",), defaults=tuple(given.items())
+    )
+    return TrainedModel(gan, model.state, None, spec, 0)
 
 
 def translating() -> TrainedModel:

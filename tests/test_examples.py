@@ -119,7 +119,7 @@ def test_the_example_of_fields_trains_and_is_measured(tmp_path, capsys):
     amplitudes = np.linspace(0.5, 2, 64, dtype=np.float32)
     archive, run = tmp_path / "fields.npz", tmp_path / "run"
     np.savez(archive, image=field.fields(amplitudes), condition_amplitude=amplitudes)
-    flags = ["--steps", "2", "--batch-size", "4", "--workdir", str(run), "--no-cache"]
+    flags = ["--steps", "2", "--batch-size", "8", "--workdir", str(run), "--no-cache"]
     flags += ["--transform", "image=standardize,condition_amplitude=standardize"]
     assert command.main(["train", field.__file__, "--data", f"arrays:{archive}", *flags]) == 0
     ratios = field.measure(run)

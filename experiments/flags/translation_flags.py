@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from jaxgan.data import two_folders
 from jaxgan.runs import flags
 from jaxgan.runs.config import DataSpec, RunConfig
-from jaxgan.runs.errors import RunError
 from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive
 
 from . import refused_flags, two_player_flags
@@ -61,12 +59,8 @@ class TranslationConfig(RunConfig):
 
     def __post_init__(self) -> None:
         """Names the data by the two folders, if they are given, so that one field names them."""
-        folders = {"source": self.source, "target": self.target}
-        missing = [flags.flag(name) for name, folder in folders.items() if not folder]
-        if len(missing) == 1:
-            raise RunError(f"two folders name the data, and {missing[0]} is missing: give it, too")
-        if not missing:
-            named = f"{self.FOLDERS}:{two_folders.joined(str(self.source), str(self.target))}"
+        named = flags.of_two_folders(self.FOLDERS, self.source, self.target)
+        if named is not None:
             for name, value in {"data": named, "source": None, "target": None}.items():
                 object.__setattr__(self, name, value)
 

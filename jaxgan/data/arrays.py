@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from jaxgan.data import transforms
+from jaxgan.data import remembered, transforms
 from jaxgan.data.dataset import Rows, positions, visited
 from jaxgan.data.errors import DataError
 from jaxgan.data.transforms import Transform
@@ -17,6 +18,7 @@ from jaxgan.data.transforms import Transform
 IMAGE, CONDITION = "image", "condition"
 """The entry with the examples to generate, and the beginning of the names of its conditions."""
 
+_T = TypeVar("_T")
 _PIECE = 2**20  # numbers that are read at a time
 _DRAWN = 256  # examples that say how wide the values reach
 _MOST_TYPICAL = 16  # typical conditions
@@ -60,6 +62,21 @@ class Arrays:
     @functools.cached_property
     def digest(self) -> str:
         """The sha256, in hex, of the values of all entries, before their transforms."""
+        return self.remembered("digest", list(self.entries), self._digest)
+
+    def remembered(self, asked: str, keys: Sequence[str], compute: Callable[[], _T]) -> _T:
+        """Returns what is found by reading entries as a whole, or what was found the last time.
+
+        Args:
+            asked: what is computed (see `remembered.of_files`).
+            keys: the names of the entries.
+            compute: computes it, as JSON values.
+        """
+        rows = hashlib.sha256(self.rows.tobytes()).hexdigest()
+        asked = f"{asked} of {' '.join(keys)} at {rows}"
+        return remembered.of_files([self.entries[key] for key in keys], asked, compute)
+
+    def _digest(self) -> str:
         contents = hashlib.sha256()
         for key, array in self.entries.items():
             contents.update(f"{key} {array.dtype.newbyteorder('<')} {array.shape[1:]} ".encode())
@@ -83,8 +100,7 @@ class Arrays:
     def reach(self) -> float:
         """A number within which 99 % of the transformed 'image' lie, to draw pictures by."""
         count = min(_DRAWN, len(self))
-        values = self._transformed(IMAGE, self.rows[np.arange(count) * len(self) // count])
-        return float(np.quantile(np.abs(values), 0.99)) or 1.0
+        return reach(self._transformed(IMAGE, self.rows[np.arange(count) * len(self) // count]))
 
     def pieces(self, key: str) -> Iterator[np.ndarray]:
         """Yields an entry in the units of the data, [n, ..., C], a few examples at a time.
@@ -130,6 +146,11 @@ class Arrays:
         return transforms.apply(self.transforms[key], self.entries[key][rows]).astype(np.float32)
 
 
+def reach(values: np.ndarray) -> float:
+    """Returns a number within which 99 % of the values lie; 1 if it is 0."""
+    return float(np.quantile(np.abs(values), 0.99)) or 1.0
+
+
 def fitted(source: Arrays, text: str | None) -> dict[str, Transform]:
     """Returns the transform of each entry, measured on all examples of the source.
 
@@ -140,9 +161,16 @@ def fitted(source: Arrays, text: str | None) -> dict[str, Transform]:
     Raises:
         DataError: if a transform does not exist or cannot be applied to the values.
     """
+
+    def measured(key: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
+        name, pieces = f"{source.name}: '{key}'", functools.partial(source.pieces, key)
+        return transforms.fit(kinds, pieces, name=name).record()
+
     return {
-        key: transforms.fit(
-            kinds, functools.partial(source.pieces, key), name=f"{source.name}: '{key}'"
+        key: Transform.recorded(
+            source.remembered(
+                f"transform {'+'.join(kinds)}", [key], functools.partial(measured, key, kinds)
+            )
         )
         for key, kinds in transforms.parsed(text, source.entries).items()
     }
@@ -151,16 +179,21 @@ def fitted(source: Arrays, text: str | None) -> dict[str, Transform]:
 def require_finite(source: Arrays) -> None:
     """Raises DataError if a value of an entry is NaN or infinite."""
     for key in source.entries:
-        start = count = 0
-        first = None
-        for piece in source.pieces(key):
-            bad = ~np.isfinite(piece).reshape(len(piece), -1).all(axis=1)
-            if first is None and bad.any():
-                first = source.rows[start + int(np.argmax(bad))]
-            count += np.count_nonzero(bad)
-            start += len(piece)
-        if count:
-            raise DataError(
-                f"{source.name}: {count} examples of '{key}' hold NaN or infinite values, the "
-                f"first is example {first}; replace them or remove these examples"
-            )
+        source.remembered("finite", [key], functools.partial(_require_finite, source, key))
+
+
+def _require_finite(source: Arrays, key: str) -> bool:
+    start = count = 0
+    first = None
+    for piece in source.pieces(key):
+        bad = ~np.isfinite(piece).reshape(len(piece), -1).all(axis=1)
+        if first is None and bad.any():
+            first = source.rows[start + int(np.argmax(bad))]
+        count += np.count_nonzero(bad)
+        start += len(piece)
+    if count:
+        raise DataError(
+            f"{source.name}: {count} examples of '{key}' hold NaN or infinite values, the "
+            f"first is example {first}; replace them or remove these examples"
+        )
+    return True

@@ -113,6 +113,11 @@ class Captioned(Dataset):
             raise DataError(
                 f"{self.name}: image {np.argmin(counts)} has no caption; add one or remove it"
             )
+        if len(self) == 1:
+            raise DataError(
+                f"{self.name}: there is 1 image to train on or 1 held out, and so no other image "
+                "whose caption is wrong for it; give another --holdout or more images"
+            )
         own = np.bincount(self._owned // len(self.texts), minlength=len(self))
         if own.max() > self._kinds.max():
             raise DataError(

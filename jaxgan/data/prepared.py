@@ -24,6 +24,7 @@ import numpy as np
 
 from jaxgan import files
 from jaxgan.data import image_stores, memory
+from jaxgan.data import remembered as remembered_files
 from jaxgan.data.errors import DataError
 from jaxgan.data.image_stores import Contents, Store, Storing
 from jaxgan.data.mapped_rows import MappedRows
@@ -227,7 +228,9 @@ def remembered(pixels: np.ndarray | MappedRows, of: str, compute: Callable[[], s
     """
     whole = pixels.base if isinstance(pixels, MappedRows) else pixels
     file = _file_of(whole)
-    if file is None or not whole.flags.c_contiguous:
+    if file is None:
+        return remembered_files.of_files([pixels], of, compute)
+    if not whole.flags.c_contiguous:
         return compute()
     path, name = file.parent / _DIGESTS, hashlib.sha256(f"{file.name} {of}".encode()).hexdigest()
     try:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from jaxgan.data import pixels
+from jaxgan.data import pixels, remembered
 from jaxgan.data.errors import DataError
 
 STORED = ("uint8", "uint16", "float32")
@@ -137,7 +137,12 @@ def found(values: np.ndarray, *, name: str) -> ValueRange:
     """
     if values.dtype == np.uint8:
         return BYTES
-    return spanning(float(values.min()), float(values.max()), values.dtype.name, name=name)
+
+    def ends() -> list[float]:
+        return [float(values.min()), float(values.max())]
+
+    low, high = remembered.of_files([values], "the least and the largest value", ends)
+    return spanning(low, high, values.dtype.name, name=name)
 
 
 def spanning(low: float, high: float, dtype: str, *, name: str) -> ValueRange:

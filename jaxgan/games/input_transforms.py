@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+from jax import lax
+
 from jaxgan import random
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Player
@@ -84,3 +87,56 @@ def instance_noise(std: Callable[[Array], Any]) -> View:
         return images + (std(state.step) * noise).astype(images.dtype)
 
     return view
+
+
+def fading_blur(deviation: Callable[[Array], Any]) -> View:
+    """Returns a view that blurs images, at first much and later not at all.
+
+    The players then learn shapes and colors first, and a discriminator cannot win by the fine
+    grain that an untrained generator lacks.
+
+    Args:
+        deviation: `deviation(step)` is the standard deviation of the Gaussian filter at a train
+            step, in pixels; at 0, images pass unchanged. It usually decreases to zero, as in
+            `optax.linear_schedule(2.0, 0.0, 10_000)`.
+
+    References:
+        Sauer et al. 2022, "StyleGAN-XL", section 3.1. Karras et al. 2021, "Alias-Free GAN",
+        appendix F.
+    """
+
+    def view(state: GANState, images: Array, keys: Keys) -> Array:
+        return gaussian_blur(images, deviation(state.step))
+
+    return view
+
+
+def gaussian_blur(images: Array, deviation: Any) -> Array:
+    """Blurs images by a Gaussian filter. Beyond the edges, it has no weight.
+
+    Args:
+        images: Images [B, H, W, C].
+        deviation: Standard deviation in pixels, 0 or more; it may be traced.
+
+    Returns:
+        Images [B, H, W, C], at deviation 0 the same.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from jaxgan.games.input_transforms import gaussian_blur
+        >>> point = jnp.zeros((1, 1, 5, 1)).at[0, 0, 2, 0].set(1.0)
+        >>> [round(value, 3) for value in gaussian_blur(point, 0.5)[0, 0, :, 0].tolist()]
+        [0.0, 0.107, 0.787, 0.107, 0.0]
+    """
+    rows, columns = (_blurring(size, deviation, images.dtype) for size in images.shape[1:3])
+    highest = lax.Precision.HIGHEST
+    tall = jnp.einsum("hH,bHwc->bhwc", rows, images, precision=highest)
+    return jnp.einsum("wW,bhWc->bhwc", columns, tall, precision=highest)
+
+
+def _blurring(size: int, deviation: Any, dtype: Any) -> Array:
+    """Returns the matrix [size, size] that blurs a line; the weights of a pixel add up to 1."""
+    places = jnp.arange(size, dtype=jnp.float32)
+    apart = (places[:, None] - places[None]) / jnp.maximum(deviation, 1e-3)
+    weights = jnp.exp(-0.5 * apart**2)
+    return (weights / jnp.sum(weights, axis=1, keepdims=True)).astype(dtype)

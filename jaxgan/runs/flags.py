@@ -14,6 +14,7 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
+from jaxgan.data import two_folders
 from jaxgan.runs import ranges
 from jaxgan.runs.errors import RunError
 
@@ -53,6 +54,24 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "niter": ("steps",),
 }
 """By the name of a flag in other programs, its possible names here."""
+
+
+def of_two_folders(form: str, source: str | None, target: str | None) -> str | None:
+    """Returns the data that --source and --target name, or None if neither is given.
+
+    Args:
+        form: The form of the data: 'paired' or 'unpaired'.
+        source: Folder of domain a.
+        target: Folder of domain b.
+
+    Raises:
+        RunError: If one of them is missing.
+    """
+    folders = {"source": source, "target": target}
+    missing = [flag(name) for name, folder in folders.items() if not folder]
+    if len(missing) == 1:
+        raise RunError(f"two folders name the data, and {missing[0]} is missing: give it, too")
+    return None if missing else f"{form}:{two_folders.joined(str(source), str(target))}"
 
 
 def flag(name: str) -> str:

@@ -4,6 +4,7 @@
     jaxgan data prepare folder:photos --resolution 64
     jaxgan data show npz:faces.npz --out faces.png
     jaxgan data show unpaired:horses --no-sheet
+    jaxgan data show --source photos/horses --target photos/zebras
 
 Prints the numbers of training and held-out images, their shape, classes and values, what was
 converted or left out, and the digest that a run records. Writes a contact sheet of training images,
@@ -69,9 +70,13 @@ class Action:
 class Config(run_config.DataFlags, Action):
     """The data to show, read as in training."""
 
-    # Without a default: the inherited field has one.
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = dataclasses.field()
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = ""
     """The data, such as fashion, folder:PATH or npz:PATH: what --data of training names."""
+    source: str | None = None
+    """Folder of domain a, with --target instead of DATA; --kind pairs if its images have partners.
+    """
+    target: str | None = None
+    """Folder of domain b."""
     kind: Literal["images", "pairs", "domains", "captions"] | None = None
     """Kind of examples; default: that of the data."""
     direction: Literal["AtoB", "BtoA"] | None = None
@@ -108,7 +113,18 @@ def act(config: Config, *, say: Say) -> pathlib.Path | None:
         RunError: If the request cannot be met.
         DataError: If the data cannot be loaded.
     """
-    return (prepare if config.action == "prepare" else show)(config, say=say)
+    return (prepare if config.action == "prepare" else show)(_of_folders(config), say=say)
+
+
+def _of_folders(config: Config) -> Config:
+    """Returns the configuration with the data that the flags name; raises RunError if none do."""
+    form = "paired" if config.kind == "pairs" else "unpaired"
+    named = flags.of_two_folders(form, config.source, config.target)
+    if bool(named) == bool(config.data):
+        raise RunError(
+            "expected either DATA, such as folder:PATH or npz:PATH, or --source DIR --target DIR"
+        )
+    return dataclasses.replace(config, data=named or config.data)
 
 
 def prepare(config: Config, *, say: Say) -> pathlib.Path:
@@ -150,7 +166,7 @@ def prepare(config: Config, *, say: Say) -> pathlib.Path:
     digest = splits.train.digest  # takes as long as reading all images, and is kept with them
     for place in places:
         size = memory.size(prepared.size_of(place))
-        say(f"{'prepared' if begun else 'is prepared already'}: {size} in {files.printable(place)}")
+        say(f"prepared{'' if begun else ' already'}: {size} in {files.printable(place)}")
     say(f"digest: {digest}")
     return places[-1]
 

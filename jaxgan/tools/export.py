@@ -211,7 +211,11 @@ def parts_of(model: TrainedModel, experiment: Mapping[str, Any], asked: Asked) -
         "step": model.step,
         "inputs": [one._asdict() for one in inputs],
         "latents": latents and latents._asdict(),
-        "output": {"shape": list(made.shape[1:]), "dtype": str(made.dtype), "range": [-1, 1]},
+        "output": {
+            "shape": list(made.shape[1:]),
+            "dtype": str(made.dtype),
+            "range": None if model.spec.transforms else [-1, 1],
+        },
         "classes": list(model.spec.classes),
         "files": {name: exported.digest(content) for name, content in contents.items()},
         "run": exported.run_record(experiment, model.config, model.spec),

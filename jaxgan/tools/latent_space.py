@@ -74,7 +74,8 @@ class Space(NamedTuple):
 
     Attributes:
         draw: `draw(seed, n) -> latents [n, Z]`: the latents of `model.sample(seed, n)`.
-        show: `show(latents [n, Z]) -> images [n, H, W, C]`, by the averaged players.
+        show: `show(latents [n, Z]) -> images [n, H, W, C]`, by the averaged players. What else the
+            generator draws is the same for all images.
     """
 
     draw: Callable[[int, int], np.ndarray]
@@ -106,7 +107,9 @@ def space_of(model: TrainedModel, **conditions: Any) -> Space:
     )
     return Space(
         lambda seed, n: np.asarray(drawing.sample(seed, n, **conditions)),
-        lambda latents: np.asarray(showing.sample(0, len(latents), latents=latents, **conditions)),
+        lambda latents: np.asarray(
+            showing.sample_seeds(np.zeros(len(latents), int), latents=latents, **conditions)
+        ),
     )
 
 
@@ -140,6 +143,7 @@ def conditions_of(model: TrainedModel, run: pathlib.Path, label: str | None) -> 
         ValueError: If there is no such class.
     """
     sample.require_noise(model, run)
+    sample.require_images(model, run)
     shape = model.spec.shape
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
         raise RunError(f"{run} does not draw images of 1, 3 or 4 channels")

@@ -169,8 +169,9 @@ def explored(model: TrainedModel, config: Config) -> Space:
     Raises:
         RunError: If the model does not generate images from noise, or takes no label.
     """
-    from jaxgan.tools import latent_concepts, latent_space
+    from jaxgan.tools import latent_concepts, latent_space, sample
 
+    sample.require_images(model, config.run)
     if len(model.spec.shape) != 3:
         raise RunError(f"{config.run} draws points; pictures need a model that draws images")
     conditions: dict[str, Any] = {}

@@ -77,7 +77,7 @@ def card(
     """
     described = made.description
     made_by = described["run"]["experiment"]
-    title = (made_by["module"] or made_by["file"]).rpartition(".")[2]
+    title = (made_by["module"] or pathlib.PurePath(made_by["file"]).stem).rpartition(".")[2]
     count = sum(array.size for array in made.arrays.values())
     parts = [
         f"# A generator trained by `{title}`",
@@ -202,6 +202,9 @@ def _code(text: str) -> str:
 # --- what it takes and makes ----------------------------------------------------------------------
 
 
+_OF_ARRAYS = "in the units of the network, from which `jaxgan.data.transforms.invert` leads back"
+
+
 def _table(made: Parts) -> str:
     rows = ["| name | shape | type | meaning |", "|---|---|---|---|"]
     for one in made.inputs:
@@ -209,7 +212,8 @@ def _table(made: Parts) -> str:
         rows.append(f"| `{one.name}` | {shape} | {one.dtype} | {_meaning(one, made)} |")
     output = made.description["output"]
     shape = " x ".join(map(str, ("batch", *output["shape"])))
-    rows.append(f"| output | {shape} | {output['dtype']} | values in [-1, 1] |")
+    values = f"values {_OF_ARRAYS}" if output["range"] is None else "values in [-1, 1]"
+    rows.append(f"| output | {shape} | {output['dtype']} | {values} |")
     return "\n".join(rows)
 
 
@@ -224,6 +228,7 @@ def _meaning(one: Input, made: Parts) -> str:
         "image": "images, values in [-1, 1]",
         "caption": "character codes of `jaxgan.data.captions.encode`, padded with 0",
         "text": "embeddings of captions",
+        "condition": f"a condition {_OF_ARRAYS}",
         "noise": "data of one random key per image",
     }[one.kind]
 

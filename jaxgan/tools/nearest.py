@@ -114,6 +114,7 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     out = _free_picture(config)
     model = config.load()
     sample.require_noise(model, config.run)
+    sample.require_images(model, config.run)
     splits = command.data_of(config.run, model, config.data)
     training, held_out = splits.train, splits.held_out
     if not isinstance(training, data.Dataset) or not isinstance(held_out, data.Dataset):

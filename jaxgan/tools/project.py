@@ -161,6 +161,7 @@ def _label(model: TrainedModel, config: Config) -> int | None:
     from jaxgan.tools import latent_space, sample
 
     sample.require_noise(model, config.run)
+    sample.require_images(model, config.run)
     if len(model.spec.shape) != 3:
         raise RunError(f"{config.run} draws points; photographs need a model that draws images")
     try:

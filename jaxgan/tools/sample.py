@@ -30,7 +30,7 @@ import math
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -255,6 +255,20 @@ def require_noise(model: TrainedModel, run: pathlib.Path) -> None:
         )
 
 
+def require_images(model: TrainedModel, run: pathlib.Path) -> None:
+    """Checks that the model draws images, and not arrays in units of their own.
+
+    Raises:
+        RunError: If it was trained on `arrays:PATH`.
+    """
+    if model.spec.transforms:
+        quoted = command.quoted(run)
+        raise RunError(
+            f"{run} draws numbers in units of their own and this command shows images; use "
+            f"jaxgan explore {quoted}, or jaxgan sample {quoted} --out FILE.npz"
+        )
+
+
 def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] = ()) -> Asked:
     """Returns the images to draw: each seed once, or once for each class.
 
@@ -301,7 +315,7 @@ def of_conditions(
     """
     import numpy as np
 
-    from jaxgan.data import arrays, transforms
+    from jaxgan.data import transforms
 
     spec, conditions = model.spec, {}
     for name, values in spec.typical.items():
@@ -310,7 +324,7 @@ def of_conditions(
             conditions[name] = typical[np.asarray(seeds) % len(typical)]
     for part in given:
         short, _, text = part.partition("=")
-        name = short if short in conditions else f"{arrays.CONDITION}_{short}"
+        name = entry_of(short, conditions)
         if name not in conditions:
             have = ", ".join(conditions) or "none"
             raise RunError(f"--condition has {part}; the model's continuous conditions are: {have}")
@@ -318,6 +332,25 @@ def of_conditions(
         value = transforms.apply(spec.transforms[name], value).astype(np.float32)
         conditions[name] = np.broadcast_to(value, conditions[name].shape)
     return conditions
+
+
+def entry_of(name: str, entries: Collection[str]) -> str:
+    """Returns the name of the entry of a condition, which may be named without its beginning.
+
+    Args:
+        name: The name of the condition, such as 'mass' for 'condition_mass'.
+        entries: The names of the entries.
+    """
+    from jaxgan.data import arrays
+
+    return name if name in entries else f"{arrays.CONDITION}_{name}"
+
+
+def short_of(entry: str) -> str:
+    """Returns the name of a condition without its beginning: 'mass' of 'condition_mass'."""
+    from jaxgan.data import arrays
+
+    return entry.removeprefix(f"{arrays.CONDITION}_")
 
 
 def _numbers(part: str, text: str, shape: tuple[int, ...]) -> np.ndarray:

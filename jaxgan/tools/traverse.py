@@ -40,7 +40,7 @@ MOST = 1000
 """The largest number of images in a row, or of frames."""
 
 NOT_CODES = ("label", "caption", "text", "a", "b", "image")
-"""The conditions of models that are not codes of theirs."""
+"""The conditions of models that are not codes of theirs; neither are those of the data."""
 
 _RANGES = {"columns": (2, MOST), "frames": (2, MOST), "fps": (1, 50)}
 
@@ -194,8 +194,8 @@ def in_run(run: pathlib.Path) -> list[pathlib.Path]:
 
 def codes_of(model: TrainedModel) -> dict[str, int | None]:
     """Returns the model's codes: the number of classes of a categorical one, None of others."""
-    classes = dict(model.gan.categories)
-    return {name: classes.get(name) for name in model.gan.conditions if name not in NOT_CODES}
+    classes, others = dict(model.gan.categories), (*NOT_CODES, *model.spec.typical)
+    return {name: classes.get(name) for name in model.gan.conditions if name not in others}
 
 
 def _of_code(

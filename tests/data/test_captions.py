@@ -107,6 +107,8 @@ def test_a_mismatched_caption_is_none_of_the_image_however_many_images_share_it(
     first = shown(batch["image"]) == 0
     wrong = np.array(read(batch["mismatched"]))
     assert set(wrong[~first]) == {"the first"} and wrong[first][0] in ("another", "one more")
+    with pytest.raises(data.DataError, match="there is 1 image to train on or 1 held out, and so"):
+        source.subset([3])
     with pytest.raises(data.DataError, match="image 0 has every caption in the data"):
         numbered(lambda number: ["one"])
 

@@ -367,6 +367,24 @@ def test_a_projected_gan_conditions_on_the_class_only_where_asked():
         module.build(config, DataSpec((64, 64, 3), ("a", "b"), several=True))
 
 
+@pytest.mark.slow
+def test_a_projected_gan_sees_blurred_images_until_the_blur_has_faded():
+    module = module_of("projected")
+    small = {"features": "random", "width": 4, "discriminator_width": 4, "batch_size": 4}
+    sharp = module.Config(**small, blur=0.0, augment="none")
+    blurred = dataclasses.replace(sharp, blur=2.0, blur_images=40.0)
+    plain, fading = (module.build(c, DataSpec((32, 32, 3))) for c in (sharp, blurred))
+    state, batch = plain.init(jax.random.key(0)), {"image": np.eye(32)[None, :, :, None] - 0.5}
+    batch = {"image": np.broadcast_to(batch["image"], (4, 32, 32, 3)).astype(np.float32)}
+
+    def losses(gan, step):
+        _, metrics = jax.jit(gan.step)(state.replace(step=jnp.asarray(step)), batch)
+        return float(metrics["discriminator/loss"].value)
+
+    assert abs(losses(plain, 0) - losses(fading, 0)) > 1e-4
+    assert losses(plain, 10) == pytest.approx(losses(fading, 10), rel=1e-5)
+
+
 def test_two_folders_name_the_data_of_two_domains():
     given = {"source": "x/horses", "target": "zebras"}
     cyclegan, pix2pix = (module_of(name).Config(**given) for name in ("cyclegan", "pix2pix"))

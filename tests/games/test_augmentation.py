@@ -113,6 +113,26 @@ def test_instance_noise_has_the_deviation_of_the_step():
         assert np.std(shown) == pytest.approx(std, rel=0.03, abs=1e-7)
 
 
+def test_a_fading_blur_has_the_deviation_of_the_step_and_ends():
+    view = input_transforms.fading_blur(optax.linear_schedule(2.0, 0.0, 10))
+    state, point = toy_players.state_of({}), jnp.zeros((1, 31, 33, 2)).at[:, 15, 16].set(1.0)
+    for step, deviation in ((0, 2.0), (5, 1.0)):
+        shown = view(state.replace(step=jnp.asarray(step)), point, keys_of(1))[0, :, :, 1]
+        apart = np.arange(31) - 15
+        assert np.sum(shown) == pytest.approx(1.0, abs=1e-5)
+        assert np.sum(apart**2 @ shown) == pytest.approx(deviation**2, rel=1e-3)
+    images = pictures(2)
+    for step in (10, 11):
+        shown = view(state.replace(step=jnp.asarray(step)), images, keys_of(2))
+        np.testing.assert_array_equal(shown, images)
+
+
+def test_a_blur_keeps_even_images_up_to_their_edges_and_its_deviation_may_be_traced():
+    even = jnp.full((2, 7, 5, 3), 0.25)
+    shown = jax.jit(input_transforms.gaussian_blur)(even, 3.0)
+    np.testing.assert_allclose(shown, even, atol=1e-6)
+
+
 # --- transformations ------------------------------------------------------------------------------
 
 EVERY = (

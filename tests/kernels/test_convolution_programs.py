@@ -82,7 +82,8 @@ def test_a_long_kernel_gradient_is_the_sum_over_pieces_of_the_batch(count, size,
 
 
 @pytest.mark.parametrize(
-    ("channels", "features", "expected"), [(1, 16, 0), (4, 16, 0), (5, 16, 1), (4, 15, 1)]
+    ("channels", "features", "expected"),
+    [(1, 16, 0), (4, 16, 0), (5, 16, 1), (4, 15, 1), (16, 3, 0), (5, 4, 0)],
 )
 def test_a_kernel_gradient_of_few_channels_is_one_matrix_product(channels, features, expected):
     text = program(kernel_gradient, shaped(2, 8, 8, channels), shaped(2, 8, 8, features))
@@ -92,6 +93,16 @@ def test_a_kernel_gradient_of_few_channels_is_one_matrix_product(channels, featu
 
 # A convolution over an image dilated by inserted zeros, which is slow on a CPU.
 DILATED = re.compile(r"lhs_dilate = \[2, 2\]")
+
+
+@pytest.mark.parametrize(("taps", "products"), [(3, True), (5, True), (7, False)])
+def test_a_convolution_to_few_channels_is_one_product_to_all_taps_unless_they_are_many(
+    taps, products
+):
+    w, x = np.ones((taps, taps, 8, 3), np.float32), np.ones((2, 8, 8, 8), np.float32)
+    text = program(lambda w, x: nn.conv(x, w), w, x)
+    assert convolutions(text) == (0 if products else 1)
+    assert text.count("stablehlo.dot_general") == (1 if products else 0)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,19 @@ def test_images_of_two_domains_are_next_to_each_other(elsewhere, capsys):
     assert (middle[::2] == 0).all() and (middle[1::2] == 255).all()
 
 
+def test_two_folders_are_named_as_in_training(elsewhere, capsys):
+    for name in ("horses", "zebras"):
+        (elsewhere / name).mkdir()
+        for number, pixels in enumerate(noise(12)):
+            Image.fromarray(pixels).save(elsewhere / name / f"{number}.png")
+    folders = ["--source", "horses", "--target", "zebras", "--holdout", "0.5", "--no-sheet"]
+    lines = shown(capsys, *folders)
+    assert lines[0] == "unpaired:horses::zebras: images of two domains a and b"
+    assert shown(capsys, *folders, "--kind", "pairs")[0] == (
+        "paired:horses::zebras: pairs of images a and b"
+    )
+
+
 def test_captions_and_points_are_told_too(elsewhere, capsys):
     np.savez(elsewhere / "set.npz", images=noise(9), captions=[f"cat {n}" for n in range(9)])
     lines = shown(capsys, "npz:set.npz", "--no-sheet", "--holdout", "0")
@@ -122,6 +135,12 @@ def test_no_sheet_is_written_over_another(elsewhere, capsys):
         (["fashion", "--limit-images", "0"], "--limit-images is 0; expected 1 or more"),
         (["fashion", "--kind", "pairs"], "this is a source of single images, but pairs"),
         (["fashion", "--out", "a.jpg"], "--out is a.jpg; expected FILE.png"),
+        ([], "expected either DATA, such as folder:PATH or npz:PATH, or --source DIR --target DIR"),
+        (
+            ["fashion", "--source", "a", "--target", "b"],
+            "expected either DATA, such as folder:PATH",
+        ),
+        (["--source", "a"], "two folders name the data, and --target is missing: give it, too"),
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence(arguments, says, elsewhere, capsys):
@@ -168,7 +187,7 @@ def test_a_set_is_prepared_once_and_shown_with_its_place(elsewhere, capsys, monk
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     assert show.main(asked) == 0
     second = capsys.readouterr()
-    assert second.out.splitlines() == [f"is prepared already: 0.0 MB in {place}", digest]
+    assert second.out.splitlines() == [f"prepared already: 0.0 MB in {place}", digest]
     assert second.err == ""
     assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
     lines = shown(capsys, "folder:photos", "--holdout", "0.5", "--no-sheet")

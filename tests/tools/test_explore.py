@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.data import captions, value_files
+from jaxgan.data import captions, transforms, value_files
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import explore, latent_directions, latent_space
 from jaxgan.tools.exploring import studio
@@ -59,6 +59,11 @@ def plain():
 @pytest.fixture(scope="module")
 def labeled():
     return studio.Studio(generators.labeled(), RUN)
+
+
+@pytest.fixture(scope="module")
+def of_arrays():
+    return studio.Studio(generators.of_arrays(), RUN)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,36 @@ def test_codes_are_those_of_the_seed_until_they_are_chosen(coded):
     for codes, said in (({"c1": 4}, "c1 is no whole number from 0 to 3"), ({"c3": 0}, "c1, c2")):
         with pytest.raises(ValueError, match=said):
             made.parsed({"codes": codes})
+
+
+def test_a_condition_is_that_of_the_seed_until_it_is_chosen(of_arrays):
+    model, units = generators.of_arrays(), generators.of_arrays().spec.transforms
+    ends = np.expm1([2 * -1.0 + 3, 2 * 1.5 + 3])  # typical ones, back through both steps
+    assert list(of_arrays.controls["conditions"]) == ["mass"]
+    np.testing.assert_allclose(of_arrays.controls["conditions"]["mass"], [ends], rtol=1e-6)
+    white = np.quantile(np.abs(model.sample(0, 64)), 0.99)
+    assert of_arrays.controls["white"] == pytest.approx(white) and white > 1.5
+    assert not of_arrays.controls["projection"]
+    typical = model.sample_seeds([5], condition_mass=[[1.5]])  # 5 mod 3 is the last one
+    assert np.array_equal(pixels(of_arrays.picture({"seed": 5})), drawn(typical / white))
+    mass = transforms.apply(units["condition_mass"], [[7.0]]).astype(np.float32)
+    chosen = drawn(model.sample_seeds([5], condition_mass=mass) / white)
+    asked = {"seed": 5, "conditions": {"mass": {"0": 7.0}}}
+    assert np.array_equal(pixels(of_arrays.picture(asked)), chosen)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ({"weight": {}}, "the conditions are mass"),
+        ({"mass": 3}, "expected the numbers of the condition mass by their place"),
+        ({"mass": {"1": 7}}, "the places of the condition mass are 0 to 0"),
+        ({"mass": {"0": 1e6}}, "a number of the condition mass is no number from 1.71828 to"),
+    ],
+)
+def test_what_is_no_condition_is_one_sentence(conditions, said, of_arrays):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        of_arrays.parsed({"conditions": conditions})
 
 
 def test_a_step_moves_the_latent_by_a_deviation_along_the_direction(plain):
@@ -236,6 +271,21 @@ def test_a_model_that_no_page_shows_is_refused():
     points = generators.of(generators.Pixels(), generators.weights(5), size=5, shape=(16,))
     with pytest.raises(RunError, match="somewhere is one of points, which no page shows"):
         studio.require_shown(points, RUN)
+    videos = generators.of(generators.Pixels(), {}, size=5, shape=(1, 4, 4, 1))
+    with pytest.raises(RunError, match="somewhere is one of videos, which no page shows"):
+        studio.require_shown(videos, RUN)
+    wide = generators.translating()
+    wide = dataclasses.replace(wide, spec=wide.spec._replace(shape=(4, 4, 5)))
+    with pytest.raises(RunError, match="takes images of 5 channels, which no page has a pad for"):
+        studio.require_shown(wide, RUN)
+
+
+def test_images_of_many_channels_are_shown_by_some_of_them():
+    bands = generators.of(generators.Pixels(), generators.weights(5), size=5, shape=(1, 2, 8))
+    made = studio.Studio(bands, RUN)
+    first = data.to_uint8(np.asarray(bands.sample_seeds([3])))[0, :, :, :3]
+    assert np.array_equal(pixels(made.picture({"seed": 3})), first)
+    assert not made.controls["projection"]
 
 
 # --- whom it answers ------------------------------------------------------------------------------
@@ -485,6 +535,25 @@ def test_codes_change_the_picture(coded, chromium):
         within(20, lambda: np.array_equal(shown(chromium), both))
         chromium.run("document.getElementById('reset').click()")
         within(20, lambda: np.array_equal(shown(chromium), pixels(coded.picture({}))))
+        assert chromium.console() == []
+
+
+def test_a_condition_changes_the_picture(of_arrays, chromium):
+    with served(of_arrays) as address:
+        chromium.look(width=1280)
+        chromium.open(f"{address}/")
+        assert np.array_equal(shown(chromium), pixels(of_arrays.picture({})))
+        chromium.run("document.querySelector('#conditions input').focus()")
+        chromium.press("End")
+        most = of_arrays.controls["conditions"]["mass"][0][1]
+        largest = pixels(of_arrays.picture({"conditions": {"mass": {"0": most}}}))
+        within(20, lambda: np.array_equal(shown(chromium), largest))
+        assert chromium.run("return document.querySelector('#conditions output').textContent") == (
+            f"{most:.4g}"
+        )
+        assert "White is" in chromium.run("return document.getElementById('range').innerText")
+        chromium.run("document.getElementById('reset').click()")
+        within(20, lambda: np.array_equal(shown(chromium), pixels(of_arrays.picture({}))))
         assert chromium.console() == []
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
 
+import generators
 import jax
 import jax.numpy as jnp
 import laws
@@ -286,6 +289,17 @@ def test_a_condition_is_brought_to_the_shape_of_the_program():
     assert exported._value(caption, None, keys).shape == (2, 8)
     with pytest.raises(ValueError, match="give label="):
         exported._value(exported.Input("label", "label", (), "int32"), None, keys)
+
+
+def test_a_model_of_arrays_is_exported_with_its_condition_and_units():
+    model = dataclasses.replace(generators.of_arrays(), config=RunConfig())
+    made = export.parts_of(model, {"module": None, "file": "/home/me/my.fields.py"}, PROGRAM)
+    assert [one.name for one in made.inputs] == ["latents", "condition_mass"]
+    assert made.description["output"]["range"] is None
+    text = model_card.card(pathlib.Path("nowhere"), model, made, difference=0, shown=False)
+    assert text.startswith("# A generator trained by `fields`")
+    assert "| `condition_mass` | batch x 1 | float32 | a condition in the units of the net" in text
+    assert "| output | batch x 4 x 4 x 1 | float32 | values in the units of the network" in text
 
 
 def test_what_a_sampler_reads_is_found_in_its_program():

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
+import pathlib
 import shutil
 import types
 import zipfile
 
+import generators
 import jax
 import laws
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import data
+from jaxgan import data, random
 from jaxgan.runs import trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import latent_concepts, latent_space, latents
+from jaxgan.tools import latent_concepts, latent_space, latents, traverse
 
 
 def gaussian(count, size=100, seed=0):
@@ -186,6 +189,25 @@ def test_a_model_that_draws_from_images_has_none(name):
         latent_space.space_of(model)
     with pytest.raises(RunError, match="somewhere: this model does not draw"):
         latents.explored(model, latents.Config("somewhere"))
+
+
+def test_arrays_in_units_of_their_own_are_refused_and_shown_alike_from_one_latent():
+    model, run = generators.of_arrays(), pathlib.Path("my run")
+    said = "my run draws numbers in units of their own and this command shows images; use jaxgan ex"
+    with pytest.raises(RunError, match=said):
+        latent_space.conditions_of(model, run, None)
+    with pytest.raises(RunError, match=said):
+        latents.explored(model, latents.Config(run))
+    assert latent_space.conditions_of(generators.plain(), run, None) == {}
+    assert traverse.codes_of(model) == {}
+
+    def noisy(state, keys, **given):
+        return model.gan.sample(state, keys, **given) + random.normal(keys, generators.SHAPE)
+
+    # Neither the condition nor what the generator draws inside changes from image to image.
+    for own in (model, dataclasses.replace(model, gan=model.gan._replace(sample=noisy))):
+        first, *others = latent_space.space_of(own).show(np.ones((4, 5), np.float32))
+        assert all(np.array_equal(first, other) for other in others)
 
 
 def test_points_and_a_label_of_no_use_are_refused():

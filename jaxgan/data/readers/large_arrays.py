@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.data import image_stores, memory, prepared, resizing, value_range
+from jaxgan.data import image_stores, memory, prepared, remembered, resizing, value_range
 from jaxgan.data.errors import DataError, reason
 from jaxgan.data.readers import numpy_files, stored_types
 from jaxgan.data.readers.numpy_files import DAMAGE, Header
@@ -112,8 +112,13 @@ def images(found: Found, fit: resizing.Fit) -> tuple[np.ndarray, tuple[str, ...]
 
 def _in_place(found: Found, begin: int) -> tuple[np.ndarray, tuple[str, ...]]:
     mapped = numpy_files.mapped(found.path, found.header, begin).reshape(found.shape)
-    pieces = (mapped[rows] for rows in stored_types.slices(mapped))
-    stored_types.require_finite(pieces, found.key, name=found.name)
+
+    def require_finite() -> bool:
+        pieces = (mapped[rows] for rows in stored_types.slices(mapped))
+        stored_types.require_finite(pieces, found.key, name=found.name)
+        return True
+
+    remembered.of_files([mapped], "finite", require_finite)
     return mapped, (f"The images are read from disk, where they lie: {found.path}.",)
 
 

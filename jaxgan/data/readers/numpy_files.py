@@ -18,6 +18,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from jaxgan.data import remembered
+
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -115,5 +117,8 @@ def mapped(path: pathlib.Path, header: Header, begin: int) -> np.ndarray:
         header: the beginning of the array, which has values.
         begin: where it lies.
     """
-    order = "F" if header.fortran else "C"
-    return np.memmap(path, header.dtype, "r", begin + header.start, header.shape, order)
+    order, offset = "F" if header.fortran else "C", begin + header.start
+    with path.open("rb") as file:
+        found = np.memmap(file, header.dtype, "r", offset, header.shape, order)
+        remembered.note_file(found, file)
+    return found

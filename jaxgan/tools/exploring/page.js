@@ -6,7 +6,7 @@
 
   let controls; // what the model has, as the server says
   const sliders = []; // every slider that can be reset
-  const asked = { seed: 0, latent: null, label: 0, codes: {}, steps: {}, truncation: 1, caption: "" };
+  const asked = { seed: 0, latent: null, label: 0, codes: {}, conditions: {}, steps: {}, truncation: 1, caption: "" };
 
   function made(tag, attributes = {}, ...children) {
     const element = Object.assign(document.createElement(tag), attributes);
@@ -81,7 +81,8 @@
       return;
     }
     latest(async () => {
-      const sent = { seed: asked.seed, codes: asked.codes, steps: asked.steps };
+      const { seed, codes, conditions, steps } = asked;
+      const sent = { seed, codes, conditions, steps };
       if (asked.latent) sent.latent = asked.latent;
       if (controls.classes.length) sent.label = asked.label;
       if (controls.caption) sent.caption = asked.caption;
@@ -93,14 +94,17 @@
 
   // --- controls ----------------------------------------------------------------------------------
 
-  function slider(name, { low, high, step, usual, blank = null }, change) {
+  const fixed = (number) => number.toFixed(2);
+  const short = (number) => String(Number(number.toPrecision(4)));
+
+  function slider(name, { low, high, step, usual, blank = null, written = fixed }, change) {
     const id = `slider-${sliders.length}`;
-    const value = made("output", { textContent: blank ?? usual.toFixed(2), htmlFor: id });
+    const value = made("output", { textContent: blank ?? written(usual), htmlFor: id });
     const input = made("input", { id, type: "range", min: low, max: high, step, value: usual });
     const label = made("label", { textContent: name, htmlFor: id });
     const whole = made("div", { className: "slider" }, made("div", { className: "top" }, label, value), input);
     const set = (number) => {
-      value.textContent = number === null ? blank : number.toFixed(2);
+      value.textContent = number === null ? blank : written(number);
       change(number);
     };
     const reset = () => {
@@ -180,6 +184,21 @@
     by("code-part").hidden = !Object.keys(controls.codes).length;
   }
 
+  function addConditions() {
+    for (const [name, ends] of Object.entries(controls.conditions)) {
+      ends.forEach(([low, high], place) => {
+        const range = { low, high, step: (high - low) / 200, usual: (low + high) / 2, blank: "by the seed", written: short };
+        by("conditions").append(slider(ends.length > 1 ? `${name} ${place + 1}` : name, range, (value) => {
+          const numbers = asked.conditions[name] ?? {};
+          if (value === null) delete numbers[place];
+          else numbers[place] = Math.min(high, Math.max(low, value)); // the browser rounds
+          asked.conditions[name] = numbers;
+        }));
+      });
+    }
+    by("condition-part").hidden = !Object.keys(controls.conditions).length;
+  }
+
   function setSeed(seed) {
     if (!Number.isInteger(seed) || seed < 0 || seed > controls.seeds) {
       say(`A seed is a whole number from 0 to ${controls.seeds}.`, true);
@@ -220,6 +239,7 @@
       by("caption").addEventListener("input", () => { asked.caption = by("caption").value; draw(); });
     }
     addCodes();
+    addConditions();
     addDirections();
     if (controls.projection) offerFile("Photograph", "Drop a photograph to find its latent, or choose one.", project);
     draw();
@@ -342,6 +362,10 @@
     controls = await (await fetch("/controls")).json();
     by("name").textContent = controls.name;
     document.title = `${controls.name} - jaxgan explore`;
+    if (controls.white !== 1) {
+      by("range").textContent = `White is ${short(controls.white)}, black is -${short(controls.white)}, in the units of the model.`;
+      by("range").hidden = false;
+    }
     if (controls.noise) ofNoise();
     else ofImages();
   }

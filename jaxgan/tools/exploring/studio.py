@@ -15,14 +15,14 @@ import jax
 import numpy as np
 
 from jaxgan import data, random
-from jaxgan.data import DataError, captions, resizing
+from jaxgan.data import DataError, arrays, captions, resizing, transforms
 from jaxgan.data.readers import common_form, image_file
 from jaxgan.games import latent_access
 from jaxgan.metrics import perceptual
 from jaxgan.plotting import image_grids
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.trained_model import SEEDS, TrainedModel
-from jaxgan.tools import inversion, latent_directions, latent_space, translate, traverse
+from jaxgan.tools import inversion, latent_directions, latent_space, sample, translate, traverse
 from jaxgan.tools.latent_directions import Directions
 
 FOUND = 8
@@ -37,7 +37,12 @@ FARTHEST = 10.0
 LONGEST = 1000
 """The largest number of characters of a caption; the model reads the first of them."""
 
+MOST_NUMBERS = 8
+"""The largest number of numbers of a continuous condition that has controls."""
+
 _DRAWS = 512  # latents that deviations are taken of
+_COLORS = (1, 3, 4)  # channels of what is drawn on a pad, or projected
+_SAMPLES = 64  # arrays that say which value is drawn white
 _SEEN = 64  # images of a domain that say whether it is dark
 _PROJECTION = {"count": 256, "restarts": 2, "steps": 100}
 
@@ -89,6 +94,7 @@ class Studio:
         """The domains of images that the model translates, such as 'a'."""
         self._ways = np.zeros((0, 0), np.float32)
         self._entries: dict[str, np.ndarray] = {}  # which of the latent hold a code, by its name
+        self._white = _white(model)
         self._controls: dict[str, Any] = {"sources": {}, "name": run.name, "noise": False}
         if self.sources:
             self._translate = _translation(model)
@@ -100,7 +106,7 @@ class Studio:
             self._draw, self._show = _drawing(model)
             self._of_noise(directions)
         height, width, _ = model.spec.shape
-        self._controls |= {"height": height, "width": width}
+        self._controls |= {"height": height, "width": width, "white": self._white}
 
     def _of_noise(self, directions: Sequence[Directions]) -> None:
         """Sets the controls of a model that draws from noise."""
@@ -123,11 +129,12 @@ class Studio:
             "size": self._size,
             "classes": list(model.spec.classes) if labeled else [],
             "codes": codes,
+            "conditions": _conditions(model),
             "caption": LONGEST if "caption" in model.gan.conditions else 0,
             "truncation": _truncates(model),
             "directions": [{"method": found.method, "names": list(found.names)} for found in every],
             "entries": min(self._size, ENTRIES),
-            "projection": "caption" not in model.gan.conditions,
+            "projection": _projects(model),
         }
 
     def _entries_of(self, code: str, classes: int | None) -> np.ndarray:
@@ -181,8 +188,9 @@ class Studio:
         """Returns what is asked for, checked.
 
         Args:
-            asked: A mapping: seed, and if they are not as usual latent, label, codes, caption,
-                truncation, and steps by the number of the direction or entry.
+            asked: A mapping: seed, and if they are not as usual latent, label, codes, conditions
+                (numbers in the units of the data, by name and place), caption, truncation, and
+                steps by the number of the direction or entry.
 
         Raises:
             ValueError: If a value is none.
@@ -191,7 +199,7 @@ class Studio:
             raise ValueError("the model draws from other images")
         if not isinstance(asked, dict):
             raise ValueError("expected a JSON object")
-        names = ("seed", "latent", "label", "codes", "caption", "truncation", "steps")
+        names = ("seed", "latent", "label", "codes", "conditions", "caption", "truncation", "steps")
         unknown = [name for name in asked if name not in names]
         if unknown:
             raise ValueError(f"{str(unknown[0])[:40]!r} is unknown; expected {', '.join(names)}")
@@ -204,10 +212,11 @@ class Studio:
         truncation = _number(asked.get("truncation", 1.0), "the truncation", 0, 1)
         if truncation != 1 and not self._controls["truncation"]:
             raise ValueError("truncation has no effect on this model")
+        seed = _whole(asked.get("seed", 0), "the seed", SEEDS)
         return Asked(
-            seed=_whole(asked.get("seed", 0), "the seed", SEEDS),
+            seed=seed,
             latent=latent,
-            given=self._given(asked),
+            given=self._given(asked) | self._continuous(asked.get("conditions", {}), seed),
             steps=self._steps(asked.get("steps", {})),
             truncation=truncation,
         )
@@ -239,6 +248,28 @@ class Studio:
             raise ValueError("the model takes no caption")
         return given
 
+    def _continuous(self, asked: object, seed: int) -> dict[str, np.ndarray]:
+        """Returns the continuous conditions, those of the seed where no other number is asked for.
+
+        They are those of `jaxgan sample`, each [1, ...] in the model's units.
+        """
+        ends, spec = self._controls["conditions"], self._model.spec
+        found = sample.of_conditions(self._model, np.asarray([seed]))
+        if not isinstance(asked, dict) or any(name not in ends for name in asked):
+            raise ValueError(f"the conditions are {', '.join(ends) or 'none'}")
+        for name, numbers in asked.items():
+            what, count = f"a number of the condition {name}", len(ends[name])
+            if not isinstance(numbers, dict):
+                raise ValueError(f"expected the numbers of the condition {name} by their place")
+            entry = sample.entry_of(name, found)
+            values = transforms.invert(spec.transforms[entry], found[entry])
+            for place, number in numbers.items():
+                if place not in map(str, range(count)):
+                    raise ValueError(f"the places of the condition {name} are 0 to {count - 1}")
+                values.flat[int(place)] = _number(number, what, *ends[name][int(place)])
+            found[entry] = transforms.apply(spec.transforms[entry], values).astype(np.float32)
+        return found
+
     def _steps(self, steps: object) -> np.ndarray:
         """Returns the step along each direction and entry, [K]."""
         count = len(self._ways)
@@ -254,7 +285,7 @@ class Studio:
 
     def _png(self, images: Any) -> bytes:
         """Returns the first of images [N, H, W, C] in [-1, 1] as a PNG file."""
-        first = np.asarray(images)[0]
+        first = np.asarray(images)[0] / self._white
         show = data.bands.fitting(getattr(self._model.config, "show", None), first.shape[-1])
         return image_grids.png(image_grids.image_of(data.to_uint8(data.bands.shown(first, show))))
 
@@ -355,11 +386,13 @@ def require_shown(model: TrainedModel, run: pathlib.Path) -> None:
         RunError: If not.
     """
     shapes = translate.shapes_of(model)
-    for name in ("b", *sources_of(model)):
-        shape = shapes[name]
-        if len(shape) != 3 or shape[2] not in (1, 3, 4):
-            what = "points" if len(shape) != 3 else f"images of {shape[2]} channels"
-            raise RunError(f"the model of {run} is one of {what}, which no page shows")
+    if len(shapes["b"]) != 3:
+        what = "videos" if len(shapes["b"]) == 4 else "points"
+        raise RunError(f"the model of {run} is one of {what}, which no page shows")
+    for name in sources_of(model):
+        if shapes[name][2] not in _COLORS:
+            what = f"images of {shapes[name][2]} channels"
+            raise RunError(f"the model of {run} takes {what}, which no page has a pad for")
     if "text" in model.gan.conditions:
         raise RunError(
             f"the model of {run} draws from embeddings of captions, which cannot be typed; use "
@@ -404,6 +437,37 @@ def _translation(model: TrainedModel) -> dict[str, Callable[..., Any]]:
         return jax.jit(lambda state, image: model.gan.sample(state, keys, **{source: image}))
 
     return {source: of(source) for source in sources_of(model)}
+
+
+def _projects(model: TrainedModel) -> bool:
+    """Returns whether photographs are projected: onto images, but neither captions nor arrays."""
+    spec = model.spec
+    return (
+        "caption" not in model.gan.conditions and not spec.transforms and spec.shape[2] in _COLORS
+    )
+
+
+def _white(model: TrainedModel) -> float:
+    """Returns the value that is drawn white, and its negative black: of arrays that of samples."""
+    if not model.spec.transforms:
+        return 1.0
+    return arrays.reach(np.asarray(model.sample(0, _SAMPLES)))
+
+
+def _conditions(model: TrainedModel) -> dict[str, list[tuple[float, float]]]:
+    """Returns the least and the largest typical value of each number of continuous conditions.
+
+    They are in the units of the data, by the short name of the condition. Left out are conditions
+    of more than `MOST_NUMBERS` numbers, and those that are always the same.
+    """
+    found, spec = {}, model.spec
+    for name in spec.typical:
+        typical = transforms.invert(spec.transforms[name], np.asarray(spec.typical[name]))
+        numbers = typical.reshape(len(typical), -1)
+        low, high = numbers.min(axis=0), numbers.max(axis=0)
+        if name in model.gan.conditions and len(low) <= MOST_NUMBERS and (low < high).all():
+            found[sample.short_of(name)] = list(zip(low.tolist(), high.tolist(), strict=True))
+    return found
 
 
 def _truncates(model: TrainedModel) -> bool:
