@@ -71,6 +71,7 @@ def measure(case: Case, *, repeats: int, device: str = "cpu") -> dict[str, Any]:
         "torch_layout": best,
         "torch_ms_by_layout": {layout: times[layout] for layout in case.layouts},
         "per_call": case.per_call,
+        "convolutions": ours_alone.get(protocol.CONVOLUTIONS, "auto"),
         "repeats": repeats,
     }
 

@@ -15,10 +15,11 @@ channels, kernels below the stride, several outputs for each channel, and of dep
 K and the strided T.
 
 WARNING: the name of the call, its options (a JSON form of XLA's BackendConfig) and the order of the
-axes are private to jaxlib, which may change them. The module is tested with jaxlib 0.10.2; the same
-calls were tried by hand with 0.12.0.1, and one of stride 2 with 0.10.0 and 0.11.2. So nothing here
-is used before `onednn_probe` has compared the values of tiny maps with XLA's, in a process of its
-own. A program with the call cannot be exported, nor be kept in JAX's compilation cache.
+axes are private to jaxlib, which may change them. The tests of this module pass with jaxlib 0.10.2
+(Python 3.11) and 0.12.0.1 (Python 3.13); one call of stride 2 was tried by hand with 0.10.0 and
+0.11.2. So nothing here is used before `onednn_probe` has compared the values of tiny maps with
+XLA's, in a process of its own. A program with the call cannot be exported, nor be kept in JAX's
+compilation cache.
 
 The images and the result must lie in memory as [batch, *space, channels]; in any other order,
 oneDNN takes a reference loop that is 100 times slower. The environment variable ONEDNN_VERBOSE=1

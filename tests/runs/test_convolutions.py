@@ -117,6 +117,19 @@ def test_a_run_keeps_its_convolutions_until_it_is_told_others(works, data, tmp_p
     assert "warning: the run goes on with --convolutions auto after onednn" in said
 
 
+@pytest.mark.slow
+def test_a_run_that_would_take_onednn_and_cannot_says_so_once(
+    lacks, data, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(RunConfig, "PIXELS_FOR_ONEDNN", 1)
+    for steps in (1, 2):
+        toy_runs.train(tmp_path, data=data, steps=steps, devices=1)
+    assert recorded(tmp_path) == "auto"
+    sentence = "convolutions of jaxgan instead of oneDNN: this CPU has no AVX2"
+    assert capsys.readouterr().out.count(sentence) == 1
+    assert (tmp_path / "log.txt").read_text().count(sentence) == 1
+
+
 def test_a_run_of_an_older_version_keeps_those_of_the_platform(works):
     old = {"config": {"steps": 5}}
     config = convolutions.as_recorded(RunConfig(steps=10**9), old)
