@@ -14,7 +14,6 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
-from jaxgan.data import two_folders
 from jaxgan.runs import ranges
 from jaxgan.runs.errors import RunError
 
@@ -67,6 +66,8 @@ def of_two_folders(form: str, source: str | None, target: str | None) -> str | N
     Raises:
         RunError: If one of them is missing.
     """
+    from jaxgan.data import two_folders
+
     folders = {"source": source, "target": target}
     missing = [flag(name) for name, folder in folders.items() if not folder]
     if len(missing) == 1:
