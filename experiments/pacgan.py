@@ -14,19 +14,16 @@ authors' code computes them separately for each position in the packs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxgan.runs import command_line
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import LearningRate, Positive
 
+from . import cures
 from .flags import refused_flags
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from jaxgan.data import Splits
     from jaxgan.types import GAN, Array, Step
 
 
@@ -134,20 +131,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
     )
 
 
-def picture(gan: GAN, splits: Splits) -> Callable[[Any], Image.Image]:
-    """Returns a function that draws the points, without the discriminator's logits.
-
-    A discriminator of packs has no logit for a single point of the plane.
-
-    Args:
-        gan: The model.
-        splits: The data.
-    """
-    from jaxgan import data
-    from jaxgan.plotting import plane_points
-
-    assert isinstance(splits.train, data.Mixture)
-    return plane_points.picture_of(gan, splits.train)
+picture = cures.picture
 
 
 def among(training_set: Array, inner: Step) -> Step:

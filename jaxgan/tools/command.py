@@ -18,6 +18,7 @@ from jaxgan.runs.errors import RunError
 if TYPE_CHECKING:
     from jaxgan import data
     from jaxgan.data import Splits
+    from jaxgan.runs.seeds import Seeds
     from jaxgan.runs.trained_model import TrainedModel
 
 Config = TypeVar("Config")
@@ -25,6 +26,10 @@ Config = TypeVar("Config")
 _INTERRUPTED = "interrupted; what was written before stays"
 SEEDS = (0, 2**63 - 1)
 """Smallest and largest seed that JAX accepts."""
+
+# What precedes a model's seed and its number or settings on the command line, for messages.
+_SEED_FLAG = "--model-seed "
+_MEMBER_FLAG = "--member "
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,8 +59,8 @@ class Choice:
             seed=self.model_seed,
             member=self.member,
             experiment=self.experiment,
-            seed_flag="--model-seed ",
-            member_flag="--member ",
+            seed_flag=_SEED_FLAG,
+            member_flag=_MEMBER_FLAG,
         )
 
 
@@ -111,6 +116,23 @@ class OfRunAndData(OfRun):
     def splits(self, model: TrainedModel) -> Splits:
         """Loads the data that the model was trained on; see `data_of`."""
         return data_of(self.run, model, self.data)
+
+
+def index_of_model(
+    seeds: Seeds, model_seed: int | None, member: str | None, *, path: pathlib.Path
+) -> int:
+    """Returns the index of the model that --model-seed or --member names.
+
+    Args:
+        seeds: The models of the run.
+        model_seed: Value of --model-seed, or None.
+        member: Value of --member, or None.
+        path: The run directory, for messages.
+
+    Raises:
+        RunError: If there is no such model; the message names the flags.
+    """
+    return seeds.choose(model_seed, member, path=path, flag=_SEED_FLAG, member_flag=_MEMBER_FLAG)
 
 
 def data_of(run: pathlib.Path, model: TrainedModel, place: str | None) -> data.Splits:

@@ -93,13 +93,7 @@ def diagnose(config: Config) -> dict[str, Any]:
         moved = dataclasses.replace(record.config, data=config.data)
         record = dataclasses.replace(record, config=moved)
     seeds = Seeds.of(record.config)
-    chosen = seeds.choose(
-        config.model_seed,
-        config.member,
-        path=record.path,
-        flag="--model-seed ",
-        member_flag="--member ",
-    )
+    chosen = command.index_of_model(seeds, config.model_seed, config.member, path=record.path)
     member = None if seeds.single else chosen  # the log of one model has no columns by member
     columns = run_reader.columns(record.path, member=member)
     found = finding.merged(

@@ -124,13 +124,7 @@ def _chosen(config: Config, seeds: Seeds, rows: Sequence[Row]) -> tuple[int, str
         raise RunError(f"{held}, and {said}: give one of --best METRIC, --member, --model-seed")
     if config.best is not None:
         return _best(config.best, seeds, rows, config.run)
-    found = seeds.choose(
-        config.model_seed,
-        config.member,
-        path=config.run,
-        flag="--model-seed ",
-        member_flag="--member ",
-    )
+    found = command.index_of_model(seeds, config.model_seed, config.member, path=config.run)
     return found, ""
 
 
