@@ -156,13 +156,13 @@ def consistent(x: Array, small: Array) -> Array:
 
 def _applied(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
     """Applies the matrices [h, H] and [w, W] to the rows and columns of images [B, H, W, C]."""
-    rows, columns = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
+    down, across = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
     if x.shape[3] < _MANY_CHANNELS:
-        tall = jnp.einsum("hH,bHwc->bhwc", rows, x, precision=lax.Precision.HIGHEST)
-        return jnp.einsum("wW,bhWc->bhwc", columns, tall, precision=lax.Precision.HIGHEST)
+        tall = jnp.einsum("hH,bHwc->bhwc", down, x, precision=lax.Precision.HIGHEST)
+        return jnp.einsum("wW,bhWc->bhwc", across, tall, precision=lax.Precision.HIGHEST)
     count, height, width, channels = x.shape
-    wide = _each(columns, x.reshape(count * height, width, channels))
-    tall = _each(rows, wide.reshape(count, height, -1))
+    wide = _each(across, x.reshape(count * height, width, channels))
+    tall = _each(down, wide.reshape(count, height, -1))
     return tall.reshape(count, tall.shape[1], -1, channels)
 
 

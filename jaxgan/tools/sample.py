@@ -269,10 +269,11 @@ def require_images(model: TrainedModel, run: pathlib.Path) -> None:
         RunError: If it was trained on `arrays:PATH`.
     """
     if model.spec.transforms:
-        quoted = command.quoted(run)
+        page = invocation.called("explore", run)
+        values = invocation.called("sample", run, "--out", "FILE.npz")
         raise RunError(
             f"{run} draws numbers in units of their own and this command shows images; use "
-            f"jaxgan explore {quoted}, or jaxgan sample {quoted} --out FILE.npz"
+            f"{page}, or {values}"
         )
 
 

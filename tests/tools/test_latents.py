@@ -193,7 +193,9 @@ def test_a_model_that_draws_from_images_has_none(name):
 
 def test_arrays_in_units_of_their_own_are_refused_and_shown_alike_from_one_latent():
     model, run = generators.of_arrays(), pathlib.Path("my run")
-    said = "my run draws numbers in units of their own and this command shows images; use jaxgan ex"
+    said = (
+        "my run draws numbers in units of their own and this command shows images; use .* explore"
+    )
     with pytest.raises(RunError, match=said):
         latent_space.conditions_of(model, run, None)
     with pytest.raises(RunError, match=said):
