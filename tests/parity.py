@@ -9,10 +9,10 @@ measures what is missing in the file, and prints the table of what is in it.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import json
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ if __name__ == "__main__":
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
 from jaxgan import parallel
 from jaxgan.types import GAN
@@ -233,15 +234,26 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(written)} | {ways[name]} |"
 
 
-def main(place: str, *names: str) -> None:
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Trains in every mode on every number of devices, and compares."""
+
+    file: tyro.conf.Positional[pathlib.Path]
+    """The rows measured so far; others are added."""
+    models: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Cases of tests/laws.py; default: all."""
+
+
+def main() -> None:
     """Measures what is missing in the file, row by row, and prints the table."""
-    path = pathlib.Path(place)
+    given = tyro.cli(Config)
+    path = given.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     known = {(row["name"], row["dtype"], row["mode"], row["devices"]) for row in rows}
     latest = None
-    for way in wanted(list(names or laws.BY_NAME)):
+    for way in wanted(list(given.models or laws.BY_NAME)):
         if way in known:
             continue
         if latest not in (None, way[:2]):  # programs and states take memory
@@ -258,4 +270,4 @@ def main(place: str, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -162,7 +162,7 @@ def test_flags_that_sentences_name_exist(path):
     assert [flag for flag in named if flag not in known] == []
 
 
-OF_BENCHMARKS = {"--against", "--compile"}
+OF_BENCHMARKS = {"--against", "--compile", "--weak"}
 """Flags of programs of `benchmarks`, which commands of the documents try."""
 
 

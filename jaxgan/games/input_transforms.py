@@ -126,7 +126,7 @@ def gaussian_blur(images: Array, deviation: Any) -> Array:
         >>> from jaxgan.games.input_transforms import gaussian_blur
         >>> point = jnp.zeros((1, 1, 5, 1)).at[0, 0, 2, 0].set(1.0)
         >>> [round(value, 3) for value in gaussian_blur(point, 0.5)[0, 0, :, 0].tolist()]
-        [0.0, 0.107, 0.787, 0.107, 0.0]
+        [0.0, 0.106, 0.787, 0.106, 0.0]
     """
     rows, columns = (_blurring(size, deviation, images.dtype) for size in images.shape[1:3])
     highest = lax.Precision.HIGHEST

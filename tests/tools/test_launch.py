@@ -28,7 +28,7 @@ def test_the_death_of_one_ends_all_and_is_the_only_reason(monkeypatch):
 
 
 def test_a_signal_is_handed_on_once_and_ends_what_does_not_heed_it(monkeypatch):
-    monkeypatch.setattr(launch, "_GRACE", 0.5)
+    monkeypatch.setattr(launch, "_GRACE", 2.0)  # of a busy machine
     heeds = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print()"
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print()"
     both = [process(f"{heeds}; sys.stdout.flush(); time.sleep(600)")]
