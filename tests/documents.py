@@ -5,7 +5,11 @@ from __future__ import annotations
 import pathlib
 import re
 import shlex
+import shutil
 from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -85,3 +89,21 @@ def anchors(path: pathlib.Path) -> set[str]:
     """What a link may name of the document's headings."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def write_reader(folder: pathlib.Path, *, count: int, size: tuple[int, int]) -> None:
+    """Writes what a reader of the documents has: photographs of two classes, and a file of theirs.
+
+    Args:
+        folder: Where.
+        count: Photographs of each class.
+        size: Their height and width.
+    """
+    pixels = np.random.default_rng(0)
+    for kind in ("cats", "dogs"):
+        (folder / "photos" / kind).mkdir(parents=True)
+        for number in range(count):
+            image = Image.fromarray(pixels.integers(0, 256, (*size, 3), np.uint8))
+            image.save(folder / "photos" / kind / f"{number}.png")
+    shutil.copy(folder / "photos" / "cats" / "0.png", folder / "photo.png")
+    (folder / "mine.py").write_text(programs(ROOT / "docs" / "training.md")[-1])

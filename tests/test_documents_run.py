@@ -10,12 +10,10 @@ import itertools
 import json
 import pathlib
 import runpy
-import shutil
 import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import jaxgan.__main__
 from jaxgan.runs import experiments
@@ -115,15 +113,9 @@ pytestmark = [
 def reader(tmp_path, monkeypatch) -> pathlib.Path:
     """A folder with photographs, an archive of images and an experiment of the reader's own."""
     monkeypatch.chdir(tmp_path)
+    documents.write_reader(tmp_path, count=40, size=(24, 30))
     pixels = np.random.default_rng(0)
-    for kind in ("cats", "dogs"):
-        (tmp_path / "photos" / kind).mkdir(parents=True)
-        for number in range(40):
-            image = Image.fromarray(pixels.integers(0, 256, (24, 30, 3), np.uint8))
-            image.save(tmp_path / "photos" / kind / f"{number}.png")
-    shutil.copy(tmp_path / "photos" / "cats" / "0.png", tmp_path / "photo.png")
     np.savez(tmp_path / "archive.npz", images=pixels.integers(0, 256, (64, 16, 16, 1), np.uint8))
-    (tmp_path / "mine.py").write_text(documents.programs(ROOT / "docs" / "training.md")[-1])
     return tmp_path
 
 

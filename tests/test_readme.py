@@ -12,7 +12,6 @@ import tomllib
 import numpy as np
 import pytest
 import tyro
-from PIL import Image
 
 import jaxgan.__main__
 from experiments import projected
@@ -70,14 +69,7 @@ def only_parsed(monkeypatch):
 def place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder as a reader of the documents has it: photographs, and a file of their own."""
     folder = tmp_path_factory.mktemp("reader")
-    pixels = np.random.default_rng(0)
-    for kind in ("cats", "dogs"):
-        (folder / "photos" / kind).mkdir(parents=True)
-        for number in range(16):
-            image = Image.fromarray(pixels.integers(0, 256, (70, 80, 3), np.uint8))
-            image.save(folder / "photos" / kind / f"{number}.png")
-    shutil.copy(folder / "photos" / "cats" / "0.png", folder / "photo.png")
-    (folder / "mine.py").write_text(programs("docs/training.md")[-1])
+    documents.write_reader(folder, count=16, size=(70, 80))
     (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 

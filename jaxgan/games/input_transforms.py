@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
 from jaxgan import random
+from jaxgan.nn import resampling
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Player
 from jaxgan.steps.common import Names, as_names
@@ -129,9 +129,7 @@ def gaussian_blur(images: Array, deviation: Any) -> Array:
         [0.0, 0.106, 0.787, 0.106, 0.0]
     """
     rows, columns = (_blurring(size, deviation, images.dtype) for size in images.shape[1:3])
-    highest = lax.Precision.HIGHEST
-    tall = jnp.einsum("hH,bHwc->bhwc", rows, images, precision=highest)
-    return jnp.einsum("wW,bhWc->bhwc", columns, tall, precision=highest)
+    return resampling.separable(images, rows, columns)
 
 
 def _blurring(size: int, deviation: Any, dtype: Any) -> Array:

@@ -104,7 +104,7 @@ def bicubic(x: Array, factor: int) -> Array:
     """
     _, height, width, _ = x.shape
     rows = lines.weights(height, height * factor)
-    return _applied(x, rows, lines.weights(width, width * factor))
+    return separable(x, rows, lines.weights(width, width * factor))
 
 
 def reduced(x: Array, factor: int) -> Array:
@@ -121,7 +121,7 @@ def reduced(x: Array, factor: int) -> Array:
         ValueError: `factor` does not divide the size.
     """
     height, width = _divided(x, factor)
-    return _applied(x, lines.weights(x.shape[1], height), lines.weights(x.shape[2], width))
+    return separable(x, lines.weights(x.shape[1], height), lines.weights(x.shape[2], width))
 
 
 def consistent(x: Array, small: Array) -> Array:
@@ -151,11 +151,20 @@ def consistent(x: Array, small: Array) -> Array:
             f"images of {x.shape[1:3]} are no multiple of images of {small.shape[1:3]}"
         )
     rows, columns = (lines.inverse(x.shape[axis], small.shape[axis]) for axis in (1, 2))
-    return x + _applied(small - reduced(x, factor), rows, columns)
+    return x + separable(small - reduced(x, factor), rows, columns)
 
 
-def _applied(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
-    """Applies the matrices [h, H] and [w, W] to the rows and columns of images [B, H, W, C]."""
+def separable(x: Array, rows: Array | np.ndarray, columns: Array | np.ndarray) -> Array:
+    """Applies a matrix to the rows of images and another one to their columns, at full precision.
+
+    Args:
+        x: Images [B, H, W, C].
+        rows: Matrix [h, H].
+        columns: Matrix [w, W].
+
+    Returns:
+        Images [B, h, w, C].
+    """
     down, across = jnp.asarray(rows, x.dtype), jnp.asarray(columns, x.dtype)
     if x.shape[3] < _MANY_CHANNELS:
         tall = jnp.einsum("hH,bHwc->bhwc", down, x, precision=lax.Precision.HIGHEST)
@@ -304,7 +313,7 @@ def double_aligned(x: Array) -> Array:
         Images `[B, 2 H, 2 W, C]`.
     """
     _, height, width, _ = x.shape
-    return _applied(x, _aligned(height, 2 * height), _aligned(width, 2 * width))
+    return separable(x, _aligned(height, 2 * height), _aligned(width, 2 * width))
 
 
 def _aligned(before: int, after: int) -> np.ndarray:

@@ -103,6 +103,10 @@ class OfRun(Choice):
         if exported.folder_of(self.run) is None:
             say(f"{why} {self.again(verb, *words)}")
 
+    def suggest_export(self, say: Callable[[str], None]) -> None:
+        """Says how the generator is exported into the run directory; see `suggest`."""
+        self.suggest(say, "take the generator along:", "export", "--out", f"{self.run}/export")
+
 
 @dataclasses.dataclass(frozen=True)
 class OfRunAndData(OfRun):

@@ -142,7 +142,6 @@ def conditions_of(model: TrainedModel, run: pathlib.Path, label: str | None) -> 
         RunError: If the model does not draw images from noise, or takes no class.
         ValueError: If there is no such class.
     """
-    sample.require_noise(model, run)
     sample.require_images(model, run)
     shape = model.spec.shape
     if len(shape) != 3 or shape[2] not in (1, 3, 4):

@@ -151,7 +151,6 @@ def require_images(model: TrainedModel, run: pathlib.Path) -> None:
     """
     from jaxgan.tools import sample
 
-    sample.require_noise(model, run)
     sample.require_images(model, run)
     if len(model.spec.shape) != 3:
         raise RunError(f"{run} draws points; nearest images need a model of images")

@@ -153,7 +153,7 @@ def project(config: Config, *, say: Say, show: Show | None = None) -> list[pathl
         say(line)
     say(f"{targets[0].name} and the latents are in {files.printable(out)}")
     config.suggest(say, "what do its latents mean?", "latents")
-    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+    config.suggest_export(say)
     return targets
 
 
@@ -173,7 +173,6 @@ def label_of(model: TrainedModel, config: Config) -> int | None:
     from jaxgan.data import class_names
     from jaxgan.tools import latent_space, sample
 
-    sample.require_noise(model, config.run)
     sample.require_images(model, config.run)
     if len(model.spec.shape) != 3:
         raise RunError(f"{config.run} draws points; photographs need a model that draws images")

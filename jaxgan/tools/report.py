@@ -173,7 +173,7 @@ def _suggest(config: command.OfRun, say: Say) -> None:
     elif len(model.spec.shape) == 3:
         config.suggest(say, "film its images:", "interpolate")
     else:
-        config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+        config.suggest_export(say)
 
 
 def _drawn(asked: diagnose.Config, folder: pathlib.Path) -> dict[str, pathlib.Path]:

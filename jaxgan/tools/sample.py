@@ -263,11 +263,12 @@ def translated(model: TrainedModel) -> tuple[str, ...]:
 
 
 def require_images(model: TrainedModel, run: pathlib.Path) -> None:
-    """Checks that the model draws images, and not arrays in units of their own.
+    """Checks that the model draws from noise, and images, not arrays in units of their own.
 
     Raises:
-        RunError: If it was trained on `arrays:PATH`.
+        RunError: If it needs images or captions, or was trained on `arrays:PATH`.
     """
+    require_noise(model, run)
     if model.spec.transforms:
         page = invocation.called("explore", run)
         values = invocation.called("sample", run, "--out", "FILE.npz")

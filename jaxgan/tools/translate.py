@@ -152,7 +152,7 @@ def translate(config: Config, *, say: Say) -> list[pathlib.Path]:
     if not written:
         raise RunError("none of the images can be read; nothing was written")
     say(_where(written, config))
-    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+    config.suggest_export(say)
     return written
 
 
@@ -196,7 +196,7 @@ def _illustrated(model: TrainedModel, config: Config, say: Say) -> list[pathlib.
     kind = _suffix(model, "image")
     written = [_write(config.out / f"{name}{kind}", pixels) for name, pixels in drawn]
     say(_where(written, config))
-    config.suggest(say, "take the generator along:", "export", "--out", f"{config.run}/export")
+    config.suggest_export(say)
     return written
 
 
