@@ -164,6 +164,21 @@ def frozen(gan: GAN, asked: Asked) -> GAN:
     return gan._replace(init=init, step=step)
 
 
+def as_frozen(arrays: Mapping[str, Any], player: str) -> dict[str, Any]:
+    """Returns a checkpoint's arrays under the paths of a model that freezes layers of a player.
+
+    Args:
+        arrays: The arrays by path, of a model that freezes none of the player's.
+        player: The player's name.
+    """
+    plain = f"players/{player}/opt_state/"
+    partitioned = f"{plain}inner_states/trained/inner_state/"
+    return {
+        partitioned + name.removeprefix(plain) if name.startswith(plain) else name: array
+        for name, array in arrays.items()
+    }
+
+
 def _mask(params: PyTree, modules: frozenset[str]) -> PyTree:
     """Returns, for each array, whether its module is one of these."""
 

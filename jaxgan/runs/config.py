@@ -300,9 +300,11 @@ class RunFlags:
     overwrite: bool = False
     """Delete the run in the run directory and start again."""
     init_from: str | None = None
-    """Fine-tune: start from the latest weights of this run directory, with fresh optimizers; sizes
-    of networks and images default to those of that run.
+    """Fine-tune: start from the latest weights of this run directory; sizes of networks and images
+    default to those of that run.
     """
+    init_optimizer: bool = False
+    """With --init-from, also take the optimizers' moments; schedules begin anew."""
     freeze: tuple[str, ...] = ()
     """Layers that keep the weights of --init-from: the first of a player, from its input on, as in
     discriminator:3 (FreezeD), or one by its name, as in generator:Dense_0.

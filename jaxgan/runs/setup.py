@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,18 +18,17 @@ from jax.sharding import Mesh
 
 from jaxgan import data, files, parallel, steps
 from jaxgan.data import image_stores, occurring_classes, sources
-from jaxgan.games import freezing, stages
+from jaxgan.games import stages
 from jaxgan.runs import (
     checkpoint,
     convolutions,
     environment,
     experiments,
+    fine_tuning,
     flags,
     length,
     processes,
     progress,
-    run_directory,
-    sweeps,
     training_loop,
     varying,
 )
@@ -80,20 +79,6 @@ class Task(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Source(NamedTuple):
-    """The run that provides the initial weights (`--init-from`).
-
-    Attributes:
-        path: Its run directory.
-        record: The contents of its config.json.
-        saved: Its latest checkpoint.
-    """
-
-    path: pathlib.Path
-    record: dict[str, Any]
-    saved: checkpoint.Saved
-
-
 def as_begun(config: RunConfig, record: dict[str, Any] | None, path: pathlib.Path) -> RunConfig:
     """Returns the configuration with the settings that were determined when the run began.
 
@@ -134,6 +119,10 @@ def check_numbers(config: RunConfig) -> None:
     processes.check(config)
     if config.freeze and config.init_from is None:
         raise RunError("--freeze keeps layers of another run: name that run with --init-from")
+    if config.init_optimizer and config.init_from is None:
+        raise RunError(
+            "--init-optimizer takes moments of another run: name that run with --init-from"
+        )
 
 
 def _check_models(config: RunConfig) -> None:
@@ -296,7 +285,9 @@ def task(
         _require_same_data(config, _data_record(spec, splits), before)
         source = reached = None
         if found is None and config.init_from is not None:
-            source = source_of(pathlib.Path(config.init_from), seeds=seeds, report=report)
+            source = fine_tuning.source_of(
+                pathlib.Path(config.init_from), seeds=seeds, report=report
+            )
             reached = stage_of(experiment, config, spec, source, mesh)
         if reached and config.first_stage is None:
             config = dataclasses.replace(config, first_stage=reached)
@@ -322,12 +313,15 @@ def task(
             begin = functools.partial(experiment.begin, train=splits.train)
             state = seeds.for_each(begin)(fresh)
         if source is not None:
-            why = differences(experiment, config, spec, source)
+            why = fine_tuning.differences(experiment, plain(config), spec, source)
             by_name: list[str] = []
             if "label" in single.conditions:
-                source, by_name = class_by_class(state, source, spec.classes)
+                source, by_name = fine_tuning.class_by_class(state, source, spec.classes)
             state, note = _taken_over(state, source, plan[0], config, reached, differing=why)
-            notes += [note, *by_name, *_frozen(single, config, source)]
+            notes += [note, *by_name, *fine_tuning.note_on_frozen(single, config, source)]
+            if config.init_optimizer:
+                state, note = fine_tuning.with_optimizers(state, source, config.freeze)
+                notes.append(note)
         state = _placed(config, state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
@@ -339,7 +333,7 @@ def task(
 
 def _taken_over(
     state: Any,
-    source: Source,
+    source: fine_tuning.Source,
     stage: stages.Stage,
     config: RunConfig,
     reached: int | None,
@@ -353,7 +347,7 @@ def _taken_over(
     first = config.skipped_stages + 1
     if reached not in (None, first):
         differing = [*differing, f"its weights are of stage {reached}, here of stage {first}"]
-    state, note = start_from(state, source, differing=differing)
+    state, note = fine_tuning.start_from(state, source, differing=differing)
     if reached == first:
         state = stage.enter(state, source.saved.arrays, source.saved.step)
         note += f"; it was saved in stage {first}, in which this run begins"
@@ -493,33 +487,12 @@ def _of_flags(config: RunConfig) -> data.Splits:
     )
 
 
-def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:
-    """Reads the run that provides the initial weights.
-
-    If that run has one seed, all models start from its weights. If it has as many seeds as this
-    run, each model starts from its own.
-
-    Args:
-        path: Its run directory.
-        seeds: The seeds of the run that begins.
-        report: Called with a sentence for each damaged checkpoint.
-
-    Raises:
-        RunError: If there is no run or no checkpoint, or if its number of seeds is neither 1 nor
-            that of this run.
-    """
-    record = run_directory.read_record(path)
-    if record is None:
-        raise RunError(f"--init-from {path}: there is no run in it{run_directory.suggestion(path)}")
-    saved = checkpoint.latest(path / "checkpoints", report=report)
-    if saved is None:
-        raise RunError(f"--init-from {path}: the run has no checkpoint yet")
-    saved = seeds.adopt(saved, sweeps.count(record["config"]), path)
-    return Source(path, record, _averaging_all(saved))
-
-
 def stage_of(
-    experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source, mesh: Mesh
+    experiment: Experiment,
+    config: RunConfig,
+    spec: DataSpec,
+    source: fine_tuning.Source,
+    mesh: Mesh,
 ) -> int | None:
     """Returns the stage that fits the weights of another run best.
 
@@ -543,198 +516,9 @@ def stage_of(
     def taken(index: int) -> int:
         gan = _models(config, plan[index], mesh)[-1]
         fresh = jax.eval_shape(gan.init, seeds_of(config).keys())
-        return len(checkpoint.fitting(_weights(fresh), source.saved)[0])
+        return len(checkpoint.fitting(fine_tuning.weights_of(fresh), source.saved)[0])
 
     return 1 + max(range(len(plan)), key=taken)
-
-
-def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> tuple[Any, str]:
-    """Copies the weights and averages of another run into an initial state, as far as they fit.
-
-    An array fits if its path and shape agree. Optimizer states, step and random keys keep their
-    initial values.
-
-    Args:
-        state: The initial state.
-        source: The run that provides the weights.
-        differing: Differences of the two runs, for the error message (see `differences`).
-
-    Returns:
-        The new state, and a sentence that reports what was copied.
-
-    Raises:
-        RunError: If no array of the players fits, or less than half of them: of the source's arrays
-            or of this model's, whichever are fewer.
-    """
-    weights, _, _ = checkpoint.transfer(_weights(state), source.saved)
-    players = weights["players"]
-    taken, missing = checkpoint.fitting({"players": players}, source.saved)
-    held = [name for name in source.saved.arrays if _PLAYERS.match(name)]
-    total = len(taken) + len(missing)
-    counts = ", ".join(
-        f"{name} {_count(taken, name)} of {_count([*taken, *missing], name)}" for name in players
-    )
-    if not taken or 2 * len(taken) < min(total, len(held)):
-        why = ", ".join(differing) or "the networks differ"
-        raise RunError(
-            f"--init-from {source.path}: {len(taken)} of this model's {total} arrays fit "
-            f"({counts}): {why}"
-        )
-    state = state.with_params({name: player["params"] for name, player in players.items()})
-    state = state.with_variables({name: player["variables"] for name, player in players.items()})
-    note = (
-        f"started from step {source.saved.step} of {source.path}: "
-        f"took {len(taken)} of {total} arrays ({counts})"
-    )
-    if missing:
-        note += f"; left {len(missing)} fresh ({_named(missing)})"
-    unused = sorted(set(held) - set(taken))
-    if unused:
-        note += f"; {len(unused)} arrays of that run were not used ({_named(unused)})"
-    return state.replace(ema=weights["ema"]), note
-
-
-def class_by_class(state: Any, source: Source, classes: Sequence[str]) -> tuple[Source, list[str]]:
-    """Returns the source with the weights of its classes at the places of those classes here.
-
-    They are the rows of embeddings, and of kernels whose last inputs are the label one-hot, as in
-    `jaxgan.models`. Rows of classes that the source does not have are those of the state.
-
-    Args:
-        state: The initial state.
-        source: The run that provides the weights.
-        classes: The classes of the data, here.
-
-    Returns:
-        The source, and a sentence on the classes if they differ and such weights exist.
-    """
-    before, now = source.record["data"]["classes"], list(classes)
-    if before == now or not before or not now:
-        return source, []
-    shared = [name for name in now if name in before]
-    arrays, _ = checkpoint.to_arrays(_weights(state))
-    moved = {}
-    for name, fresh in arrays.items():
-        old = source.saved.arrays.get(name)
-        if old is None or not _by_class(name, old.shape, fresh.shape, len(before), len(now)):
-            continue
-        rest = fresh.shape[-2] - len(now)
-        rows = fresh.copy()
-        rows[..., :rest, :] = old[..., :rest, :]
-        for one in shared:
-            rows[..., rest + now.index(one), :] = old[..., rest + before.index(one), :]
-        moved[name] = rows
-    if not moved:
-        return source, []
-    saved = source.saved._replace(arrays={**source.saved.arrays, **moved})
-    kept = f"took what it knows of {len(shared)} classes by their names"
-    kept += f" ({_named(shared)})" if shared else ""
-    return source._replace(saved=saved), [
-        f"{kept}; {len(now) - len(shared)} of the {len(now)} classes begin anew"
-    ]
-
-
-def _by_class(name: str, old: Sequence[int], new: Sequence[int], before: int, now: int) -> bool:
-    """Returns whether the last rows of an array, by its path and shapes, are those of classes."""
-    if len(old) < 2 or len(old) != len(new) or name.split("/")[2:3] == ["variables"]:
-        return False
-    if (*old[:-2], old[-1]) != (*new[:-2], new[-1]):
-        return False
-    if name.endswith("/embedding"):
-        return (old[-2], new[-2]) == (before, now)
-    return before != now and old[-2] - before == new[-2] - now >= 0
-
-
-def _frozen(single: GAN, config: RunConfig, source: Source) -> list[str]:
-    """Returns a sentence on the frozen layers, if there are any.
-
-    Raises RunError if a frozen layer has not been taken from the source.
-    """
-    if not config.freeze:
-        return []
-    template = jax.eval_shape(single.init, jax.random.key(0))
-    asked = freezing.parsed(config.freeze)
-    paths = set(freezing.frozen_paths(template, asked))
-    of_seeds = source.saved if len(config.model_seeds) == 1 else _of_one(source.saved)
-    _, missing = checkpoint.fitting(_weights(template), of_seeds)
-    fresh = sorted(paths.intersection(missing))
-    if fresh:
-        raise RunError(
-            f"--freeze {' '.join(config.freeze)} would freeze {fresh[0]}, which --init-from "
-            f"{source.path} does not hold in this shape: freeze other layers"
-        )
-    layers = {
-        name: [layer for layer, own in freezing.layers_of(template[name]).items() if of & {*own}]
-        for name, of in freezing.chosen(template, asked).items()
-    }
-    named = "; ".join(f"{name} {', '.join(of)}" for name, of in layers.items())
-    return [f"frozen: {named} ({len(paths)} arrays)"]
-
-
-def _of_one(saved: checkpoint.Saved) -> checkpoint.Saved:
-    """Returns the checkpoint of the first of several models."""
-    return saved._replace(arrays={name: a[0] for name, a in saved.arrays.items() if a.ndim})
-
-
-def differences(
-    experiment: Experiment, config: RunConfig, spec: DataSpec, source: Source
-) -> list[str]:
-    """Returns the differences of two runs that affect their networks, as phrases.
-
-    Args:
-        experiment: The experiment to train. Its `network_settings` are compared.
-        config: Its configuration.
-        spec: Shape, classes and inputs of the data. Shape and classes are compared.
-        source: The other run.
-    """
-    was, now = source.record["config"], plain(config)
-    found = [
-        f"{flags.flag(name)} was {was[name]}, here {now[name]}"
-        for name in experiment.network_settings
-        if name in was and was[name] != now[name]
-    ]
-    before, here = source.record["data"], spec.record()
-    for name, words in (("shape", "the data's shape"), ("classes", "the classes")):
-        old, new = before.get(name), here[name]
-        if old != new:
-            found.append(f"{words} were {old}, here {new}")
-    return found
-
-
-def _weights(state: Any) -> dict[str, Any]:
-    """Returns what is copied of a state: the players' params and variables, and their averages."""
-    return {
-        "players": {
-            name: {"params": player.params, "variables": player.variables}
-            for name, player in state.players.items()
-        },
-        "ema": state.ema,
-    }
-
-
-_PLAYERS = re.compile("players/([^/]+)/(params|variables)/(.+)")
-
-
-def _averaging_all(saved: checkpoint.Saved) -> checkpoint.Saved:
-    """Returns the checkpoint with an average of every player: its own weights if none was saved."""
-    averaged = {name.split("/")[1] for name in saved.arrays if name.startswith("ema/")}
-    arrays = dict(saved.arrays)
-    for name, array in saved.arrays.items():
-        found = _PLAYERS.match(name)
-        if found and found[1] not in averaged:
-            below = "params/" if found[2] == "params" else ""
-            arrays[f"ema/{found[1]}/{below}{found[3]}"] = array
-    return saved._replace(arrays=arrays)
-
-
-def _count(names: Sequence[str], player: str) -> int:
-    return sum(name.startswith(f"players/{player}/") for name in names)
-
-
-def _named(names: Sequence[str], *, most: int = 6) -> str:
-    """Returns the first names and the number of the others."""
-    more = [f"and {len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *more])
 
 
 def record(

@@ -18,7 +18,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import files, state
-from jaxgan.runs import checkpoint, command_line, experiments, setup
+from jaxgan.runs import checkpoint, command_line, experiments, fine_tuning, setup
 from jaxgan.runs.errors import RunError, RunStopped
 from tests import toy_experiment, toy_runs
 
@@ -163,6 +163,66 @@ def test_init_from_takes_weights_and_averages_but_no_optimizer_and_no_step(finis
     assert not np.array_equal(arrays["rng"], source["rng"])
 
 
+def test_init_optimizer_takes_the_moments_and_the_counters_that_correct_them(finished, data):
+    task = prepared(data=data, init_from=str(finished), init_optimizer=True, seed=5)
+    arrays, _ = checkpoint.to_arrays(task.state)
+    source = toy_runs.arrays(finished)
+    moments = [name for name in arrays if "/opt_state/" in name]
+    assert any(source[name].any() for name in moments if name.endswith("mu/Dense_0/kernel"))
+    for name in moments:
+        np.testing.assert_array_equal(arrays[name], source[name], err_msg=name)
+    assert arrays["step"] == 0
+    assert task.notes[-1] == "took the optimizers of discriminator, generator"
+
+
+def test_init_optimizer_leaves_the_schedules_at_their_beginning():
+    adam = optax.adam(optax.linear_schedule(0.1, 0.0, 10))
+    params = {"kernel": jnp.ones((2, 3))}
+    _, reached = adam.update(params, adam.init(params))
+    player = state.Player.create(apply_fn=lambda _: None, params=params, tx=adam)
+    player = player.replace(step=jnp.zeros((), jnp.int32))
+    fresh = state.create(jax.random.key(0), {"generator": player})
+    arrays, keys = checkpoint.to_arrays(
+        fresh.replace(players={"generator": player.replace(opt_state=reached)})
+    )
+    source = fine_tuning.Source(pathlib.Path("run"), {}, checkpoint.Saved(1, arrays, keys, {}))
+    now, _ = fine_tuning.with_optimizers(fresh, source, ())
+    moments, schedule = now["generator"].opt_state
+    assert (moments.count, schedule.count) == (1, 0)
+    np.testing.assert_array_equal(moments.nu["kernel"], reached[0].nu["kernel"])
+
+
+def test_init_optimizer_keeps_a_frozen_layer_without_moments(finished, data):
+    frozen = {"init_from": str(finished), "freeze": ("discriminator:1",), "init_optimizer": True}
+    arrays, _ = checkpoint.to_arrays(prepared(data=data, **frozen).state)
+    source = toy_runs.arrays(finished)
+    below = "players/discriminator/opt_state/"
+    moments = [name for name in arrays if name.startswith(below)]
+    assert moments and not [name for name in moments if "Dense_0" in name]
+    for name in moments:
+        plain = name.replace("inner_states/trained/inner_state/", "")
+        np.testing.assert_array_equal(arrays[name], source[plain], err_msg=name)
+
+
+def test_init_optimizer_needs_a_run_with_such_an_optimizer(finished, data, tmp_path):
+    with pytest.raises(RunError, match="--init-optimizer takes moments of another run: name"):
+        toy_runs.train(tmp_path / "run", data=data, init_optimizer=True)
+    frozen = toy_runs.train(
+        tmp_path / "frozen",
+        data=data,
+        steps=2,
+        init_from=str(finished),
+        freeze=("discriminator:1", "generator:1"),
+    )
+    with pytest.raises(RunError, match=r"no optimizer of .*frozen fits: discriminator \("):
+        prepared(data=data, init_from=str(frozen), init_optimizer=True)
+    part = toy_runs.train(
+        tmp_path / "part", data=data, steps=2, init_from=str(finished), freeze=("discriminator:1",)
+    )
+    note = prepared(data=data, init_from=str(part), init_optimizer=True).notes[-1]
+    assert note.startswith("took the optimizers of generator; begun anew: discriminator (")
+
+
 def test_a_run_begins_with_what_the_experiment_makes_of_the_training_data(
     finished, data, monkeypatch
 ):
@@ -256,10 +316,10 @@ def test_what_a_run_knows_of_its_classes_goes_to_the_classes_of_the_same_name():
         state.create(jax.random.key(0), {"generator": player(params)}, ema=["generator"])
         for params in (old, tables(3, 9.0))
     )
-    saved = checkpoint.Saved(7, *checkpoint.to_arrays(setup._weights(before)), {})
+    saved = checkpoint.Saved(7, *checkpoint.to_arrays(fine_tuning.weights_of(before)), {})
     record = {"data": {"classes": ["cat", "dog"]}}
-    source = setup.Source(pathlib.Path("run"), record, saved)
-    now, notes = setup.class_by_class(fresh, source, ("dog", "bird", "cat"))
+    source = fine_tuning.Source(pathlib.Path("run"), record, saved)
+    now, notes = fine_tuning.class_by_class(fresh, source, ("dog", "bird", "cat"))
     assert notes == [
         "took what it knows of 2 classes by their names (dog, cat); 1 of the 3 classes begin anew"
     ]
@@ -268,7 +328,7 @@ def test_what_a_run_knows_of_its_classes_goes_to_the_classes_of_the_same_name():
         np.testing.assert_array_equal(table[:, 0], [2, 9, 1])
         kernel = now.saved.arrays[f"{weights}/Dense_0/kernel"]
         np.testing.assert_array_equal(kernel[:, 0], [0, 1, 2, 3, 5, 9, 4])
-    same, notes = setup.class_by_class(before, source, ("cat", "dog"))
+    same, notes = fine_tuning.class_by_class(before, source, ("cat", "dog"))
     assert (same, notes) == (source, [])
 
 
