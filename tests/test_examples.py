@@ -93,8 +93,8 @@ def test_an_example_trains_and_is_opened(name, shape, tmp_path):
     assert model.sample(0, 2).shape == (2, *shape)
 
 
-def test_the_example_of_fields_has_130_lines_at_most():
-    assert len(pathlib.Path(field.__file__).read_text().splitlines()) <= 130
+def test_the_example_of_fields_has_150_lines_at_most():
+    assert len(pathlib.Path(field.__file__).read_text().splitlines()) <= 150
 
 
 def test_the_fields_of_the_example_have_its_spectrum_and_amplitudes():
@@ -103,6 +103,18 @@ def test_the_fields_of_the_example_have_its_spectrum_and_amplitudes():
         here = band == field.BANDS
         assert power[here].sum() == pytest.approx(9 * field.POWER[here].sum(), rel=0.1)
     assert power[0, 0] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_discriminator_of_fields_sees_the_power_of_each_band_alike():
+    seen = field.rms_by_band(field.fields(np.full(200, 3.0)))
+    expected = [9 * field.POWER[band == field.BANDS].mean() * band**3 / 16 for band in range(1, 17)]
+    assert seen.shape == (200, 16)
+    np.testing.assert_allclose(np.square(seen).mean(axis=0), expected, rtol=0.1)
+    wave = np.cos(2 * np.pi * 4 * np.arange(32) / 32)[None, :, None, None] * np.ones((1, 32, 32, 1))
+    band = field.rms_by_band(wave)[0]
+    waves = (field.BANDS == 4).sum()  # two of them hold the wave's power, 1/4 of 32 x 32 each
+    assert band[3] == pytest.approx(np.sqrt(2 * 256 / waves * 4**3 / 16), rel=1e-3)
+    np.testing.assert_allclose(np.delete(band, 3), 1e-2, rtol=1e-2)
 
 
 def test_the_example_of_fields_steps_on_conditions():
@@ -114,16 +126,31 @@ def test_the_example_of_fields_steps_on_conditions():
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
 
 
+def train_fields(tmp_path, amplitudes, *flags) -> pathlib.Path:
+    """The run of the example on fields of these amplitudes."""
+    archive, run = tmp_path / "fields.npz", tmp_path / "run"
+    np.savez(archive, image=field.fields(amplitudes), condition_amplitude=amplitudes)
+    flags = (*flags, "--transform", "image=standardize,condition_amplitude=standardize")
+    flags = ("--data", f"arrays:{archive}", *flags, "--workdir", str(run), "--no-cache")
+    assert command.main(["train", field.__file__, *flags]) == 0
+    return run
+
+
 @pytest.mark.slow
 def test_the_example_of_fields_trains_and_is_measured(tmp_path, capsys):
     amplitudes = np.linspace(0.5, 2, 64, dtype=np.float32)
-    archive, run = tmp_path / "fields.npz", tmp_path / "run"
-    np.savez(archive, image=field.fields(amplitudes), condition_amplitude=amplitudes)
-    flags = ["--steps", "2", "--batch-size", "8", "--workdir", str(run), "--no-cache"]
-    flags += ["--transform", "image=standardize,condition_amplitude=standardize"]
-    assert command.main(["train", field.__file__, "--data", f"arrays:{archive}", *flags]) == 0
-    ratios = field.measure(run)
+    ratios, _ = field.measure(train_fields(tmp_path, amplitudes, "--steps=2", "--batch-size=8"))
     assert np.isfinite(ratios).all() and "correlation of samples" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_samples_of_fields_have_their_spectrum_and_the_amplitude_asked_for(tmp_path):
+    amplitudes = np.exp(np.random.default_rng(1).uniform(np.log(0.5), np.log(2), 16_384))
+    ratios, correlation = field.measure(
+        train_fields(tmp_path, amplitudes.astype("f4"), "--steps=1600", "--sample-every=0")
+    )
+    assert len(ratios) == 9 and correlation > 0.95
+    np.testing.assert_allclose(ratios, 1, atol=0.1)
 
 
 def test_the_conditional_example_steps_on_labeled_images():
