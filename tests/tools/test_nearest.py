@@ -10,6 +10,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import data
+from jaxgan.__main__ import main
 from jaxgan.metrics import memorization, streaming
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command, nearest, sample
@@ -44,6 +45,25 @@ def test_a_generator_that_copies_is_told_from_one_that_does_not(features, garmen
     copies = dataclasses.replace(training, images=noisy)
     assert judged(config, copies, training, held_out).verdict == "memorizes"
     assert judged(config, others, training, held_out).verdict == "independent"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "memorized"),
+    [(("--limit-images=50", "--steps=20000"), True), (("--steps=2000",), False)],
+    ids=["50 images for long", "all images"],
+)
+def test_a_model_trained_long_on_few_images_is_told_from_one_that_was_not(
+    flags, memorized, tmp_path
+):
+    run = ("vanilla", "--data=fashion", "--batch-size=32", "--steps-per-call=100")
+    quiet = ("--sample-every=0", "--no-cache", f"--workdir={tmp_path}")
+    assert main(["train", *run, *flags, *quiet]) == 0
+    for features in ("network", "pixels"):
+        out = tmp_path / f"{features}.png"
+        config = nearest.Config(tmp_path, features=features, out=out, cache=False)
+        found = nearest.nearest(config, say=print)
+        assert found is not None and (found.verdict == "memorizes") == memorized
 
 
 def test_mirror_images_are_copies_too_if_training_showed_them(garments):
