@@ -173,8 +173,6 @@ def explored(model: TrainedModel, config: Config) -> Space:
     from jaxgan.tools import latent_concepts, latent_space, sample
 
     sample.require_images(model, config.run)
-    if len(model.spec.shape) != 3:
-        raise RunError(f"{config.run} draws points; pictures need a model that draws images")
     conditions: dict[str, Any] = {}
     if "label" in model.gan.conditions:
         classes = model.spec.classes

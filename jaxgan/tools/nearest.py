@@ -113,7 +113,7 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     command.require_ranges(config, _RANGES)
     out = _free_picture(config)
     model = config.load()
-    require_images(model, config.run)
+    sample.require_images(model, config.run)
     splits = command.data_of(config.run, model, config.data)
     training, held_out = splits.train, splits.held_out
     if not isinstance(training, data.Dataset) or not isinstance(held_out, data.Dataset):
@@ -137,23 +137,6 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     why = "where does a photograph of your own lie?"
     config.suggest(say, why, "project", "PHOTO", "--out", "DIR")
     return compared
-
-
-def require_images(model: TrainedModel, run: pathlib.Path) -> None:
-    """Checks that the model draws images from noise alone, or from noise and a class.
-
-    Args:
-        model: The trained model.
-        run: The run directory, for messages.
-
-    Raises:
-        RunError: If not.
-    """
-    from jaxgan.tools import sample
-
-    sample.require_images(model, run)
-    if len(model.spec.shape) != 3:
-        raise RunError(f"{run} draws points; nearest images need a model of images")
 
 
 def _free_picture(config: Config) -> pathlib.Path:

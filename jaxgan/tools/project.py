@@ -174,8 +174,6 @@ def label_of(model: TrainedModel, config: Config) -> int | None:
     from jaxgan.tools import latent_space, sample
 
     sample.require_images(model, config.run)
-    if len(model.spec.shape) != 3:
-        raise RunError(f"{config.run} draws points; photographs need a model that draws images")
     try:
         latent_space.space_of(model)
     except ValueError as error:

@@ -266,7 +266,8 @@ def require_images(model: TrainedModel, run: pathlib.Path) -> None:
     """Checks that the model draws from noise, and images, not arrays in units of their own.
 
     Raises:
-        RunError: If it needs images or captions, or was trained on `arrays:PATH`.
+        RunError: If it needs images or captions, or draws points, videos or arrays in units of
+            their own.
     """
     require_noise(model, run)
     if model.spec.transforms:
@@ -276,6 +277,9 @@ def require_images(model: TrainedModel, run: pathlib.Path) -> None:
             f"{run} draws numbers in units of their own and this command shows images; use "
             f"{page}, or {values}"
         )
+    if len(model.spec.shape) != 3:
+        what = "videos" if len(model.spec.shape) == 4 else "points"
+        raise RunError(f"{run} draws {what}; this command needs a model that draws images")
 
 
 def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] = ()) -> Asked:

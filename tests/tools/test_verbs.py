@@ -19,7 +19,6 @@ from jaxgan.tools import (
     caption_to_image,
     latent_space,
     latents,
-    nearest,
     project,
     sample,
     translate,
@@ -97,7 +96,7 @@ def measured(model):
 
 CHECKS = {
     ("sample",): lambda model: sample.require_noise(model, RUN),
-    ("nearest",): lambda model: nearest.require_images(model, RUN),
+    ("nearest",): lambda model: sample.require_images(model, RUN),
     ("project",): lambda model: project.label_of(model, project.Config(RUN)),
     ("latents",): lambda model: latents.explored(model, latents.Config(RUN)),
     ("directions", "traverse", "interpolate"): in_latents,
