@@ -18,6 +18,7 @@ from importlib import metadata
 import pytest
 
 DEVICES = 8
+PATIENCE = "xla_cpu_collective_call_terminate_timeout_seconds=600"
 QUICK_COMPILATION = (
     "xla_backend_optimization_level=0",
     "xla_cpu_use_fusion_emitters=false",
@@ -41,6 +42,10 @@ for setting in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
+# Simulated devices share the cores. On a busy machine one may let the others wait for longer than
+# the 40 seconds after which XLA ends the process.
+if known(PATIENCE):
+    os.environ["XLA_FLAGS"] += f" --{PATIENCE}"
 # Most of the suite's time is XLA's: plain code, made in one piece and without its emitters of fused
 # loops, takes it less than half as long. The slow target runs what users run.
 if "JAXGAN_TESTS_OPTIMIZED" not in os.environ:

@@ -44,6 +44,7 @@ HERE = {
     "unpaired:horse2zebra": "unpaired:photos/cats::photos/dogs",
     "npz:noise.npz": "npz:archive.npz",
     "folder:flowers": "folder:photos",
+    "folder:roses": "folder:photos",
     "folder:many": "folder:photos",
     "folder:coats": "folder:photos",
     "folder:others": "folder:photos",

@@ -27,6 +27,9 @@ _INTERRUPTED = "interrupted; what was written before stays"
 SEEDS = (0, 2**63 - 1)
 """Smallest and largest seed that JAX accepts."""
 
+CLASS = tyro.conf.arg(aliases=("--class",))
+"""The annotation of `label`: its flag has the name that other libraries give it, too."""
+
 # What precedes a model's seed and its number or settings on the command line, for messages.
 _SEED_FLAG = "--model-seed "
 _MEMBER_FLAG = "--member "

@@ -21,7 +21,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jaxgan import files
 from jaxgan.runs.errors import RunError
@@ -61,7 +61,7 @@ class Config(command.OfRun):
     """An .npz file with the indices of the samples that show each concept, by its name."""
     confidence: float = 0.9
     """The smallest class probability of a sample that shows a class."""
-    label: str | None = None
+    label: Annotated[str | None, command.CLASS] = None
     """The class to draw, by name or number, for a conditional model. Default: the first."""
     seed: int = 0
     """Seed of the samples, and of the image that the sheet changes."""

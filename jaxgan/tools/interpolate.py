@@ -17,7 +17,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jaxgan import files
 from jaxgan.runs.errors import RunError
@@ -48,7 +48,7 @@ class Config(command.OfRun):
     """The way from one latent to the next."""
     loop: bool = True
     """Go back to the first seed in the end."""
-    label: str | None = None
+    label: Annotated[str | None, command.CLASS] = None
     """The class to draw, by name or number, for a conditional model. Default: the first."""
     overwrite: bool = False
     """Replace a file that exists."""

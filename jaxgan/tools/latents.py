@@ -23,7 +23,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from jaxgan.runs.errors import RunError
 from jaxgan.tools import command
@@ -72,7 +72,7 @@ class Config(command.OfRun):
     """Entries of the latent to vary. Default: those that change the images most."""
     noise: float = 0.25
     """The largest noise added to an entry."""
-    label: str | None = None
+    label: Annotated[str | None, command.CLASS] = None
     """The class to generate, for a conditional model. Default: the first."""
     rows: int = 8
     """Rows of a picture."""

@@ -72,7 +72,7 @@ class Config(command.OfRun):
     """Descents for each photograph."""
     samples: int = 2000
     """Number of samples, the nearest of which are starts."""
-    label: str | None = None
+    label: Annotated[str | None, command.CLASS] = None
     """The class to project to, by name or number. Default: the best of all."""
     compared: int = 4
     """Number of held-out and of generated images that are projected for comparison; 0: none."""

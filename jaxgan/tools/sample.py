@@ -32,7 +32,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from jaxgan import files
 from jaxgan.runs import invocation
@@ -76,7 +76,7 @@ class Config(command.OfRun):
     """Number of images: those of the seeds 0 to n - 1. Default: 64."""
     seeds: str | None = None
     """The seeds instead, like 1-64 or 3,7,9-12."""
-    label: tuple[str, ...] = ()
+    label: Annotated[tuple[str, ...], command.CLASS] = ()
     """Classes to draw for every seed, by name or number, or `all`. Default: in turn."""
     condition: tuple[str, ...] = ()
     """Continuous conditions of all images, in the units of the data: mass=1.5 for the array

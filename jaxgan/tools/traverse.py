@@ -19,7 +19,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from jaxgan import files
 from jaxgan.runs.errors import RunError
@@ -63,7 +63,7 @@ class Config(command.OfRun):
     """Name of a code of InfoGAN, such as c1."""
     seeds: str = "0-3"
     """The seeds to start from, like 1-8 or 3,7,42."""
-    label: str | None = None
+    label: Annotated[str | None, command.CLASS] = None
     """The class to draw, by name or number, for a conditional model. Default: the first."""
     reach: float | None = None
     """How far to go to both sides: in standard deviations of the latents (default: 3), or for a

@@ -10,6 +10,7 @@ import jax
 import laws
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
 import jaxgan
@@ -17,7 +18,7 @@ from jaxgan import data, random
 from jaxgan.runs import invocation, trained_model
 from jaxgan.runs.config import DataSpec
 from jaxgan.runs.errors import RunError
-from jaxgan.tools import latent_space, sample
+from jaxgan.tools import directions, interpolate, latent_space, latents, project, sample, traverse
 
 CLASSES = ("T-shirt/top", "Shirt", "Ankle boot")
 
@@ -240,6 +241,12 @@ def test_labels_go_with_arrays(conditional, tmp_path):
         np.testing.assert_array_equal(
             file["image"], conditional.sample_seeds([4] * 3, label=[0, 1, 2])
         )
+
+
+@pytest.mark.parametrize("tool", [directions, interpolate, latents, project, sample, traverse])
+def test_classes_are_named_by_either_flag(tool):
+    for flag in ("--label", "--class"):
+        assert "boot" in tyro.cli(tool.Config, args=["RUN", flag, "boot"]).label
 
 
 def test_nothing_is_overwritten_unless_told(finished, tmp_path):
