@@ -82,6 +82,7 @@ ELSEWHERE = {
     "experiments.tables": "make tables-quick",
     "benchmarks.speed": "test_speed_benchmark",
     "benchmarks.scaling": "tests/benchmarks",
+    "tests.parity": "hours: test_laws",
     "examples": "test_examples",
     "examples/field.py": "test_examples",
     "--inception": "weights that are downloaded: test_inception",

@@ -54,7 +54,7 @@ def launched(
 def alone(path: pathlib.Path, monkeypatch, *, devices: int, **fields) -> pathlib.Path:
     """The same run in this process, on as many devices."""
     mesh = Mesh(np.array(jax.devices()[:devices]), (parallel.AXIS,))
-    monkeypatch.setattr(parallel, "data_mesh", lambda: mesh)
+    monkeypatch.setattr(parallel, "data_mesh", lambda devices: mesh)
     experiment = experiments.named(toy_runs.ROOT / TOY).module
     config = experiment.Config(workdir=str(path), cache=False, **fields)
     return command_line.train(experiment, config)
@@ -200,7 +200,7 @@ def test_a_fault_that_comes_five_times_changes_no_bit(fault, flags, request, dat
     print(said)
     assert code == 0
     assert said.count("starting all again") == 5
-    assert "damaged" not in said
+    assert "is damaged" not in said
     if kind == "disk":
         assert "signal only works" not in said and said.count("ile too large") >= 5
     toy_runs.assert_same(expected, tmp_path / "run")
