@@ -33,7 +33,7 @@ SMALL = {
     "--crop": "16",
     "--limit-images": "48",
     "--evaluate-every": "4",
-    "--samples": "64",
+    "--samples": "128",
     "--n": "16",
 }
 """What a flag is given instead of what the document gives it."""
@@ -65,7 +65,7 @@ FEW = {
     "nearest": ["--samples", "16", "--features", "pixels"],
     "project": ["--steps", "2", "--samples", "8", "--compared", "1", "--restarts", "1"],
     "latents": ["--samples", "64", "--rows", "2", "--columns", "3"],
-    "directions": ["--count", "2", "--samples", "64"],
+    "directions": ["--count", "2"],
     "interpolate": ["--frames", "2"],
     "traverse": ["--frames", "4", "--columns", "3"],
     "encodings": ["--examples", "64"],
@@ -208,7 +208,9 @@ def test_the_commands_of_a_page_run_in_a_row(page, reader):
         if name == "train" or name in experiments.shipped():
             base = needed(words)
             if base is not None:
-                train(["dcgan", "--workdir", str(base), "--data", "folder:photos"])
+                train(
+                    ["dcgan", "--workdir", str(base), "--data", "folder:photos", "--resolution=16"]
+                )
             last = train(words[2:] if name == "train" else [name, *words[3:]])
             continue
         if last is not None and is_of(last, MODELS.get(name)):
