@@ -168,7 +168,8 @@ def flags() -> set[str]:
     fields = {field for config in (*configs, Config) for field in config.__dataclass_fields__}
     names = {f"--{field.replace('_', '-')}" for field in fields}
     names |= {name.replace("--", "--no-", 1) for name in names}
-    return names | {"--help", "--completion", "--version", "--xla", "--class"} | OF_BENCHMARKS
+    names |= set(jaxgan.tools.command.CLASS.aliases)
+    return names | {"--help", "--completion", "--version", "--xla"} | OF_BENCHMARKS
 
 
 # --- what README says runs ------------------------------------------------------------------------

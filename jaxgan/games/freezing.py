@@ -18,6 +18,8 @@ import optax
 from jaxgan.state import GANState, Player
 from jaxgan.types import GAN, Array, Batch, Metrics, PyTree
 
+_TRAINED = "trained"  # the part of an optimizer that updates what is not frozen
+
 Asked = Mapping[str, tuple[str, ...]]
 """By player, what is frozen: numbers of first layers, or names of layers."""
 
@@ -172,7 +174,7 @@ def as_frozen(arrays: Mapping[str, Any], player: str) -> dict[str, Any]:
         player: The player's name.
     """
     plain = f"players/{player}/opt_state/"
-    partitioned = f"{plain}inner_states/trained/inner_state/"
+    partitioned = f"{plain}inner_states/{_TRAINED}/inner_state/"
     return {
         partitioned + name.removeprefix(plain) if name.startswith(plain) else name: array
         for name, array in arrays.items()
@@ -191,6 +193,6 @@ def _mask(params: PyTree, modules: frozenset[str]) -> PyTree:
 
 def _resting(player: Player, mask: PyTree) -> Player:
     """Returns the player with a fresh optimizer that has no state for the masked arrays."""
-    labels = jax.tree.map(lambda still: "frozen" if still else "trained", mask)
-    optimizer = optax.partition({"trained": player.tx, "frozen": optax.set_to_zero()}, labels)
+    labels = jax.tree.map(lambda still: "frozen" if still else _TRAINED, mask)
+    optimizer = optax.partition({_TRAINED: player.tx, "frozen": optax.set_to_zero()}, labels)
     return player.replace(tx=optimizer, opt_state=optimizer.init(player.params))

@@ -160,9 +160,8 @@ def _without_schedules(optimizer: Any) -> Any:
 
 def _with_schedules_of(fresh: Any, moved: Any) -> Any:
     """Returns `moved`, a state without schedules' counters, with those of `fresh`."""
-    leaves = iter(jax.tree.leaves(moved))
     return jax.tree.map(
-        lambda node: node if _is_schedule(node) else next(leaves), fresh, is_leaf=_is_schedule
+        lambda own, taken: own if _is_schedule(own) else taken, fresh, moved, is_leaf=_is_schedule
     )
 
 

@@ -143,8 +143,7 @@ def conditions_of(model: TrainedModel, run: pathlib.Path, label: str | None) -> 
         ValueError: If there is no such class.
     """
     sample.require_images(model, run)
-    shape = model.spec.shape
-    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+    if model.spec.shape[2] not in (1, 3, 4):
         raise RunError(f"{run} does not draw images of 1, 3 or 4 channels")
     if "label" in model.gan.conditions:
         return {"label": int(class_names.numbers(label or 0, model.spec.classes))}
