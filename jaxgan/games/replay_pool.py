@@ -69,25 +69,46 @@ def exchange(pool: Pool, images: Array, keys: Keys) -> tuple[Array, Pool]:
         Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
         Networks", section 4 (after Shrivastava et al. 2017).
     """
-    coins = random.bernoulli(random.fold(keys, "pool coin"), (), probability=0.5)
-    capacity = pool.taken.shape[0]
+    capacity, count = pool.taken.shape[0], images.shape[0]
+    images = lax.stop_gradient(images).astype(pool.images.dtype)
+    replaces = random.bernoulli(random.fold(keys, "pool coin"), (), probability=0.5)
     chosen = random.draw(
         random.fold(keys, "pool place"),
         lambda key: jax.random.randint(key, (), 0, capacity, dtype=jnp.int32),
     )
+    # What each place holds after each image is known from the draws alone, so images move once. A
+    # loop over them would send the whole pool over the devices once an image.
+    arrival = jnp.arange(count, dtype=jnp.int32)
+    first_free = jnp.sum(pool.taken, dtype=jnp.int32) + arrival
+    full = first_free >= capacity
+    place = jnp.where(full, chosen, first_free)
+    stored_in = jnp.where(full & ~replaces, -1, place)
+    before = _latest(stored_in, place, arrival)
+    places = jnp.arange(capacity, dtype=jnp.int32)
+    after = _latest(stored_in, places, jnp.full_like(places, count))
 
-    def one(pool: Pool, arrival: tuple[Array, Array, Array]) -> tuple[Pool, Array]:
-        image, coin, place = arrival
-        full = jnp.all(pool.taken)
-        place = jnp.where(full, place, jnp.argmin(pool.taken).astype(jnp.int32))
-        old = lax.dynamic_index_in_dim(pool.images, place, keepdims=False)
-        kept = jnp.where(full & ~coin, old, image.astype(old.dtype))
-        passed = jnp.where(full & coin, old, image.astype(old.dtype))
-        stored = Pool(
-            lax.dynamic_update_index_in_dim(pool.images, kept, place, 0),
-            pool.taken.at[place].set(True),
-        )
-        return stored, passed
+    old = _chosen(images, before, otherwise=jnp.take(pool.images, place, axis=0, mode="clip"))
+    passed = jnp.where(_along(full & replaces, images), old, images)
+    kept = _chosen(images, after, otherwise=pool.images)
+    return passed, Pool(kept, pool.taken | (after >= 0))
 
-    pool, passed = lax.scan(one, pool, (lax.stop_gradient(images), coins, chosen))
-    return passed, pool
+
+def _latest(stored_in: Array, place: Array, until: Array) -> Array:
+    """The last image before the one of number `until` that was stored in each place; -1: none."""
+
+    def one(place: Array, until: Array) -> Array:
+        arrival = jnp.arange(stored_in.shape[0], dtype=jnp.int32)
+        return jnp.max(jnp.where((stored_in == place) & (arrival < until), arrival, -1))
+
+    return jax.vmap(one)(place, until)
+
+
+def _chosen(images: Array, index: Array, *, otherwise: Array) -> Array:
+    """The images with these indices; where an index is -1, those of `otherwise`."""
+    found = jnp.take(images, index, axis=0, mode="clip")
+    return jnp.where(_along(index >= 0, images), found, otherwise)
+
+
+def _along(mask: Array, images: Array) -> Array:
+    """A mask [B] with the number of dimensions of the images."""
+    return mask.reshape(-1, *(1,) * (images.ndim - 1))
