@@ -38,6 +38,9 @@ SMALL = {
 }
 """What a flag is given instead of what the document gives it."""
 
+LARGER = {"experiments.srgan": {"--resolution": "32"}}
+"""What a command needs larger: SSIM sees no image of 16 pixels without its frame."""
+
 HERE = {
     "tfds:mnist": "fashion",
     "npz:openmoji.npz": "paired:photos/cats::photos/dogs",
@@ -129,8 +132,9 @@ def elsewhere(command: documents.Command) -> bool:
 def smaller(words: list[str]) -> list[str]:
     """The words with small sizes, data that are here, and a place for the run."""
     words = [HERE.get(word, word) for word in words]
+    small = SMALL | next((LARGER[word] for word in words if word in LARGER), {})
     for place, word in enumerate(words[:-1]):
-        words[place + 1] = SMALL.get(word, words[place + 1])
+        words[place + 1] = small.get(word, words[place + 1])
     return words
 
 

@@ -56,7 +56,7 @@ def test_a_generator_that_copies_is_told_from_one_that_does_not(features, garmen
 def test_a_model_trained_long_on_few_images_is_told_from_one_that_was_not(
     flags, memorized, tmp_path
 ):
-    run = ("vanilla", "--data=fashion", "--batch-size=32", "--steps-per-call=100")
+    run = ("vanilla", "--data=fashion", "--batch-size=32", "--steps-per-call=100", "--devices=1")
     quiet = ("--sample-every=0", "--no-cache", f"--workdir={tmp_path}")
     assert main(["train", *run, *flags, *quiet]) == 0
     for features in ("network", "pixels"):
