@@ -133,6 +133,8 @@ def with_optimizers(state: Any, source: Source, freeze: Sequence[str]) -> tuple[
         elif missing:
             array = missing[0].split("opt_state/")[1]
             left.append(f"{name} ({array} is not there, has another shape, or is of other classes)")
+        else:
+            left.append(f"{name} (its optimizer here keeps no state)")
     if not optimizers:
         raise RunError(
             f"--init-optimizer: no optimizer of {source.path} fits: {'; '.join(left)}; "

@@ -192,6 +192,17 @@ def test_init_optimizer_leaves_the_schedules_at_their_beginning():
     np.testing.assert_array_equal(moments.nu["kernel"], reached[0].nu["kernel"])
 
 
+def test_init_optimizer_says_of_a_player_that_its_optimizer_keeps_nothing():
+    params = {"kernel": jnp.ones((2, 3))}
+    player = state.Player.create(apply_fn=lambda _: None, params=params, tx=optax.sgd(0.1))
+    player = player.replace(step=jnp.zeros((), jnp.int32))
+    fresh = state.create(jax.random.key(0), {"generator": player})
+    saved = checkpoint.Saved(1, *checkpoint.to_arrays(fresh), {})
+    source = fine_tuning.Source(pathlib.Path("run"), {}, saved)
+    with pytest.raises(RunError, match=r"generator \(its optimizer here keeps no state\)"):
+        fine_tuning.with_optimizers(fresh, source, ())
+
+
 def test_init_optimizer_keeps_a_frozen_layer_without_moments(finished, data):
     frozen = {"init_from": str(finished), "freeze": ("discriminator:1",), "init_optimizer": True}
     arrays, _ = checkpoint.to_arrays(prepared(data=data, **frozen).state)
