@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import pathlib
@@ -22,7 +21,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +29,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import files
-from jaxgan.runs import run_directory
+from jaxgan.runs import checkpoint_digest, run_directory, saved_state
+from jaxgan.runs.checkpoint_digest import Layout
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from jaxgan.runs.processes import Team
+from jaxgan.runs.saved_state import Saved
 from jaxgan.types import PyTree
 
 Arrays = dict[str, np.ndarray]
@@ -41,22 +42,6 @@ _WHOLE, _IN_PARTS = 1, 2  # formats of checkpoints
 
 _NAME = re.compile(r"0|[1-9][0-9]{0,17}")
 _MOMENT = 0.2  # seconds
-
-
-class Saved(NamedTuple):
-    """A checkpoint that has been read.
-
-    Attributes:
-        step: Number of completed train steps.
-        arrays: Arrays by path.
-        keys: Name of the PRNG implementation by path, for the arrays that are random keys.
-        notes: Notes of the run: JSON types.
-    """
-
-    step: int
-    arrays: Arrays
-    keys: dict[str, str]
-    notes: dict[str, Any]
 
 
 class Checkpoints:
@@ -108,10 +93,12 @@ class Checkpoints:
         """
         if step == self._latest:
             return
-        arrays, keys = to_arrays(state)
-        _require_finite(step, [name for name, array in arrays.items() if not _finite(array)])
+        arrays, keys = saved_state.to_arrays(state)
+        _require_finite(
+            step, [name for name, array in arrays.items() if not saved_state.is_finite(array)]
+        )
         meta = _copied({"format": _WHOLE, "step": step, "keys": keys, "notes": notes})
-        meta["digest"] = digest(arrays, meta)
+        meta["digest"] = checkpoint_digest.of_whole(arrays, meta)
         try:
             begun = self._manager.save(
                 step, args=_items({k: v for k, v in arrays.items() if v.size}, meta)
@@ -235,9 +222,11 @@ class SharedCheckpoints(Checkpoints):
         if step == self._latest:
             return
         self.wait()
-        leaves, keys = _bits_by_path(state)
-        layout = {name: _Layout.of(leaf)._asdict() for name, leaf in leaves.items() if leaf.size}
-        of_all = self._team.gathered(_hashed({name: leaves[name] for name in layout}))
+        leaves, keys = saved_state.bits_by_path(state)
+        layout = {name: Layout.of(leaf)._asdict() for name, leaf in leaves.items() if leaf.size}
+        of_all = self._team.gathered(
+            checkpoint_digest.hashed({name: leaves[name] for name in layout})
+        )
         _require_finite(step, [name for hashed in of_all for name in hashed["broken"]])
         digests: dict[str, dict[str, str]] = {name: {} for name in layout}
         for hashed in of_all:
@@ -245,7 +234,7 @@ class SharedCheckpoints(Checkpoints):
                 digests[name].update(parts)
         meta = {"format": _IN_PARTS, "step": step, "keys": keys, "notes": notes, "layout": layout}
         meta = _copied(meta)
-        meta["digest"] = _digest_of_parts(digests, meta)
+        meta["digest"] = checkpoint_digest.of_parts(digests, meta)
         copies = {name: _copied_on_devices(leaves[name]) for name in layout}
         try:
             self._writer.save((self._path / str(step)).absolute(), args=_items(copies, meta))
@@ -373,11 +362,18 @@ def read(path: pathlib.Path, step: int) -> Saved:
         if not isinstance(meta, dict):
             raise ValueError("its metadata are not a JSON object")
         run_directory.require_format(meta, folder, newest=_IN_PARTS)
-        layout = {name: _Layout(**layout) for name, layout in meta.get("layout", {}).items()}
-        found = _restored(folder, state=ocp.args.StandardRestore(_templates(layout)))["state"]
+        layout = {name: Layout(**layout) for name, layout in meta.get("layout", {}).items()}
+        found = _restored(
+            folder, state=ocp.args.StandardRestore(checkpoint_digest.templates(layout))
+        )["state"]
         arrays = {name: np.asarray(value) for name, value in found.items()}
         stored = meta.pop("digest")
-        if stored != (_digest_in_parts(arrays, layout, meta) if layout else digest(arrays, meta)):
+        computed = (
+            checkpoint_digest.of_whole_in_parts(arrays, layout, meta)
+            if layout
+            else checkpoint_digest.of_whole(arrays, meta)
+        )
+        if stored != computed:
             raise ValueError("its digest differs from the one that was stored")
         _require_types(meta, step)
         return Saved(meta["step"], arrays, meta["keys"], meta["notes"])
@@ -506,113 +502,6 @@ def _is_number(name: str) -> bool:
     return True
 
 
-def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
-    """Copies the leaves of a tree to the host.
-
-    Returns:
-        The arrays by path, random keys as their bits; and the names of the PRNG implementations by
-            path, for the random keys.
-    """
-    arrays, keys = {}, {}
-    for name, leaf in _by_path(tree):
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            keys[name] = str(jax.random.key_impl(leaf))
-            leaf = jax.random.key_data(leaf)
-        # np.array copies: the device's buffer may be donated before this is written.
-        arrays[name] = np.array(leaf)
-    return arrays, keys
-
-
-class _Layout(NamedTuple):
-    """An array of a checkpoint, and how it was split.
-
-    Attributes:
-        dtype: Name of its type.
-        shape: Its shape.
-        axis: The axis along which it was split.
-        parts: The number of its parts, which are of the same size; 1 if it was whole.
-    """
-
-    dtype: str
-    shape: Sequence[int]
-    axis: int
-    parts: int
-
-    @classmethod
-    def of(cls, leaf: jax.Array) -> _Layout:
-        """Returns the layout of an array that is split along one axis at most."""
-        part = leaf.sharding.shard_shape(leaf.shape)
-        split = [axis for axis, size in enumerate(leaf.shape) if size != part[axis]]
-        axis, parts = (split[0], leaf.shape[split[0]] // part[split[0]]) if split else (0, 1)
-        return cls(str(leaf.dtype), leaf.shape, axis, parts)
-
-
-def _bits_by_path(tree: PyTree) -> tuple[dict[str, jax.Array], dict[str, str]]:
-    """Returns what `to_arrays` does, without copying: arrays on devices."""
-    leaves, keys = {}, {}
-    for name, leaf in _by_path(tree):
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            keys[name] = str(jax.random.key_impl(leaf))
-            leaf = jax.random.key_data(leaf)
-        leaves[name] = leaf
-    return leaves, keys
-
-
-def _hashed(leaves: Mapping[str, jax.Array]) -> dict[str, Any]:
-    """Returns, of the parts that this process is to write, their digests and what is broken.
-
-    Returns:
-        'digests': those of parts by path and number of the part; 'broken': the paths of arrays with
-        a part that is not finite.
-    """
-    digests: dict[str, dict[str, str]] = {}
-    broken = []
-    for name, leaf in leaves.items():
-        layout = _Layout.of(leaf)
-        for shard in leaf.addressable_shards:
-            if shard.replica_id:
-                continue
-            part = np.asarray(shard.data)
-            number = (shard.index[layout.axis].start or 0) if layout.parts > 1 else 0
-            number = number * layout.parts // layout.shape[layout.axis] if number else 0
-            digests.setdefault(name, {})[str(number)] = _sha256(part)
-            if not _finite(part):
-                broken.append(name)
-    return {"digests": digests, "broken": sorted(set(broken))}
-
-
-def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def _digest_in_parts(arrays: Arrays, layout: Mapping[str, _Layout], meta: Mapping[str, Any]) -> str:
-    """Returns the digest of whole arrays that were written in parts."""
-    digests = {}
-    for name, (_, _, axis, parts) in layout.items():
-        pieces = np.split(arrays[name], parts, axis) if parts > 1 else [arrays[name]]
-        digests[name] = {str(number): _sha256(piece) for number, piece in enumerate(pieces)}
-    return _digest_of_parts(digests, meta)
-
-
-def _digest_of_parts(digests: Mapping[str, Mapping[str, str]], meta: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of a checkpoint in parts, in hex digits.
-
-    Args:
-        digests: Those of the parts, by path and number of the part.
-        meta: The JSON object that is stored next to the arrays, without its digest. It holds their
-            types and shapes.
-    """
-    return hashlib.sha256(json.dumps([meta, digests], sort_keys=True).encode()).hexdigest()
-
-
-def _templates(layout: Mapping[str, _Layout]) -> dict[str, np.ndarray] | None:
-    """Returns arrays in whose place Orbax reads whole ones, whatever devices there were and are."""
-    return {
-        name: np.broadcast_to(np.zeros((), jnp.dtype(dtype)), shape)
-        for name, (dtype, shape, _, _) in layout.items()
-    } or None
-
-
 def _copied_on_devices(leaf: jax.Array) -> jax.Array:
     """Returns a copy of the array, whose own memory may be donated while the copy is written."""
     parts = [jnp.copy(shard.data) for shard in leaf.addressable_shards]
@@ -630,102 +519,3 @@ def _require_finite(step: int, broken: Sequence[str]) -> None:
             f"the state after step {step} is not finite, {min(broken)} first of "
             f"{len(set(broken))} arrays, and was not saved"
         )
-
-
-def to_tree(template: PyTree, saved: Saved) -> PyTree:
-    """Returns the saved arrays as a tree, on the host.
-
-    Args:
-        template: A tree of the same structure. Its leaves are arrays or their shapes.
-        saved: The checkpoint.
-
-    Raises:
-        RunError: If the arrays do not fit the template: the model is not the one that was saved.
-    """
-
-    def restored(name: str, leaf: Any) -> Any:
-        if leaf.size == 0:  # not stored
-            return np.zeros(leaf.shape, leaf.dtype)
-        if name not in saved.arrays:
-            raise RunError(f"the checkpoint has no {name}; the model is not the one that was saved")
-        array: Any = saved.arrays[name]
-        if name in saved.keys:
-            try:
-                array = jax.random.wrap_key_data(jnp.asarray(array), impl=saved.keys[name])
-            except (ValueError, TypeError) as error:
-                raise RunError(
-                    f"the checkpoint's {name} is not a random key of a PRNG {saved.keys[name]!r} "
-                    "that this JAX knows"
-                ) from error
-        if array.shape != leaf.shape or array.dtype != leaf.dtype:
-            raise RunError(
-                f"the checkpoint's {name} is {array.dtype} {array.shape} where the model has "
-                f"{leaf.dtype} {leaf.shape}; the model is not the one that was saved"
-            )
-        return array
-
-    leaves = [restored(name, leaf) for name, leaf in _by_path(template)]
-    return jax.tree.unflatten(jax.tree.structure(template), leaves)
-
-
-def transfer(tree: PyTree, saved: Saved) -> tuple[PyTree, list[str], list[str]]:
-    """Copies those arrays of a checkpoint into a tree that have the path and the shape of a leaf.
-
-    Args:
-        tree: The tree. Leaves without such an array stay as they are.
-        saved: The checkpoint.
-
-    Returns:
-        The new tree, the paths of the copied leaves, and the paths of the others.
-    """
-    taken, left = fitting(tree, saved)
-    fits = set(taken)
-    leaves = [
-        jnp.asarray(saved.arrays[name], leaf.dtype) if name in fits else leaf
-        for name, leaf in _by_path(tree)
-    ]
-    return jax.tree.unflatten(jax.tree.structure(tree), leaves), taken, left
-
-
-def fitting(tree: PyTree, saved: Saved) -> tuple[list[str], list[str]]:
-    """Finds the leaves of a tree that have a saved array of the same path and shape.
-
-    Args:
-        tree: The tree. Its leaves are arrays or their shapes.
-        saved: The checkpoint. Its random keys fit no leaf.
-
-    Returns:
-        The paths of these leaves, and the paths of the others.
-    """
-    taken, left = [], []
-    for name, leaf in _by_path(tree):
-        array = saved.arrays.get(name)
-        fits = array is not None and array.shape == leaf.shape and name not in saved.keys
-        (taken if fits else left).append(name)
-    return taken, left
-
-
-def digest(arrays: Arrays, meta: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of a checkpoint, in hex digits.
-
-    Args:
-        arrays: Arrays by path. Path, dtype, shape and bytes of each are hashed; empty arrays are
-            not.
-        meta: The JSON object that is stored next to the arrays, without its digest.
-    """
-    contents = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        if array.size:
-            contents.update(f"{name} {array.dtype} {array.shape}".encode())
-            contents.update(np.ascontiguousarray(array).tobytes())
-    return contents.hexdigest()
-
-
-def _by_path(tree: PyTree) -> list[tuple[str, Any]]:
-    """Returns the leaves of a tree with their paths."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
-
-
-def _finite(array: np.ndarray) -> bool:
-    return not jnp.issubdtype(array.dtype, jnp.inexact) or bool(np.isfinite(array).all())

@@ -11,7 +11,7 @@ import jax
 import optax
 
 from jaxgan.games import freezing
-from jaxgan.runs import checkpoint, flags, run_directory, sweeps
+from jaxgan.runs import checkpoint, flags, run_directory, saved_state, sweeps
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.runs.experiments import Experiment
@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
     path: pathlib.Path
     record: dict[str, Any]
-    saved: checkpoint.Saved
+    saved: saved_state.Saved
 
 
 def source_of(path: pathlib.Path, *, seeds: Seeds, report: Callable[[str], None]) -> Source:
@@ -76,9 +76,9 @@ def start_from(state: Any, source: Source, *, differing: Sequence[str] = ()) -> 
         RunError: If no array of the players fits, or less than half of them: of the source's arrays
             or of this model's, whichever are fewer.
     """
-    weights, _, _ = checkpoint.transfer(weights_of(state), source.saved)
+    weights, _, _ = saved_state.transfer(weights_of(state), source.saved)
     players = weights["players"]
-    taken, missing = checkpoint.fitting({"players": players}, source.saved)
+    taken, missing = saved_state.fitting({"players": players}, source.saved)
     held = [name for name in source.saved.arrays if _PLAYERS.match(name)]
     total = len(taken) + len(missing)
     counts = ", ".join(
@@ -126,7 +126,7 @@ def with_optimizers(state: Any, source: Source, freeze: Sequence[str]) -> tuple[
         if name in frozen:
             saved = saved._replace(arrays=freezing.as_frozen(saved.arrays, name))
         tree = {"players": {name: {"opt_state": fresh}}}
-        moved, taken, missing = checkpoint.transfer(tree, saved)
+        moved, taken, missing = saved_state.transfer(tree, saved)
         if taken and not missing:
             found = moved["players"][name]["opt_state"]
             optimizers[name] = _with_schedules_of(player.opt_state, found)
@@ -185,7 +185,7 @@ def class_by_class(state: Any, source: Source, classes: Sequence[str]) -> tuple[
     if before == now or not before or not now:
         return source, []
     shared = [name for name in now if name in before]
-    arrays, _ = checkpoint.to_arrays(weights_of(state))
+    arrays, _ = saved_state.to_arrays(weights_of(state))
     moved = {}
     for name, fresh in arrays.items():
         old = source.saved.arrays.get(name)
@@ -232,7 +232,7 @@ def note_on_frozen(single: GAN, config: RunConfig, source: Source) -> list[str]:
     asked = freezing.parsed(config.freeze)
     paths = set(freezing.frozen_paths(template, asked))
     of_seeds = source.saved if len(config.model_seeds) == 1 else _of_one(source.saved)
-    _, missing = checkpoint.fitting(weights_of(template), of_seeds)
+    _, missing = saved_state.fitting(weights_of(template), of_seeds)
     fresh = sorted(paths.intersection(missing))
     if fresh:
         raise RunError(
@@ -247,7 +247,7 @@ def note_on_frozen(single: GAN, config: RunConfig, source: Source) -> list[str]:
     return [f"frozen: {named} ({len(paths)} arrays)"]
 
 
-def _of_one(saved: checkpoint.Saved) -> checkpoint.Saved:
+def _of_one(saved: saved_state.Saved) -> saved_state.Saved:
     """Returns the checkpoint of the first of several models."""
     return saved._replace(arrays={name: a[0] for name, a in saved.arrays.items() if a.ndim})
 
@@ -291,7 +291,7 @@ def weights_of(state: Any) -> dict[str, Any]:
 _PLAYERS = re.compile("players/([^/]+)/(params|variables)/(.+)")
 
 
-def _averaging_all(saved: checkpoint.Saved) -> checkpoint.Saved:
+def _averaging_all(saved: saved_state.Saved) -> saved_state.Saved:
     """Returns the checkpoint with an average of every player: its own weights if none was saved."""
     averaged = {name.split("/")[1] for name in saved.arrays if name.startswith("ema/")}
     arrays = dict(saved.arrays)

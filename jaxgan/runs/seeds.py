@@ -20,7 +20,7 @@ from jaxgan import parallel
 from jaxgan.data import splits
 from jaxgan.games import ensemble
 from jaxgan.plotting import image_grids
-from jaxgan.runs import checkpoint, sweeps
+from jaxgan.runs import saved_state, sweeps
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.types import GAN
@@ -296,7 +296,7 @@ class Seeds(NamedTuple):
             )
         return self.numbers.index(seed)
 
-    def restore(self, gan: GAN, saved: checkpoint.Saved, index: int) -> Any:
+    def restore(self, gan: GAN, saved: saved_state.Saved, index: int) -> Any:
         """Returns the state of one model from the checkpoint of all.
 
         Args:
@@ -305,11 +305,11 @@ class Seeds(NamedTuple):
             index: Index of the model, from 0.
         """
         together = gan if self.single else ensemble.of(gan)
-        everyone = checkpoint.to_tree(jax.eval_shape(together.init, self.keys()), saved)
+        everyone = saved_state.to_tree(jax.eval_shape(together.init, self.keys()), saved)
         chosen = everyone if self.single else ensemble.select(everyone, index)
         return jax.device_put(chosen)
 
-    def adopt(self, saved: checkpoint.Saved, held: int, path: pathlib.Path) -> checkpoint.Saved:
+    def adopt(self, saved: saved_state.Saved, held: int, path: pathlib.Path) -> saved_state.Saved:
         """Returns another run's checkpoint as a checkpoint of as many models as there are here.
 
         The weights of a single model are repeated for every seed.

@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +20,7 @@ from jaxgan import data, files, parallel, steps
 from jaxgan.data import image_stores, occurring_classes, sources
 from jaxgan.games import stages
 from jaxgan.runs import (
-    checkpoint,
+    checkpoint_digest,
     convolutions,
     environment,
     experiments,
@@ -29,6 +29,7 @@ from jaxgan.runs import (
     length,
     processes,
     progress,
+    saved_state,
     training_loop,
     varying,
 )
@@ -252,7 +253,7 @@ def task(
     experiment: Experiment,
     config: RunConfig,
     *,
-    found: checkpoint.Saved | None,
+    found: saved_state.Saved | None,
     before: dict[str, Any] | None = None,
     splits: data.Splits | None = None,
     report: Callable[[str], None],
@@ -307,21 +308,17 @@ def task(
         single, own, gan = _models(config, stage, mesh)
         key = seeds.keys(index)
         if found is not None:
-            state = checkpoint.to_tree(jax.eval_shape(gan.init, key), found)
+            state = saved_state.to_tree(jax.eval_shape(gan.init, key), found)
         else:
             fresh = initial_state(gan, key)
             begin = functools.partial(experiment.begin, train=splits.train)
             state = seeds.for_each(begin)(fresh)
         if source is not None:
-            why = fine_tuning.differences(experiment, plain(config), spec, source)
-            by_name: list[str] = []
-            if "label" in single.conditions:
-                source, by_name = fine_tuning.class_by_class(state, source, spec.classes)
-            state, note = _taken_over(state, source, plan[0], config, reached, differing=why)
-            notes += [note, *by_name, *fine_tuning.note_on_frozen(single, config, source)]
-            if config.init_optimizer:
-                state, note = fine_tuning.with_optimizers(state, source, config.freeze)
-                notes.append(note)
+            differing = fine_tuning.differences(experiment, plain(config), spec, source)
+            state, taken = _taken_over(
+                state, source, single, config, plan[0], spec.classes, reached, differing
+            )
+            notes += taken
         state = _placed(config, state, mesh)
         batches = _batches(config, splits, plan[index], mesh)
     except ValueError as error:
@@ -334,24 +331,33 @@ def task(
 def _taken_over(
     state: Any,
     source: fine_tuning.Source,
-    stage: stages.Stage,
+    single: GAN,
     config: RunConfig,
+    stage: stages.Stage,
+    classes: Sequence[str],
     reached: int | None,
-    *,
-    differing: list[str],
-) -> tuple[Any, str]:
-    """Returns the state with the source's weights, in the first stage of the run, and a note.
+    differing: Sequence[str],
+) -> tuple[Any, list[str]]:
+    """Returns the state with all that a run takes from another one, and notes.
 
-    `reached` is the stage of the source's weights, or None if the run has a single stage.
+    `stage` is the first one of the run, `reached` the number of the one that the source's weights
+    are of, or None if the run has a single stage.
     """
     first = config.skipped_stages + 1
     if reached not in (None, first):
         differing = [*differing, f"its weights are of stage {reached}, here of stage {first}"]
+    by_name: list[str] = []
+    if "label" in single.conditions:
+        source, by_name = fine_tuning.class_by_class(state, source, classes)
     state, note = fine_tuning.start_from(state, source, differing=differing)
     if reached == first:
         state = stage.enter(state, source.saved.arrays, source.saved.step)
         note += f"; it was saved in stage {first}, in which this run begins"
-    return state, note
+    notes = [note, *by_name, *fine_tuning.note_on_frozen(single, config, source)]
+    if config.init_optimizer:
+        state, note = fine_tuning.with_optimizers(state, source, config.freeze)
+        notes.append(note)
+    return state, notes
 
 
 def next_stage(config: RunConfig, before: Task, reached: Any) -> Task:
@@ -516,7 +522,7 @@ def stage_of(
     def taken(index: int) -> int:
         gan = _models(config, plan[index], mesh)[-1]
         fresh = jax.eval_shape(gan.init, seeds_of(config).keys())
-        return len(checkpoint.fitting(fine_tuning.weights_of(fresh), source.saved)[0])
+        return len(saved_state.fitting(fine_tuning.weights_of(fresh), source.saved)[0])
 
     return 1 + max(range(len(plan)), key=taken)
 
@@ -560,10 +566,10 @@ def fingerprint(config: RunConfig, prepared: Task, state: Any) -> dict[str, str]
         for name, value in plain(config).items()
         if name not in MAY_CHANGE or name in when
     }
-    arrays, _ = checkpoint.to_arrays(state)
+    arrays, _ = saved_state.to_arrays(state)
     now = {
         "data": prepared.splits.train.digest,
-        "a first state": checkpoint.digest(arrays, {}),
+        "a first state": checkpoint_digest.of_whole(arrays, {}),
     }
     return settings | now
 

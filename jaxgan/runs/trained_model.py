@@ -24,6 +24,7 @@ from jaxgan.runs import (
     exported,
     metric_log,
     run_directory,
+    saved_state,
     setup,
 )
 from jaxgan.runs.config import DataSpec, RunConfig
@@ -444,7 +445,7 @@ def _latents(
     return latent_access.read(state.averaged(), lambda state: sample(state, keys, **conditions))
 
 
-def _find(path: pathlib.Path, which: str | int) -> checkpoint.Saved:
+def _find(path: pathlib.Path, which: str | int) -> saved_state.Saved:
     """Returns the checkpoint 'latest', 'best' or of a step. Raises RunError if there is none."""
     which = int(which) if isinstance(which, str) and which.isdecimal() else which
     folder = path / "checkpoints"

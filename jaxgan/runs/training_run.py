@@ -30,6 +30,7 @@ from jaxgan.runs import (
     progress,
     report_in_training,
     run_directory,
+    saved_state,
     setup,
     trackers,
     training_loop,
@@ -216,7 +217,7 @@ def _left(others: list[str]) -> list[str]:
 
 
 def _begin(
-    directory: run_directory.RunDirectory, found: checkpoint.Saved | None
+    directory: run_directory.RunDirectory, found: saved_state.Saved | None
 ) -> tuple[list[metric_log.Row], list[str]]:
     """Brings the directory back to the checkpoint found, or to the beginning.
 
@@ -256,7 +257,7 @@ def _set_log_aside(directory: run_directory.RunDirectory, *, whole: bool) -> lis
     return []
 
 
-def _logged(found: checkpoint.Saved | None) -> int:
+def _logged(found: saved_state.Saved | None) -> int:
     return found.notes.get("log", {}).get("logged", 0) if found else 0
 
 
@@ -291,7 +292,7 @@ def _outputs(
     directory: run_directory.RunDirectory,
     rows: list[metric_log.Row],
     *,
-    found: checkpoint.Saved | None,
+    found: saved_state.Saved | None,
     team: processes.Team,
 ) -> Iterator[Outputs]:
     """Opens what the run writes to until the block ends; `rows` are those already in its log."""
@@ -348,7 +349,7 @@ def _saves_together(config: RunConfig, team: processes.Team) -> bool:
 def _no_outputs(
     config: RunConfig,
     directory: run_directory.RunDirectory,
-    found: checkpoint.Saved | None,
+    found: saved_state.Saved | None,
     team: processes.Team,
 ) -> Iterator[Outputs]:
     """What a process writes to that leaves writing to another one: its part of checkpoints."""
@@ -374,7 +375,7 @@ def _train(
     outputs: Outputs,
     *,
     task: setup.Task,
-    found: checkpoint.Saved | None,
+    found: saved_state.Saved | None,
     watch: evaluation_in_training.Watch | None,
     request: interrupts.Request,
     team: processes.Team,
@@ -547,7 +548,7 @@ def _stopped(broken: NotFinite, outputs: Outputs) -> RunStopped:
     return RunStopped(sentence)
 
 
-def _step(found: checkpoint.Saved | None) -> int:
+def _step(found: saved_state.Saved | None) -> int:
     return found.step if found else 0
 
 

@@ -23,7 +23,7 @@ from jaxgan import data, losses, parallel, random, steps
 from jaxgan.games import augmentation, input_transforms, objectives
 from jaxgan.games.augmentation import pipeline
 from jaxgan.models import text_to_image, vanilla
-from jaxgan.runs import checkpoint, command_line, experiments, run_directory
+from jaxgan.runs import checkpoint, command_line, experiments, run_directory, saved_state
 from jaxgan.runs.config import DataSpec
 from jaxgan.state import Mean
 from tests import toy_players, toy_runs
@@ -383,7 +383,7 @@ def test_the_strength_is_saved_and_resumed_exactly(tmp_path):
         checkpoints.save(3, half, {})
         checkpoints.wait()
     saved = checkpoint.latest(tmp_path / "saved", report=pytest.fail)
-    restored = checkpoint.to_tree(gan.init(jax.random.key(5)), saved)
+    restored = saved_state.to_tree(gan.init(jax.random.key(5)), saved)
     whole, again = (run(state, 3) for state in (half, restored))
     for left, right in zip(
         jax.tree.leaves((whole.players, whole.extra)),

@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from jaxgan import parallel
-from jaxgan.runs import checkpoint, processes
+from jaxgan.runs import checkpoint, checkpoint_digest, processes, saved_state
 from jaxgan.runs.errors import NotFinite, RunError, RunStopped
 from tests import toy_model, toy_runs
 
@@ -72,7 +72,7 @@ def test_every_kind_of_leaf_is_read_as_it_was_saved(state, saved):
     assert found.step == 2
     assert found.notes == {"sums": {"loss": 0.1}}
     template = jax.eval_shape(lambda state: state, state)
-    assert_equal(checkpoint.to_tree(template, found), state.replace(step=jnp.int32(2)))
+    assert_equal(saved_state.to_tree(template, found), state.replace(step=jnp.int32(2)))
 
 
 def test_what_was_saved_may_be_donated_at_once(state, tmp_path):
@@ -88,7 +88,7 @@ def test_what_was_saved_may_be_donated_at_once(state, tmp_path):
         for _ in range(3):
             copied = overwrite(copied)
         checkpoints.wait()
-    assert_equal(checkpoint.to_tree(state, checkpoint.read(tmp_path, 5)), state)
+    assert_equal(saved_state.to_tree(state, checkpoint.read(tmp_path, 5)), state)
 
 
 def test_notes_that_change_while_they_are_written_are_those_of_the_moment(
@@ -108,7 +108,7 @@ def test_notes_that_change_while_they_are_written_are_those_of_the_moment(
 def test_a_state_saved_on_some_devices_goes_onto_any_number(state, tmp_path, devices, split):
     four, other = (parallel.data_mesh(jax.devices()[:n]) for n in (4, devices))
     write(tmp_path, parallel.place_state(state, four, shard_parameters=split), 1)
-    restored = checkpoint.to_tree(state, checkpoint.read(tmp_path, 1))
+    restored = saved_state.to_tree(state, checkpoint.read(tmp_path, 1))
     placed = parallel.place_state(restored, other, shard_parameters=not split)
     assert len(placed.buffers["pool"].sharding.device_set) == devices
     assert_equal(placed, state.replace(step=jnp.int32(1)))
@@ -137,7 +137,7 @@ def test_parts_are_read_as_whole_arrays_on_any_number_of_devices(state, split, t
     found = checkpoint.read(tmp_path, 5)
     assert (found.step, found.notes) == (5, {"log": {"logged": 4}})
     assert all(type(array) is np.ndarray for array in found.arrays.values())
-    assert_equal(checkpoint.to_tree(state, found), state)
+    assert_equal(saved_state.to_tree(state, found), state)
     meta = json.loads((tmp_path / "5" / "meta" / "metadata").read_text())
     kernel = "players/generator/params/Dense_0/kernel"
     shape = list(state["generator"].params["Dense_0"]["kernel"].shape)
@@ -156,7 +156,7 @@ def test_parts_that_were_saved_may_be_donated_at_once(state, split, tmp_path):
         for _ in range(3):
             split = double(split)
         checkpoints.wait()
-    assert_equal(checkpoint.to_tree(state, checkpoint.read(tmp_path, 5)), state)
+    assert_equal(saved_state.to_tree(state, checkpoint.read(tmp_path, 5)), state)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the reader
@@ -350,7 +350,7 @@ def rewritten(path, **entries):
     del meta["digest"]
     meta = {name: value for name, value in meta.items() if value != "gone"}
     found = checkpoint.read(path, 2).arrays | {"step": np.asarray(3, np.int32)}
-    meta["digest"] = checkpoint.digest(found, meta)
+    meta["digest"] = checkpoint_digest.of_whole(found, meta)
     file.write_text(json.dumps(meta))
 
 
@@ -394,7 +394,7 @@ def test_notes_of_other_types_are_damage_though_their_digest_fits(entries, saved
 def test_a_key_of_a_generator_that_is_not_known_is_refused_by_name(saved, state):
     found = checkpoint.read(saved, 3)
     with pytest.raises(RunError, match="'mersenne' that this JAX knows"):
-        checkpoint.to_tree(state, found._replace(keys={**found.keys, "rng": "mersenne"}))
+        saved_state.to_tree(state, found._replace(keys={**found.keys, "rng": "mersenne"}))
 
 
 @pytest.mark.slow
@@ -433,9 +433,9 @@ def test_a_state_of_another_model_is_refused_by_name(state, saved):
     found = checkpoint.read(saved, 1)
     wider = jax.eval_shape(toy_model.build(shape=(4, 4, 1), width=9).init, jax.random.key(0))
     with pytest.raises(RunError, match=r"discriminator/.* \(8,\) where the model has .* \(9,\)"):
-        checkpoint.to_tree(wider, found)
+        saved_state.to_tree(wider, found)
     with pytest.raises(RunError, match="no extra/more"):
-        checkpoint.to_tree(state.replace(extra={"more": jnp.zeros(())}), found)
+        saved_state.to_tree(state.replace(extra={"more": jnp.zeros(())}), found)
 
 
 def test_a_transfer_takes_what_agrees_in_name_and_shape(saved):
@@ -444,7 +444,7 @@ def test_a_transfer_takes_what_agrees_in_name_and_shape(saved):
         "extra": {"norm": jnp.float32(7), "half": jnp.zeros(8), "flag": jnp.array(False)},
         "fresh": jnp.ones(2),
     }
-    moved, taken, left = checkpoint.transfer(tree, found)
+    moved, taken, left = saved_state.transfer(tree, found)
     assert taken == ["extra/flag", "extra/norm"]
     assert left == ["extra/half", "fresh"]
     assert bool(moved["extra"]["flag"])

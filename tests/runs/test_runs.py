@@ -18,7 +18,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import files, state
-from jaxgan.runs import checkpoint, command_line, experiments, fine_tuning, setup
+from jaxgan.runs import checkpoint, command_line, experiments, fine_tuning, saved_state, setup
 from jaxgan.runs.errors import RunError, RunStopped
 from tests import toy_experiment, toy_runs
 
@@ -151,7 +151,7 @@ def test_init_from_takes_all_weights_at_another_batch_size(finished, data):
 
 def test_init_from_takes_weights_and_averages_but_no_optimizer_and_no_step(finished, data):
     task = prepared(data=data, init_from=str(finished), seed=5)
-    arrays, _ = checkpoint.to_arrays(task.state)
+    arrays, _ = saved_state.to_arrays(task.state)
     source = toy_runs.arrays(finished)
     for name, array in arrays.items():
         kind = name.split("/")[2] if name.startswith("players/") else name.split("/")[0]
@@ -165,7 +165,7 @@ def test_init_from_takes_weights_and_averages_but_no_optimizer_and_no_step(finis
 
 def test_init_optimizer_takes_the_moments_and_the_counters_that_correct_them(finished, data):
     task = prepared(data=data, init_from=str(finished), init_optimizer=True, seed=5)
-    arrays, _ = checkpoint.to_arrays(task.state)
+    arrays, _ = saved_state.to_arrays(task.state)
     source = toy_runs.arrays(finished)
     moments = [name for name in arrays if "/opt_state/" in name]
     assert any(source[name].any() for name in moments if name.endswith("mu/Dense_0/kernel"))
@@ -182,10 +182,10 @@ def test_init_optimizer_leaves_the_schedules_at_their_beginning():
     player = state.Player.create(apply_fn=lambda _: None, params=params, tx=adam)
     player = player.replace(step=jnp.zeros((), jnp.int32))
     fresh = state.create(jax.random.key(0), {"generator": player})
-    arrays, keys = checkpoint.to_arrays(
+    arrays, keys = saved_state.to_arrays(
         fresh.replace(players={"generator": player.replace(opt_state=reached)})
     )
-    source = fine_tuning.Source(pathlib.Path("run"), {}, checkpoint.Saved(1, arrays, keys, {}))
+    source = fine_tuning.Source(pathlib.Path("run"), {}, saved_state.Saved(1, arrays, keys, {}))
     now, _ = fine_tuning.with_optimizers(fresh, source, ())
     moments, schedule = now["generator"].opt_state
     assert (moments.count, schedule.count) == (1, 0)
@@ -197,7 +197,7 @@ def test_init_optimizer_says_of_a_player_that_its_optimizer_keeps_nothing():
     player = state.Player.create(apply_fn=lambda _: None, params=params, tx=optax.sgd(0.1))
     player = player.replace(step=jnp.zeros((), jnp.int32))
     fresh = state.create(jax.random.key(0), {"generator": player})
-    saved = checkpoint.Saved(1, *checkpoint.to_arrays(fresh), {})
+    saved = saved_state.Saved(1, *saved_state.to_arrays(fresh), {})
     source = fine_tuning.Source(pathlib.Path("run"), {}, saved)
     with pytest.raises(RunError, match=r"generator \(its optimizer here keeps no state\)"):
         fine_tuning.with_optimizers(fresh, source, ())
@@ -205,7 +205,7 @@ def test_init_optimizer_says_of_a_player_that_its_optimizer_keeps_nothing():
 
 def test_init_optimizer_keeps_a_frozen_layer_without_moments(finished, data):
     frozen = {"init_from": str(finished), "freeze": ("discriminator:1",), "init_optimizer": True}
-    arrays, _ = checkpoint.to_arrays(prepared(data=data, **frozen).state)
+    arrays, _ = saved_state.to_arrays(prepared(data=data, **frozen).state)
     source = toy_runs.arrays(finished)
     below = "players/discriminator/opt_state/"
     moments = [name for name in arrays if name.startswith(below)]
@@ -244,17 +244,17 @@ def test_a_run_begins_with_what_the_experiment_makes_of_the_training_data(
         return state.with_params({"generator": {**params, "Dense_1": last}})
 
     name = "players/generator/params/Dense_1/bias"
-    before, _ = checkpoint.to_arrays(prepared(data=data).state)
+    before, _ = saved_state.to_arrays(prepared(data=data).state)
     monkeypatch.setattr(toy_experiment, "begin", begin, raising=False)
     task = prepared(data=data)
-    now, _ = checkpoint.to_arrays(task.state)
+    now, _ = saved_state.to_arrays(task.state)
     train: Any = task.splits.train
     expected = train.float_images().mean(axis=0).ravel()
     assert [other for other in now if not np.array_equal(now[other], before[other])] == [name]
     np.testing.assert_array_equal(now[name], expected)
-    several, _ = checkpoint.to_arrays(prepared(data=data, seeds=2).state)
+    several, _ = saved_state.to_arrays(prepared(data=data, seeds=2).state)
     np.testing.assert_array_equal(several[name], [expected, expected])
-    taken, _ = checkpoint.to_arrays(prepared(data=data, init_from=str(finished)).state)
+    taken, _ = saved_state.to_arrays(prepared(data=data, init_from=str(finished)).state)
     np.testing.assert_array_equal(taken[name], toy_runs.arrays(finished)[name])
 
 
@@ -327,7 +327,7 @@ def test_what_a_run_knows_of_its_classes_goes_to_the_classes_of_the_same_name():
         state.create(jax.random.key(0), {"generator": player(params)}, ema=["generator"])
         for params in (old, tables(3, 9.0))
     )
-    saved = checkpoint.Saved(7, *checkpoint.to_arrays(fine_tuning.weights_of(before)), {})
+    saved = saved_state.Saved(7, *saved_state.to_arrays(fine_tuning.weights_of(before)), {})
     record = {"data": {"classes": ["cat", "dog"]}}
     source = fine_tuning.Source(pathlib.Path("run"), record, saved)
     now, notes = fine_tuning.class_by_class(fresh, source, ("dog", "bird", "cat"))
