@@ -21,6 +21,7 @@ NAMES = (
     "encoders",
     "losses",
     "fine_tuning",
+    "precision",
 )
 """The modules, in the order of the page."""
 

@@ -22,6 +22,7 @@ from experiments.tables import (
     losses,
     margins,
     parzen,
+    precision,
     runs,
     stacked_mnist,
 )
@@ -35,7 +36,7 @@ from tests.building import built
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TABLE
-    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning)
+    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning, precision)
 }
 
 IN_TIME = {"training-images", "k-means", "noise", "real", "real-images", "coat-photographs"}
