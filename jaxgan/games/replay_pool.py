@@ -94,7 +94,7 @@ def exchange(pool: Pool, images: Array, keys: Keys) -> tuple[Array, Pool]:
 
 
 def _latest(stored_in: Array, place: Array, until: Array) -> Array:
-    """The last image before the one of number `until` that was stored in each place; -1: none."""
+    """Returns the last image before number `until` that was stored in each place; -1: none."""
 
     def one(place: Array, until: Array) -> Array:
         arrival = jnp.arange(stored_in.shape[0], dtype=jnp.int32)
@@ -104,11 +104,11 @@ def _latest(stored_in: Array, place: Array, until: Array) -> Array:
 
 
 def _chosen(images: Array, index: Array, *, otherwise: Array) -> Array:
-    """The images with these indices; where an index is -1, those of `otherwise`."""
+    """Returns the images of these indices; where an index is -1, those of `otherwise`."""
     found = jnp.take(images, index, axis=0, mode="clip")
     return jnp.where(_along(index >= 0, images), found, otherwise)
 
 
 def _along(mask: Array, images: Array) -> Array:
-    """A mask [B] with the number of dimensions of the images."""
+    """Returns a mask [B] with the number of dimensions of the images."""
     return mask.reshape(-1, *(1,) * (images.ndim - 1))
