@@ -1,4 +1,4 @@
-"""The log of metrics: checks every step, averages over rows, writes JSON lines and TensorBoard."""
+"""The log of metrics: checks every step, averages over rows, writes JSON lines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import contextlib
 import json
 import math
 import pathlib
-import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -17,8 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tensorboardX import record_writer
-from tensorboardX.proto import event_pb2, summary_pb2
 
 from jaxgan import files
 from jaxgan.runs import device_memory, run_directory, sweeps
@@ -31,12 +27,11 @@ Sink = Callable[[Row], None]
 TIMES = ("images_per_second", "seconds", "data_wait", "peak_memory")
 """The entries of a row that depend on the machine. All others repeat exactly."""
 
-# Protocol buffers create their classes at import, so type checkers do not know them.
-_EVENTS: Any = event_pb2
-_SUMMARIES: Any = summary_pb2
-
 MEASURED = "measured"
 """The entry of an evaluation's row that holds the settings its numbers depend on."""
+
+LOGIT = "_logit"
+"""The end of the names of mean logits."""
 
 NO_NUMBERS = ("step", "members", MEASURED)
 """The entries of a row that are not numbers to plot."""
@@ -108,6 +103,8 @@ class Recorder:
         seeds: The seeds of an ensemble, S; empty for a single model.
         settings: By name, the settings [S] in which the models of an ensemble differ.
         tick: `tick(step)`, called once per call when its metrics are known to be finite.
+        spread: `spread(step, values)`, called with each row: by name of a mean logit, its value in
+            each step since the last row, or since the run was continued.
     """
 
     def __init__(
@@ -121,9 +118,12 @@ class Recorder:
         seeds: Sequence[int] = (),
         settings: Mapping[str, Sequence[float]] = MappingProxyType({}),
         tick: Callable[[int], None] = lambda step: None,
+        spread: Callable[[int, Mapping[str, np.ndarray]], None] = lambda step, values: None,
     ) -> None:
         self._every, self._rows_per_step, self._sinks = every, rows_per_step, tuple(sinks)
         self._tick, self._ahead = tick, ahead
+        self._spread = spread
+        self._logits: dict[str, list[np.ndarray]] = {}
         self._seeds, self._settings = tuple(seeds), settings
         self._waiting: collections.deque[tuple[int, list[str], Array]] = collections.deque()
         sums = {
@@ -202,6 +202,9 @@ class Recorder:
             _require_finite(self._step, names, of_step, self._seeds, self._settings)
             for index, name in enumerate(names):
                 self._sums[name] = self._sums.get(name, 0.0) + of_step[:, index]
+                if name.endswith(LOGIT) and of_step[:, index, 1].all():
+                    total, count = of_step[:, index].T
+                    self._logits.setdefault(name, []).append(total / count)
             self._row_steps += 1
             self._timed_steps += 1
             if self._step % self._every == 0:
@@ -227,6 +230,9 @@ class Recorder:
         self._row_steps = 0
         for sink in self._sinks:
             sink(row)
+        if self._logits:
+            self._spread(self._step, {k: np.concatenate(v) for k, v in self._logits.items()})
+            self._logits = {}
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._since
@@ -288,12 +294,17 @@ def json_lines(path: pathlib.Path) -> Sink:
     """
 
     def write(row: Row) -> None:
-        _append(path, json.dumps(row) + "\n")
+        append(path, json.dumps(row) + "\n")
 
     return write
 
 
-def _append(path: pathlib.Path, content: str | bytes) -> None:
+def append(path: pathlib.Path, content: str | bytes) -> None:
+    """Appends to a file of the log, which is created if needed.
+
+    Raises:
+        RunStopped: If the file cannot be written to, such as on a full disk.
+    """
     try:
         files.append(path, content)
     except OSError as error:
@@ -419,63 +430,3 @@ def scalars(row: Row) -> dict[str, float]:
         tags = [f"{name}/{sweeps.tag(label)}" for label in found.labels]
         numbers |= dict(zip(tags, values, strict=True))
     return numbers
-
-
-class TensorBoard:
-    """A sink that writes rows to a TensorBoard event file, each at once.
-
-    The new file replaces the earlier ones. Their rows may have been deleted by `cut`, or may lack
-    the last ones before a crash. The file asks a TensorBoard that has read them to discard them.
-    Each member of an ensemble has its own tag, such as 'generator/loss/seed_3'.
-
-    Args:
-        path: The directory of the event files; it is created if needed.
-        rows: The rows so far, which are written first.
-    """
-
-    def __init__(self, path: pathlib.Path, rows: Sequence[Row] = ()) -> None:
-        path.mkdir(exist_ok=True)
-        earlier = sorted(path.glob(f"{run_directory.EVENTS}*"))
-        self._path = _later(path, earlier)
-        # The rows hold training times but no dates: date them back from now.
-        self._began = time.time() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
-        self._seconds = 0.0
-        self._write(self._began, file_version="brain.Event:2")
-        if earlier:
-            forget = _EVENTS.SessionLog(status=_EVENTS.SessionLog.START)
-            self._write(self._began, step=0, session_log=forget)
-        for row in rows:
-            self._seconds = max(self._seconds, row.get("seconds", 0.0))
-            self._add(row, self._began + self._seconds)
-        for file in earlier:
-            file.unlink()
-
-    def __call__(self, row: Row) -> None:
-        """Writes the row."""
-        self._add(row, time.time())
-
-    def _add(self, row: Row, when: float) -> None:
-        points = [_SUMMARIES.Summary.Value(tag=k, simple_value=v) for k, v in scalars(row).items()]
-        self._write(when, step=row["step"], summary=_SUMMARIES.Summary(value=points))
-
-    def _write(self, when: float, **entries: Any) -> None:
-        content = _EVENTS.Event(wall_time=when, **entries).SerializeToString()
-        length = struct.pack("<Q", len(content))
-        _append(self._path, length + _checksum(length) + content + _checksum(content))
-
-
-def _later(path: pathlib.Path, earlier: Sequence[pathlib.Path]) -> pathlib.Path:
-    """Returns a new event file whose name sorts after the earlier ones.
-
-    TensorBoard reads the files in the order of their names.
-    """
-    seconds = int(time.time())
-    while True:
-        file = path / f"{run_directory.EVENTS}{seconds:010d}.{socket.gethostname()}"
-        if not file.exists() and all(file.name > other.name for other in earlier):
-            return file
-        seconds += 1
-
-
-def _checksum(content: bytes) -> bytes:
-    return struct.pack("<I", record_writer.masked_crc32c(content))

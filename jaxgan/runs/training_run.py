@@ -32,6 +32,7 @@ from jaxgan.runs import (
     run_directory,
     saved_state,
     setup,
+    tensorboard,
     trackers,
     training_loop,
 )
@@ -271,7 +272,7 @@ class Outputs(NamedTuple):
         recorder: The metrics of train steps, on their way to the log.
         ranking: The evaluated states, from the best on.
         log: What takes the rows of the log.
-        tracking: The service that takes pictures, too, if there is one.
+        galleries: What takes the sample pictures, by step and file.
         pages: What renews the page of the run, if it is asked for.
     """
 
@@ -281,7 +282,7 @@ class Outputs(NamedTuple):
     recorder: metric_log.Recorder
     ranking: best_checkpoints.Ranking
     log: tuple[metric_log.Sink, ...]
-    tracking: trackers.Tracking | None
+    galleries: tuple[Callable[[int, pathlib.Path], None], ...]
     pages: report_in_training.Pages | None
 
 
@@ -305,7 +306,9 @@ def _outputs(
             log=directory.log,
         )
         stack.callback(shown.close)
-        board = metric_log.TensorBoard(directory.path, rows)
+        settings = dataclasses.asdict(config)
+        compared = {name: value for name, value in settings.items() if name != "workdir"}
+        board = tensorboard.Events(directory.path, rows, settings=compared, step=_step(found))
         saved = checkpoint.steps_in(directory.checkpoints)
         ranking = best_checkpoints.Ranking(rows, saved=saved, keep=config.keep_best)
         if _saves_together(config, team):
@@ -318,15 +321,14 @@ def _outputs(
             )
             stack.callback(checkpoints.close)
         tracking = stack.enter_context(
-            trackers.opened(
-                config.tracker, directory.path, dataclasses.asdict(config), say=shown.say
-            )
+            trackers.opened(config.tracker, directory.path, settings, say=shown.say)
         )
         pages = stack.enter_context(
             report_in_training.opened(config.report, experiment, directory.path, say=shown.say)
         )
-        log = (metric_log.json_lines(directory.metrics), board)
-        log += () if tracking is None else (tracking,)
+        services = () if tracking is None else (tracking,)
+        log = (metric_log.json_lines(directory.metrics), board, *services)
+        galleries = tuple(one.picture for one in (board, *services))
         recorder = metric_log.Recorder(
             every=config.log_every,
             rows_per_step=config.rows_per_step * config.models,
@@ -336,8 +338,9 @@ def _outputs(
             notes=found.notes.get("log", {}) if found else {},
             ahead=metric_log.calls_ahead(),
             tick=shown.tick,
+            spread=board.histograms,
         )
-        yield Outputs(directory, shown, checkpoints, recorder, ranking, log, tracking, pages)
+        yield Outputs(directory, shown, checkpoints, recorder, ranking, log, galleries, pages)
 
 
 def _saves_together(config: RunConfig, team: processes.Team) -> bool:
@@ -366,7 +369,7 @@ def _no_outputs(
         checkpoints = checkpoint.SharedCheckpoints(
             directory.checkpoints, keep=config.keep, team=team
         )
-    yield Outputs(directory, progress.Silence(), checkpoints, recorder, ranking, (), None, None)
+    yield Outputs(directory, progress.Silence(), checkpoints, recorder, ranking, (), (), None)
 
 
 def _train(
@@ -385,7 +388,7 @@ def _train(
     Of several processes, the first draws, evaluates and saves, while the others wait for it. If
     parameters are split, all save together.
     """
-    directory, shown, checkpoints, recorder, ranking, _, tracking, pages = outputs
+    directory, shown, checkpoints, recorder, ranking, _, galleries, pages = outputs
     together = _saves_together(config, team)
 
     def notes(step: int) -> dict[str, Any]:
@@ -443,8 +446,9 @@ def _train(
             with resting(step, state) as whole:
                 if drawing:
                     drawing(step, whole)
-            if tracking is not None and (path := _picture(directory, step)).is_file():
-                tracking.picture(step, path)
+            if (path := _picture(directory, step)).is_file():
+                for show in galleries:
+                    show(step, path)
             if pages is not None:
                 pages.renew()
 

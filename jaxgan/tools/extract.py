@@ -224,13 +224,13 @@ def _of_member(row: Row, index: int) -> Row:
 
 def _write_log(run: pathlib.Path, to: pathlib.Path, rows: Sequence[Row], last: int) -> None:
     """Writes the rows up to the last checkpoint, and the picture of training images."""
-    from jaxgan.runs import metric_log
+    from jaxgan.runs import metric_log, tensorboard
 
     kept = [row for row in rows if row["step"] <= last]
     write = metric_log.json_lines(to / "metrics.jsonl")
     for row in kept:
         write(row)
-    metric_log.TensorBoard(to, kept)
+    tensorboard.Events(to, kept)
     real = run / "samples" / "real.png"
     (to / "samples").mkdir()
     if real.is_file():

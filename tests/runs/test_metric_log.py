@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import resource
-import struct
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tensorboardX.proto import event_pb2
 
 from jaxgan.runs import metric_log, progress
 from jaxgan.runs.errors import NotFinite, RunStopped
@@ -263,63 +261,6 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path):
             write({"step": 1})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def events(path):
-    """The events of a TensorBoard file: records of length, checksum, event, checksum."""
-    content, at = path.read_bytes(), 0
-    while at < len(content):
-        (length,) = struct.unpack("<Q", content[at : at + 8])
-        yield event_pb2.Event.FromString(content[at + 12 : at + 12 + length])
-        at += 16 + length
-
-
-def scalars(path):
-    """The one event file's points, in order."""
-    (file,) = path.glob("events.out.tfevents.*")
-    return [(e.step, v.tag, v.simple_value) for e in events(file) for v in e.summary.value]
-
-
-def test_event_files_hold_each_row_at_once_and_none_twice(tmp_path):
-    def row(step):
-        return {"step": step, "d/loss": 0.5 * step, "seconds": 2.0 * step}
-
-    def points(*steps):
-        return [p for s in steps for p in ((s, "d/loss", 0.5 * s), (s, "seconds", 2.0 * s))]
-
-    board = metric_log.TensorBoard(tmp_path)
-    for step in (2, 4, 6):
-        board(row(step))
-        assert scalars(tmp_path)[-2:] == points(step)  # whatever happens next
-    (first,) = tmp_path.iterdir()
-    assert not any(event.HasField("session_log") for event in events(first))
-    board = metric_log.TensorBoard(tmp_path, [row(2), row(4)])  # what the log was cut back to
-    board(row(6))
-    board(row(8))
-    assert scalars(tmp_path) == points(2, 4, 6, 8)
-    (second,) = tmp_path.iterdir()
-    assert second.name > first.name  # the order in which TensorBoard reads
-    version, void, *rest = events(second)
-    assert version.file_version == "brain.Event:2"
-    assert void.session_log.status == event_pb2.SessionLog.START and void.step == 0
-    times = [event.wall_time for event in rest]
-    assert times[1] - times[0] == pytest.approx(4.0) and times == sorted(times)
-
-
-def test_event_files_hold_a_tag_for_each_member(tmp_path):
-    board = metric_log.TensorBoard(tmp_path)
-    board({"step": 4, "d/loss": 1.5, "members": {"seed": [5, 6], "d/loss": [1.0, 2.0]}})
-    (file,) = tmp_path.iterdir()
-    scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
-    assert scalars == {"d/loss": 1.5, "d/loss/seed_5": 1.0, "d/loss/seed_6": 2.0}
-
-
-def test_event_files_hold_the_numbers_of_a_measurement(tmp_path):
-    board = metric_log.TensorBoard(tmp_path)
-    board(measurement(4, members={"seed": [5], "evaluation/fid": [8.0]}))
-    (file,) = tmp_path.iterdir()
-    scalars = {v.tag: v.simple_value for e in events(file) for v in e.summary.value}
-    assert scalars == {"evaluation/fid": 9.0, "evaluation/fid/seed_5": 8.0}
 
 
 ROW = {

@@ -304,7 +304,7 @@ def test_overwrite_leaves_the_users_own_files_in_every_folder_and_says_so(
 
 
 def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
-    from tests.runs import test_metric_log
+    from tests.runs import test_tensorboard
 
     toy_runs.train(tmp_path, data=data, steps=16)
     shutil.rmtree(tmp_path / "checkpoints")  # as killed before its first
@@ -312,7 +312,7 @@ def test_what_tensorboard_shows_is_the_log_whatever_was_before(data, tmp_path):
     (file,) = tmp_path.glob("events.out.tfevents.*")
     file.write_bytes(file.read_bytes()[:-400])  # as written out too late
     toy_runs.train(tmp_path, data=data)
-    shown = [(step, name) for step, name, _ in test_metric_log.scalars(tmp_path)]
+    shown = [(step, name) for step, name, _ in test_tensorboard.scalars(tmp_path)]
     rows = metric_log.rows(tmp_path / "metrics.jsonl")
     assert shown == [(row["step"], name) for row in rows for name in row if name != "step"]
 
