@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxgan import penalties
 from jaxgan.random import Keys
 from jaxgan.state import Mean, Player
+from jaxgan.steps import networks
 from jaxgan.types import Array
 
 Penalty = Callable[[Callable[[Array], Array], Array, Array, Keys], Array]
@@ -96,8 +97,9 @@ class Seen(NamedTuple):
     keys: Keys
 
     def judge(self, at: Keys) -> Callable[[Array], Array]:
-        """Returns the discriminator as a pure function of images, with these keys."""
-        return lambda images: self.player(images, *self.conditions, keys=at, train=True)
+        """Returns the discriminator as a pure function of images, with these keys, in float32."""
+        player = networks.in_float32(self.player)
+        return lambda images: player(images, *self.conditions, keys=at, train=True)
 
     def every(self, stride: int) -> Seen:
         """Returns every `stride`-th example."""

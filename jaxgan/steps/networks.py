@@ -1,19 +1,19 @@
 """How a train step calls its networks: in bfloat16, or once more in the backward pass.
 
-Both wrap the networks of all players where a step calls them (`state.with_networks`). Models,
-layers and objectives know nothing of it, and what a model draws outside of its train step is
-computed as ever, in float32.
+Both wrap the networks of all players where a step calls them (`state.with_networks`). Models and
+layers know nothing of it, and what a model draws outside of its train step is computed as ever, in
+float32. Penalties ask for the network that is not rounded (`in_float32`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.state import with_networks
+from jaxgan.state import Player, with_networks
 from jaxgan.types import PyTree, TrainStep
 
 
@@ -25,8 +25,8 @@ def in_bfloat16(step: TrainStep) -> TrainStep:
     images and losses are float32. Statistics of batch and layer normalization, and the power
     iterations of spectral normalization, are computed in float32 within the network.
 
-    Penalties are the float32 ones on the slopes of this network, as in the code of R3GAN: the
-    gradient passes through the layers in bfloat16, its squares are summed in float32.
+    Penalties of the discriminator (`games.penalization`) are those of the network in float32: on
+    slopes of a rounded one, R1 held DCGAN back.
 
     Args:
         step: The train step of a model.
@@ -45,7 +45,7 @@ def in_bfloat16(step: TrainStep) -> TrainStep:
         >>> print(steps.in_bfloat16(step)(start, x)[1], step(start, x)[1])
         3.03125 3.03
     """
-    return with_networks(step, _in_bfloat16)
+    return with_networks(step, _InBfloat16)
 
 
 def rematerialized(step: TrainStep) -> TrainStep:
@@ -79,7 +79,16 @@ def rematerialized(step: TrainStep) -> TrainStep:
     References:
         Chen et al. 2016, Training deep nets with sublinear memory cost.
     """
-    return with_networks(step, _rematerialized)
+    return with_networks(step, _Rematerialized)
+
+
+def in_float32(player: Player) -> Player:
+    """Returns the player whose network is not rounded, in a step that computes in bfloat16.
+
+    Args:
+        player: A player, in any train step.
+    """
+    return player.replace(apply_fn=_unrounded(player.apply_fn))
 
 
 def as_type(tree: PyTree, dtype: Any) -> PyTree:
@@ -92,23 +101,29 @@ def as_type(tree: PyTree, dtype: Any) -> PyTree:
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if _is_floating(leaf) else leaf, tree)
 
 
-def _in_bfloat16(network: Any) -> Any:
-    def apply(variables: Any, *inputs: Any, **options: Any) -> Any:
+class _InBfloat16(NamedTuple):
+    """A network whose params and inputs are rounded to bfloat16."""
+
+    network: Any
+
+    def __call__(self, variables: Any, *inputs: Any, **options: Any) -> Any:
         given = (variables["params"], inputs, options)
         params, inputs, options = as_type(given, jnp.bfloat16)
-        returned = network({**variables, "params": params}, *inputs, **options)
+        returned = self.network({**variables, "params": params}, *inputs, **options)
         held = [leaf.dtype for leaf in jax.tree.leaves(variables) if _is_floating(leaf)]
         return as_type(returned, jnp.result_type(jnp.float32, *held))
-
-    return apply
 
 
 def _is_floating(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _rematerialized(network: Any) -> Any:
-    def apply(*inputs: Any, **options: Any) -> Any:
+class _Rematerialized(NamedTuple):
+    """A network that is computed once more in its backward pass."""
+
+    network: Any
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         leaves, structure = jax.tree.flatten((inputs, options))
         arrays = [leaf if isinstance(leaf, jax.Array) else None for leaf in leaves]
 
@@ -117,8 +132,14 @@ def _rematerialized(network: Any) -> Any:
             pairs = zip(leaves, arrays, strict=True)
             filled = [leaf if array is None else array for leaf, array in pairs]
             inputs, options = jax.tree.unflatten(structure, filled)
-            return network(*inputs, **options)
+            return self.network(*inputs, **options)
 
         return call(arrays)
 
-    return apply
+
+def _unrounded(network: Any) -> Any:
+    if isinstance(network, _InBfloat16):
+        return network.network
+    if isinstance(network, _Rematerialized):
+        return _Rematerialized(_unrounded(network.network))
+    return network
