@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from jaxgan import penalties, random, state, steps
+from jaxgan.games import penalization
 from jaxgan.state import Mean, Out
 from jaxgan.steps import networks
 
@@ -81,6 +82,28 @@ def test_a_penalty_squares_the_slopes_of_the_rounded_network_in_float32():
     _, penalty = steps.in_bfloat16(penalized)(now, jnp.ones((1, 2)))
     assert penalty.dtype == jnp.float32
     assert float(penalty[0]) == 2 * 1.0078125**2  # 2.0313721, no number of bfloat16
+
+
+def test_the_penalties_of_a_game_are_those_of_the_network_in_float32():
+    def judge(variables, x, *, mutable, keys, train):
+        del mutable, keys, train
+        return jnp.tanh(x @ variables["params"]["w"]), {}
+
+    def cost(now, images):
+        keys = random.row_keys(jax.random.key(1), len(images))
+        seen = penalization.Seen(now["a"], (), images, images, keys, keys, keys)
+        penalty = penalization.ZeroCentered(gamma=2.0)
+        outputs = now["a"](images, keys=keys, train=True)
+        return now, (penalization.cost(penalty, seen, now.step)[0], outputs)
+
+    weights = {"w": jnp.array([1.01, 0.33])}
+    now = state.create(jax.random.key(0), {"a": player_of(judge, weights)})
+    images = jnp.array([[0.3, 0.7]])
+    expected, outputs = cost(now, images)[1]
+    for step in (steps.in_bfloat16(cost), steps.in_bfloat16(steps.rematerialized(cost))):
+        found, rounded = step(now, images)[1]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        assert rounded != outputs  # the network itself is rounded
 
 
 def count(step, name, *given):
