@@ -91,7 +91,8 @@ class Events:
             values: By name, numbers of any shape.
         """
         # A tag of its own: TensorBoard shows each tag in one way only.
-        found = [summary.histogram(f"{k}/steps", np.asarray(v), _BINS) for k, v in values.items()]
+        arrays = {f"{name}/steps": np.asarray(of, np.float64) for name, of in values.items()}
+        found = [summary.histogram(tag, of, _edges(of)) for tag, of in arrays.items()]
         content = _SUMMARIES.Summary(value=[value for one in found for value in one.value])
         self._write(time.time(), step=step, summary=content)
 
@@ -120,6 +121,14 @@ class Events:
         content = _EVENTS.Event(wall_time=when, **entries).SerializeToString()
         length = struct.pack("<Q", len(content))
         metric_log.append(self._path, length + _checksum(length) + content + _checksum(content))
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Returns the edges of a histogram's bins: fewer where floats lie too far apart for all."""
+    low, high = values.min(), values.max()
+    if low == high:
+        return np.array([low - 0.5, high + 0.5])
+    return np.unique([low, *np.linspace(low, high, _BINS + 1), high])
 
 
 def _pictures_and_histograms(file: pathlib.Path, *, until: int) -> Iterator[Any]:

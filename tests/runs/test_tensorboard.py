@@ -106,6 +106,17 @@ def test_a_histogram_counts_every_value(tmp_path):
     assert sum(histogram.bucket) == 4 and histogram.sum == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [[3e30, np.nextafter(3e30, 4e30)], [-3.4e38, 3.4e38], [2.0] * 3, [3e30] * 2, [0.0, 5e-324]],
+    ids=str,
+)
+def test_a_histogram_of_any_finite_numbers_counts_them(values, tmp_path):
+    tensorboard.Events(tmp_path).histograms(1, {"d/real_logit": np.array(values)})
+    ((_, _, found),) = of_kind(tmp_path, "histo")
+    assert sum(found.bucket) == len(values)
+
+
 def test_the_flags_are_in_the_tab_of_hyper_parameters(tmp_path):
     flags = {"batch_size": 8, "flip": True, "data": "ring", "grid": None, "freeze": ("a", "b")}
     tensorboard.Events(tmp_path, settings=flags)
