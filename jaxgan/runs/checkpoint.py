@@ -36,8 +36,6 @@ from jaxgan.runs.processes import Team
 from jaxgan.runs.saved_state import Saved
 from jaxgan.types import PyTree
 
-Arrays = dict[str, np.ndarray]
-
 _WHOLE, _IN_PARTS = 1, 2  # formats of checkpoints
 
 _NAME = re.compile(r"0|[1-9][0-9]{0,17}")

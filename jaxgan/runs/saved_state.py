@@ -41,14 +41,9 @@ def to_arrays(tree: PyTree) -> tuple[Arrays, dict[str, str]]:
         The arrays by path, random keys as their bits; and the names of the PRNG implementations by
             path, for the random keys.
     """
-    arrays, keys = {}, {}
-    for name, leaf in _by_path(tree):
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            keys[name] = str(jax.random.key_impl(leaf))
-            leaf = jax.random.key_data(leaf)
-        # np.array copies: the device's buffer may be donated before this is written.
-        arrays[name] = np.array(leaf)
-    return arrays, keys
+    leaves, keys = bits_by_path(tree)
+    # np.array copies: the device's buffer may be donated before this is written.
+    return {name: np.array(leaf) for name, leaf in leaves.items()}, keys
 
 
 def bits_by_path(tree: PyTree) -> tuple[dict[str, jax.Array], dict[str, str]]:

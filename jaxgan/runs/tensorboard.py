@@ -26,7 +26,8 @@ from jaxgan.runs.metric_log import Row
 _EVENTS: Any = event_pb2
 _SUMMARIES: Any = summary_pb2
 
-_FRAME = struct.Struct("<QI")  # the length of a record, and its checksum
+_FRAME = struct.Struct("<QI")  # before an event: its length, and the checksum of that
+_SEAL = 4  # bytes after it: its checksum
 _BINS = 30
 
 
@@ -56,7 +57,7 @@ class Events:
     ) -> None:
         path.mkdir(exist_ok=True)
         earlier = sorted(path.glob(f"{run_directory.EVENTS}*"))
-        kept = [event for file in earlier for event in _pictures_and_histograms(file, until=step)]
+        kept = [record for file in earlier for record in _pictures_and_histograms(file, until=step)]
         self._path = _later(path, earlier)
         # The rows hold training times but no dates: date them back from now.
         self._began = time.time() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
@@ -74,8 +75,7 @@ class Events:
         for row in rows:
             self._seconds = max(self._seconds, row.get("seconds", 0.0))
             self._add(row, self._began + self._seconds)
-        for event in kept:
-            self._write(event.wall_time, step=event.step, summary=event.summary)
+        metric_log.append(self._path, b"".join(kept))
         for file in earlier:
             file.unlink()
 
@@ -131,27 +131,28 @@ def _edges(values: np.ndarray) -> np.ndarray:
     return np.unique([low, *np.linspace(low, high, _BINS + 1), high])
 
 
-def _pictures_and_histograms(file: pathlib.Path, *, until: int) -> Iterator[Any]:
-    """Yields those events of a file up to a step; the file may end in the middle of a record."""
-    for content in _records(file.read_bytes()):
-        event = _EVENTS.Event.FromString(content)
+def _pictures_and_histograms(file: pathlib.Path, *, until: int) -> Iterator[bytes]:
+    """Yields those records of a file up to a step; the file may end in the middle of a record."""
+    for record in _records(file.read_bytes()):
+        event = _EVENTS.Event.FromString(record[_FRAME.size : -_SEAL])
         kinds = {value.WhichOneof("value") for value in event.summary.value}
         if kinds & {"image", "histo"} and event.step <= until:
-            yield event
+            yield record
 
 
 def _records(content: bytes) -> Iterator[bytes]:
-    """Yields the records of an event file, up to the first that is not whole."""
+    """Yields the records of an event file as they lie there, up to the first that is not whole."""
     place = 0
     while place + _FRAME.size <= len(content):
         length, checksum = _FRAME.unpack_from(content, place)
         begin = place + _FRAME.size
-        record, sealed = content[begin : begin + length], content[begin + length :][:4]
+        end = begin + length
+        event, seal = content[begin:end], content[end : end + _SEAL]
         whole = struct.pack("<I", checksum) == _checksum(content[place : place + 8])
-        if not whole or sealed != _checksum(record):
+        if not whole or seal != _checksum(event):
             return
-        yield record
-        place = begin + length + 4
+        yield content[place : end + _SEAL]
+        place = end + _SEAL
 
 
 def _simple(value: Any) -> bool | float | str | None:
