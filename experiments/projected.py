@@ -14,7 +14,7 @@ With `--data flowers`, samples are flowers after 1000 steps (16,000 images). Aft
 precision 0.70 and recall 0.16. A step of 16 images takes 0.43 s on 2 CPU cores, all 5000 about
 36 minutes.
 Distances on EfficientNet-Lite0 favor this model, whose discriminators look through that network:
-compare models by another one.
+compare models by another one (`jaxgan evaluate RUN --features lite1`).
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def features_of(config: Config, *, saved: bool = False) -> Features:
     if config.features == RANDOM:
         return projected.Features(projected.RandomNetwork())
     if saved:
-        return projected.Features(efficientnet.EfficientNetLite0())
+        return projected.Features(efficientnet.EfficientNetLite())
     if config.features == PACKAGE:
         folder = files.cache_folder("weights") if config.cache else None
         variables = efficientnet.packaged(folder=folder)
@@ -193,7 +193,7 @@ def features_of(config: Config, *, saved: bool = False) -> Features:
             )
     else:
         variables = efficientnet.load(config.features, sha256=config.features_sha256)
-    return projected.Features(efficientnet.EfficientNetLite0(), variables)
+    return projected.Features(efficientnet.EfficientNetLite(), variables)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def gan(setting: Setting) -> GAN:
     from jaxgan.nn import efficientnet
     from jaxgan.types import GAN
 
-    network = efficientnet.EfficientNetLite0()
+    network = efficientnet.EfficientNetLite()
 
     def init(key: jax.Array) -> state.GANState:
         images = jnp.zeros((1, setting.size, setting.size, 3))
@@ -79,7 +79,7 @@ def twin(setting: Setting) -> Twin:
     """Returns PyTorch's network."""
     from benchmarks.pytorch import efficientnet
 
-    return efficientnet.looking(efficientnet.EfficientNetLite0(), gradient=setting.gradient)
+    return efficientnet.looking(efficientnet.EfficientNetLite(), gradient=setting.gradient)
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:

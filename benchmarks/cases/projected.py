@@ -64,7 +64,7 @@ def gan(setting: Setting) -> GAN:
         discriminator_width=setting.discriminator_width,
         side=setting.side,
         policy=(),
-        features=projected.Features(efficientnet.EfficientNetLite0()),
+        features=projected.Features(efficientnet.EfficientNetLite()),
         training=Training(
             {
                 player: optimizers.adam(LEARNING_RATE, *BETAS)

@@ -22,6 +22,7 @@ NAMES = (
     "losses",
     "fine_tuning",
     "precision",
+    "photographs",
 )
 """The modules, in the order of the page."""
 

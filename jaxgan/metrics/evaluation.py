@@ -129,7 +129,7 @@ def extractor_for(
     Args:
         real: The real images or arrays.
         inception: The file of Inception's weights.
-        efficientnet: The file of EfficientNet-Lite0's weights.
+        efficientnet: EfficientNet 'lite0' or 'lite1', or a file of the weights of either.
         **options: Further options of `extractor_of`.
 
     Raises:
@@ -166,7 +166,7 @@ def extractor_of(
     Args:
         inception: The file of Inception's weights.
         sha256: First digits of that file's sha256, which is checked.
-        efficientnet: The file of EfficientNet-Lite0's weights.
+        efficientnet: EfficientNet 'lite0' or 'lite1', or a file of the weights of either.
         efficientnet_sha256: First digits of that file's sha256, which is checked.
         channels: Number of channels of the images; it selects the default.
         cache: Whether a copy of the extra's weights is kept in the user's cache folder.

@@ -137,47 +137,55 @@ _NOT_INCEPTIONS = {
 
 
 def of_efficientnet(
-    path: str | pathlib.Path | None = None,
+    network: str | pathlib.Path | None = None,
     *,
     sha256: str | None = None,
     folder: pathlib.Path | None = None,
     mesh: Mesh | None = None,
 ) -> Extractor | None:
-    """Returns EfficientNet-Lite0, trained on ImageNet, or None if its weights are not available.
+    """Returns EfficientNet-Lite0 or Lite1, trained on ImageNet, or None if there is none.
 
     It ranks models of images of any size. Its label is part of the metrics' names, and its numbers
     do not compare with published ones.
 
     Args:
-        path: The file of weights, .pth or .safetensors. Default: the weights of the extra
-            `features`.
+        network: 'lite0' or 'lite1', with the weights of the extra `features`, or a file of the
+            weights of either, .pth or .safetensors. None: Lite0, if the extra is installed.
         sha256: First digits of the file's sha256, checked as in
             `jaxgan.nn.pretrained_weights.load`.
         folder: Where a copy of the extra's weights is kept; None keeps none.
         mesh: Devices to share the work; None for one.
 
     Returns:
-        The extractor, or None if no path is given and the extra `features` is not installed.
+        The extractor, or None if no network is given and the extra is not installed.
 
     Raises:
-        ValueError: If the sha256 does not match, or the weights are not of this network.
+        ValueError: If the network that was named is not installed, the sha256 does not match, or
+            the weights are of another network.
     """
-    if path is None:
-        variables, found = efficientnet.packaged(folder=folder), efficientnet.SHA256
-        if variables is None:
+    name = "lite0" if network is None else str(network)
+    variant = efficientnet.VARIANTS.get(name)
+    if variant is not None:
+        variables, found = efficientnet.packaged(folder=folder, variant=variant), variant.sha256
+        if variables is None and network is None:
             return None
+        if variables is None:
+            raise ValueError(f"{variant.title} is not installed: pip install 'jaxgan[features]'")
     else:
-        variables = efficientnet.load(path, sha256=sha256)
-        found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()
+        variant, variables = efficientnet.of_file(name, sha256=sha256)
+        found = hashlib.sha256(pathlib.Path(name).expanduser().read_bytes()).hexdigest()
     settings = {
-        "network": "EfficientNet-Lite0 of ImageNet",
+        "network": f"{variant.title} of ImageNet",
         "sha256 of its weights": found,
         "features": "the mean of its last maps, 1280",
         "probabilities": "softmax of 1000 logits",
         "size": f"{imagenet.SIDE}x{imagenet.SIDE} color, bilinear, smoothed where it shrinks",
     }
-    see = functools.partial(_in_color, functools.partial(imagenet.see, variables, mesh=mesh))
-    return Extractor("efficientnet_lite0", see, settings, names=_NOT_INCEPTIONS, colored=True)
+    see = functools.partial(imagenet.see, variables, variant=variant, mesh=mesh)
+    label = variant.title.lower().replace("-", "_")
+    return Extractor(
+        label, functools.partial(_in_color, see), settings, names=_NOT_INCEPTIONS, colored=True
+    )
 
 
 def of_values() -> Extractor:

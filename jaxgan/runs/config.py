@@ -360,7 +360,9 @@ class EvaluationFlags:
     inception_sha256: str | None = None
     """First digits of the sha256 of these weights, if the file name does not end in them."""
     evaluate_features: str | None = None
-    """File of EfficientNet-Lite0's weights; default: the extra 'features'."""
+    """ImageNet network of the features: EfficientNet lite0 or lite1 (the extra 'features'), or a
+    file of the weights of either; default: lite0 for color images.
+    """
     evaluate_features_sha256: str | None = None
     """First digits of the sha256 of these weights, if the file name does not end in them."""
     keep_best: Positive = 1

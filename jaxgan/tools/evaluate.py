@@ -2,14 +2,17 @@
 
     jaxgan evaluate RUN
     jaxgan evaluate RUN --inception pt_inception-2015-12-05-6726825d.pth --metrics fid
+    jaxgan evaluate RUN --features lite1
 
 Without --inception, gray images are evaluated on the features of the embedded classifier of
 garments. The names of these metrics begin with "proxy": they rank models of garments. Color images
 are evaluated on the features of EfficientNet-Lite0, an ImageNet network (pip install
-'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Neither
-compares with published numbers. Arrays (`arrays:PATH`) are compared with held-out ones, as floats
-in the units of the model: features are their values, and the names begin with "values". Every
-number is printed with the settings that it depends on. Nothing is written to the run.
+'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Models that
+were trained with that network, such as projected, are better judged by EfficientNet-Lite1
+(--features lite1). None of these compares with published numbers. Arrays (`arrays:PATH`) are
+compared with held-out ones, as floats in the units of the model: features are their values, and the
+names begin with "values". Every number is printed with the settings that it depends on. Nothing is
+written to the run.
 """
 
 from __future__ import annotations
@@ -59,8 +62,11 @@ class Config(command.OfRun):
     """
     sha256: str | None = None
     """First digits of the sha256 of these weights, if their file name does not end in it."""
-    features: pathlib.Path | None = None
-    """File of EfficientNet-Lite0's weights, .pth or .safetensors. Default: the extra 'features'."""
+    features: str | None = None
+    """ImageNet network of the features: EfficientNet lite0 or lite1 (the extra 'features'), or a
+    file of the weights of either, .pth or .safetensors. Default: lite0 for color images. lite1
+    judges models that were trained with lite0, such as projected.
+    """
     features_sha256: str | None = None
     """First digits of the sha256 of these weights, if their file name does not end in it."""
     seed: int = 0

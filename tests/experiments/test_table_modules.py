@@ -22,6 +22,7 @@ from experiments.tables import (
     losses,
     margins,
     parzen,
+    photographs,
     precision,
     runs,
     stacked_mnist,
@@ -36,8 +37,9 @@ from tests.building import built
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TABLE
-    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning, precision)
+    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning)
 }
+TABLES |= {"precision": precision.TABLE, "photographs": photographs.TABLE}
 
 IN_TIME = {"training-images", "k-means", "noise", "real", "real-images", "coat-photographs"}
 

@@ -97,8 +97,9 @@ def test_weights_that_are_not_those_meant_are_refused(brought):
 @pytest.fixture
 def lite0(monkeypatch):
     """The extra as if installed, of random weights, one stage and a small size."""
-    monkeypatch.setattr(efficientnet, "STAGES", efficientnet.STAGES[:1])
-    network, image = efficientnet.EfficientNetLite0(), jnp.zeros((1, 32, 32, 3))
+    short = efficientnet.LITE0._replace(stages=efficientnet.LITE0.stages[:1])
+    monkeypatch.setitem(efficientnet.VARIANTS, "lite0", short)
+    network, image = efficientnet.EfficientNetLite(short.stages), jnp.zeros((1, 32, 32, 3))
     draws, template = (
         np.random.default_rng(0),
         jax.eval_shape(network.init, jax.random.key(0), image),
@@ -110,7 +111,7 @@ def lite0(monkeypatch):
         return draws.normal(center, spread, leaf.shape).astype(np.float32)
 
     variables = jax.tree.map(drawn, template)
-    monkeypatch.setattr(efficientnet, "packaged", lambda folder: variables)
+    monkeypatch.setattr(efficientnet, "packaged", lambda folder, variant: variables)
     monkeypatch.setattr(imagenet, "SIDE", 32)
     monkeypatch.setattr(imagenet, "_BATCH", 3)
     return lambda images: jax.jit(network.apply)(variables, images)
@@ -119,7 +120,7 @@ def lite0(monkeypatch):
 def test_lite0_sees_pictures_of_any_size_scaled_and_in_color(lite0):
     extractor = features.of_efficientnet()
     assert extractor is not None and extractor.channels is None
-    assert extractor.settings["sha256 of its weights"] == efficientnet.SHA256
+    assert extractor.settings["sha256 of its weights"] == efficientnet.LITE0.sha256
     assert extractor.settings["size"].startswith("32x32 ")
     pixels = np.random.default_rng(1).integers(0, 256, (4, 16, 32, 1)).astype(np.uint8)
     seen, probabilities = extractor.see(pixels)
@@ -148,8 +149,10 @@ def test_numbers_of_lite0_bear_its_name_and_never_inceptions(lite0):
 
 
 def test_without_the_extra_there_is_no_lite0(monkeypatch):
-    monkeypatch.setattr(efficientnet, "DISTRIBUTION", "no-such-distribution")
+    monkeypatch.setattr(efficientnet, "packaged", lambda **options: None)
     assert features.of_efficientnet() is None
+    with pytest.raises(ValueError, match=r"EfficientNet-Lite1 is not installed: pip install"):
+        features.of_efficientnet("lite1")
 
 
 def test_lite0_of_a_file_is_the_one_that_is_meant(tmp_path):
@@ -160,6 +163,17 @@ def test_lite0_of_a_file_is_the_one_that_is_meant(tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match=r"they are not EfficientNet-Lite0's"):
         features.of_efficientnet(path, sha256=digest)
+
+
+def test_a_file_is_of_the_network_with_as_many_blocks(tmp_path):
+    for name, title in (("lite0", "Lite0"), ("lite1", "Lite1")):
+        blocks = range(efficientnet.VARIANTS[name].blocks)
+        tensors = {f"_blocks.{block}._bn1.bias": np.zeros(3, np.float32) for block in blocks}
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(safetensors.numpy.save(tensors))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with pytest.raises(ValueError, match=f"they are not EfficientNet-{title}'s"):
+            features.of_efficientnet(path, sha256=digest)
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])

