@@ -36,7 +36,7 @@ class Model(NamedTuple):
 
 
 MODELS = (
-    Model("dcgan", "DCGAN", "dcgan", COMMON, 4500),
+    Model("dcgan", "DCGAN", "dcgan", COMMON, 1900),
     Model(
         "rpgan-dcgan",
         "DCGAN's networks, RpGAN with R1 and R2",
@@ -50,10 +50,10 @@ MODELS = (
             "beta2": 0.99,
             "augment": "diff",
         },
-        2000,
+        970,
     ),
-    Model("fastgan", "FastGAN", "fastgan", {"seed": 0}, 4000),
-    Model("r3gan", "R3GAN", "r3gan", {**r3gan.PRESETS["flowers"], "seed": 0}, 600),
+    Model("fastgan", "FastGAN", "fastgan", {"seed": 0}, 2960),
+    Model("r3gan", "R3GAN", "r3gan", {**r3gan.PRESETS["flowers"], "seed": 0}, 263),
     Model("projected", "Projected GAN, FastGAN's generator", "projected", {"seed": 0}, 1400),
 )
 
@@ -188,7 +188,7 @@ def _measured(settings: frame.Settings, sample: Any, shown: Any) -> frame.Measur
     assert extractor is not None
     drawn: list[np.ndarray] = []
 
-    def kept(key: Any, count: int) -> np.ndarray:
+    def kept(key: Any, count: int) -> Any:
         drawn.append(np.asarray(sample(key, count)))
         return drawn[-1]
 
