@@ -14,7 +14,8 @@ With `--data flowers`, samples are flowers after 1000 steps (16,000 images). Aft
 precision 0.70 and recall 0.16. A step of 16 images takes 0.43 s on 2 CPU cores, all 5000 about
 36 minutes.
 Distances on EfficientNet-Lite0 favor this model, whose discriminators look through that network:
-compare models by another one (`jaxgan evaluate RUN --features lite1`).
+by default it is evaluated on EfficientNet-Lite1. Compare other models with it by `jaxgan evaluate
+RUN --features lite1`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     )
     # Trained with colors and cutouts too, samples have a distance of 414 after 750 steps, not 330.
     DIFF: ClassVar[tuple[str, ...]] = ("translation",)
+    JUDGE: ClassVar[Literal["lite0", "lite1"]] = "lite1"
 
     data: str = "flowers"
     steps: int = 5000

@@ -27,6 +27,7 @@ from jaxgan.metrics import (
 )
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.streaming import Aim, Metric, Show
+from jaxgan.nn.efficientnet import VARIANTS, installed
 from jaxgan.types import GAN, Array
 
 METRICS: Mapping[str, Callable[..., Metric]] = {
@@ -153,21 +154,23 @@ def extractor_of(
     sha256: str | None = None,
     efficientnet: str | pathlib.Path | None = None,
     efficientnet_sha256: str | None = None,
+    judge: str = "lite0",
     channels: int = 1,
     cache: bool = False,
     mesh: Mesh | None = None,
 ) -> Extractor:
     """Returns the feature extractor: the network with the given weights, or a default.
 
-    If no file is given, the default is EfficientNet-Lite0 for images of 3 or 4 channels if the
-    extra `features` is installed, and the proxy for others, which is made for gray images. Without
-    the extra, color images get the proxy, too, which `evaluator` refuses where features count.
+    If no network is given, the default is `judge` for images of 3 or 4 channels if the extra
+    `features` is installed, and the proxy for others, which is made for gray images. Without the
+    extra, color images get the proxy, too, which `evaluator` refuses where features count.
 
     Args:
         inception: The file of Inception's weights.
         sha256: First digits of that file's sha256, which is checked.
         efficientnet: EfficientNet 'lite0' or 'lite1', or a file of the weights of either.
         efficientnet_sha256: First digits of that file's sha256, which is checked.
+        judge: EfficientNet of the default for color images; if it is not installed, Lite0.
         channels: Number of channels of the images; it selects the default.
         cache: Whether a copy of the extra's weights is kept in the user's cache folder.
         mesh: Devices to share the work; None for one.
@@ -184,6 +187,8 @@ def extractor_of(
     if efficientnet is None and (channels == 1 or channels not in data.bands.PICTURES):
         return features.proxy(mesh=mesh)
     folder = files.cache_folder("weights") if cache else None
+    if efficientnet is None and judge != "lite0" and installed(VARIANTS[judge]):
+        efficientnet = judge
     found = features.of_efficientnet(
         efficientnet, sha256=efficientnet_sha256, folder=folder, mesh=mesh
     )

@@ -231,6 +231,15 @@ def packaged(*, folder: pathlib.Path | None = None, variant: Variant = LITE0) ->
     return variables(given, source=path, variant=variant)
 
 
+def installed(variant: Variant) -> bool:
+    """Returns whether the distribution with the network's weights is installed.
+
+    Args:
+        variant: The network.
+    """
+    return pretrained_weights.of_distribution(variant.distribution, variant.file) is not None
+
+
 def of_file(path: str | pathlib.Path, *, sha256: str | None = None) -> tuple[Variant, PyTree]:
     """Returns the network that a file has the weights of, by its number of blocks, and these.
 

@@ -361,7 +361,7 @@ class EvaluationFlags:
     """First digits of the sha256 of these weights, if the file name does not end in them."""
     evaluate_features: str | None = None
     """ImageNet network of the features: EfficientNet lite0 or lite1 (the extra 'features'), or a
-    file of the weights of either; default: lite0 for color images.
+    file of the weights of either; default for color images: lite0, for projected lite1.
     """
     evaluate_features_sha256: str | None = None
     """First digits of the sha256 of these weights, if the file name does not end in them."""
@@ -399,11 +399,14 @@ class RunConfig(ProcessFlags, EvaluationFlags, RunFlags, OptimizationFlags, Data
         REFUSED: Inherited fields that the experiment does not offer.
         PIXELS_FOR_ONEDNN: Pixels of training images, of all steps, from which the faster steps of
             oneDNN's convolutions save more time than its slower starts take, on two cores.
+        JUDGE: EfficientNet by which color images are judged, if no network is asked for: 'lite0',
+            or 'lite1' where the players look through Lite0.
     """
 
     GROUP: ClassVar[str] = "model"
     REFUSED: ClassVar[tuple[str, ...]] = ()
     PIXELS_FOR_ONEDNN: ClassVar[int] = 1 << 25
+    JUDGE: ClassVar[Literal["lite0", "lite1"]] = "lite0"
 
     DATA: ClassVar[tuple[str, ...]] = ("data",)
     """The fields that name the data, one of them at a time."""

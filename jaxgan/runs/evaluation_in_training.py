@@ -76,6 +76,7 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
             sha256=config.inception_sha256,
             efficientnet=config.evaluate_features,
             efficientnet_sha256=config.evaluate_features_sha256,
+            judge=config.JUDGE,
             cache=config.cache,
             mesh=mesh,
         )

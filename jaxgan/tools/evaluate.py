@@ -8,8 +8,8 @@ Without --inception, gray images are evaluated on the features of the embedded c
 garments. The names of these metrics begin with "proxy": they rank models of garments. Color images
 are evaluated on the features of EfficientNet-Lite0, an ImageNet network (pip install
 'jaxgan[features]'), and the names of these metrics begin with "efficientnet_lite0". Models that
-were trained with that network, such as projected, are better judged by EfficientNet-Lite1
-(--features lite1). None of these compares with published numbers. Arrays (`arrays:PATH`) are
+were trained with that network (projected) are judged by EfficientNet-Lite1, as are others with
+--features lite1. None of these compares with published numbers. Arrays (`arrays:PATH`) are
 compared with held-out ones, as floats in the units of the model: features are their values, and the
 names begin with "values". Every number is printed with the settings that it depends on. Nothing is
 written to the run.
@@ -64,8 +64,8 @@ class Config(command.OfRun):
     """First digits of the sha256 of these weights, if their file name does not end in it."""
     features: str | None = None
     """ImageNet network of the features: EfficientNet lite0 or lite1 (the extra 'features'), or a
-    file of the weights of either, .pth or .safetensors. Default: lite0 for color images. lite1
-    judges models that were trained with lite0, such as projected.
+    file of the weights of either, .pth or .safetensors. Default for color images: lite0, or lite1
+    for models that were trained with lite0 (projected).
     """
     features_sha256: str | None = None
     """First digits of the sha256 of these weights, if their file name does not end in it."""
@@ -114,6 +114,7 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         sha256=config.sha256,
         efficientnet=config.features,
         efficientnet_sha256=config.features_sha256,
+        judge=trained.config.JUDGE,
         cache=config.cache,
         mesh=mesh,
     )

@@ -5,7 +5,7 @@
 
 The picture has the samples that are nearest to training images, each followed by these images.
 Nearness is that of the features which jaxgan evaluate uses (gray images: the embedded classifier of
-garments; color: EfficientNet-Lite0), or of pixels. The yardstick is how near the held-out
+garments; color: EfficientNet), or of pixels. The yardstick is how near the held-out
 photographs are, which the model never saw: a sample that is nearer than these is suspicious, and
 if many are, the model memorizes.
 
@@ -119,7 +119,7 @@ def nearest(config: Config, *, say: Say, show: Show | None = None) -> Memorizati
     if not isinstance(training, data.Dataset) or not isinstance(held_out, data.Dataset):
         raise RunError(f"the data of {config.run} are no images, which are what is compared")
     show = show or streaming.unseen
-    extractor = extractor_of(config, training)
+    extractor = extractor_of(config, training, judge=model.config.JUDGE)
     asked = sample.of_classes(model, range(config.seed, config.seed + config.samples))
     images, seen = _seen(model, asked, extractor, show)
     rows = of_training(training, extractor, config, show)
@@ -170,12 +170,13 @@ def _seen(
 # --- features -------------------------------------------------------------------------------------
 
 
-def extractor_of(config: Config, training: Dataset) -> Extractor:
+def extractor_of(config: Config, training: Dataset, *, judge: str) -> Extractor:
     """Returns what nearness is measured by.
 
     Args:
         config: The samples to compare.
         training: The training images.
+        judge: EfficientNet by which color images are judged (`RunConfig.JUDGE`).
 
     Raises:
         RunError: If there is no network for such images.
@@ -185,7 +186,7 @@ def extractor_of(config: Config, training: Dataset) -> Extractor:
     channels = training.shape[2]
     if config.features == "pixels":
         return features.of_function(pixels, name="pixels")
-    extractor = evaluation.extractor_of(None, channels=channels, cache=config.cache)
+    extractor = evaluation.extractor_of(None, judge=judge, channels=channels, cache=config.cache)
     if not extractor.takes(channels):
         raise RunError(
             f"there is no network for images of {channels} channels: pip install "

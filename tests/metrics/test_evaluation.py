@@ -357,6 +357,10 @@ def test_color_is_seen_by_lite0_if_it_is_installed_and_gray_by_the_proxy(monkeyp
     assert evaluation.extractor_of(None, channels=3) is lite0
     assert evaluation.extractor_of(None, efficientnet="w.pth", channels=1) is lite0
     assert given == [None, "w.pth"]
+    for present, asked in ((True, "lite1"), (False, None)):
+        monkeypatch.setattr(evaluation, "installed", lambda variant, present=present: present)
+        assert evaluation.extractor_of(None, judge="lite1", channels=3) is lite0
+        assert given.pop() == asked
     monkeypatch.setattr(features, "of_efficientnet", lambda path, **options: None)
     assert evaluation.extractor_of(None, channels=3).label == "proxy"
     with pytest.raises(ValueError, match=r"both a.pth and b.pth were given; give the weights of"):

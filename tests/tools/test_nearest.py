@@ -25,7 +25,7 @@ def garments():
 
 
 def judged(config, samples, training, held_out):
-    extractor = nearest.extractor_of(config, training)
+    extractor = nearest.extractor_of(config, training, judge="lite0")
     rows = nearest.of_training(training, extractor, config, streaming.unseen)
     apart = [
         memorization.neighbors(
@@ -153,4 +153,4 @@ def test_color_images_without_a_network_are_sent_to_pixels(garments, monkeypatch
     training = garments[0]
     colors = dataclasses.replace(training, images=training.images.repeat(3, axis=3))
     with pytest.raises(RunError, match=r"of 3 channels: .*or give --features pixels"):
-        nearest.extractor_of(nearest.Config("run"), colors)
+        nearest.extractor_of(nearest.Config("run"), colors, judge="lite0")
