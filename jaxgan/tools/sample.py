@@ -278,8 +278,17 @@ def require_images(model: TrainedModel, run: pathlib.Path) -> None:
             f"{page}, or {values}"
         )
     if len(model.spec.shape) != 3:
-        what = "videos" if len(model.spec.shape) == 4 else "points"
+        what = kind_of(model.spec.shape)
         raise RunError(f"{run} draws {what}; this command needs a model that draws images")
+
+
+def kind_of(shape: Sequence[int]) -> str:
+    """Returns what examples of this shape are called: points, images or videos.
+
+    Args:
+        shape: Shape of an example.
+    """
+    return {3: "images", 4: "videos"}.get(len(shape), "points")
 
 
 def of_classes(model: TrainedModel, seeds: Sequence[int], label: Sequence[str] = ()) -> Asked:

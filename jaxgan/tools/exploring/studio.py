@@ -387,7 +387,7 @@ def require_shown(model: TrainedModel, run: pathlib.Path) -> None:
     """
     shapes = translate.shapes_of(model)
     if len(shapes["b"]) != 3:
-        what = "videos" if len(shapes["b"]) == 4 else "points"
+        what = sample.kind_of(shapes["b"])
         raise RunError(f"the model of {run} is one of {what}, which no page shows")
     for name in sources_of(model):
         if shapes[name][2] not in _COLORS:
