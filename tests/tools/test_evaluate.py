@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import jaxgan
+from experiments import projected
 from jaxgan.metrics import evaluation, features, fid
 from jaxgan.tools import evaluate
-from tests import toy_runs
+from tests import toy_experiment, toy_runs
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,22 @@ def test_the_report_has_the_numbers_of_the_library_with_their_settings(finished,
     assert "says little" in report["warnings"][0]
     assert toy_runs.snapshot(finished) == before
     assert len(list(cache.iterdir())) == 2
+
+
+def test_the_network_that_judges_is_the_one_that_the_experiment_names(finished, monkeypatch):
+    asked = []
+    real = evaluation.extractor_for
+
+    def recorded(*arguments, judge, **options):
+        asked.append(judge)
+        return real(*arguments, judge=judge, **options)
+
+    monkeypatch.setattr(evaluation, "extractor_for", recorded)
+    for judge in ("lite0", "lite1"):
+        monkeypatch.setattr(toy_experiment.Config, "JUDGE", judge)
+        assert evaluate.main([str(finished), "--samples", "20", "--metrics", "fid"]) == 0
+    assert asked == ["lite0", "lite1"]
+    assert projected.Config.JUDGE == "lite1"
 
 
 def test_the_text_names_what_was_measured_and_calls_a_proxy_a_proxy(finished, capsys, cache):
