@@ -25,7 +25,8 @@ class Model(NamedTuple):
         title: Its title.
         experiment: Its experiment.
         flags: Fields of the experiment's `Config`.
-        steps: Train steps in ten minutes.
+        steps: Train steps that two cores make in ten minutes, by the quiet steps of a first minute.
+        batch: Training images of a step.
     """
 
     name: str
@@ -33,10 +34,11 @@ class Model(NamedTuple):
     experiment: str
     flags: Mapping[str, Any]
     steps: int
+    batch: int
 
 
 MODELS = (
-    Model("dcgan", "DCGAN", "dcgan", COMMON, 1900),
+    Model("dcgan", "DCGAN", "dcgan", COMMON, 1900, 64),
     Model(
         "rpgan-dcgan",
         "DCGAN's networks, RpGAN with R1 and R2",
@@ -51,10 +53,11 @@ MODELS = (
             "augment": "diff",
         },
         970,
+        64,
     ),
-    Model("fastgan", "FastGAN", "fastgan", {"seed": 0}, 2960),
-    Model("r3gan", "R3GAN", "r3gan", {**r3gan.PRESETS["flowers"], "seed": 0}, 263),
-    Model("projected", "Projected GAN, FastGAN's generator", "projected", {"seed": 0}, 1400),
+    Model("fastgan", "FastGAN", "fastgan", {"seed": 0}, 2960, 16),
+    Model("r3gan", "R3GAN", "r3gan", {**r3gan.PRESETS["flowers"], "seed": 0}, 263, 32),
+    Model("projected", "Projected GAN, FastGAN's generator", "projected", {"seed": 0}, 1400, 16),
 )
 
 TINY = {"width": 4, "batch_size": 8}
@@ -118,8 +121,13 @@ def _part(minutes: int, chosen: Mapping[str, Any], small: Mapping[str, Any]) -> 
         f"Flowers after {minutes} minutes",
         COLUMNS,
         tuple(pieces),
+        note="Train steps: " + "; ".join(_trained(model, minutes) for model in MODELS) + ".",
         figure=(f"the first {SHOWN} samples",),
     )
+
+
+def _trained(model: Model, minutes: int) -> str:
+    return f"{model.title}: {model.steps * minutes // 10:,} of {model.batch} images"
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:
