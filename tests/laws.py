@@ -265,7 +265,7 @@ _fast = partial(
     discriminator_width=2,
     group=2,
     reconstruction=1.0,
-    penalty=penalization.ZeroCentered(1.0, ("real",), stride=4),
+    penalty=penalization.ZeroCentered(1.0, ("real",), stride=2),
     ema_half_life=100.0,
     optimizers=descent(),
 )
