@@ -37,24 +37,26 @@ def path(steps: np.ndarray, *, reach: float, size: int = 96) -> Image.Image:
 
 
 def together(files: Mapping[str, Path], heads: Sequence[str]) -> bytes:
-    """Returns a PNG file with the strips below one another.
+    """Returns a PNG file with the strips below one another, gray if all of them are.
 
     Args:
         files: Files of the strips by title.
         heads: Headings of the panels of a strip.
     """
-    opened = {title: Image.open(file).convert("L") for title, file in files.items()}
+    read = {title: Image.open(file) for title, file in files.items()}
+    mode = "L" if all(strip.mode == "L" for strip in read.values()) else "RGB"
+    opened = {title: strip.convert(mode) for title, strip in read.items()}
     wide = max(strip.width for strip in opened.values())
     tall = sum(strip.height + GAP for strip in opened.values())
-    measure = ImageDraw.Draw(Image.new("L", (1, 1)))
+    measure = ImageDraw.Draw(Image.new(mode, (1, 1)))
     margin = 2 * GAP + max(math.ceil(measure.textlength(title)) for title in opened)
-    sheet = Image.new("L", (margin + wide, LINE + GAP + tall), 255)
+    sheet = Image.new(mode, (margin + wide, LINE + GAP + tall), "white")
     pen = ImageDraw.Draw(sheet)
     for index, head in enumerate(heads):
-        pen.text((margin + index * (wide + GAP) // len(heads), 0), head, fill=0)
+        pen.text((margin + index * (wide + GAP) // len(heads), 0), head, fill="black")
     top = LINE
     for title, strip in opened.items():
-        pen.text((GAP, top + strip.height // 2 - LINE // 2), title, fill=0)
+        pen.text((GAP, top + strip.height // 2 - LINE // 2), title, fill="black")
         sheet.paste(strip, (margin, top))
         top += strip.height + GAP
     buffer = io.BytesIO()
