@@ -1,9 +1,10 @@
 """Training in every mode on every number of devices, next to training on one device.
 
-    python -m tests.parity build/parity.jsonl                  # all models: on 8 devices half an hour, then 2, 4, 1
+    python -m tests.parity build/parity.jsonl                  # all models
     python -m tests.parity build/parity.jsonl dcgan cyclegan   # some
 
-measures what is missing in the file, and prints the table of what is in it.
+measures what is missing in the file, first on 8 devices (half an hour on two cores), then on 2, 4
+and 1, and prints the table of what is in it.
 """
 
 from __future__ import annotations
