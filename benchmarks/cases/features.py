@@ -79,7 +79,7 @@ def twin(setting: Setting) -> Twin:
     """Returns PyTorch's network."""
     from benchmarks.pytorch import efficientnet
 
-    return efficientnet.looking(efficientnet.EfficientNetLite(), gradient=setting.gradient)
+    return efficientnet.looking(efficientnet.EfficientNetLite0(), gradient=setting.gradient)
 
 
 def batch(setting: Setting, draws: np.random.Generator) -> dict[str, np.ndarray]:
