@@ -36,6 +36,10 @@ class Model(NamedTuple):
     steps: int
     batch: int
 
+    def after(self, minutes: int) -> int:
+        """Returns the train steps of so many minutes."""
+        return self.steps * minutes // 10
+
 
 MODELS = (
     Model("dcgan", "DCGAN", "dcgan", COMMON, 1900, 64),
@@ -60,7 +64,7 @@ MODELS = (
     Model("projected", "Projected GAN, FastGAN's generator", "projected", {"seed": 0}, 1400, 16),
 )
 
-TINY = {"width": 4, "batch_size": 8}
+TINY = {"width": 4, "batch_size": 8, "steps": 2, "checkpoint_every": 1, "log_every": 1}
 
 BUDGETS: dict[str, dict[str, Any]] = {
     "quick": {"minutes": (10,), "samples": 64, "photographs": 64},
@@ -85,7 +89,7 @@ SHOWN = 12
 def parts(budget: str) -> tuple[frame.Part, ...]:
     """Returns a table for each time, with a row for each model and one for photographs."""
     chosen = BUDGETS[budget]
-    small = {"steps": 2, "checkpoint_every": 1, "log_every": 1} if budget == "quick" else {}
+    small = TINY if budget == "quick" else {}
     return tuple(_part(minutes, chosen, small) for minutes in chosen["minutes"])
 
 
@@ -102,10 +106,9 @@ def _part(minutes: int, chosen: Mapping[str, Any], small: Mapping[str, Any]) -> 
                     **model.flags,
                     "checkpoint_every": model.steps,
                     "keep": 6,
-                    **(TINY if small else {}),
                     **small,
                 },
-                "steps": 2 if small else model.steps * minutes // 10,
+                "steps": small.get("steps", model.after(minutes)),
             },
             measure,
         )
@@ -127,7 +130,7 @@ def _part(minutes: int, chosen: Mapping[str, Any], small: Mapping[str, Any]) -> 
 
 
 def _trained(model: Model, minutes: int) -> str:
-    return f"{model.title}: {model.steps * minutes // 10:,} of {model.batch} images"
+    return f"{model.title}: {model.after(minutes):,} of {model.batch} images"
 
 
 def measure(settings: frame.Settings, folder: Path) -> frame.Measured:

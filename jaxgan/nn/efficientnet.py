@@ -191,23 +191,19 @@ class EfficientNetLite(linen.Module):
         return Seen(tuple(maps), pooled, linen.Dense(CLASSES, name="fc")(pooled))
 
 
-def load(
-    path: str | pathlib.Path, *, sha256: str | None = None, variant: Variant = LITE0
-) -> PyTree:
-    """Loads the variables of a network from a file of its weights.
+def load(path: str | pathlib.Path, *, sha256: str | None = None) -> PyTree:
+    """Loads the variables of Lite0 from a file of its weights.
 
     Args:
         path: File with tensors under the package's names (`pretrained_weights.load`).
         sha256: First hex digits of the file's sha256, eight or more. By default those in the file's
             name.
-        variant: The network.
 
     Raises:
         ValueError: The file cannot be read or has another sha256. A tensor is missing or has
             another shape.
     """
-    given = pretrained_weights.load(path, sha256=sha256)
-    return variables(given, source=path, variant=variant)
+    return variables(pretrained_weights.load(path, sha256=sha256), source=path)
 
 
 def packaged(*, folder: pathlib.Path | None = None, variant: Variant = LITE0) -> PyTree | None:

@@ -37,9 +37,17 @@ from tests.building import built
 
 TABLES = {
     module.__name__.rpartition(".")[2]: module.TABLE
-    for module in (stacked_mnist, parzen, few_labels, encoders, losses, fine_tuning)
+    for module in (
+        stacked_mnist,
+        parzen,
+        few_labels,
+        encoders,
+        losses,
+        fine_tuning,
+        precision,
+        photographs,
+    )
 }
-TABLES |= {"precision": precision.TABLE, "photographs": photographs.TABLE}
 
 IN_TIME = {"training-images", "k-means", "noise", "real", "real-images", "coat-photographs"}
 
