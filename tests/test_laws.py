@@ -224,13 +224,19 @@ def types_of_layers(met):
     return noted
 
 
-def operands_of_products(jaxpr):
-    """The types of the operands of each inner product and convolution of a program."""
+def equations(jaxpr):
+    """All equations of a program."""
     for equation in jaxpr.eqns:
-        if equation.primitive.name in PRODUCTS:
-            yield tuple(operand.aval.dtype.name for operand in equation.invars[:2])
+        yield equation
         for inner in jax.extend.core.jaxprs_in_params(equation.params):
-            yield from operands_of_products(inner)
+            yield from equations(inner)
+
+
+def operands(jaxpr, names):
+    """The types of the first two operands of each operation of a program that has a name."""
+    for equation in equations(jaxpr):
+        if equation.primitive.name in names:
+            yield tuple(operand.aval.dtype.name for operand in equation.invars[:2])
 
 
 PRODUCTS = ("dot_general", "conv_general_dilated", "jaxgan_conv")
@@ -248,7 +254,8 @@ def test_L7_in_bfloat16_layers_compute_and_nothing_is_kept(name, monkeypatch):
             steps.in_bfloat16(gan.step), return_shape=True
         )(state, laws.batch_of(case))
     assert {place for kind, place in met if kind != HALF} == set()
-    assert (HALF, HALF) in set(operands_of_products(program.jaxpr))
+    assert (HALF, HALF) in set(operands(program.jaxpr, PRODUCTS))
+    assert (HALF,) not in set(operands(program.jaxpr, ("reduce_sum",)))
     assert [leaf.dtype for leaf in jax.tree.leaves(reached)] == [
         leaf.dtype for leaf in jax.tree.leaves(state)
     ]

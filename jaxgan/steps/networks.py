@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.state import Player, with_networks
+from jaxgan.steps.float32_sums import summed_in_float32
 from jaxgan.types import PyTree, TrainStep
 
 
@@ -23,7 +24,8 @@ def in_bfloat16(step: TrainStep) -> TrainStep:
     The params and the inputs of a network are rounded to bfloat16, and what it returns is float32
     again. Weights, gradients by them, optimizer states, averages, running statistics, logits,
     images and losses are float32. Statistics of batch and layer normalization, and the power
-    iterations of spectral normalization, are computed in float32 within the network.
+    iterations of spectral normalization, are computed in float32 within the network. Sums over axes
+    are added up in float32, in the networks and in their gradients (`float32_sums`).
 
     Penalties of the discriminator (`games.penalization`) are those of the network in float32: on
     slopes of a rounded one, R1 held DCGAN back.
@@ -45,7 +47,7 @@ def in_bfloat16(step: TrainStep) -> TrainStep:
         >>> print(steps.in_bfloat16(step)(start, x)[1], step(start, x)[1])
         3.03125 3.03
     """
-    return with_networks(step, _InBfloat16)
+    return summed_in_float32(with_networks(step, _InBfloat16))
 
 
 def rematerialized(step: TrainStep) -> TrainStep:
