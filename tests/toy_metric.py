@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from jaxgan.metrics import evaluation, streaming
+from jaxgan.metrics import selection, streaming
 
 FLAGS = {"evaluate_every": 4, "evaluate": ("swd",), "evaluate_samples": 30}
 """Of a run that is measured by the metric put in place."""
@@ -26,4 +26,4 @@ def put_in_place(
         stream, aim = streaming.rows("pixels", "images"), streaming.Aim("swd", better)
         return streaming.Metric(stream, compute, {"subsets": 1}, aim=aim)
 
-    patch.setitem(evaluation.METRICS, "swd", metric)
+    patch.setitem(selection.METRICS, "swd", metric)

@@ -204,10 +204,10 @@ def _scored(settings: frame.Settings, models: list[TrainedModel]) -> frame.Measu
 
 def _scorer(settings: frame.Settings) -> Any:
     """Returns a function that scores samples as `jaxgan evaluate --split held_out` does."""
-    from jaxgan.metrics import evaluation, features, statistics_cache
+    from jaxgan.metrics import evaluation, features, selection, statistics_cache
 
     return evaluation.evaluator(
-        evaluation.chosen(("fid", "kid", "prdc")),
+        selection.chosen(("fid", "kid", "prdc")),
         _splits(settings["garment"]).held_out,
         extractor=features.proxy(),
         samples=settings["samples"],

@@ -121,10 +121,10 @@ def scorer(settings: frame.Settings) -> Callable[[Sample], Scores]:
 
     The settings give the number of both.
     """
-    from jaxgan.metrics import evaluation, features, statistics_cache
+    from jaxgan.metrics import evaluation, features, selection, statistics_cache
 
     return evaluation.evaluator(
-        {name: evaluation.METRICS[name]() for name in ("fid", "kid", "prdc")},
+        {name: selection.METRICS[name]() for name in ("fid", "kid", "prdc")},
         halves(settings["images"])[0],
         extractor=features.proxy(),
         samples=settings["images"],

@@ -192,7 +192,14 @@ def reached(settings: frame.Settings, folder: Path) -> TrainedModel:
 def _measured(settings: frame.Settings, sample: Any, shown: Any) -> frame.Measured:
     import numpy as np
 
-    from jaxgan.metrics import evaluation, features, memorization, statistics_cache, streaming
+    from jaxgan.metrics import (
+        evaluation,
+        features,
+        memorization,
+        selection,
+        statistics_cache,
+        streaming,
+    )
 
     train, held_out = _photographs(settings)
     extractor = features.of_efficientnet("lite1")
@@ -204,7 +211,7 @@ def _measured(settings: frame.Settings, sample: Any, shown: Any) -> frame.Measur
         return drawn[-1]
 
     scores = evaluation.evaluator(
-        evaluation.chosen(("fid", "kid", "prdc", "swd", "spectrum")),
+        selection.chosen(("fid", "kid", "prdc", "swd", "spectrum")),
         held_out,
         extractor=extractor,
         samples=settings["samples"],

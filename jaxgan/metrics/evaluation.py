@@ -5,62 +5,22 @@ from __future__ import annotations
 import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from jaxgan import data, files
-from jaxgan.metrics import (
-    features,
-    fid,
-    inception,
-    inception_score,
-    kid,
-    msssim,
-    prdc,
-    sliced_wasserstein,
-    spectrum,
-    statistics_cache,
-    streaming,
-)
+from jaxgan import data
+from jaxgan.metrics import evaluation_checks, features, statistics_cache, streaming
 from jaxgan.metrics.features import Extractor
+from jaxgan.metrics.selection import Real
 from jaxgan.metrics.streaming import Aim, Metric, Show
-from jaxgan.nn.efficientnet import VARIANTS, installed
 from jaxgan.types import GAN, Array
-
-METRICS: Mapping[str, Callable[..., Metric]] = {
-    "fid": fid.metric,
-    "fid_infinity": fid.infinity_metric,
-    "kid": kid.metric,
-    "prdc": prdc.metric,
-    "inception_score": inception_score.metric,
-    "swd": sliced_wasserstein.metric,
-    "ms_ssim": msssim.metric,
-    "spectrum": spectrum.metric,
-}
-"""The metrics by name, each with its default settings."""
-
-SHARED = frozenset({"fid", "fid_infinity", "kid", "prdc"})
-"""The metrics whose computation several devices can share."""
 
 Sample = Callable[..., Array]
 """`sample(key, n, **conditions)`: n images [n, H, W, C] in [-1, 1], or n arrays [n, ..., C] in the
 units of the model, as `TrainedModel.sample` draws them.
 """
-
-Real: TypeAlias = "data.Dataset | data.Arrays"
-"""What generated examples are compared with: images, or arrays of values of any range."""
-
-USUAL = ("fid", "kid", "prdc")
-"""The default metrics if the network is suited to the images."""
-
-WITHOUT_NETWORK = ("swd", "ms_ssim")
-"""The default metrics if it is not."""
-
-OF_VALUES = ("swd", "spectrum", "kid", "prdc")
-"""The metrics of arrays: those that are defined for their shape are the default."""
 
 PIECE = 1000
 """Number of images held in memory at a time, which are drawn with one key."""
@@ -78,121 +38,6 @@ class Scores(NamedTuple):
     numbers: dict[str, float]
     settings: dict[str, Any]
     warnings: tuple[str, ...] = ()
-
-
-def chosen(names: Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Metric]:
-    """Returns the metrics of these names, each with its default settings.
-
-    Args:
-        names: The names, of `METRICS`.
-        mesh: Devices to share the products of features; None for one.
-
-    Raises:
-        ValueError: If a name is unknown, or no name is given.
-    """
-    unknown = [name for name in names if name not in METRICS]
-    if unknown or not names:
-        asked = repr(unknown[0]) if unknown else "no metric"
-        raise ValueError(f"{asked} was asked for; expected some of {', '.join(METRICS)}")
-    return {name: METRICS[name](**({"mesh": mesh} if name in SHARED else {})) for name in names}
-
-
-def usual(real: Real, extractor: Extractor) -> tuple[str, ...]:
-    """Returns the names of the default metrics for these images.
-
-    These are the metrics of the network's features if the network is suited to the images.
-    Otherwise they are the metrics without a network that are defined for images of this size, if
-    any. Of arrays they are `OF_VALUES`, those that are defined for their shape.
-
-    Args:
-        real: The real images or arrays.
-        extractor: The network.
-    """
-    if isinstance(real, data.Arrays):
-        return _of_shape(real.shape)
-    large = [name for name in WITHOUT_NETWORK if min(real.shape[:2]) >= METRICS[name]().smallest]
-    if _is_of_use(extractor, real) or not large:
-        return USUAL
-    return tuple(large)
-
-
-def extractor_for(
-    real: Real,
-    inception: str | pathlib.Path | None = None,
-    *,
-    efficientnet: str | pathlib.Path | None = None,
-    **options: Any,
-) -> Extractor:
-    """Returns the feature extractor for these images (see `extractor_of`), or for arrays.
-
-    The features of arrays are their values (see `features.of_values`).
-
-    Args:
-        real: The real images or arrays.
-        inception: The file of Inception's weights.
-        efficientnet: EfficientNet 'lite0' or 'lite1', or a file of the weights of either.
-        **options: Further options of `extractor_of`.
-
-    Raises:
-        ValueError: If a file is given for arrays, and for the reasons of `extractor_of`.
-    """
-    if isinstance(real, data.Dataset):
-        channels = real.shape[2]
-        return extractor_of(inception, efficientnet=efficientnet, channels=channels, **options)
-    given = inception or efficientnet
-    if given is not None:
-        raise ValueError(
-            f"{real.name} holds floats of any range, and the network of {given} sees images of "
-            f"{features.LEVELS} levels: leave it out; {_what_works(real)}"
-        )
-    return features.of_values()
-
-
-def extractor_of(
-    inception: str | pathlib.Path | None,
-    *,
-    sha256: str | None = None,
-    efficientnet: str | pathlib.Path | None = None,
-    efficientnet_sha256: str | None = None,
-    judge: str = "lite0",
-    channels: int = 1,
-    cache: bool = False,
-    mesh: Mesh | None = None,
-) -> Extractor:
-    """Returns the feature extractor: the network with the given weights, or a default.
-
-    If no network is given, the default is `judge` for images of 3 or 4 channels if the extra
-    `features` is installed, and the proxy for others, which is made for gray images. Without the
-    extra, color images get the proxy, too, which `evaluator` refuses where features count.
-
-    Args:
-        inception: The file of Inception's weights.
-        sha256: First digits of that file's sha256, which is checked.
-        efficientnet: EfficientNet 'lite0' or 'lite1', or a file of the weights of either.
-        efficientnet_sha256: First digits of that file's sha256, which is checked.
-        judge: EfficientNet of the default for color images; if it is not installed, Lite0.
-        channels: Number of channels of the images; it selects the default.
-        cache: Whether a copy of the extra's weights is kept in the user's cache folder.
-        mesh: Devices to share the work; None for one.
-
-    Raises:
-        ValueError: If both files are given, or a file is not of its network.
-    """
-    if inception is not None and efficientnet is not None:
-        raise ValueError(
-            f"both {inception} and {efficientnet} were given; give the weights of one network"
-        )
-    if inception is not None:
-        return features.of_inception(inception, sha256=sha256, mesh=mesh)
-    if efficientnet is None and (channels == 1 or channels not in data.bands.PICTURES):
-        return features.proxy(mesh=mesh)
-    folder = files.cache_folder("weights") if cache else None
-    if efficientnet is None and judge != "lite0" and installed(VARIANTS[judge]):
-        efficientnet = judge
-    found = features.of_efficientnet(
-        efficientnet, sha256=efficientnet_sha256, folder=folder, mesh=mesh
-    )
-    return found or features.proxy(mesh=mesh)  # `evaluator` refuses it if features are needed
 
 
 def images_of(source: data.Source, gan: GAN) -> Real:
@@ -260,17 +105,9 @@ def evaluator(
             network is not suited to the images, or if it does not give the probabilities that a
             metric needs.
     """
-    _require_levels(extractor, real)
-    if isinstance(real, data.Arrays):
-        _require_of_values(metrics, real)
-        _require_examples(metrics, real)
-        _require_memory(real, samples)
-    _require_enough(metrics, samples)
-    _require_large_enough(metrics, real)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
-    if set(sights) - {"images"} and isinstance(real, data.Dataset):
-        _require_of_use(extractor, real)
+    evaluation_checks.require(metrics, real, extractor=extractor, samples=samples, sights=sights)
     known = statistics_cache.statistics(
         streams, real, extractor=extractor, piece=PIECE, folder=cache, show=show
     )
@@ -440,118 +277,6 @@ def aim(metrics: Mapping[str, Metric], extractor: Extractor) -> Aim:
 
 def _named(number: str, metric: Metric, extractor: Extractor) -> str:
     return number if metric.stream.sees == "images" else extractor.named(number)
-
-
-def _require_enough(metrics: Mapping[str, Metric], samples: int) -> None:
-    if samples < 1 or not metrics:
-        raise ValueError(f"{samples} samples and {len(metrics)} metrics; expected one of each")
-    for name, metric in metrics.items():
-        if samples < metric.least:
-            raise ValueError(
-                f"{name} needs {metric.least} samples or more; {samples} were asked for"
-            )
-
-
-def _of_shape(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Returns the metrics of arrays that are defined for examples of this shape."""
-    metrics = {name: METRICS[name]() for name in OF_VALUES}
-    return tuple(
-        name
-        for name, metric in metrics.items()
-        if metric.stream.sees == "features"
-        or (len(shape) == 3 and min(shape[:2]) >= metric.smallest)
-    )
-
-
-def _what_works(real: data.Arrays) -> str:
-    """Returns a clause that names the metrics of these arrays."""
-    *others, last = _of_shape(real.shape)
-    return f"the metrics {', '.join(others)} and {last} work for them"
-
-
-def _require_levels(extractor: Extractor, real: Real) -> None:
-    """Raises ValueError for features of levels of arrays, or of values of images."""
-    if isinstance(real, data.Arrays) != extractor.rounded:
-        return
-    if isinstance(real, data.Arrays):
-        raise ValueError(
-            f"{real.name} holds floats of any range, and the {extractor.label} features see images "
-            f"of {features.LEVELS} levels: use features.of_values(), or features of your own with "
-            "of_function(..., rounded=False)"
-        )
-    raise ValueError(
-        f"the images of {real.name} are compared in {features.LEVELS} levels, and the "
-        f"{extractor.label} features see values of any range: make them with "
-        "of_function(..., rounded=True)"
-    )
-
-
-def _require_of_values(metrics: Mapping[str, Metric], real: data.Arrays) -> None:
-    """Raises ValueError for metrics that are not defined for floats of any range and shape."""
-    for name, metric in metrics.items():
-        if not metric.of_values:
-            raise ValueError(
-                f"{name} compares images of {features.LEVELS} levels, and {real.name} holds floats "
-                f"of any range: {_what_works(real)}"
-            )
-        if metric.stream.sees == "images" and len(real.shape) != 3:
-            raise ValueError(
-                f"{name} compares images [H, W, C], and the examples of {real.name} have shape "
-                f"{list(real.shape)}: {_what_works(real)}"
-            )
-
-
-def _require_examples(metrics: Mapping[str, Metric], real: data.Arrays) -> None:
-    """Raises ValueError if there are fewer real examples than a metric of features needs."""
-    for name, metric in metrics.items():
-        if metric.stream.sees == "features" and len(real) < metric.least:
-            raise ValueError(
-                f"{name} needs {metric.least} real examples or more, and these of {real.name} are "
-                f"{len(real)}: hold out more of them, or compare with training examples "
-                "(--split train)"
-            )
-
-
-def _require_memory(real: data.Arrays, samples: int) -> None:
-    """Raises DataError if the values of all examples do not fit into memory."""
-    size = int(np.prod(real.shape)) * (samples + len(real))
-    needed = size * (np.dtype(np.float32).itemsize + np.dtype(np.float64).itemsize)
-    what = f"the values of {samples} samples and {len(real)} examples"
-    data.memory.require(needed, name=real.name, what=what)
-
-
-def _require_large_enough(metrics: Mapping[str, Metric], real: Real) -> None:
-    for name, metric in metrics.items():
-        if metric.smallest == 1:
-            continue
-        height, width = real.shape[:2]
-        if min(height, width) < metric.smallest:
-            raise ValueError(
-                f"{name} needs images with sides of {metric.smallest} pixels or more; those of "
-                f"{real.name} have {height}x{width}"
-            )
-
-
-def _is_of_use(extractor: Extractor, real: data.Dataset) -> bool:
-    return extractor.takes(real.shape[2])
-
-
-def _require_of_use(extractor: Extractor, real: data.Dataset) -> None:
-    if _is_of_use(extractor, real):
-        return
-    channels = real.shape[2]
-    if channels not in data.bands.PICTURES:
-        raise ValueError(
-            f"the images of {real.name} have {channels} channels, and networks of features see "
-            "images of 1, 3 or 4: use the metrics swd and ms_ssim, which need no network, or "
-            "features of your own (metrics.features.of_function)"
-        )
-    raise ValueError(
-        f"the images of {real.name} have {channels} channels, and the {extractor.label} "
-        f"features are of {extractor.channels}: pip install 'jaxgan[features]' for features of "
-        "color images, give the weights of FID's Inception with --inception FILE "
-        f"({inception.PUBLISHED}), or use the metric swd, which needs no network"
-    )
 
 
 def _one(item: object) -> int:

@@ -3,7 +3,7 @@
 The FID of Heusel et al. 2017 is the Frechet distance on Inception's features. The proxy FID is the
 same distance on the features of the embedded classifier of garments. It ranks models of garments:
 its values do not compare with published FIDs, only with proxy FIDs of the same number of images.
-On EfficientNet-Lite0 the metric is called 'efficientnet_lite0_frechet'. `evaluation.extractor_of`
+On EfficientNet-Lite0 the metric is called 'efficientnet_lite0_frechet'. `selection.extractor_of`
 chooses the network.
 Fewer images of the same distribution give a larger distance. `frechet_infinity` extrapolates to
 infinitely many.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from jaxgan import parallel
 from jaxgan.games import stages
-from jaxgan.metrics import evaluation, statistics_cache
+from jaxgan.metrics import evaluation, selection, statistics_cache
 from jaxgan.runs import best_checkpoints, interrupts, metric_log, setup, trained_model
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
@@ -70,7 +70,7 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
         last = task.plan[-1].build()  # earlier stages may not be able to sample, see `measured`
         real = evaluation.images_of(task.splits.train, last)
         mesh = parallel.data_mesh(parallel.first_devices(config.devices))
-        extractor = evaluation.extractor_for(
+        extractor = selection.extractor_for(
             real,
             config.inception,
             sha256=config.inception_sha256,
@@ -80,8 +80,8 @@ def of(config: RunConfig, task: setup.Task, *, report: Callable[[str], None]) ->
             cache=config.cache,
             mesh=mesh,
         )
-        names = config.evaluate or evaluation.usual(real, extractor)[:1]
-        metrics = evaluation.chosen(names, mesh=mesh)
+        names = config.evaluate or selection.usual(real, extractor)[:1]
+        metrics = selection.chosen(names, mesh=mesh)
         aim = evaluation.aim(metrics, extractor)
         report(f"computing statistics of {len(real)} images of {real.name} for the evaluation")
         scores = evaluation.evaluator(
@@ -192,7 +192,7 @@ def directions(row: Row) -> dict[str, str]:
     aim, settings = row[MEASURED]["aim"], row[MEASURED]["settings"]
     found = {aim["number"]: aim["best"]}
     for name in settings["metrics"]:
-        known = evaluation.METRICS[name]().aim if name in evaluation.METRICS else None
+        known = selection.METRICS[name]().aim if name in selection.METRICS else None
         if known is None:
             continue
         ends = (PREFIX + known.number, f"_{known.number}")  # behind the network's name

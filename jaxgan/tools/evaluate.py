@@ -30,7 +30,7 @@ from jaxgan.tools import command
 
 if TYPE_CHECKING:
     from jaxgan.data import Splits
-    from jaxgan.metrics.evaluation import Real
+    from jaxgan.metrics.selection import Real
     from jaxgan.metrics.streaming import Show
     from jaxgan.runs.trained_model import TrainedModel
 
@@ -103,12 +103,12 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         ValueError: If the data or the weights cannot be used.
     """
     from jaxgan import parallel
-    from jaxgan.metrics import evaluation, statistics_cache, streaming
+    from jaxgan.metrics import evaluation, selection, statistics_cache, streaming
 
     mesh = parallel.data_mesh(parallel.first_devices(config.devices))
     trained = config.load()
     split, real = _chosen(config, trained)
-    extractor = evaluation.extractor_for(
+    extractor = selection.extractor_for(
         real,
         config.inception,
         sha256=config.sha256,
@@ -119,7 +119,7 @@ def evaluate(config: Config, *, show: Show | None = None) -> dict[str, Any]:
         mesh=mesh,
     )
     scores = evaluation.evaluator(
-        evaluation.chosen(config.metrics or evaluation.usual(real, extractor), mesh=mesh),
+        selection.chosen(config.metrics or selection.usual(real, extractor), mesh=mesh),
         real,
         extractor=extractor,
         samples=config.samples,

@@ -181,12 +181,12 @@ def extractor_of(config: Config, training: Dataset, *, judge: str) -> Extractor:
     Raises:
         RunError: If there is no network for such images.
     """
-    from jaxgan.metrics import evaluation, features
+    from jaxgan.metrics import features, selection
 
     channels = training.shape[2]
     if config.features == "pixels":
         return features.of_function(pixels, name="pixels")
-    extractor = evaluation.extractor_of(None, judge=judge, channels=channels, cache=config.cache)
+    extractor = selection.extractor_of(None, judge=judge, channels=channels, cache=config.cache)
     if not extractor.takes(channels):
         raise RunError(
             f"there is no network for images of {channels} channels: pip install "

@@ -21,6 +21,7 @@ from jaxgan.metrics import (
     kid,
     msssim,
     prdc,
+    selection,
     sliced_wasserstein,
     spectrum,
     statistics_cache,
@@ -186,7 +187,7 @@ def test_the_same_generator_scores_alike_and_another_seed_otherwise(real):
     assert worse > 2 * first(sample).numbers["corner_fid"]
 
 
-@pytest.mark.parametrize("metric", sorted(set(evaluation.METRICS) - {"fid_infinity"}))
+@pytest.mark.parametrize("metric", sorted(set(selection.METRICS) - {"fid_infinity"}))
 def test_kept_statistics_give_the_same_numbers_and_the_network_sees_no_real_image(
     metric, real, tmp_path
 ):
@@ -199,7 +200,7 @@ def test_kept_statistics_give_the_same_numbers_and_the_network_sees_no_real_imag
         return corners, odds / odds.sum(axis=1, keepdims=True)
 
     extractor = features.Extractor("corner", see, inner.settings)
-    metrics = {metric: evaluation.METRICS[metric]()}
+    metrics = {metric: selection.METRICS[metric]()}
     fresh = evaluator(real, metrics, extractor=extractor)(sample).numbers
     gathered = evaluator(real, metrics, extractor=extractor, cache=tmp_path)(sample).numbers
     assert len(list(tmp_path.iterdir())) == 1
@@ -281,33 +282,33 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
 
 
 def test_the_command_names_every_metric():
-    assert set(typing.get_args(MetricName)) == set(evaluation.METRICS)
+    assert set(typing.get_args(MetricName)) == set(selection.METRICS)
 
 
 def test_nothing_to_measure_is_refused(real):
     with pytest.raises(ValueError, match="0 samples and 1 metrics"):
         evaluator(real, {"fid": fid.metric()}, samples=0)
     with pytest.raises(ValueError, match="no class probabilities"):
-        evaluator(real, {"is": evaluation.METRICS["inception_score"]()})
+        evaluator(real, {"is": selection.METRICS["inception_score"]()})
 
 
 def test_what_a_metric_cannot_be_had_of_is_refused_before_a_sample_is_drawn(real):
     with pytest.raises(ValueError, match="fid_infinity needs 10000 samples or more; 50 were"):
-        evaluator(real, evaluation.chosen(["fid", "fid_infinity"]))
+        evaluator(real, selection.chosen(["fid", "fid_infinity"]))
     with pytest.raises(ValueError, match="noise have 3 channels, and the proxy features are of 1"):
-        evaluator(real, evaluation.chosen(["kid"]), extractor=features.proxy())
-    assert evaluator(real, evaluation.chosen(["ms_ssim"]), extractor=features.proxy())
+        evaluator(real, selection.chosen(["kid"]), extractor=features.proxy())
+    assert evaluator(real, selection.chosen(["ms_ssim"]), extractor=features.proxy())
     for name, side in (("swd", 7), ("ms_ssim", 16)):
         small = data.Dataset("small", np.zeros((9, 40, side - 1, 1), np.uint8))
         with pytest.raises(ValueError, match=f"{name} needs images with sides of {side} pixels or"):
-            evaluator(small, evaluation.chosen([name]))
+            evaluator(small, selection.chosen([name]))
     with pytest.raises(ValueError, match="ms_ssim does not say which of two generators is better"):
-        evaluation.aim(evaluation.chosen(["ms_ssim", "fid"]), brightness())
+        evaluation.aim(selection.chosen(["ms_ssim", "fid"]), brightness())
 
 
 def test_inceptions_weights_are_named_where_they_are_needed(real):
     with pytest.raises(ValueError, match=r"with --inception FILE \(pt_inception-2015") as said:
-        evaluator(real, evaluation.chosen(["fid"]), extractor=features.proxy())
+        evaluator(real, selection.chosen(["fid"]), extractor=features.proxy())
     sentence = str(said.value)
     assert "6726825d.pth, 91.2 MB, its sha256 beginning with 6726825d, from https://" in sentence
     assert inception.SHA256.startswith("6726825d")
@@ -326,7 +327,7 @@ def test_inceptions_weights_are_named_where_they_are_needed(real):
 def test_what_is_measured_by_default_can_be_had_of_the_images(shape, channels, expected):
     images = data.Dataset("images", np.zeros((9, *shape), np.uint8))
     extractor = features.Extractor("some", None, {}, channels=channels)
-    assert evaluation.usual(images, extractor) == expected
+    assert selection.usual(images, extractor) == expected
 
 
 def test_how_far_it_has_come_is_told(real, monkeypatch, capsys):
@@ -352,19 +353,19 @@ def test_color_is_seen_by_lite0_if_it_is_installed_and_gray_by_the_proxy(monkeyp
     monkeypatch.setattr(
         features, "of_efficientnet", lambda path, **options: given.append(path) or lite0
     )
-    assert evaluation.extractor_of(None, channels=1).label == "proxy"
+    assert selection.extractor_of(None, channels=1).label == "proxy"
     assert not given
-    assert evaluation.extractor_of(None, channels=3) is lite0
-    assert evaluation.extractor_of(None, efficientnet="w.pth", channels=1) is lite0
+    assert selection.extractor_of(None, channels=3) is lite0
+    assert selection.extractor_of(None, efficientnet="w.pth", channels=1) is lite0
     assert given == [None, "w.pth"]
     for present, asked in ((True, "lite1"), (False, None)):
-        monkeypatch.setattr(evaluation, "installed", lambda variant, present=present: present)
-        assert evaluation.extractor_of(None, judge="lite1", channels=3) is lite0
+        monkeypatch.setattr(selection, "installed", lambda variant, present=present: present)
+        assert selection.extractor_of(None, judge="lite1", channels=3) is lite0
         assert given.pop() == asked
     monkeypatch.setattr(features, "of_efficientnet", lambda path, **options: None)
-    assert evaluation.extractor_of(None, channels=3).label == "proxy"
+    assert selection.extractor_of(None, channels=3).label == "proxy"
     with pytest.raises(ValueError, match=r"both a.pth and b.pth were given; give the weights of"):
-        evaluation.extractor_of("a.pth", efficientnet="b.pth")
+        selection.extractor_of("a.pth", efficientnet="b.pth")
 
 
 def test_only_models_that_draw_single_images_by_themselves_are_measured(real):
@@ -401,12 +402,12 @@ def test_fields_are_compared_as_floats_under_conditions_of_the_data(fields):
         given.append(condition_mass)
         return 3 * jax.random.normal(key, (n, 8, 10, 5))  # far beyond [-1, 1]
 
-    extractor = evaluation.extractor_for(fields)
-    names = evaluation.usual(fields, extractor)
-    assert names == evaluation.OF_VALUES
+    extractor = selection.extractor_for(fields)
+    names = selection.usual(fields, extractor)
+    assert names == selection.OF_VALUES
     scores = evaluator(
         fields,
-        evaluation.chosen(names),
+        selection.chosen(names),
         extractor=extractor,
         samples=40,
         conditions=("condition_mass", "condition_wind"),
@@ -441,29 +442,29 @@ def test_kept_statistics_of_fields_depend_on_their_transform(fields):
 
 
 def test_what_compares_levels_or_pictures_is_refused_for_arrays(fields):
-    ours, metrics = features.of_values(), evaluation.chosen
+    ours, metrics = features.of_values(), selection.chosen
     works = "the metrics swd, spectrum, kid and prdc work for them"
     for name in ("fid", "fid_infinity", "inception_score", "ms_ssim"):
         with pytest.raises(ValueError, match=f"^{name} compares images of 256 levels.*{works}$"):
             evaluator(fields, metrics([name]), extractor=ours)
     vectors = data.Arrays("vectors", {"image": np.ones((9, 4))}, {}, np.arange(9))
-    assert evaluation.usual(vectors, ours) == ("kid", "prdc")
+    assert selection.usual(vectors, ours) == ("kid", "prdc")
     with pytest.raises(ValueError, match=r"swd compares images \[H, W, C\].*kid and prdc work"):
         evaluator(vectors, metrics(["swd"]), extractor=ours)
     with pytest.raises(ValueError, match=r"network of w\.pth sees images .*: leave it out; the"):
-        evaluation.extractor_for(fields, "w.pth")
+        selection.extractor_for(fields, "w.pth")
     with pytest.raises(ValueError, match=r"the corner features see images of 256 levels: use"):
         evaluator(fields, metrics(["swd"]))
 
 
 def test_images_have_no_features_of_values(real):
     with pytest.raises(ValueError, match=r"values features see values of any range: make them"):
-        evaluator(real, evaluation.chosen(["kid"]), extractor=features.of_values())
+        evaluator(real, selection.chosen(["kid"]), extractor=features.of_values())
 
 
 def test_own_features_see_fields_as_they_are(fields):
     own = features.of_function(lambda x: x.mean(axis=(1, 2)), name="mean", rounded=False)
-    scores = evaluator(fields, evaluation.chosen(["prdc"]), extractor=own, samples=40)
+    scores = evaluator(fields, selection.chosen(["prdc"]), extractor=own, samples=40)
 
     def same(key, n):
         return fields.float_images(slice(n))
@@ -474,10 +475,10 @@ def test_own_features_see_fields_as_they_are(fields):
 def test_too_few_real_fields_are_refused_before_anything_is_drawn(fields):
     few = fields.subset([0, 1])
     with pytest.raises(ValueError, match=r"prdc needs 4 real examples or more.* are 2: hold out"):
-        evaluator(few, evaluation.chosen(["prdc"]), extractor=features.of_values())
+        evaluator(few, selection.chosen(["prdc"]), extractor=features.of_values())
 
 
 def test_what_does_not_fit_into_memory_is_refused(fields, monkeypatch):
     monkeypatch.setattr(data.memory, "available", lambda: 1000)
     with pytest.raises(data.DataError, match="the values of 50 samples and 40 examples need"):
-        evaluator(fields, evaluation.chosen(["kid"]), extractor=features.of_values())
+        evaluator(fields, selection.chosen(["kid"]), extractor=features.of_values())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data, parallel
-from jaxgan.metrics import evaluation, fid, garments, kid, prdc, products, streaming
+from jaxgan.metrics import fid, garments, kid, prdc, products, selection, streaming
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +81,11 @@ def test_the_mesh_reaches_what_an_evaluation_is_made_of(mesh, monkeypatch):
     monkeypatch.setattr(
         products, "by", lambda right, *, mesh: reached.append(mesh) or (lambda left: left @ right.T)
     )
-    evaluation.extractor_of(None, mesh=mesh).see(np.zeros((2, 28, 28, 1), np.uint8))
+    selection.extractor_of(None, mesh=mesh).see(np.zeros((2, 28, 28, 1), np.uint8))
     few = streaming.Rows(rows(8, 0))
     with pytest.warns(kid.SmallSubsets):
-        for metric in evaluation.chosen(["kid", "prdc"], mesh=mesh).values():
+        for metric in selection.chosen(["kid", "prdc"], mesh=mesh).values():
             metric.compute(few, few)
-    stream = evaluation.chosen(["fid"], mesh=mesh)["fid"].stream
+    stream = selection.chosen(["fid"], mesh=mesh)["fid"].stream
     stream.update(stream.init(), few.rows)
     assert set(reached) == {mesh}

@@ -11,7 +11,7 @@ import pytest
 
 import jaxgan
 from experiments import projected
-from jaxgan.metrics import evaluation, features, fid
+from jaxgan.metrics import evaluation, features, fid, selection
 from jaxgan.tools import evaluate
 from tests import toy_experiment, toy_runs
 
@@ -39,7 +39,7 @@ def test_the_report_has_the_numbers_of_the_library_with_their_settings(finished,
     trained = jaxgan.load(finished)
     real = evaluate.images(evaluate.Config(finished), trained)
     expected = evaluation.evaluator(
-        {name: evaluation.METRICS[name]() for name in ("fid", "kid")},
+        {name: selection.METRICS[name]() for name in ("fid", "kid")},
         real,
         extractor=features.proxy(),
         samples=130,
@@ -57,13 +57,13 @@ def test_the_report_has_the_numbers_of_the_library_with_their_settings(finished,
 
 def test_the_network_that_judges_is_the_one_that_the_experiment_names(finished, monkeypatch):
     asked = []
-    real = evaluation.extractor_for
+    real = selection.extractor_for
 
     def recorded(*arguments, judge, **options):
         asked.append(judge)
         return real(*arguments, judge=judge, **options)
 
-    monkeypatch.setattr(evaluation, "extractor_for", recorded)
+    monkeypatch.setattr(selection, "extractor_for", recorded)
     for judge in ("lite0", "lite1"):
         monkeypatch.setattr(toy_experiment.Config, "JUDGE", judge)
         assert evaluate.main([str(finished), "--samples", "20", "--metrics", "fid"]) == 0
