@@ -6,14 +6,13 @@ import functools
 
 import flax.linen as linen
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxgan import parallel, steps
 from jaxgan.steps import networks
-from tests import laws, parity
+from tests import laws, parity, programs
 from tests.parity import as_state_of, compiled, plain, run
 
 
@@ -224,17 +223,9 @@ def types_of_layers(met):
     return noted
 
 
-def equations(jaxpr):
-    """All equations of a program."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in jax.extend.core.jaxprs_in_params(equation.params):
-            yield from equations(inner)
-
-
 def operands(jaxpr, names):
     """The types of the first two operands of each operation of a program that has a name."""
-    for equation in equations(jaxpr):
+    for equation in programs.equations(jaxpr):
         if equation.primitive.name in names:
             yield tuple(operand.aval.dtype.name for operand in equation.invars[:2])
 

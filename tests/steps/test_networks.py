@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,6 +12,7 @@ from jaxgan import penalties, random, state, steps
 from jaxgan.games import penalization
 from jaxgan.state import Mean, Out
 from jaxgan.steps import networks
+from tests import programs
 
 
 def player_of(apply, params, **collections):
@@ -108,14 +108,8 @@ def test_the_penalties_of_a_game_are_those_of_the_network_in_float32():
 
 def count(step, name, *given):
     """How often a program has a primitive, anywhere in it."""
-
-    def within(jaxpr):
-        for equation in jaxpr.eqns:
-            yield equation.primitive.name == name
-            for inner in jax.extend.core.jaxprs_in_params(equation.params):
-                yield from within(inner)
-
-    return sum(within(jax.make_jaxpr(step)(*given).jaxpr))
+    program = jax.make_jaxpr(step)(*given).jaxpr
+    return sum(equation.primitive.name == name for equation in programs.equations(program))
 
 
 def bent(variables, x, *, mutable, keys):
