@@ -4,12 +4,14 @@
     python -m benchmarks.speed --cases mixture dcgan28-b64 --json speed.json
     python -m benchmarks.speed --device cuda        on a GPU
     JAXGAN_BENCHMARK_CONVOLUTIONS=onednn python -m benchmarks.speed
+    JAXGAN_BENCHMARK_CONVOLUTIONS=onednn JAXGAN_BENCHMARK_PRECISION=bf16_products python -m ...
 
 Each side runs in its own process. They alternate in turns of about a second, and the time of a side
 is the median of its turns. PyTorch (eager, fused Adam) runs in both memory layouts, and the better
 one counts. The ratio is PyTorch's time divided by jaxgan's: larger is better. Before a case is
 timed, both sides must compute the same losses in three steps from the same weights, batch and
-random draws.
+random draws. With bf16_products, that comparison stays in float32; the timed steps of jaxgan round
+what convolutions multiply, and those of PyTorch run under its autocast to bfloat16.
 
 The time of the first step is that of jaxgan in a fresh process. It runs from building the model to
 the end of the first compiled call, without imports: with an empty compilation cache (cold), and

@@ -66,6 +66,7 @@ class Config(two_player_flags.TwoPlayerConfig):
     beta2: Decay = 0.99
     ema_half_life: HalfLife = 20_000.0
     augment: Literal["none", "diff", "ada", "scheduled"] = "diff"
+    precision: Literal["auto", "float32", "bf16_products", "bf16"] = "auto"
     width: Positive = 16
     """Channels of the generator's last map; they double toward its base."""
     noise: bool = False

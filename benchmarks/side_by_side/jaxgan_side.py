@@ -72,6 +72,7 @@ def start(case: cases.Case, seeds: Sequence[int] = (0,)) -> Started:
         mode="jit",
         mesh=mesh,
         implementation=os.environ.get(protocol.CONVOLUTIONS),
+        precision=os.environ.get(protocol.PRECISION, "float32"),
     )
     state, metrics = jax.block_until_ready(call(state, batch))
     seconds = time.perf_counter() - begun

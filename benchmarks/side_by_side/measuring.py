@@ -72,6 +72,7 @@ def measure(case: Case, *, repeats: int, device: str = "cpu") -> dict[str, Any]:
         "torch_ms_by_layout": {layout: times[layout] for layout in case.layouts},
         "per_call": case.per_call,
         "convolutions": ours_alone.get(protocol.CONVOLUTIONS, "auto"),
+        "precision": ours_alone.get(protocol.PRECISION, "float32"),
         "repeats": repeats,
     }
 

@@ -26,6 +26,11 @@ DEVICE = "JAXGAN_BENCHMARK_DEVICE"
 CONVOLUTIONS = "JAXGAN_BENCHMARK_CONVOLUTIONS"
 """The environment variable with the convolutions of jaxgan's side (onednn, ...); default: auto."""
 
+PRECISION = "JAXGAN_BENCHMARK_PRECISION"
+"""The environment variable with the precision of the timed steps: float32, the default, or
+bf16_products, with which PyTorch's side runs under its autocast to bfloat16.
+"""
+
 
 class SideFailed(RuntimeError):
     """The process of a side ended without an answer."""

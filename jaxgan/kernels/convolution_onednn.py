@@ -9,10 +9,15 @@ forward convolutions only, so T and K are written as such:
   height, width and channels that of the space, so its matrix products have as many rows as the
   images have channels. Of 1 to 3 images, the columns that the taps meet are gathered first.
 
+Under `jax.default_matmul_precision("bfloat16")`, the operands are rounded to bfloat16 where the
+processor multiplies them twice as fast (AVX512-BF16 or AMX), and the products are added up in
+float32, as TPUs do by default: 6.1 instead of 12.3 ms for 16 images of 48 px, 64 channels and a 3x3
+kernel.
+
 `convolution_geometry` defines the maps. What the call does not know, or does slower, goes to
-`convolution_cpu`: other types than float32, matrix products for small outputs, images of few
-channels, kernels below the stride, several outputs for each channel, and of depthwise convolutions
-K and the strided T.
+`convolution_cpu`: types other than float32 and fast bfloat16, matrix products for small outputs,
+images of few channels, kernels below the stride, several outputs for each channel, and of depthwise
+convolutions K and the strided T.
 
 WARNING: the name of the call, its options (a JSON form of XLA's BackendConfig) and the order of the
 axes are private to jaxlib, which may change them. The tests of this module pass with jaxlib 0.10.2
@@ -36,7 +41,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_dilated, convolution_matmul
+from jaxgan.kernels import convolution_dilated, convolution_matmul, processor
 from jaxgan.kernels.convolution_cpu import by_group, fast_c, fast_k, fast_t
 from jaxgan.kernels.convolution_geometry import Geometry, Pads, turn
 
@@ -70,9 +75,12 @@ def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
     if not _fits(x.shape[0], x.shape[3], outputs, geometry) or outputs <= _FEW_CHANNELS:
         return fast_c(x, w, geometry=geometry)
     # The taps of a turned kernel are reversed. Its channels are swapped by naming their axes.
+    dtype = x.dtype
+    x, w = _rounded(x, w, x.shape[3], geometry)
     return _convolved(
         x,
         w[::-1, ::-1] if geometry.turned else w,
+        dtype=dtype,
         space=geometry.output,
         axes=_TURNED if geometry.turned else _HWIO,
         pads=geometry.padding,
@@ -98,14 +106,29 @@ def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     # loop adds (2.6 against 1.2 ms for 16 images of 48 px and 96 channels).
     if inputs == geometry.groups > 1 and geometry.strides != (1, 1):
         return fast_t(y, w, geometry=geometry)
-    phases = [_phases(axis, geometry) for axis in (0, 1)]
-    fits = _fits(y.shape[0], inputs, y.shape[3], geometry) and None not in phases
-    if not fits or min(inputs, y.shape[3]) <= _FEW_CHANNELS:
+    rows, columns = _phases(0, geometry), _phases(1, geometry)
+    many = min(inputs, y.shape[3]) > _FEW_CHANNELS
+    fits = many and _fits(y.shape[0], inputs, y.shape[3], geometry)
+    if not fits or rows is None or columns is None:
         return fast_t(y, w, geometry=geometry)
     axes = _HWIO if geometry.turned else _TURNED
     if geometry.groups > 1:
         w, axes = _swapped(w, geometry.groups), _HWIO
-    return _by_phases(y, w, axes, phases, geometry)
+    dtype = y.dtype
+    y, w = _rounded(y, w, inputs, geometry)
+
+    def phase(row: _Phase, column: _Phase) -> Array:
+        return _convolved(
+            y,
+            w[row.taps, column.taps],
+            dtype=dtype,
+            space=_blocks(geometry),
+            axes=axes,
+            pads=(row.pads, column.pads),
+            groups=geometry.groups,
+        )
+
+    return _interleaved([[phase(a, b) for b in columns] for a in rows], geometry)
 
 
 def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
@@ -129,13 +152,27 @@ def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
         return fast_k(x, y, geometry=geometry)
     if min(inputs, outputs) <= _FEW_CHANNELS:
         return fast_k(x, y, geometry=geometry)
-    w = _k_of_few(x, y, geometry) if few else _k_of_many(x, y, geometry)
+    dtype = x.dtype
+    x, y = _rounded(x, y, inputs, geometry)
+    w = (_k_of_few(x, y, geometry) if few else _k_of_many(x, y, geometry)).astype(dtype)
     return turn(w) if geometry.turned else w
 
 
 def _known(a: Array, b: Array) -> bool:
     """Returns whether oneDNN takes arrays of these types, and there is something to compute."""
-    return a.dtype == b.dtype == jnp.float32 and min(*a.shape, *b.shape) > 0
+    known = (jnp.float32, jnp.bfloat16) if processor.multiplies_bfloat16() else (jnp.float32,)
+    return a.dtype == b.dtype and a.dtype in known and min(*a.shape, *b.shape) > 0
+
+
+def _rounded(a: Array, b: Array, inputs: int, geometry: Geometry) -> tuple[Array, Array]:
+    """Returns both operands as they are multiplied: in bfloat16, if that is asked for and pays.
+
+    Depthwise convolutions wait for the memory, not for products.
+    """
+    asked = geometry.precision == "bfloat16" and not inputs == geometry.groups > 1
+    if not asked or not processor.multiplies_bfloat16():
+        return a, b
+    return a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
 
 
 def _fits(count: int, inputs: int, outputs: int, geometry: Geometry) -> bool:
@@ -164,7 +201,7 @@ def _phases(axis: int, geometry: Geometry) -> list[_Phase] | None:
     """Returns the phases of an axis, or None if no output reaches one of them."""
     size, taps = geometry.image[axis], geometry.kernel[axis]
     stride, outputs = geometry.strides[axis], geometry.output[axis]
-    before, blocks = geometry.padding[axis][0], _blocks(axis, geometry)
+    before, blocks = geometry.padding[axis][0], _blocks(geometry)[axis]
     if taps < stride or size < stride:
         return None
     found = []
@@ -183,30 +220,21 @@ def _phases(axis: int, geometry: Geometry) -> list[_Phase] | None:
     return found
 
 
-def _blocks(axis: int, geometry: Geometry) -> int:
-    """Returns the number of positions of the first phase of the image."""
-    return -(-geometry.image[axis] // geometry.strides[axis])
+def _blocks(geometry: Geometry) -> tuple[int, int]:
+    """Returns the height and width of the first phase of the image."""
+    pairs = zip(geometry.image, geometry.strides, strict=True)
+    high, wide = (-(-size // stride) for size, stride in pairs)
+    return high, wide
 
 
-def _by_phases(y: Array, w: Array, axes: Sequence[int], phases: Any, geometry: Geometry) -> Array:
-    """Returns the phases [B, h, w, C] of the image, interleaved."""
-    space = (_blocks(0, geometry), _blocks(1, geometry))
-
-    def phase(row: _Phase, column: _Phase) -> Array:
-        return _convolved(
-            y,
-            w[row.taps, column.taps],
-            space=space,
-            axes=axes,
-            pads=(row.pads, column.pads),
-            groups=geometry.groups,
-        )
-
-    rows = [jnp.stack([phase(a, b) for b in phases[1]], axis=3) for a in phases[0]]
+def _interleaved(phases: list[list[Array]], geometry: Geometry) -> Array:
+    """Returns the image whose phases [B, h, w, C] these are, by row and column."""
+    rows = [jnp.stack(columns, axis=3) for columns in phases]
     x = jnp.stack(rows, axis=2)  # [B, blocks, row in block, blocks, column in block, C]
-    high, wide = (size * stride for size, stride in zip(space, geometry.strides, strict=True))
+    space = zip(_blocks(geometry), geometry.strides, strict=True)
+    high, wide = (size * stride for size, stride in space)
     height, width = geometry.image
-    return x.reshape(y.shape[0], high, wide, -1)[:, :height, :width]
+    return x.reshape(x.shape[0], high, wide, -1)[:, :height, :width]
 
 
 def _swapped(w: Array, groups: int) -> Array:
@@ -229,6 +257,7 @@ def _k_of_many(x: Array, y: Array, geometry: Geometry) -> Array:
         w = _convolved(
             x.transpose(1, 2, 3, 0)[None],
             y[..., None],
+            dtype=jnp.float32,  # of a sum over the batch, and then over the pieces
             space=(*geometry.kernel, x.shape[3]),
             axes=(3, 0, 1, 2, 4),
             pads=(*_k_pads(geometry), (0, 0)),
@@ -258,6 +287,7 @@ def _k_of_few(x: Array, y: Array, geometry: Geometry) -> Array:
     w = _convolved(
         seen.reshape(len(met), height, channels, count * wide),
         outputs,
+        dtype=jnp.float32,
         space=(taps, channels),
         axes=(3, 0, 1, 2),
         pads=(rows, (0, 0)),
@@ -296,6 +326,7 @@ def _convolved(
     x: Array,
     w: Array,
     *,
+    dtype: Any,
     space: Sequence[int],
     axes: Sequence[int],
     pads: Sequence[tuple[int, int]],
@@ -308,6 +339,7 @@ def _convolved(
     Args:
         x: Images [B, ..., C].
         w: Kernel. It may lie in any order, as oneDNN brings it into its own.
+        dtype: Type of the result. The products are added up in float32.
         space: Shape of the result between batch and channels.
         axes: Axes of the kernel: output channels, input channels, and those of the space.
         pads: Padding before and after each axis of the space; negative numbers crop.
@@ -345,7 +377,7 @@ def _convolved(
     }
     call = jax.ffi.ffi_call(
         "__onednn$convolution",
-        jax.ShapeDtypeStruct((x.shape[0], *space, w.shape[axes[0]]), x.dtype),
+        jax.ShapeDtypeStruct((x.shape[0], *space, w.shape[axes[0]]), dtype),
         custom_call_api_version=2,
         legacy_backend_config=json.dumps(
             {"onednn_conv_config": options, "outer_dimension_partitions": []}

@@ -23,13 +23,12 @@ import numpy as np
 from jax import Array
 
 from jaxgan import files
+from jaxgan.kernels import processor
 from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t
 from jaxgan.kernels.convolution_onednn import c, k, t
 
-_CPU = pathlib.Path("/proc/cpuinfo")
-_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment variables that oneDNN reads
 _PATIENCE = 300.0  # seconds for a probe on a busy machine
-_TOLERANCE = 1e-5
+_TOLERANCES = {None: 1e-5, "bfloat16": 2e-2}  # by the precision of products
 
 
 def folder() -> pathlib.Path:
@@ -38,53 +37,48 @@ def folder() -> pathlib.Path:
 
 
 @functools.cache
-def why_not(kept: pathlib.Path | None) -> str | None:
+def why_not(kept: pathlib.Path | None, precision: str | None = None) -> str | None:
     """Returns why oneDNN cannot be used on this machine, or None if it can.
 
     The first answer takes some seconds.
 
     Args:
         kept: Where to keep the answer, such as `folder()`; None: nowhere.
+        precision: Precision of products: 'bfloat16', or None for that of float32.
     """
-    reason = unsuited()
+    reason = unsuited(precision)
     if reason:
         return reason
-    place = kept and kept / f"{_name(_processor(_CPU))}.json"
+    place = kept and kept / f"{_name(precision)}.json"
     found = _read(place) if place else None
     if found is None:
-        found, lasting = _probed()
+        found, lasting = _probed(precision)
         if place and lasting:
             _write(place, found)
     return found or None
 
 
-def unsuited() -> str | None:
-    """Returns why the processor is not one for oneDNN, or None if a probe can tell more."""
+def unsuited(precision: str | None = None) -> str | None:
+    """Returns why the processor is not one for oneDNN, or None if a probe can tell more.
+
+    Args:
+        precision: Precision of products: 'bfloat16', or None for that of float32.
+    """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return f"jaxlib has no oneDNN for {platform.machine()} processors"
-    if "avx2" not in _processor(_CPU).split():
+    if "avx2" not in processor.description().split():
         return "oneDNN needs a processor with AVX2, which this one is not known to have"
+    if precision == "bfloat16" and not processor.multiplies_bfloat16():
+        return "fast products of bfloat16 need AVX512-BF16 or AMX, which this CPU is not known for"
     return None
 
 
-def _name(processor: str) -> str:
+def _name(precision: str | None) -> str:
     """Returns the name of the file for this jaxlib, this processor and oneDNN's settings."""
-    limits = [os.environ.get(name, "") for name in _LIMITS]
-    digest = hashlib.sha256("\n".join([processor, *limits]).encode()).hexdigest()
-    return f"{metadata.version('jaxlib')}-{digest[:12]}"
-
-
-def _processor(described: pathlib.Path) -> str:
-    """Returns the name and the features of the processor, or '' where Linux does not tell."""
-    try:
-        lines = described.read_text().splitlines()
-    except OSError:
-        return ""
-    fields: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())  # that of the first core
-    return " ".join(fields.get(name, "") for name in ("model name", "flags"))
+    limits = [os.environ.get(name, "") for name in processor.LIMITS]
+    digest = hashlib.sha256("\n".join([processor.description(), *limits]).encode()).hexdigest()
+    parts = (metadata.version("jaxlib"), digest[:12], precision)
+    return "-".join(filter(None, parts))
 
 
 def _read(place: pathlib.Path) -> str | None:
@@ -103,12 +97,12 @@ def _write(place: pathlib.Path, found: str) -> None:
 
 
 @functools.cache
-def _probed() -> tuple[str, bool]:
+def _probed(precision: str | None) -> tuple[str, bool]:
     """Returns what a probe says against oneDNN, or '', and whether it will say so again."""
     surroundings = {name: value for name, value in os.environ.items() if name not in _OF_A_RUN}
     path = [str(pathlib.Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     surroundings |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(filter(None, path))}
-    command = [sys.executable, "-c", f"import {__name__} as own; own.probe()"]
+    command = [sys.executable, "-c", f"import {__name__} as own; own.probe({precision!r})"]
     try:
         ended = subprocess.run(
             command, env=surroundings, capture_output=True, text=True, timeout=_PATIENCE
@@ -121,7 +115,7 @@ def _probed() -> tuple[str, bool]:
     except (ValueError, KeyError, TypeError, IndexError):
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         return f"jaxlib's oneDNN failed in a probe: {lines[-1]}", ended.returncode > 0
-    if not error <= _TOLERANCE:  # NaN too
+    if not error <= _TOLERANCES[precision]:  # NaN too
         return f"jaxlib's oneDNN differs from XLA by {error:.1e} in a probe", True
     return "", True
 
@@ -129,14 +123,22 @@ def _probed() -> tuple[str, bool]:
 _OF_A_RUN = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
 
 
-def probe() -> None:
-    """Prints the largest relative difference of tiny maps from XLA's own, as JSON."""
-    print(json.dumps({"error": difference()}))
+def probe(precision: str | None) -> None:
+    """Prints the largest relative difference of tiny maps from XLA's own, as JSON.
+
+    Args:
+        precision: Precision of products: 'bfloat16', or None for that of float32.
+    """
+    print(json.dumps({"error": difference(precision)}))
 
 
-def difference() -> float:
-    """Returns the largest relative difference of tiny maps from XLA's own."""
-    strided = Geometry((8, 7), (4, 3), (2, 2), ((1, 2), (1, 1)), 1, "auto")
+def difference(precision: str | None = None) -> float:
+    """Returns the largest relative difference of tiny maps from XLA's own.
+
+    Args:
+        precision: Precision of products: 'bfloat16', or None for that of float32.
+    """
+    strided = Geometry((8, 7), (4, 3), (2, 2), ((1, 2), (1, 1)), 1, "auto", precision=precision)
     cases = [
         (strided, 16, 8, 4),
         (strided._replace(turned=True), 8, 16, 4),

@@ -271,9 +271,11 @@ class OptimizationFlags:
     """Split weights, optimizer states and averages over the devices too: less memory on each, the
     same numbers; with --parallel jit.
     """
-    precision: Literal["float32", "bf16"] = "float32"
-    """Type in which networks compute in train steps: bf16 needs less memory, and is meant for GPUs
-    and TPUs; weights, optimizers, statistics, losses and samples stay float32.
+    precision: Literal["auto", "float32", "bf16_products", "bf16"] = "float32"
+    """Precision of train steps: bf16_products rounds what convolutions multiply (faster on a CPU
+    with AVX512-BF16 or AMX); bf16 computes all of a network in it: less memory on GPUs and TPUs;
+    auto: bf16_products where it is faster, else float32. Weights, optimizers, statistics, losses
+    and samples stay float32.
     """
     remat: bool = False
     """Compute the activations of a network again in its backward pass instead of keeping them: less

@@ -112,6 +112,7 @@ def compile_call(
     mode: str,
     mesh: Mesh,
     implementation: str | None = None,
+    precision: str = "float32",
     shard_parameters: bool = False,
 ) -> TrainStep:
     """Returns `per_call` train steps as one compiled call.
@@ -123,9 +124,10 @@ def compile_call(
         mode: How to run on several devices: jit, shard_map or pmap.
         mesh: The devices.
         implementation: That of the convolutions (`runs.convolutions`); None: by platform.
+        precision: The run's precision.
         shard_parameters: Whether the arrays of the players are split over the devices.
     """
-    step = convolutions.traced_with(step, implementation)
+    step = convolutions.traced_with(step, implementation, precision)
 
     def compiled(donate: bool) -> TrainStep:
         return parallel.compile_step(

@@ -172,7 +172,7 @@ def _run(
 
 
 def _with_convolutions(task: setup.Task) -> setup.Task:
-    """Returns the task of a run that begins, with the convolutions to train with."""
+    """Returns the task of a run that begins, with the convolutions and precision to train with."""
     config, notes = convolutions.chosen(task.config, shape=task.spec.shape, devices=task.mesh.size)
     return task._replace(config=config, notes=(*task.notes, *notes))
 
@@ -569,6 +569,7 @@ def _compiled(config: RunConfig, task: setup.Task) -> TrainStep:
         mode=config.parallel,
         mesh=task.mesh,
         implementation=config.convolutions,
+        precision=config.precision,
         shard_parameters=config.shard_parameters,
     )
 

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxgan import collectives, parallel
-from jaxgan.kernels import convolution, onednn_probe
+from jaxgan.kernels import convolution, onednn_probe, processor
 
 pytestmark = [
     pytest.mark.skipif(onednn_probe.unsuited() is not None, reason=str(onednn_probe.unsuited())),
@@ -155,6 +155,77 @@ def test_repeated_calls_are_equal_to_the_bit():
         jax.tree.map(np.testing.assert_array_equal, run(*operands()), first)
 
 
+# --- products of bfloat16 -------------------------------------------------------------------------
+
+fast_bfloat16 = pytest.mark.skipif(
+    onednn_probe.unsuited("bfloat16") is not None, reason=str(onednn_probe.unsuited("bfloat16"))
+)
+
+
+def of_rounded(value):
+    """The numbers rounded to bfloat16, in float32."""
+    return jnp.asarray(value, jnp.bfloat16).astype(jnp.float32)
+
+
+@fast_bfloat16
+@pytest.mark.parametrize("name", convolutions.MAPS)
+@pytest.mark.parametrize("case", ["stride 1", "mixed strides, asymmetric padding"])
+def test_products_of_bfloat16_are_those_of_rounded_operands_added_up_in_float32(name, case):
+    mine, theirs, make = convolutions.MAPS[name]
+    given = wide(convolutions.CASES[case])
+    a, b = (jnp.asarray(v, jnp.float32) for v in make(given))
+    with jax.default_matmul_precision("bfloat16"):
+        found = jax.jit(mine(given, "onednn"))(a, b)
+    assert found.dtype == jnp.float32
+    convolutions.assert_close(found, theirs(given)(of_rounded(a), of_rounded(b)), 2e-6)
+    # Had nothing been rounded, it would be as near to the product itself.
+    with pytest.raises(AssertionError):
+        convolutions.assert_close(found, theirs(given)(a, b), 1e-4)
+
+
+@fast_bfloat16
+def test_a_gradient_of_few_images_and_a_sum_of_pieces_add_up_in_float32(monkeypatch):
+    monkeypatch.setattr("jaxgan.kernels.convolution_onednn._LARGE", 1)
+    mine, theirs, make = convolutions.MAPS["kernel gradient"]
+    for count in (2, 64):
+        case = wide(convolutions.CASES["stride 2"])._replace(count=count, image=(9, 16))
+        a, b = (jnp.asarray(v, jnp.float32) for v in make(case))
+        with jax.default_matmul_precision("bfloat16"):
+            found = jax.jit(mine(case, "onednn"))(a, b)
+        convolutions.assert_close(found, theirs(case)(of_rounded(a), of_rounded(b)), 2e-6)
+
+
+@fast_bfloat16
+def test_every_derivative_has_the_precision_of_the_forward_pass():
+    with jax.default_matmul_precision("bfloat16"):
+        text = jax.jit(GRADIENTS).trace(*operands()).lower().as_text()
+    of_calls = [line for line in text.splitlines() if CALL in line]
+    assert len(of_calls) == 6
+    for line in of_calls:
+        operand_types = line.rsplit(":", 1)[1].split("->")[0]
+        assert operand_types.count("xbf16>") == 2, line
+
+
+@fast_bfloat16
+def test_a_network_in_bfloat16_calls_it_too():
+    assert calls(GRADIENTS, *operands(jnp.bfloat16)) == 6
+    value, gradients = jax.jit(GRADIENTS)(*operands(jnp.bfloat16))
+    expected = jax.grad(loss, argnums=(0, 1))(*(of_rounded(v) for v in operands()))
+    assert value.dtype == jnp.bfloat16
+    convolutions.assert_close(gradients, expected, 0.02)
+
+
+def test_products_stay_float32_where_those_of_bfloat16_are_not_faster(monkeypatch):
+    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: False)
+    w, x = operands(channels=16)
+    with jax.default_matmul_precision("bfloat16"):
+        text = jax.jit(lambda w, x: loss(w, x) + 1).trace(w, x).lower().as_text()
+    assert text.count(CALL) == 1
+    assert "bf16" not in text
+    # Of other channels than above, as JAX keeps what it has lowered.
+    assert calls(GRADIENTS, *operands(jnp.bfloat16, channels=16)) == 0
+
+
 # --- where it is taken ----------------------------------------------------------------------------
 
 
@@ -167,7 +238,7 @@ def test_the_three_maps_call_it_on_a_cpu_alone():
 def test_other_types_few_channels_and_small_outputs_keep_their_forms():
     with jax.enable_x64(True):
         assert calls(GRADIENTS, *operands(np.float64)) == 0
-    assert calls(GRADIENTS, *operands(jnp.bfloat16)) == 0
+    assert calls(GRADIENTS, *operands(np.float16)) == 0
     assert calls(GRADIENTS, *operands(channels=3)) == 1  # C alone
     w, x = operands()
     assert calls(GRADIENTS, np.tile(w, (1, 1, 1, 2)), x[:1, :3, :3]) == 0

@@ -8,7 +8,7 @@ import subprocess
 import jax.numpy as jnp
 import pytest
 
-from jaxgan.kernels import convolution, onednn_probe
+from jaxgan.kernels import convolution, onednn_probe, processor
 
 CPUINFO = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu sse4_1 avx2\n\nprocessor\t: 1\n"
 
@@ -18,12 +18,18 @@ def suited(tmp_path, monkeypatch):
     """A processor with AVX2 that no probe has seen, whatever this machine has."""
     cpu = tmp_path / "cpuinfo"
     cpu.write_text(CPUINFO)
-    monkeypatch.setattr(onednn_probe, "_CPU", cpu)
+    monkeypatch.setattr(processor, "CPU", cpu)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    for function in (onednn_probe.why_not, onednn_probe._probed):
-        function.cache_clear()
+    for name in processor.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    forget()
     yield cpu
-    for function in (onednn_probe.why_not, onednn_probe._probed):
+    forget()
+
+
+def forget() -> None:
+    """As in a new process."""
+    for function in (onednn_probe.why_not, onednn_probe._probed, processor._described):
         function.cache_clear()
 
 
@@ -45,10 +51,10 @@ def probe(monkeypatch):
 def test_another_processor_is_not_probed(suited, probe, monkeypatch):
     suited.write_text(CPUINFO.replace("avx2", "avx"))
     assert "needs a processor with AVX2" in onednn_probe.why_not(None)
-    onednn_probe.why_not.cache_clear()
+    forget()
     suited.unlink()
     assert "not known to have" in onednn_probe.why_not(None)
-    onednn_probe.why_not.cache_clear()
+    forget()
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert onednn_probe.why_not(None) == "jaxlib has no oneDNN for aarch64 processors"
     assert probe["count"] == 0
@@ -71,8 +77,7 @@ def test_the_answer_of_a_probe_is_kept_unless_another_may_differ(
     probe.update(code=code, out=out, err=err)
     found = onednn_probe.why_not(tmp_path / "kept")
     assert found is None if sentence is None else sentence in found
-    onednn_probe.why_not.cache_clear()
-    onednn_probe._probed.cache_clear()
+    forget()
     assert onednn_probe.why_not(tmp_path / "kept") == found
     assert probe["count"] == (1 if lasting else 2)
 
@@ -81,8 +86,7 @@ def test_another_jaxlib_another_processor_and_a_damaged_answer_are_probed_again(
     suited, probe, tmp_path, monkeypatch
 ):
     def count():
-        onednn_probe.why_not.cache_clear()
-        onednn_probe._probed.cache_clear()
+        forget()
         assert onednn_probe.why_not(tmp_path) is None
         return probe["count"]
 
@@ -112,3 +116,22 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(suited):
         convolution.conv(x, w, implementation="onednn")
     with pytest.raises(ValueError, match="use 'auto'"):
         convolution.implemented_by("onednn")
+
+
+@pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16"])
+def test_products_of_bfloat16_are_probed_apart_on_processors_that_have_them(
+    suited, probe, tmp_path, monkeypatch, feature
+):
+    assert "need AVX512-BF16 or AMX" in onednn_probe.why_not(tmp_path, "bfloat16")
+    assert probe["count"] == 0
+    suited.write_text(CPUINFO.replace("avx2", f"avx2 {feature}"))
+    forget()
+    probe["out"] = '{"error": 5e-3}'  # that of rounding
+    assert onednn_probe.why_not(tmp_path, "bfloat16") is None
+    assert "differs from XLA" in onednn_probe.why_not(tmp_path)
+    forget()
+    assert onednn_probe.why_not(tmp_path, "bfloat16") is None
+    assert probe["count"] == 2
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    forget()
+    assert "need AVX512-BF16 or AMX" in onednn_probe.why_not(tmp_path, "bfloat16")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxgan import parallel
-from jaxgan.kernels import convolution, onednn_probe
+from jaxgan.kernels import convolution, onednn_probe, processor
 from jaxgan.runs import convolutions, training_loop
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
@@ -20,12 +20,14 @@ IMAGE = (64, 64, 3)
 
 @pytest.fixture
 def works(monkeypatch):
-    monkeypatch.setattr(onednn_probe, "why_not", lambda kept: None)
+    monkeypatch.setattr(onednn_probe, "why_not", lambda kept, precision=None: None)
 
 
 @pytest.fixture
 def lacks(monkeypatch):
-    monkeypatch.setattr(onednn_probe, "why_not", lambda kept: "this CPU has no AVX2")
+    monkeypatch.setattr(
+        onednn_probe, "why_not", lambda kept, precision=None: "this CPU has no AVX2"
+    )
 
 
 def choice(shape=IMAGE, devices=1, **fields) -> str | None:
@@ -55,8 +57,84 @@ def test_the_settings_of_a_run_choose_its_convolutions(works, fields, expected):
     assert choice(**fields) == expected
 
 
+PRODUCTS = "bf16_products"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"steps": 128, "precision": "auto"}, (PRODUCTS, "onednn")),
+        ({"steps": 127, "precision": "auto"}, ("float32", "auto")),
+        ({"steps": 128, "precision": "float32"}, ("float32", "onednn")),
+        ({"steps": 1, "precision": PRODUCTS}, (PRODUCTS, "onednn")),
+        ({"steps": 128, "precision": "auto", "convolutions": "fast"}, ("float32", "fast")),
+        ({"steps": 128, "precision": "auto", "devices": 2}, ("float32", "auto")),
+        ({"steps": 128, "precision": "auto", "preset": "smoke"}, ("float32", "auto")),
+        (
+            {"precision": PRODUCTS, "convolutions": "onednn", "devices": 2, "parallel": "pmap"},
+            (PRODUCTS, "onednn"),
+        ),
+    ],
+)
+def test_the_settings_of_a_run_choose_its_precision(works, fields, expected):
+    fields = dict(fields)
+    devices = fields.pop("devices", 1)
+    config, _ = convolutions.chosen(RunConfig(**fields), shape=IMAGE, devices=devices)
+    assert (config.precision, config.convolutions) == expected
+
+
+def test_a_run_says_that_it_rounds(works):
+    _, notes = convolutions.chosen(RunConfig(steps=9999, precision="auto"), shape=IMAGE, devices=1)
+    assert [note.split(",")[0] for note in notes][-1] == "products of bfloat16"
+
+
+def test_a_network_in_bfloat16_takes_onednn_where_its_products_are_fast(works, monkeypatch):
+    for fast, expected in ((True, "onednn"), (False, "auto")):
+        monkeypatch.setattr(processor, "multiplies_bfloat16", lambda fast=fast: fast)
+        assert choice(steps=9999, precision="bf16") == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"convolutions": "fast"}, "only --convolutions onednn has them"),
+        ({"devices": 2}, "only --convolutions onednn has them"),
+        ({"devices": 2, "convolutions": "onednn"}, "XLA cannot split"),
+    ],
+)
+def test_products_of_bfloat16_that_cannot_be_are_refused_in_one_sentence(works, fields, reason):
+    fields = dict(fields)
+    devices = fields.pop("devices", 1)
+    with pytest.raises(RunError, match=f"{PRODUCTS} cannot be used here: {reason}.*use float32"):
+        convolutions.chosen(
+            RunConfig(steps=9999, precision=PRODUCTS, **fields), shape=IMAGE, devices=devices
+        )
+
+
+def test_a_gpu_has_products_of_its_own(works, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for asked, expected in (("auto", "float32"), (PRODUCTS, PRODUCTS)):
+        config = RunConfig(steps=9999, precision=asked)
+        assert convolutions.chosen(config, shape=IMAGE, devices=1)[0].precision == expected
+
+
+def test_a_run_goes_on_with_its_precision_and_not_on_a_processor_without_it(tmp_path, monkeypatch):
+    record = {"config": {"convolutions": "onednn", "precision": PRODUCTS}}
+    config = convolutions.as_recorded(RunConfig(precision="auto"), record)
+    assert (config.precision, config.convolutions) == (PRODUCTS, "onednn")
+    without = convolutions.as_recorded(RunConfig(precision="auto"), {"config": {}})
+    assert without.precision == "float32"
+    monkeypatch.setattr(onednn_probe, "why_not", lambda kept, precision=None: precision and "no")
+    with pytest.raises(RunError, match=f"--precision {PRODUCTS}, and no; --convolutions auto"):
+        convolutions.require(config, tmp_path)
+    other = convolutions.as_recorded(RunConfig(precision="auto", convolutions="auto"), record)
+    convolutions.require(other, tmp_path)
+    (note,) = convolutions.note_on_change(other, record)
+    assert note.endswith("its results differ from those of an uninterrupted run")
+
+
 def test_a_short_run_does_not_probe(monkeypatch):
-    monkeypatch.setattr(onednn_probe, "why_not", lambda kept: pytest.fail("probed"))
+    monkeypatch.setattr(onednn_probe, "why_not", lambda *asked: pytest.fail("probed"))
     assert choice(steps=1) == "auto"
 
 
@@ -89,6 +167,20 @@ def test_a_train_step_is_traced_with_its_convolutions(value):
     call = training_loop.compile_call(step, per_call=1, mode="jit", mesh=mesh, implementation=value)
     text = call.lower(jnp.ones((3, 3, 8, 8)), jnp.ones((2, 6, 6, 8))).as_text()
     assert ("__onednn$convolution" in text) == (value == "onednn")
+
+
+@pytest.mark.parametrize("precision", ["float32", PRODUCTS])
+def test_a_train_step_is_traced_with_its_precision(precision, monkeypatch):
+    monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
+
+    def step(state, batch):
+        return state, {"sum": jnp.sum(convolution.conv(batch, state))}
+
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    options = {"implementation": "onednn", "precision": precision}
+    call = training_loop.compile_call(step, per_call=1, mode="jit", mesh=mesh, **options)
+    text = call.lower(jnp.ones((3, 3, 8, 8)), jnp.ones((2, 6, 6, 8))).as_text()
+    assert ("bf16" in text) == (precision == PRODUCTS)
 
 
 def test_a_run_takes_what_is_recorded_and_warns_where_it_is_told_others():
