@@ -121,6 +121,8 @@ def _with_convolutions(
         "convolutions of oneDNN: faster steps, but each start compiles the train step anew "
         "(--convolutions auto: jaxgan's)"
     )
+    if config.precision == FLOAT32 and processor.multiplies_bfloat16():
+        note += f"; faster still, but rounded: --precision {PRODUCTS}"
     return dataclasses.replace(config, convolutions=ONEDNN), (note,)
 
 

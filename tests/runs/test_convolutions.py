@@ -88,6 +88,13 @@ def test_a_run_says_that_it_rounds(works):
     assert [note.split(",")[0] for note in notes][-1] == "products of bfloat16"
 
 
+def test_a_run_in_float32_names_the_faster_precision_where_there_is_one(works, monkeypatch):
+    for fast in (True, False):
+        monkeypatch.setattr(processor, "multiplies_bfloat16", lambda fast=fast: fast)
+        _, (note,) = convolutions.chosen(RunConfig(steps=9999), shape=IMAGE, devices=1)
+        assert note.endswith(f"rounded: --precision {PRODUCTS}") == fast
+
+
 def test_a_network_in_bfloat16_takes_onednn_where_its_products_are_fast(works, monkeypatch):
     for fast, expected in ((True, "onednn"), (False, "auto")):
         monkeypatch.setattr(processor, "multiplies_bfloat16", lambda fast=fast: fast)
