@@ -105,9 +105,9 @@ def evaluator(
             network is not suited to the images, or if it does not give the probabilities that a
             metric needs.
     """
+    evaluation_checks.require(metrics, real, extractor=extractor, samples=samples)
     streams = [metric.stream for metric in metrics.values()]
     sights = streaming.sights(streams)
-    evaluation_checks.require(metrics, real, extractor=extractor, samples=samples, sights=sights)
     known = statistics_cache.statistics(
         streams, real, extractor=extractor, piece=PIECE, folder=cache, show=show
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,7 +19,6 @@ def require(
     *,
     extractor: Extractor,
     samples: int,
-    sights: Iterable[str],
 ) -> None:
     """Raises an error unless the metrics are defined for the examples and the network.
 
@@ -28,7 +27,6 @@ def require(
         real: The real images or arrays.
         extractor: The network that gives features and probabilities.
         samples: Number of images to generate.
-        sights: What the metrics see (`streaming.sights`).
 
     Raises:
         ValueError: If a metric needs more samples, larger images or images of levels, or the
@@ -42,7 +40,8 @@ def require(
         _require_memory(real, samples)
     _require_enough(metrics, samples)
     _require_large_enough(metrics, real)
-    if set(sights) - {"images"} and isinstance(real, data.Dataset):
+    looks = any(metric.stream.sees != "images" for metric in metrics.values())
+    if looks and isinstance(real, data.Dataset):
         _require_of_use(extractor, real)
 
 
