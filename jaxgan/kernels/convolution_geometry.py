@@ -18,6 +18,9 @@ Pads = tuple[Pair, Pair]
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
+BFLOAT16 = "bfloat16"
+"""JAX's name of the precision whose products are of numbers rounded to bfloat16."""
+
 
 class Geometry(NamedTuple):
     """The static, hashable description of one convolution, common to its C, T and K.

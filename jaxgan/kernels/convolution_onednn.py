@@ -41,9 +41,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_dilated, convolution_matmul, processor
+from jaxgan.kernels import convolution_dilated, convolution_matmul, depthwise, processor
 from jaxgan.kernels.convolution_cpu import by_group, fast_c, fast_k, fast_t
-from jaxgan.kernels.convolution_geometry import Geometry, Pads, turn
+from jaxgan.kernels.convolution_geometry import BFLOAT16, Geometry, Pads, turn
 
 # Images of up to this number of channels are faster by one matrix product to all taps.
 _FEW_CHANNELS = 4
@@ -74,9 +74,9 @@ def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
     outputs = w.shape[2 if geometry.turned else 3]
     if not _fits(x.shape[0], x.shape[3], outputs, geometry) or outputs <= _FEW_CHANNELS:
         return fast_c(x, w, geometry=geometry)
-    # The taps of a turned kernel are reversed. Its channels are swapped by naming their axes.
     dtype = x.dtype
     x, w = _rounded(x, w, x.shape[3], geometry)
+    # The taps of a turned kernel are reversed. Its channels are swapped by naming their axes.
     return _convolved(
         x,
         w[::-1, ::-1] if geometry.turned else w,
@@ -104,7 +104,7 @@ def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     inputs = w.shape[3 if geometry.turned else 2] * geometry.groups
     # Of a depthwise convolution, the phases take twice as long as the shifted outputs, which one
     # loop adds (2.6 against 1.2 ms for 16 images of 48 px and 96 channels).
-    if inputs == geometry.groups > 1 and geometry.strides != (1, 1):
+    if depthwise.fits(inputs, geometry) and geometry.strides != (1, 1):
         return fast_t(y, w, geometry=geometry)
     rows, columns = _phases(0, geometry), _phases(1, geometry)
     many = min(inputs, y.shape[3]) > _FEW_CHANNELS
@@ -140,7 +140,7 @@ def k(x: Array, y: Array, *, geometry: Geometry) -> Array:
         geometry: Shapes and options of the convolution.
     """
     inputs, outputs = x.shape[3], y.shape[3]
-    if not _known(x, y) or inputs == geometry.groups > 1:
+    if not _known(x, y) or depthwise.fits(inputs, geometry):
         return fast_k(x, y, geometry=geometry)
     if geometry.dilation != (1, 1):
         return convolution_dilated.k(k, x, y, geometry=geometry)
@@ -169,7 +169,7 @@ def _rounded(a: Array, b: Array, inputs: int, geometry: Geometry) -> tuple[Array
 
     Depthwise convolutions wait for the memory, not for products.
     """
-    asked = geometry.precision == "bfloat16" and not inputs == geometry.groups > 1
+    asked = geometry.precision == BFLOAT16 and not depthwise.fits(inputs, geometry)
     if not asked or not processor.multiplies_bfloat16():
         return a, b
     return a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)

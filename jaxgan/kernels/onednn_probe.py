@@ -24,11 +24,11 @@ from jax import Array
 
 from jaxgan import files
 from jaxgan.kernels import processor
-from jaxgan.kernels.convolution_geometry import Geometry, plain_c, plain_k, plain_t
+from jaxgan.kernels.convolution_geometry import BFLOAT16, Geometry, plain_c, plain_k, plain_t
 from jaxgan.kernels.convolution_onednn import c, k, t
 
 _PATIENCE = 300.0  # seconds for a probe on a busy machine
-_TOLERANCES = {None: 1e-5, "bfloat16": 2e-2}  # by the precision of products
+_TOLERANCES = {None: 1e-5, BFLOAT16: 2e-2}  # by the precision of products
 
 
 def folder() -> pathlib.Path:
@@ -68,7 +68,7 @@ def unsuited(precision: str | None = None) -> str | None:
         return f"jaxlib has no oneDNN for {platform.machine()} processors"
     if "avx2" not in processor.description().split():
         return "oneDNN needs a processor with AVX2, which this one is not known to have"
-    if precision == "bfloat16" and not processor.multiplies_bfloat16():
+    if precision == BFLOAT16 and not processor.multiplies_bfloat16():
         return "fast products of bfloat16 need AVX512-BF16 or AMX, which this CPU is not known for"
     return None
 

@@ -25,6 +25,7 @@ from typing import Any
 import jax
 
 from jaxgan.kernels import convolution_primitives, onednn_probe, processor
+from jaxgan.kernels.convolution_geometry import BFLOAT16
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.errors import RunError
 from jaxgan.types import TrainStep
@@ -35,8 +36,6 @@ ONEDNN = "onednn"
 FASTEST = "auto"
 FLOAT32 = "float32"
 PRODUCTS = "bf16_products"
-
-_JAXS_NAME = "bfloat16"  # of such products
 
 _MINUTES = 10.0  # of a run that compiles its train step twice, as --minutes does
 
@@ -80,7 +79,7 @@ def require(config: RunConfig, path: pathlib.Path) -> None:
             f"{path} trains with the convolutions of oneDNN, and {reason}; --convolutions auto "
             "trains with others, whose results differ in the last bits"
         )
-    reason = config.precision == PRODUCTS and _why_not(config, _JAXS_NAME)
+    reason = config.precision == PRODUCTS and _why_not(config, BFLOAT16)
     if reason:
         raise RunError(
             f"{path} trains with --precision {PRODUCTS}, and {reason}; --convolutions auto goes on "
@@ -150,7 +149,7 @@ def _why_not_products(config: RunConfig, devices: int) -> str | None:
         return "only --convolutions onednn has them on a CPU"
     if devices > 1 and config.parallel == "jit":
         return "XLA cannot split oneDNN's convolutions over devices"
-    return _why_not(config, _JAXS_NAME)
+    return _why_not(config, BFLOAT16)
 
 
 def _is_long(config: RunConfig, shape: Sequence[int]) -> bool:
@@ -200,7 +199,7 @@ def traced_with(step: TrainStep, implementation: str | None, precision: str) -> 
         with contextlib.ExitStack() as stack:
             stack.enter_context(convolution_primitives.ASKED(implementation or BY_PLATFORM))
             if precision == PRODUCTS:
-                stack.enter_context(jax.default_matmul_precision(_JAXS_NAME))
+                stack.enter_context(jax.default_matmul_precision(BFLOAT16))
             return step(*arguments)
 
     return traced

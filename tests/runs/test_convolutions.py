@@ -16,6 +16,7 @@ from jaxgan.runs.errors import RunError
 from tests import toy_runs
 
 IMAGE = (64, 64, 3)
+PRODUCTS = "bf16_products"
 
 
 @pytest.fixture
@@ -55,9 +56,6 @@ def choice(shape=IMAGE, devices=1, **fields) -> str | None:
 )
 def test_the_settings_of_a_run_choose_its_convolutions(works, fields, expected):
     assert choice(**fields) == expected
-
-
-PRODUCTS = "bf16_products"
 
 
 @pytest.mark.parametrize(
