@@ -2,21 +2,25 @@
 
 JAX's own CPU code runs the rounds of the generator (Threefry-2x32 with 20 rounds, Salmon et al.
 2011) in a loop, which it compiles again for every draw. Every example draws by its own key, so
-small networks spend a third of a step in this function. A run calls `install`, and any program may;
-importing the module changes nothing.
+small networks spend a third of a step in this function. Unrolled, the rounds would fuse with the
+loop over the pixels that use a draw; a few draws are therefore computed apart (`_apart`). A run
+calls `install`, and any program may; importing the module changes nothing.
 """
 
 from __future__ import annotations
 
 import functools
 
+import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.random import threefry2x32_p
 from jax.interpreters import mlir
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+_FEW = 1 << 16  # draws, whose memory costs nothing next to a step
 
 
 def threefry2x32(key0: Array, key1: Array, count0: Array, count1: Array) -> tuple[Array, Array]:
@@ -30,7 +34,7 @@ def threefry2x32(key0: Array, key1: Array, count0: Array, count1: Array) -> tupl
         count0: First word of the counter.
         count1: Second word of the counter.
     """
-    # The 20 rounds are Python loops: unrolled, they fuse with the draw that uses the bits.
+    # The 20 rounds are Python loops, which are unrolled.
     keys = (key0, key1, key0 ^ key1 ^ jnp.uint32(_PARITY))
     x, y = count0 + keys[0], count1 + keys[1]
     for group in range(5):
@@ -43,6 +47,19 @@ def threefry2x32(key0: Array, key1: Array, count0: Array, count1: Array) -> tupl
     return x, y
 
 
+def _apart(*words: Array) -> tuple[Array, Array]:
+    """Returns `threefry2x32` of the words, computed in a loop of its own if they are few.
+
+    XLA would fuse the rounds with the loop that uses the bits. Where that runs over the pixels of
+    an image and the bits are one number of each example, as in augmentations, it would draw that
+    number again for each pixel.
+    """
+    if words[0].size > _FEW:
+        return threefry2x32(*words)
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(threefry2x32)(*words)
+
+
 @functools.cache
 def install() -> None:
     """Makes JAX compile every draw of this process with `threefry2x32` on a CPU.
@@ -51,5 +68,5 @@ def install() -> None:
     are compiled from then on. Other platforms keep JAX's. A second call does nothing.
     """
     mlir.register_lowering(
-        threefry2x32_p, mlir.lower_fun(threefry2x32, multiple_results=True), platform="cpu"
+        threefry2x32_p, mlir.lower_fun(_apart, multiple_results=True), platform="cpu"
     )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan import random
 from jaxgan.kernels import threefry
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -38,6 +39,30 @@ def test_draws_are_those_of_jax_on_any_platform(shape):
     same = jnp.zeros_like(count)
     high, low = threefry.threefry2x32(k0 + same, k1 + same, same, count)
     np.testing.assert_array_equal(np.asarray(draws).ravel(), np.asarray(high ^ low))
+
+
+def _draws_by_pixel(seed):
+    """Whether a loop over the pixels of images computes the rounds of a draw per image."""
+    keys = random.row_keys(jax.random.key(seed), 4)
+
+    def brightened(base, images):
+        change = random.uniform(random.fold(random.Keys(base), "brightness"), (1, 1, 1))
+        return (images + change).transpose(1, 2, 0, 3)
+
+    program = jax.jit(brightened).lower(keys.base, jnp.zeros((4, 16, 8, 3))).compile().as_text()
+    assert program.count(" xor(") > 20, (
+        "the draw is not in the program: what is tested says nothing"
+    )
+    loops = [part for part in program.split("\n\n") if "f32[4,16,8,3]" in part]
+    return any(loop.count(" xor(") > 1 for loop in loops)  # JAX joins both words by one
+
+
+def test_a_number_of_each_image_is_drawn_once_and_not_for_each_pixel(monkeypatch):
+    threefry.install()
+    assert not _draws_by_pixel(0)
+    monkeypatch.setattr(threefry, "_FEW", 0)
+    jax.clear_caches()
+    assert _draws_by_pixel(1), "XLA no longer fuses the draw: the loop of its own is not needed"
 
 
 IMPORTED = """
