@@ -1,8 +1,7 @@
 """The three maps by oneDNN, which jaxlib carries for x86 processors.
 
-XLA's compiler for CPUs turns the custom call `__onednn$convolution` into a convolution of oneDNN,
-which reaches 1.1 to 10 times the speed of the forms in `convolution_cpu`. oneDNN is called for
-forward convolutions only, so T and K are written as such:
+A convolution of oneDNN (`onednn_call`) reaches 1.1 to 10 times the speed of the forms in
+`convolution_cpu`. oneDNN is called for forward convolutions only, so T and K are written as such:
 
 - T is one convolution for each phase of the strides (the image positions with the same remainder).
 - K is one convolution in three dimensions. The batch takes the place of the input channels, and
@@ -18,30 +17,22 @@ kernel.
 `convolution_cpu`: types other than float32 and fast bfloat16, matrix products for small outputs,
 images of few channels, kernels below the stride, several outputs for each channel, and of depthwise
 convolutions K and the strided T.
-
-WARNING: the name of the call, its options (a JSON form of XLA's BackendConfig) and the order of the
-axes are private to jaxlib, which may change them. The tests of this module pass with jaxlib 0.10.2
-(Python 3.11) and 0.12.0.1 (Python 3.13); one call of stride 2 was tried by hand with 0.10.0 and
-0.11.2. So nothing here is used before `onednn_probe` has compared the values of tiny maps with
-XLA's, in a process of its own. A program with the call cannot be exported, nor be kept in JAX's
-compilation cache.
-
-The images and the result must lie in memory as [batch, *space, channels]; in any other order,
-oneDNN takes a reference loop that is 100 times slower. The environment variable ONEDNN_VERBOSE=1
-shows which code it takes.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgan.kernels import convolution_dilated, convolution_matmul, depthwise, processor
+from jaxgan.kernels import (
+    convolution_dilated,
+    convolution_matmul,
+    depthwise,
+    onednn_call,
+    processor,
+)
 from jaxgan.kernels.convolution_cpu import by_group, fast_c, fast_k, fast_t
 from jaxgan.kernels.convolution_geometry import BFLOAT16, Geometry, Pads, turn
 
@@ -77,12 +68,12 @@ def c(x: Array, w: Array, *, geometry: Geometry) -> Array:
     dtype = x.dtype
     x, w = _rounded(x, w, x.shape[3], geometry)
     # The taps of a turned kernel are reversed. Its channels are swapped by naming their axes.
-    return _convolved(
+    return onednn_call.convolved(
         x,
         w[::-1, ::-1] if geometry.turned else w,
         dtype=dtype,
         space=geometry.output,
-        axes=_TURNED if geometry.turned else _HWIO,
+        axes=onednn_call.TURNED if geometry.turned else onednn_call.HWIO,
         pads=geometry.padding,
         strides=geometry.strides,
         groups=geometry.groups,
@@ -111,14 +102,14 @@ def t(y: Array, w: Array, *, geometry: Geometry) -> Array:
     fits = many and _fits(y.shape[0], inputs, y.shape[3], geometry)
     if not fits or rows is None or columns is None:
         return fast_t(y, w, geometry=geometry)
-    axes = _HWIO if geometry.turned else _TURNED
+    axes = onednn_call.HWIO if geometry.turned else onednn_call.TURNED
     if geometry.groups > 1:
-        w, axes = _swapped(w, geometry.groups), _HWIO
+        w, axes = _swapped(w, geometry.groups), onednn_call.HWIO
     dtype = y.dtype
     y, w = _rounded(y, w, inputs, geometry)
 
     def phase(row: _Phase, column: _Phase) -> Array:
-        return _convolved(
+        return onednn_call.convolved(
             y,
             w[row.taps, column.taps],
             dtype=dtype,
@@ -254,7 +245,7 @@ def _k_of_many(x: Array, y: Array, geometry: Geometry) -> Array:
     pieces = pieces if count % pieces == 0 else 1
 
     def of_piece(x: Array, y: Array) -> Array:
-        w = _convolved(
+        w = onednn_call.convolved(
             x.transpose(1, 2, 3, 0)[None],
             y[..., None],
             dtype=jnp.float32,  # of a sum over the batch, and then over the pieces
@@ -284,7 +275,7 @@ def _k_of_few(x: Array, y: Array, geometry: Geometry) -> Array:
     ]
     seen = jnp.stack(met).transpose(0, 2, 4, 1, 3)  # [tap, H, C, B, W']
     outputs = y.transpose(0, 2, 1, 3).reshape(count * wide, high, 1, y.shape[3])
-    w = _convolved(
+    w = onednn_call.convolved(
         seen.reshape(len(met), height, channels, count * wide),
         outputs,
         dtype=jnp.float32,
@@ -313,99 +304,3 @@ def _k_pads(geometry: Geometry) -> Pads:
         )
     )
     return rows, columns
-
-
-# --- the call -------------------------------------------------------------------------------------
-
-# The axes of a kernel: output channels, input channels, space.
-_HWIO = (3, 2, 0, 1)
-_TURNED = (2, 3, 0, 1)
-
-
-def _convolved(
-    x: Array,
-    w: Array,
-    *,
-    dtype: Any,
-    space: Sequence[int],
-    axes: Sequence[int],
-    pads: Sequence[tuple[int, int]],
-    strides: Sequence[int] | None = None,
-    dilation: Sequence[int] | None = None,
-    groups: int = 1,
-) -> Array:
-    """Returns oneDNN's convolution, [B, *space, features].
-
-    Args:
-        x: Images [B, ..., C].
-        w: Kernel. It may lie in any order, as oneDNN brings it into its own.
-        dtype: Type of the result. The products are added up in float32.
-        space: Shape of the result between batch and channels.
-        axes: Axes of the kernel: output channels, input channels, and those of the space.
-        pads: Padding before and after each axis of the space; negative numbers crop.
-        strides: Strides of each axis; default: 1.
-        dilation: Distance of the taps of each axis; default: 1.
-        groups: Number of groups of channels.
-    """
-    ones = (1,) * len(space)
-    x, pads = _cropped(x, pads)
-    images = {"data": _images(x.ndim), "dims": "0"}
-    taps = {
-        "output_feature_dim": str(axes[0]),
-        "input_feature_dim": str(axes[1]),
-        "spatial_dims": _said(axes[2:]),
-        "shape": _said(w.shape),
-    }
-    options = {
-        "dims": str(x.ndim),
-        "feature_groups": str(groups),
-        "input": images,
-        "output": images,
-        "kernel": {"dims": "0", "filter": taps},
-        "window": {
-            "size": [],
-            "pad_left": _said([before for before, _ in pads]),
-            "pad_right": _said([after for _, after in pads]),
-            "strides": _said(strides or ones),
-            "window_dilations": _said(dilation or ones),
-        },
-        "optimization_config": {
-            "bias_broadcast": False,
-            "user_scratchpad": False,
-            "weights_prepacked": False,
-        },
-    }
-    call = jax.ffi.ffi_call(
-        "__onednn$convolution",
-        jax.ShapeDtypeStruct((x.shape[0], *space, w.shape[axes[0]]), dtype),
-        custom_call_api_version=2,
-        legacy_backend_config=json.dumps(
-            {"onednn_conv_config": options, "outer_dimension_partitions": []}
-        ),
-        vmap_method="sequential",
-    )
-    return call(x, w)
-
-
-def _images(rank: int) -> dict[str, Any]:
-    """Returns the names of the axes of images [B, ..., C]."""
-    return {
-        "batch_dim": "0",
-        "feature_dim": str(rank - 1),
-        "spatial_dims": _said(range(1, rank - 1)),
-    }
-
-
-def _said(numbers: Sequence[int]) -> list[str]:
-    """Returns the numbers as the JSON form of a protocol buffer has them."""
-    return [str(number) for number in numbers]
-
-
-def _cropped(
-    x: Array, pads: Sequence[tuple[int, int]]
-) -> tuple[Array, tuple[tuple[int, int], ...]]:
-    """Returns the images without what negative padding cuts off, and the rest of the padding."""
-    if min(min(pad) for pad in pads) < 0:
-        cuts = [(min(before, 0), min(after, 0), 0) for before, after in pads]
-        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *cuts, (0, 0, 0)])
-    return x, tuple((max(before, 0), max(after, 0)) for before, after in pads)
