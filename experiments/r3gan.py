@@ -100,6 +100,7 @@ class Config(penalty_flags.PenaltyFlags, two_player_flags.TwoPlayerConfig):
     """Half-life of the generator's moving average after the burn-in, in images; it begins with 0, a
     copy. 0: no average.
     """
+    precision: Literal["auto", "float32", "bf16_products", "bf16"] = "auto"
     augment_probability: Fraction = 0.3
     """Probability of each augmentation after the burn-in; it begins with 0."""
     width: Positive = 16

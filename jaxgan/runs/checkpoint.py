@@ -415,11 +415,26 @@ def _require_types(meta: Mapping[str, Any], step: int) -> None:
 def _quietly() -> Iterator[None]:
     """Silences the libraries that read a checkpoint.
 
-    They log errors about a damaged file, the last ones from threads that live a moment longer. The
-    caller reports the damage in one sentence instead.
+    They log errors about a damaged file. The caller reports the damage in one sentence instead.
     """
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with closed_loops_dropped():
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def closed_loops_dropped() -> Iterator[None]:
+    """Drops the tracebacks of threads that outlive the event loop of a failed read or write.
+
+    Orbax raises the failure itself, and its threads report the closed loop dozens of times.
+    """
     hook = sys.unraisablehook
 
     def drop(unraisable: Any) -> None:
@@ -427,17 +442,13 @@ def _quietly() -> Iterator[None]:
             hook(unraisable)
 
     sys.unraisablehook = drop
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
     try:
         yield
     except Exception:
-        time.sleep(_MOMENT)
+        time.sleep(_MOMENT)  # the last threads live a moment longer
         raise
     finally:
         sys.unraisablehook = hook
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def latest(path: pathlib.Path, *, report: Callable[[str], None]) -> Saved | None:

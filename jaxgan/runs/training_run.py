@@ -311,6 +311,7 @@ def _outputs(
         board = tensorboard.Events(directory.path, rows, settings=compared, step=_step(found))
         saved = checkpoint.steps_in(directory.checkpoints)
         ranking = best_checkpoints.Ranking(rows, saved=saved, keep=config.keep_best)
+        stack.enter_context(checkpoint.closed_loops_dropped())
         if _saves_together(config, team):
             checkpoints = checkpoint.SharedCheckpoints(
                 directory.checkpoints, keep=config.keep, team=team, best=ranking.best

@@ -343,6 +343,27 @@ def test_a_disk_that_refuses_leaves_the_last_checkpoint_whole(tmp_path):
     assert checkpoint.latest(tmp_path, report=pytest.fail).step == 1
 
 
+class Refuses:
+    """An object whose end fails, which Python reports as it does the end of Orbax's threads."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __del__(self):
+        raise self.error
+
+
+def test_a_failed_write_prints_no_tracebacks_of_the_threads_that_wrote(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: printed.append(str(it.exc_value)))
+    with pytest.raises(RunStopped), checkpoint.closed_loops_dropped():
+        Refuses(RuntimeError("Event loop is closed"))
+        Refuses(ValueError("an error of the user's own"))
+        raise RunStopped("a full disk")
+    Refuses(RuntimeError("after it"))
+    assert printed == ["an error of the user's own", "after it"]
+
+
 def rewritten(path, **entries):
     """The notes of the checkpoint of step 3 with other entries, under a digest that fits them."""
     file = path / "3" / "meta" / "metadata"
