@@ -100,6 +100,7 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         ValueError: If the data have no two domains of images, or the networks cannot make their
             sizes.
     """
+    from jaxgan.games import domain_translation
     from jaxgan.models import cyclegan
 
     return cyclegan.build(
@@ -109,7 +110,13 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         blocks=config.blocks or None,
         patch_size=config.patch_size,
         **translation_flags.options(
-            config, spec, translation_flags.adams(config), axis_name=axis_name
+            config,
+            spec,
+            translation_flags.adams(config),
+            loss=cyclegan.LEAST_SQUARES,
+            axis_name=axis_name,
+            schedule=domain_translation.simultaneously,
+            judges=translation_flags.OF_DOMAINS,
         ),
     )
 

@@ -104,7 +104,15 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
             late=config.late,
             curriculum=config.curriculum,
         ),
-        **translation_flags.options(config, spec, optimizers, axis_name=axis_name),
+        **translation_flags.options(
+            config,
+            spec,
+            optimizers,
+            loss=discogan.CROSS_ENTROPY,
+            axis_name=axis_name,
+            schedule=discogan.one_to_two,
+            judges=translation_flags.OF_DOMAINS,
+        ),
     )
 
 

@@ -112,7 +112,12 @@ def build(config: Config, spec: DataSpec, *, axis_name: str | None = None) -> GA
         norm=config.norm,
         dropout=config.dropout,
         **translation_flags.options(
-            config, spec, translation_flags.adams(config), axis_name=axis_name
+            config,
+            spec,
+            translation_flags.adams(config),
+            loss=pix2pix.CROSS_ENTROPY,
+            axis_name=axis_name,
+            alike=True,
         ),
     )
 

@@ -51,7 +51,7 @@ from jaxgan.runs.ranges import (
     Weight,
 )
 
-from .flags import refused_flags, two_player_flags
+from .flags import augmentation_flags, refused_flags, two_player_flags
 
 if TYPE_CHECKING:
     from jaxgan import data
@@ -64,7 +64,7 @@ VGG19 = "vgg19:"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(RunConfig):
+class Config(augmentation_flags.AugmentationFlags, RunConfig):
     """Flags of super-resolution, first by pixels and then against a discriminator."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
@@ -263,6 +263,7 @@ def build(
     import optax
 
     from jaxgan import optimizers
+    from jaxgan.models import srgan
 
     def adam(rate: float) -> Any:
         if config.drop_at == 1.0:
@@ -275,10 +276,16 @@ def build(
         "generator": adam(config.generator_learning_rate),
         "discriminator": adam(config.discriminator_learning_rate),
     }
+    augmented = augmentation_flags.augmented(
+        config,
+        training(config, adams, axis_name),
+        loss=srgan.CROSS_ENTROPY,
+        shape=piece(config, spec),
+    )
     return model(
         config,
         spec,
-        training(config, adams, axis_name),
+        augmented,
         features=features_of(config, saved=saved),
         pixels=config.pixels,
         adversarial=config.adversarial,

@@ -144,6 +144,23 @@ def draw(keys: Keys, function: Callable[[Array], Array]) -> Array:
     return jax.vmap(lambda key: function(jax.random.fold_in(key, salt)))(keys.base)
 
 
+def several(keys: Keys, count: int) -> Keys:
+    """Returns `count` independent keys of each example, those of an example next to each other.
+
+    Args:
+        keys: Keys [B].
+        count: Number of keys of an example.
+
+    Examples:
+        >>> import jax
+        >>> from jaxgan import random
+        >>> keys = random.row_keys(jax.random.key(0), 4)
+        >>> len(random.several(keys, 2))
+        8
+    """
+    return _kept(draw(keys, lambda key: jax.random.split(key, count)).reshape(-1))
+
+
 def normal(keys: Keys, shape: tuple[int, ...]) -> Array:
     """Returns standard normal draws [B, *shape].
 

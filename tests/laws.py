@@ -200,6 +200,25 @@ _two_ways = partial(
     blocks=1,
     optimizers=descent(1e-3),
 )
+
+
+def _adaptive_two_ways(axis_name: str | None = None, **changes: Any) -> GAN:
+    judges = domain_translation.DISCRIMINATORS
+    schedule = augmentation.adapting(
+        domain_translation.simultaneously,
+        signal=("discriminator/a/real_sign", "discriminator/b/real_sign"),
+        images=8 * BATCH,
+        period=2,
+        axis_name=axis_name,
+    )
+    adaptation = {
+        "refine": input_transforms.for_both(augmentation.adaptive(), names=judges),
+        "extra": augmentation.initial(0.5),
+        "schedule": schedule,
+    }
+    return _two_ways(axis_name=axis_name, pool=0, **{**adaptation, **changes})
+
+
 _discoveries = partial(
     built,
     discogan.build,
@@ -469,6 +488,12 @@ CASES = [
         },
     ),
     Case(
+        "cyclegan-ada",
+        partial(_adaptive_two_ways, shared_noise=False),
+        (8, 8, 1),
+        **_both_ways,
+    ),
+    Case(
         "discogan",
         _discoveries,
         (16, 16, 1),
@@ -513,6 +538,7 @@ VARIANTS = (
     "dcgan-ada",
     "infogan-ada",
     "cyclegan-pool",
+    "cyclegan-ada",
 )
 
 # Whose programs take longest to compile, or that differ from another case in their schedule: the

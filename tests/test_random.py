@@ -41,6 +41,16 @@ def test_an_example_of_a_step_is_its_row_wherever_it_lies():
     assert len(np.unique(whole, axis=0)) == 8
 
 
+def test_several_keys_of_an_example_differ_and_depend_on_its_own_key_alone(keys):
+    all_bits = bits(random.several(keys, 3))
+    assert len(all_bits) == 3 * len(keys) == len(np.unique(all_bits, axis=0))
+    assert not np.isin(all_bits, bits(keys)).all(axis=1).any()
+    second = random.Keys(keys.base[1:2], keys.path)
+    np.testing.assert_array_equal(bits(random.several(second, 3)), all_bits[3:6])
+    named = random.several(random.fold(keys, "other"), 3)
+    assert not np.isin(bits(named), all_bits).all(axis=1).any()
+
+
 def test_steps_and_seeds_draw_differently():
     rows = jnp.arange(4)
     draws = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from jaxgan.runs.ranges import Fraction, Range
@@ -10,6 +11,10 @@ from jaxgan.runs.ranges import Fraction, Range
 if TYPE_CHECKING:
     from jaxgan.games.training import Training
     from jaxgan.losses import AdversarialLoss
+
+
+ONE = {"discriminator/real_sign": "discriminator"}
+"""The discriminator of most models, by what the signs of its logits are reported as."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,8 @@ def augmented(
     *,
     loss: AdversarialLoss,
     shape: tuple[int, ...],
+    judges: Mapping[str, str] = ONE,
+    alike: bool = False,
 ) -> Training:
     """Returns the training options with the augmentation that the flags ask for.
 
@@ -61,6 +68,8 @@ def augmented(
         training: Training options.
         loss: The adversarial loss.
         shape: Shape of an example.
+        judges: The discriminators, by what their signs are reported as.
+        alike: Whether the other images that a discriminator sees next to the first change alike.
 
     Raises:
         ValueError: If the examples are points, there is no such augmentation, or `--augment ada` is
@@ -75,19 +84,22 @@ def augmented(
         return training
     if len(shape) != 3:
         raise ValueError(f"--augment {config.augment} changes images, and the data are points")
-    _require_colors(config, shape[2])
+    require_colors(config, shape[2])
     from jaxgan.games import augmentation, input_transforms
 
+    through = {"names": tuple(judges.values()), "alike": alike}
     if config.augment == "diff":
         policy = config.augment_policy or config.DIFF or tuple(augmentation.POLICIES)
-        return training.refined(input_transforms.for_both(augmentation.diff_augment(policy)))
+        view = augmentation.diff_augment(policy)
+        return training.refined(input_transforms.for_both(view, **through))
     view = augmentation.adaptive(
         config.augment_policy or augmentation.BGC, filtered=config.augment_filtered
     )
     constant = config.augment == "scheduled" and not config.augment_images
     entry = augmentation.initial(config.augment_probability if constant else 0.0)
+    followed = _with_probability(config, training, loss, tuple(judges))
     return dataclasses.replace(
-        _with_probability(config, training, loss).refined(input_transforms.for_both(view)),
+        followed.refined(input_transforms.for_both(view, **through)),
         extra={**(training.extra or {}), **entry},
     )
 
@@ -95,8 +107,13 @@ def augmented(
 _COLORS = ("color", "brightness", "contrast", "inversion", "hue", "saturation")
 
 
-def _require_colors(config: AugmentationFlags, channels: int) -> None:
-    """Raises ValueError if colors are to be changed of images that have none."""
+def require_colors(config: AugmentationFlags, channels: int) -> None:
+    """Raises ValueError if colors are to be changed of images that have none.
+
+    Args:
+        config: The flags.
+        channels: Channels of the images.
+    """
     named = [name for name in config.augment_policy if name in _COLORS]
     if channels in (1, 3, 4) or (config.augment_policy and not named):
         return
@@ -108,7 +125,7 @@ def _require_colors(config: AugmentationFlags, channels: int) -> None:
 
 
 def _with_probability(
-    config: AugmentationFlags, training: Training, loss: AdversarialLoss
+    config: AugmentationFlags, training: Training, loss: AdversarialLoss, signs: Sequence[str]
 ) -> Training:
     """The training options whose rounds update the probability of augmentation."""
     import functools
@@ -132,6 +149,7 @@ def _with_probability(
     return training.with_schedule(
         functools.partial(
             augmentation.adapting,
+            signal=tuple(signs),
             target=config.ada_target,
             images=config.ada_images,
             axis_name=training.axis_name,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxgan.runs import flags
 from jaxgan.runs.config import DataSpec, RunConfig
 from jaxgan.runs.ranges import Decay, Fraction, HalfLife, LearningRate, Positive
 
-from . import refused_flags, two_player_flags
+from . import augmentation_flags, refused_flags, two_player_flags
+
+if TYPE_CHECKING:
+    from jaxgan.games.training import Schedule
+    from jaxgan.losses import AdversarialLoss
+
+OF_DOMAINS = {f"discriminator/{domain}/real_sign": f"discriminator_{domain}" for domain in "ab"}
+"""A discriminator of each domain, by what the signs of its logits are reported as."""
 
 
 @dataclasses.dataclass(frozen=True)
-class TranslationConfig(RunConfig):
+class TranslationConfig(augmentation_flags.AugmentationFlags, RunConfig):
     """Flags that all models between two domains share."""
 
     NETWORK: ClassVar[tuple[str, ...]] = (
@@ -94,7 +101,10 @@ def options(
     spec: DataSpec,
     optimizers: dict[str, Any],
     *,
+    loss: AdversarialLoss,
     axis_name: str | None,
+    schedule: Schedule | None = None,
+    **seen: Any,
 ) -> dict[str, Any]:
     """Returns the arguments that the `build` functions of all these models share.
 
@@ -102,7 +112,10 @@ def options(
         config: The flags.
         spec: Shapes of the data's images of both domains.
         optimizers: Optimizer of each player group.
+        loss: The adversarial loss.
         axis_name: Mapped axis over which the batch is split, or None.
+        schedule: The model's schedule. None: `steps.alternate`.
+        **seen: What is augmented (`augmentation_flags.augmented`).
 
     Raises:
         ValueError: If the data are not images of two domains.
@@ -111,16 +124,22 @@ def options(
 
     if "a" not in spec.inputs or {len(spec.shape), len(spec.inputs["a"])} != {3}:
         raise ValueError("the data are not images of two domains a and b, which this model needs")
+    if config.augment != "none":
+        augmentation_flags.require_colors(config, spec.inputs["a"][2])
+    training = Training(
+        optimizers,
+        schedule=schedule,
+        accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
+        ema_half_life=config.ema_half_life or None,
+        axis_name=axis_name,
+    )
     return {
         "shape_a": spec.inputs["a"],
         "shape_b": spec.shape,
         "width": config.width,
         "discriminator_width": config.discriminator_width,
-        "training": Training(
-            optimizers,
-            accumulate=two_player_flags.slices(config.accumulate, config.batch_size),
-            ema_half_life=config.ema_half_life or None,
-            axis_name=axis_name,
+        "training": augmentation_flags.augmented(
+            config, training, loss=loss, shape=spec.shape, **seen
         ),
     }
 

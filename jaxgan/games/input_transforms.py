@@ -29,7 +29,13 @@ It may depend on the state (such as its step) and on each example's own key.
 """
 
 
-def through(objective: Objective, view: View, *, names: Names = "discriminator") -> Objective:
+def through(
+    objective: Objective,
+    view: View,
+    *,
+    names: Names = "discriminator",
+    alike: bool = False,
+) -> Objective:
     """Returns the objective in which the named players receive their first input through the view.
 
     The view's random numbers come from the keys that the player is called with. They are
@@ -40,6 +46,8 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
         objective: The objective.
         view: The view.
         names: Names of the players.
+        alike: Whether the players' other inputs are images that change alike, by the same draws, as
+            the input image that a discriminator of pairs sees next to its translation.
     """
     looking = as_names(names)
 
@@ -51,7 +59,9 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
                 variables: Any, images: Array, *rest: Any, keys: Keys | None = None, **options: Any
             ) -> Any:
                 if keys is not None:
-                    images = view(state, images, random.fold(keys, "view"))
+                    own = random.fold(keys, "view")
+                    images = view(state, images, own)
+                    rest = tuple(view(state, x, own) for x in rest) if alike else rest
                 return network(variables, images, *rest, keys=keys, **options)
 
             return player.replace(apply_fn=apply)
@@ -62,11 +72,18 @@ def through(objective: Objective, view: View, *, names: Names = "discriminator")
     return run
 
 
-def for_both(view: View) -> Callable[[Objective, Objective], tuple[Objective, Objective]]:
-    """Returns a `refine` for `Training` that applies the view in both objectives."""
+def for_both(
+    view: View, **options: Any
+) -> Callable[[Objective, Objective], tuple[Objective, Objective]]:
+    """Returns a `refine` for `Training` that applies the view in both objectives.
+
+    Args:
+        view: The view.
+        **options: Options of `through`.
+    """
 
     def refine(discriminator: Objective, generator: Objective) -> tuple[Objective, Objective]:
-        return through(discriminator, view), through(generator, view)
+        return through(discriminator, view, **options), through(generator, view, **options)
 
     return refine
 

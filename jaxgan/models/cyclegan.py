@@ -188,8 +188,10 @@ def generator_objective(
         terms = dict.fromkeys(names, jnp.zeros(()))
         for domain in ("a", "b"):
             real, judge = batch[domain], state[f"discriminator_{domain}"]
-            real_logits = judge(real, train=True) if loss.relativistic else None
-            verdict = loss.generator(judge(made[domain], train=True), real_logits)
+            at_real, at_fake = (random.fold(keys, f"{kind} {domain}") for kind in ("real", "fake"))
+            real_logits = judge(real, keys=at_real, train=True) if loss.relativistic else None
+            fake_logits = judge(made[domain], keys=at_fake, train=True)
+            verdict = loss.generator(fake_logits, real_logits)
             terms["adversarial"] += jnp.mean(verdict)
             terms["cycle"] += cycle * _absolute(back[domain] - real)
             if identity:
@@ -218,7 +220,8 @@ def discriminator_objective(loss: AdversarialLoss, draw: Forward, *, pooled: boo
                 pool, pool_keys = state.buffers[name], random.fold(keys, name)
                 fake, buffers[name] = replay_pool.exchange(pool, fake, pool_keys)
             judge = state[f"discriminator_{domain}"]
-            real_logits, fake_logits = apart(judge(together(batch[domain], fake), train=True))
+            both, own = together(batch[domain], fake), random.several(random.fold(keys, domain), 2)
+            real_logits, fake_logits = apart(judge(both, keys=own, train=True))
             value += jnp.mean(loss.discriminator(real_logits, fake_logits))
             verdicts = objectives.verdicts(loss, real_logits, fake_logits)
             metrics |= {f"{domain}/{key}": mean for key, mean in verdicts.items()}

@@ -57,7 +57,7 @@ def test_cyclegan_translates_images_of_thirteen_channels(tmp_path):
 def test_colors_of_images_without_colors_are_not_changed(augment, policy, says):
     config = dcgan.Config(augment=augment, augment_policy=policy)
     with pytest.raises(ValueError, match=says):
-        augmentation_flags._require_colors(config, 5)
+        augmentation_flags.require_colors(config, 5)
     for channels in (1, 3, 4):
-        augmentation_flags._require_colors(config, channels)
-    augmentation_flags._require_colors(dcgan.Config(augment="diff", augment_policy=("cutout",)), 5)
+        augmentation_flags.require_colors(config, channels)
+    augmentation_flags.require_colors(dcgan.Config(augment="diff", augment_policy=("cutout",)), 5)

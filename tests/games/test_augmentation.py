@@ -33,8 +33,9 @@ MODELS = dict.fromkeys(("lsgan", "sngan", "wgan", "wgan_gp"), "dcgan")
 """The models of the experiments of another name."""
 
 AUGMENTED = (
-    *("bigan", "conditional", "dcgan", "fastgan", "infogan", "lsgan", "progressive", "projected"),
-    *("semisupervised", "sngan", "text_to_image", "vanilla", "wgan", "wgan_gp"),
+    *("bigan", "conditional", "cyclegan", "dcgan", "discogan", "fastgan", "infogan", "lsgan"),
+    *("pix2pix", "progressive", "projected", "semisupervised", "sngan", "srgan", "text_to_image"),
+    *("vanilla", "wgan", "wgan_gp"),
 )
 
 LATENTS = partial(random.latents, size=3, prior="uniform")
@@ -83,6 +84,27 @@ def test_both_objectives_of_a_game_look_through_one_view():
     for plain, refined in zip(made, input_transforms.for_both(view)(*made), strict=True):
         assert refined(*given)[0] == input_transforms.through(plain, view)(*given)[0]
         assert refined(*given)[0] != plain(*given)[0]
+
+
+def test_the_images_of_a_pair_change_alike_if_that_is_asked_for():
+    def judged(state, batch, keys):
+        image, other = state["discriminator"](batch["b"], batch["a"], keys=keys)
+        return image, other
+
+    def view(state, images, keys):
+        return images + random.uniform(keys, (1, 1, 1))
+
+    network = toy_players.scale(1.0).replace(
+        apply_fn=lambda variables, image, other, *, keys, mutable, **_: ((image, other), {})
+    )
+    state, keys = toy_players.state_of({"discriminator": network}), keys_of(5)
+    batch = {"a": pictures(5, (4, 4, 1)), "b": pictures(5, (4, 4, 3), seed=1)}
+    for alike in (False, True):
+        image, other = input_transforms.through(judged, view, alike=alike)(state, batch, keys)
+        moved, too = (x - batch[name] for x, name in ((image, "b"), (other, "a")))
+        assert (abs(moved) > 0).all()
+        expected = moved[:, :1, :1, :1] if alike else 0
+        np.testing.assert_allclose(too, jnp.broadcast_to(expected, too.shape), atol=1e-6)
 
 
 def test_real_and_generated_images_are_transformed_independently():
@@ -262,6 +284,18 @@ def test_the_strength_moves_by_the_mean_sign_of_a_period_at_the_given_speed():
     found, metrics = strengths(signs, period=2, images=100)
     np.testing.assert_allclose(found, [0, 0.2, 0.2, 0, 0, 0, 0, 0.2], atol=1e-6)
     assert float(metrics["augmentation/probability"].value) == 0.0
+
+
+def test_the_signs_of_several_discriminators_count_alike():
+    def step(state, batch, keys):
+        return state, {"a": Mean(jnp.float32(6), jnp.float32(10)), "b": Mean.of(jnp.ones(30))}
+
+    entry = augmentation.initial()["augmentation"] | {"images": 0.0}
+    for target, moved in ((0.89, 0.1), (0.91, 0.0)):  # the mean sign is 36 / 40
+        adapted = augmentation.adapt(step, signal=("a", "b"), target=target, images=100, period=1)
+        state = toy_players.state_of({}, extra={"augmentation": entry})
+        state, _ = adapted(state, {}, toy_players.keys_of(10))
+        assert float(state.extra["augmentation"]["probability"]) == pytest.approx(moved)
 
 
 def test_the_strength_stays_a_probability():
@@ -455,6 +489,7 @@ def test_every_experiment_trains_as_its_flags_say(name, monkeypatch):
 
     monkeypatch.setattr(model, "build", build)
     inputs = {"text": (4,)} if name == "text_to_image" else {}
+    inputs = {"a": (32, 32, 1)} if name in ("cyclegan", "discogan", "pix2pix") else inputs
     spec = DataSpec((32, 32, 1), ("a", "b", "c"), inputs)
 
     def training_of(**flags):
@@ -473,7 +508,10 @@ def test_every_experiment_trains_as_its_flags_say(name, monkeypatch):
     assert changed.refine is not plain.refine
     assert changed.extra["augmentation"]["probability"] == 0.2
     step = changed.schedule(reporting, reporting)
-    state = toy_players.state_of({}, extra=changed.extra)
+    players = ("discriminator_a", "discriminator_b", "generator_ab", "generator_ba")
+    state = toy_players.state_of(
+        {player: toy_players.scale(1.0) for player in players}, extra=changed.extra
+    )
     _, metrics = step(state, {"image": jnp.zeros((rows, 1))}, toy_players.keys_of(rows))
     assert float(metrics["augmentation/probability"].value) == pytest.approx(0.2)
 
@@ -485,7 +523,6 @@ def reporting(state, batch, keys):
 def test_every_experiment_with_a_discriminator_of_images_is_among_these():
     others = {"cures", "pacgan", "demo"}  # points, or no training
     others |= {"original", "stacked"}  # the protocols of their papers
-    others |= {"pix2pix", "cyclegan", "discogan", "srgan"}  # see docs/training.md
     others |= {"r3gan"}  # its own probability, on the schedule of the paper
     assert set(experiments.shipped()) - others == set(AUGMENTED)
 

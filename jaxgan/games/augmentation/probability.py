@@ -17,6 +17,7 @@ from jaxgan.games.augmentation import pipeline as pipelines
 from jaxgan.games.input_transforms import View
 from jaxgan.random import Keys
 from jaxgan.state import GANState, Mean
+from jaxgan.steps.common import Names, as_names
 from jaxgan.types import Array, Batch, Metrics, Step
 
 ENTRY = "augmentation"
@@ -65,7 +66,7 @@ def adaptive(
 def adapt(
     step: Step,
     *,
-    signal: str = "discriminator/real_sign",
+    signal: Names = "discriminator/real_sign",
     target: float = 0.6,
     images: float = 500_000,
     period: int = 4,
@@ -81,7 +82,7 @@ def adapt(
     Args:
         step: The step of a round. It must report the metric `signal`.
         signal: Name of the metric that holds the signs of the discriminator's logits of real
-            images.
+            images. Of several discriminators, the names of all: their signs count alike.
         target: Target of r_t, from -1 to 1.
         images: Number of images in which p can move from 0 to 1. The experiments' default is
             100,000, as their sets are small.
@@ -102,18 +103,21 @@ def adapt(
             f"the period is {period} and the number of images is {images}; "
             "expected positive numbers"
         )
+    names = as_names(signal)
 
     def adapted(state: GANState, batch: Batch, keys: Keys) -> tuple[GANState, Metrics]:
         state, metrics = step(state, batch, keys)
-        if signal not in metrics:
-            raise ValueError(
-                f"the step reports no {signal!r}, which adaptive augmentation needs; "
-                "use a loss with a decision boundary, such as non_saturating or hinge, or a "
-                "scheduled probability"
-            )
+        for name in names:
+            if name not in metrics:
+                raise ValueError(
+                    f"the step reports no {name!r}, which adaptive augmentation needs; "
+                    "use a loss with a decision boundary, such as non_saturating or hinge, or a "
+                    "scheduled probability"
+                )
         rows = len(keys) * collectives.axis_size(axis_name)
         old = state.extra[ENTRY]
-        signs, count = old["signs"] + metrics[signal].total, old["count"] + metrics[signal].count
+        signs = old["signs"] + sum(metrics[name].total for name in names)
+        count = old["count"] + sum(metrics[name].count for name in names)
         seen = old["images"] + rows
         due = ((state.step + 1) % period == 0) & (count > 0)
         toward = jnp.sign(signs / jnp.maximum(count, 1) - target)
