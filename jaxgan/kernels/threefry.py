@@ -13,7 +13,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, export
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.random import threefry2x32_p
 from jax.interpreters import mlir
@@ -52,9 +52,10 @@ def _apart(*words: Array) -> tuple[Array, Array]:
 
     XLA would fuse the rounds with the loop that uses the bits. Where that runs over the pixels of
     an image and the bits are one number of each example, as in augmentations, it would draw that
-    number again for each pixel.
+    number again for each pixel. An exported program of any batch size leaves that to XLA.
     """
-    if words[0].size > _FEW:
+    count = words[0].size
+    if export.is_symbolic_dim(count) or count > _FEW:
         return threefry2x32(*words)
     with set_xla_metadata(inlineable="false"):
         return jax.jit(threefry2x32)(*words)
