@@ -3,7 +3,7 @@ r"""Builds an archive of emoji and their captions, to train text-to-image models
     python examples/emoji_captions.py FOLDER emoji.npz
     python -m experiments.text_to_image --data npz:emoji.npz --steps 5500 --matching 1500 \
         --width 32 --discriminator-width 32 --generator-learning-rate 4e-4 \
-        --discriminator-learning-rate 2e-4
+        --discriminator-learning-rate 2e-4 --augment none --variety 0.2
     python -m experiments.evaluation.garment_captions RUN
 
 The training takes 40 minutes on 2 CPU cores (119 images a second in the GAN training). The

@@ -32,8 +32,8 @@ class AugmentationFlags:
     """
     augment_policy: tuple[str, ...] = ()
     """What is changed. diff: color, translation, cutout (default: all; fastgan: without cutout;
-    projected: translation). ada and scheduled: blit, geometry, color (default: these), filter,
-    noise, cutout, or single items of them, such as flip.
+    projected and text_to_image: translation). ada and scheduled: blit, geometry, color (default:
+    these), filter, noise, cutout, or single items of them, such as flip.
     """
     augment_probability: Fraction = 0.3
     """scheduled: probability of each change of an image."""

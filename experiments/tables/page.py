@@ -78,10 +78,19 @@ def _table(name: str, table: frame.Table, results: Path) -> list[str]:
         if budget == "full" and not found:
             lines.append(f"The full protocol: {MISSING}.\n")
             continue
-        for part in table.parts(budget):
+        begun = [part for part in table.parts(budget) if budget != "full" or _has_any(part, found)]
+        for part in begun:
             lines += _part(name, part, found, results, budget=budget)
+        missing = [part.title for part in table.parts(budget) if part not in begun]
+        if missing:
+            lines.append(f"{', '.join(missing)}: {MISSING}.\n")
         lines += _measured_on(found)
     return lines
+
+
+def _has_any(part: frame.Part, found: Mapping[str, records.Kept]) -> bool:
+    """Returns whether a row of the part is measured."""
+    return any(piece.name in found for piece in part.pieces)
 
 
 def _found(results: Path, name: str, table: frame.Table, budget: str) -> dict[str, records.Kept]:

@@ -228,6 +228,25 @@ def test_nothing_run_is_said_so(places):
     assert "The full protocol: not run yet." in page.text({"toy": full}, places.results)
 
 
+def test_of_a_full_protocol_that_has_begun_the_other_parts_are_one_line(places):
+    table = make_table()
+
+    def parts(budget):
+        (part,) = table.parts(budget)
+        later = [
+            part._replace(name=f"part-{i}", title=f"After {i}", pieces=(piece._replace(name=i),))
+            for i, piece in zip("xyz", part.pieces * 2, strict=False)
+        ]
+        return tuple(later) if budget == "full" else (part,)
+
+    whole = table._replace(scope={"default": "A cut.", "full": "Whole."}, parts=parts)
+    only = ["x"]
+    running.run("toy", whole, "full", places=places, say=lambda line: None, only=only)
+    text = page.text({"toy": whole}, places.results)
+    assert "### After x" in text and "### After y" not in text
+    assert "After y, After z: not run yet." in text
+
+
 def test_a_cell_is_the_mean_and_its_standard_error():
     plain, percent = COLUMNS
     assert page.cell([1.0, 2.0, 3.0], plain) == "2.00 +- 0.58"
