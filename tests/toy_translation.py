@@ -27,11 +27,11 @@ class Config(translation_flags.TranslationConfig):
 def build(config, spec, *, axis_name=None):
     import jax.numpy as jnp
 
-    from jaxgan import random, state
+    from jaxgan import losses, random, state
     from jaxgan.state import Mean
     from jaxgan.types import GAN
 
-    translation_flags.options(config, spec, {}, axis_name=axis_name)
+    translation_flags.options(config, spec, {}, loss=losses.non_saturating(), axis_name=axis_name)
 
     def init(key):
         return state.create(key, {})
