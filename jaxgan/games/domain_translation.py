@@ -174,6 +174,16 @@ before that update, so the result is a simultaneous update.
 """
 
 
+def keys_at(domain: str, keys: Keys) -> tuple[Keys, Keys]:
+    """Returns the keys of a discriminator's calls with real and with generated images.
+
+    Args:
+        domain: The discriminator's domain, 'a' or 'b'.
+        keys: Keys [B] of the objective.
+    """
+    return random.fold(keys, f"real {domain}"), random.fold(keys, f"fake {domain}")
+
+
 def both_ways(
     shapes: Mapping[str, Shape],
     generator: Callable[[int], linen.Module],

@@ -188,7 +188,7 @@ def generator_objective(
         terms = dict.fromkeys(names, jnp.zeros(()))
         for domain in ("a", "b"):
             real, judge = batch[domain], state[f"discriminator_{domain}"]
-            at_real, at_fake = (random.fold(keys, f"{kind} {domain}") for kind in ("real", "fake"))
+            at_real, at_fake = domain_translation.keys_at(domain, keys)
             real_logits = judge(real, keys=at_real, train=True) if loss.relativistic else None
             fake_logits = judge(made[domain], keys=at_fake, train=True)
             verdict = loss.generator(fake_logits, real_logits)

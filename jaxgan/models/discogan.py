@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, nn, optimizers, random, steps
+from jaxgan import losses, nn, optimizers, steps
 from jaxgan.games import builder, domain_translation, objectives, regularizers
 from jaxgan.games.builder import Side
 from jaxgan.games.domain_translation import DISCRIMINATORS, GENERATORS, Shape
@@ -220,7 +220,7 @@ def generator_objective(
         backs = {"a": back_a, "b": back_b}
         parts = dict.fromkeys(("adversarial", "features", "reconstruction"), jnp.zeros(()))
         for domain, name in zip("ab", DISCRIMINATORS, strict=True):
-            at_real, at_fake = _keys_at(domain, keys)
+            at_real, at_fake = domain_translation.keys_at(domain, keys)
             real_logits, real_features = state[name](batch[domain], keys=at_real, train=True)
             fake_logits, fake_features = state[name](fakes[domain], keys=at_fake, train=True)
             parts["adversarial"] += jnp.mean(loss.generator(fake_logits, real_logits))
@@ -235,11 +235,6 @@ def generator_objective(
         return value, Out(metrics, players=players)
 
     return objective
-
-
-def _keys_at(domain: str, keys: Keys) -> tuple[Keys, Keys]:
-    """Returns the keys of a discriminator's calls with real and with generated images."""
-    return random.fold(keys, f"real {domain}"), random.fold(keys, f"fake {domain}")
 
 
 def _on_unit_scale(difference: Array) -> Array:
@@ -261,7 +256,7 @@ def discriminator_objective(loss: AdversarialLoss, draw: Forward) -> Objective:
         fakes, _ = draw(state, batch, keys)
         value, metrics, players = jnp.zeros(()), {}, {}
         for domain, name in zip("ab", DISCRIMINATORS, strict=True):
-            at_real, at_fake = _keys_at(domain, keys)
+            at_real, at_fake = domain_translation.keys_at(domain, keys)
             (real_logits, _), judge = state[name].mutate(batch[domain], keys=at_real, train=True)
             (fake_logits, _), players[name] = judge.mutate(fakes[domain], keys=at_fake, train=True)
             value += jnp.mean(loss.discriminator(real_logits, fake_logits))
